@@ -1,0 +1,1 @@
+"""Cases: the modalities of one patient, recognised, aligned on one grid, and written back."""

@@ -1,0 +1,185 @@
+"""A case: every modality on one grid."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from napari_ciml.cases.formats import read_volume
+from napari_ciml.cases.geometry import Grid, reorient, resample
+from napari_ciml.cases.intensity import background_value
+from napari_ciml.cases.recognition import MODALITIES
+from napari_ciml.cases.scan import Source, scan
+from napari_ciml.errors import InputError
+from napari_ciml.monitor import Monitor
+
+_SAME_VOLUME = 1.01
+"""Voxels up to this ratio of volumes count as equally small when a reference is chosen."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One patient's modalities, aligned.
+
+    Parameters
+    ----------
+    name : str
+        For the window; written nowhere.
+    images : mapping of str to numpy.ndarray
+        By modality, (Z, Y, X) float32, finite, on ``grid``.
+    grid : Grid
+        The case grid: the reference's own voxels, axes permuted and flipped to the orientation
+        closest to LPS. Nothing is interpolated for it, an oblique volume keeps its planes.
+    reference : str
+        The modality on whose grid everything lies.
+    native : Grid
+        Of the reference's file, where results are written.
+    sources : mapping of str to Source
+        Where each modality comes from.
+    notices : tuple of str
+        What was done to the data that the user must know.
+    """
+
+    name: str
+    images: Mapping[str, np.ndarray]
+    grid: Grid
+    reference: str
+    native: Grid
+    sources: Mapping[str, Source]
+    notices: tuple[str, ...] = ()
+
+
+def open_case(
+    path: Path,
+    *,
+    channels: Sequence[str] | None = None,
+    overrides: Mapping[str, Path] | None = None,
+    reference: str | None = None,
+    needed: Sequence[str] | None = None,
+    monitor: Monitor | None = None,
+) -> Case:
+    """Scan and load in one go, for callers who cannot ask.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Folder of modality files, or one 4-D file.
+    channels, overrides
+        As `scan`.
+    reference : str, optional
+        As `load_case`.
+    needed : sequence of str, optional
+        Modalities that must be there; no other one is read.
+    monitor : Monitor, optional
+        Told at each file.
+
+    Raises
+    ------
+    InputError
+        If a modality is missing or claimed twice, or a file cannot be used.
+    """
+    found = scan(path, channels, overrides)
+    sources = {source.modality: source for source in found.sources if source.modality}
+    wanted = tuple(needed) if needed is not None else tuple(sources)
+    missing = [name for name in wanted if name not in sources]
+    if found.problems:
+        raise InputError(f"{path}: {found.problems[0]} Name files with --modality NAME=FILE.")
+    if missing or not wanted:
+        have = ", ".join(sources) or "none"
+        raise InputError(
+            f"{path}: {', '.join(missing) or 'every modality'} is missing (recognised: {have}); "
+            "add it, name its file with --modality NAME=FILE, or choose another decomposition."
+        )
+    chosen = {name: sources[name] for name in wanted}
+    case = load_case(chosen, name=found.name, reference=reference, monitor=monitor)
+    return replace(case, notices=(*found.assumed, *case.notices))
+
+
+def load_case(
+    sources: Mapping[str, Source],
+    *,
+    name: str,
+    reference: str | None = None,
+    monitor: Monitor | None = None,
+) -> Case:
+    """Read every modality and bring it onto the grid of the reference.
+
+    Parameters
+    ----------
+    sources : mapping of str to Source
+        By modality.
+    name : str
+        What the case is called in the window.
+    reference : str, optional
+        Modality whose grid is kept; by default as `default_reference`.
+    monitor : Monitor, optional
+        Told at each file.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, is constant, or shares no space with the reference.
+    CancelledError
+        If the monitor's ``stop`` is set.
+    """
+    monitor = monitor or Monitor()
+    reference = reference or default_reference(sources)
+    if reference not in sources:
+        raise InputError(f"The reference {reference} is not in the case ({', '.join(sources)}).")
+    native = sources[reference].grid
+    order = (reference, *(modality for modality in sources if modality != reference))
+    images: dict[str, np.ndarray] = {}
+    notices: list[str] = []
+    grid = native
+    for done, modality in enumerate(order):
+        monitor.step(f"Reading {modality}", done, len(order))
+        array, own = _read(modality, sources[modality], notices)
+        grid = own if modality == reference else grid
+        images[modality] = _placed(modality, array, own, grid, reference, notices)
+    images = {modality: images[modality] for modality in sources}
+    return Case(name, images, grid, reference, native, dict(sources), tuple(notices))
+
+
+def default_reference(sources: Mapping[str, Source]) -> str:
+    """Return the modality with the smallest voxels; of PET and CT the PET."""
+    order = [modality for modality in MODALITIES if modality in sources]
+    order += [modality for modality in sources if modality not in order]
+    if "PET" in sources:
+        return "PET"
+    smallest = min(source.grid.voxel_ml for source in sources.values())
+    return next(m for m in order if sources[m].grid.voxel_ml <= smallest * _SAME_VOLUME)
+
+
+def _read(modality: str, source: Source, notices: list[str]) -> tuple[np.ndarray, Grid]:
+    import SimpleITK as sitk
+
+    image = reorient(read_volume(source.path, source.channel), "LPS")
+    array = sitk.GetArrayFromImage(image)
+    bad = ~np.isfinite(array)
+    count = int(np.count_nonzero(bad))
+    if count == array.size or np.ptp(array[~bad] if count else array) == 0:
+        raise InputError(f"{source.path}: every voxel is the same or not a number; get it again.")
+    if count:
+        array[bad] = array[~bad].min()
+        value = background_value(array)
+        array[bad] = array.min() if value is None else value
+        notices.append(f"{modality}: {count} voxels were not a number; they are background now.")
+    return array, Grid.of(image)
+
+
+def _placed(
+    modality: str, array: np.ndarray, own: Grid, grid: Grid, reference: str, notices: list[str]
+) -> np.ndarray:
+    if own.same_as(grid):
+        return array
+    if not own.overlaps(grid):
+        raise InputError(
+            f"{modality} shares no space with {reference}; they are not of one examination, "
+            "or have to be registered first."
+        )
+    notices.append(
+        f"{modality} ({own.describe()}) was resampled onto {reference} ({grid.describe()})."
+    )
+    value = background_value(array)
+    return resample(array, own, grid, fill=float(array.min()) if value is None else value)

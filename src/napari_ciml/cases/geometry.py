@@ -1,0 +1,189 @@
+"""Voxel grids in the LPS world, and how volumes move between them."""
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+_ORIGIN_TOLERANCE = 1e-2
+_SPACING_TOLERANCE = 1e-3
+_DIRECTION_TOLERANCE = 1e-3
+_DOWNSAMPLING = 1.5
+"""From this ratio of spacings on, an axis is smoothed before it is sampled more coarsely."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A voxel grid; everything in SimpleITK's order (x, y, z), LPS millimetres.
+
+    Parameters
+    ----------
+    size : tuple of int
+        Voxels along each axis.
+    spacing : tuple of float
+        Voxel size in mm.
+    origin : tuple of float
+        Centre of the first voxel in mm.
+    direction : tuple of float
+        Direction cosines, 3 x 3 row by row; columns are the axes.
+    """
+
+    size: tuple[int, int, int]
+    spacing: tuple[float, float, float]
+    origin: tuple[float, float, float]
+    direction: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+
+    @classmethod
+    def of(cls, image: "sitk.Image") -> Self:
+        """Return the grid of a 3-D SimpleITK image."""
+        return cls(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Array shape, (Z, Y, X)."""
+        x, y, z = self.size
+        return z, y, x
+
+    @property
+    def scale(self) -> tuple[float, float, float]:
+        """Voxel size, (Z, Y, X) in mm."""
+        x, y, z = self.spacing
+        return z, y, x
+
+    @property
+    def translate(self) -> tuple[float, float, float]:
+        """Centre of the first voxel, (Z, Y, X) in mm."""
+        x, y, z = self.origin
+        return z, y, x
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of a voxel in millilitres."""
+        return float(np.prod(self.spacing)) / 1000
+
+    def describe(self) -> str:
+        """Return size and voxel size in words."""
+        size = " x ".join(str(n) for n in self.size)
+        spacing = " x ".join(f"{mm:.2f}" for mm in self.spacing)
+        return f"{size} voxels of {spacing} mm"
+
+    def world(self, index: tuple[float, float, float]) -> np.ndarray:
+        """Return where a voxel index (x, y, z), whole or not, lies: (x, y, z) in mm."""
+        axes = np.reshape(self.direction, (3, 3))
+        return np.asarray(self.origin) + axes @ (np.asarray(index) * self.spacing)
+
+    def index(self, point: np.ndarray) -> np.ndarray:
+        """Return the voxel index (x, y, z), not rounded, of a point (x, y, z) in mm."""
+        axes = np.reshape(self.direction, (3, 3))
+        return np.linalg.solve(axes, point - np.asarray(self.origin)) / self.spacing
+
+    def corners(self) -> np.ndarray:
+        """Return the eight outer corners of the volume, (8, 3) in mm."""
+        edges = [(-0.5, n - 0.5) for n in self.size]
+        return np.array([self.world(corner) for corner in product(*edges)])
+
+    def same_as(self, other: "Grid") -> bool:
+        """Whether the voxels coincide, up to a hundredth of a voxel."""
+        shift = self.index(np.asarray(other.origin))
+        return (
+            self.size == other.size
+            and np.allclose(self.spacing, other.spacing, rtol=_SPACING_TOLERANCE, atol=0)
+            and np.allclose(self.direction, other.direction, atol=_DIRECTION_TOLERANCE)
+            and bool(np.abs(shift).max() < _ORIGIN_TOLERANCE)
+        )
+
+    def overlaps(self, other: "Grid") -> bool:
+        """Whether the volumes may share a point: their boxes meet, seen from either."""
+        return _boxes_meet(self, other) and _boxes_meet(other, self)
+
+    def image(self, array: np.ndarray) -> "sitk.Image":
+        """Return an array, (Z, Y, X), as a SimpleITK image on this grid."""
+        import SimpleITK as sitk
+
+        image = sitk.GetImageFromArray(array)
+        image.SetSpacing(self.spacing)
+        image.SetOrigin(self.origin)
+        image.SetDirection(self.direction)
+        return image
+
+
+def orientation(grid: Grid) -> str:
+    """Return the three-letter code of the closest axis-aligned orientation, as in ``LPS``."""
+    import SimpleITK as sitk
+
+    code = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(grid.direction)
+    return str(code)
+
+
+def reorient(image: "sitk.Image", code: str) -> "sitk.Image":
+    """Permute and flip axes to an orientation; no voxel is interpolated."""
+    import SimpleITK as sitk
+
+    return sitk.DICOMOrient(image, code)
+
+
+def resample(
+    array: np.ndarray, source: Grid, target: Grid, *, fill: float = 0.0, labels: bool = False
+) -> np.ndarray:
+    """Sample a volume on another grid of the same world.
+
+    Parameters
+    ----------
+    array : numpy.ndarray
+        (Z, Y, X) on ``source``.
+    source, target : Grid
+        From where to where.
+    fill : float
+        Value outside of ``source``.
+    labels : bool
+        Take the nearest voxel; else interpolate linearly, after smoothing along axes on which
+        the target is coarser by more than half.
+
+    Returns
+    -------
+    numpy.ndarray
+        (Z, Y, X) on ``target``; float32, or the array's own dtype for labels.
+    """
+    import SimpleITK as sitk
+
+    if source.same_as(target):
+        return array if labels else array.astype(np.float32, copy=False)
+    image = source.image(array if labels else array.astype(np.float32, copy=False))
+    if not labels:
+        image = _smooth(image, source, target)
+    reference = sitk.Image(target.size, sitk.sitkUInt8)
+    reference.SetSpacing(target.spacing)
+    reference.SetOrigin(target.origin)
+    reference.SetDirection(target.direction)
+    how = sitk.sitkNearestNeighbor if labels else sitk.sitkLinear
+    return sitk.GetArrayFromImage(sitk.Resample(image, reference, sitk.Transform(), how, fill))
+
+
+def _smooth(image: "sitk.Image", source: Grid, target: Grid) -> "sitk.Image":
+    """Gaussian smoothing along each axis that is about to be sampled much more coarsely.
+
+    Halving the resolution with voxel corners aligned needs none: linear interpolation then takes
+    the mean of eight voxels.
+    """
+    import SimpleITK as sitk
+
+    turn = np.abs(np.reshape(target.direction, (3, 3)).T @ np.reshape(source.direction, (3, 3)))
+    for axis in range(3):
+        ratio = target.spacing[int(turn[:, axis].argmax())] / source.spacing[axis]
+        if ratio > _DOWNSAMPLING and abs(ratio - 2) > _SPACING_TOLERANCE:
+            sigma = 0.4 * float(np.sqrt(ratio**2 - 1)) * source.spacing[axis]
+            image = sitk.RecursiveGaussian(
+                image, sigma, False, sitk.RecursiveGaussianImageFilter.ZeroOrder, axis
+            )
+    return image
+
+
+def _boxes_meet(a: Grid, b: Grid) -> bool:
+    seen = np.array([a.index(corner) for corner in b.corners()])
+    return bool(
+        np.all(seen.max(axis=0) > -0.5) and np.all(seen.min(axis=0) < np.array(a.size) - 0.5)
+    )

@@ -1,0 +1,74 @@
+"""Label maps and the overlapping regions they stand for."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+
+from napari_ciml.decomposition import Region
+
+
+def _brats(enhancing: int, *core: int) -> tuple[Region, ...]:
+    return (
+        Region(name="WT", labels=(*core, 2, enhancing), colour="#2ca02c"),
+        Region(name="TC", labels=(*core, enhancing), colour="#d62728"),
+        Region(name="ET", labels=(enhancing,), colour="#ffd92f"),
+    )
+
+
+LABEL_CONVENTIONS: dict[str, tuple[Region, ...]] = {
+    "brats2020": _brats(4, 1),
+    "brats2021": _brats(3, 1),
+    "brats2013": _brats(4, 1, 3),
+}
+"""Which label values make WT, TC and ET: 2012-2020 without label 3, from 2021 on, and 2013."""
+
+
+def conventions_of(values: Collection[int]) -> tuple[str, ...]:
+    """Return the conventions that could explain a label map's values; the user decides."""
+    present = {int(value) for value in values} - {0}
+    return tuple(
+        name
+        for name, regions in LABEL_CONVENTIONS.items()
+        if present <= {label for region in regions for label in region.labels}
+    )
+
+
+def label_map(masks: Mapping[str, np.ndarray], regions: Sequence[Region]) -> np.ndarray:
+    """Turn overlapping regions into one label map.
+
+    Regions are painted from the largest set of label values to the smallest. Each takes the first
+    of its values that no region inside it has: edema for WT, necrosis for TC, enhancing for ET.
+
+    Parameters
+    ----------
+    masks : mapping of str to numpy.ndarray
+        By region, (Z, Y, X) bool.
+    regions : sequence of Region
+        All of them.
+
+    Returns
+    -------
+    numpy.ndarray
+        (Z, Y, X) uint8, or uint16 where a value is above 255.
+    """
+    highest = max(label for region in regions for label in region.labels)
+    dtype = np.uint8 if highest < 256 else np.uint16
+    result = np.zeros(next(iter(masks.values())).shape, dtype)
+    for region in sorted(regions, key=lambda r: -len(r.labels)):
+        result[masks[region.name]] = _own_label(region, regions)
+    return result
+
+
+def region_masks(labels: np.ndarray, regions: Sequence[Region]) -> dict[str, np.ndarray]:
+    """Return each region's mask, bool in the shape of the label map."""
+    return {region.name: np.isin(labels, region.labels) for region in regions}
+
+
+def _own_label(region: Region, regions: Sequence[Region]) -> int:
+    inside = {
+        label
+        for other in regions
+        if set(other.labels) < set(region.labels)
+        for label in other.labels
+    }
+    return next((label for label in region.labels if label not in inside), region.labels[0])

@@ -1,0 +1,111 @@
+"""From the case grid to the voxels a checkpoint works on, and back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_ciml.cases.case import Case
+from napari_ciml.cases.geometry import Grid, resample
+from napari_ciml.cases.intensity import Normalisation, background_value, foreground, normalise
+from napari_ciml.monitor import Monitor
+
+_MARGIN_MM = 4.0
+
+
+@dataclass(frozen=True)
+class ModelInput:
+    """What a network sees.
+
+    Parameters
+    ----------
+    images : mapping of str to numpy.ndarray
+        By modality, normalised, (z, y, x) float32 on ``grid``.
+    foreground : numpy.ndarray
+        Where any modality has foreground, (z, y, x) bool.
+    grid : Grid
+        A crop of the case at the checkpoint's voxel size, axes those of the case grid.
+    """
+
+    images: Mapping[str, np.ndarray]
+    foreground: np.ndarray
+    grid: Grid
+
+
+def to_model_space(
+    case: Case,
+    modalities: Sequence[str],
+    spacing: tuple[float, float, float],
+    normalisation: Mapping[str, Normalisation],
+    monitor: Monitor,
+) -> ModelInput:
+    """Crop to the foreground, resample, normalise.
+
+    Parameters
+    ----------
+    case : Case
+        Has all of ``modalities``.
+    modalities : sequence of str
+        Which ones.
+    spacing : tuple of float
+        Voxel size, (Z, Y, X) in mm.
+    normalisation : mapping of str to str
+        By modality.
+    monitor : Monitor
+        Told at each modality.
+    """
+    masks = {}
+    for done, name in enumerate(modalities):
+        monitor.step(f"Finding the foreground of {name}", done, len(modalities))
+        masks[name] = foreground(case.images[name])
+    grid = crop_grid(np.logical_or.reduce(list(masks.values())), case.grid, spacing)
+    images, inside = {}, np.zeros(grid.shape, bool)
+    for done, name in enumerate(modalities):
+        monitor.step(f"Resampling {name}", done, len(modalities))
+        image = case.images[name]
+        value = background_value(image)
+        fill = float(image.min()) if value is None else value
+        mask = resample(masks[name].astype(np.float32), case.grid, grid) > 0.5
+        seen = resample(image, case.grid, grid, fill=fill)
+        images[name] = normalise(seen, mask, normalisation[name])
+        inside |= mask
+    return ModelInput(images, inside, grid)
+
+
+def crop_grid(mask: np.ndarray, grid: Grid, spacing: tuple[float, float, float]) -> Grid:
+    """Return the grid of a mask's bounding box, with a margin, at another voxel size.
+
+    Its outer corner is a corner of the old grid's voxels, so that at the same voxel size voxels
+    coincide, and at twice the size each new voxel is exactly eight old ones.
+
+    Parameters
+    ----------
+    mask : numpy.ndarray
+        (Z, Y, X) bool on ``grid``, not empty.
+    grid : Grid
+        Of the mask.
+    spacing : tuple of float
+        Wanted voxel size, (Z, Y, X) in mm.
+    """
+    starts, sizes = [], []
+    for axis, (old, new, edge) in enumerate(
+        zip(grid.spacing, reversed(spacing), grid.size, strict=True)
+    ):
+        filled = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != 2 - axis)))
+        margin = int(np.ceil(_MARGIN_MM / old))
+        first = max(int(filled[0]) - margin, 0)
+        last = min(int(filled[-1]) + margin, edge - 1)
+        starts.append(first - 0.5 + 0.5 * new / old)
+        sizes.append(max(1, int(np.ceil((last - first + 1) * old / new - 1e-3))))
+    x, y, z = grid.world((starts[0], starts[1], starts[2])).tolist()
+    return Grid((sizes[0], sizes[1], sizes[2]), spacing[::-1], (x, y, z), grid.direction)
+
+
+def to_case_grid(array: np.ndarray, grid: Grid, case: Case, fill: float = 0.0) -> np.ndarray:
+    """Bring a result from a model's grid onto the case grid, linearly: (Z, Y, X) float32."""
+    return resample(array, grid, case.grid, fill=fill)
+
+
+def labels_to_model_space(labels: np.ndarray, grid: Grid, case: Case) -> np.ndarray:
+    """Bring a label map from the case grid onto a model's grid, by the nearest voxel."""
+    return resample(labels, case.grid, grid, labels=True)

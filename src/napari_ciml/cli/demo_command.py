@@ -1,0 +1,23 @@
+"""``napari-ciml demo``."""
+
+import argparse
+from pathlib import Path
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "demo", help="the viewer on the sample case, segmented and explained"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="write results and pictures there and leave"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Open the viewer on the sample case, or leave pictures and results."""
+    display.ensure(args.output is not None)
+    from napari_ciml.widgets.show import show_demo
+
+    show_demo(args.output)

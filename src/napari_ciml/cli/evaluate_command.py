@@ -1,0 +1,50 @@
+"""``napari-ciml evaluate``."""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from napari_ciml.cli import options
+from napari_ciml.decomposition import Region
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "evaluate", help="Dice and HD95 of a label map against a reference"
+    )
+    parser.add_argument("prediction", type=Path, metavar="PREDICTION")
+    parser.add_argument("reference", type=Path, metavar="REFERENCE")
+    parser.add_argument(
+        "--regions",
+        required=True,
+        metavar="PRESET",
+        help="brats2013, brats2020, brats2021, a decomposition preset, or a YAML file",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Measure and print."""
+    from napari_ciml.measures import evaluate
+
+    scores = evaluate(args.prediction, args.reference, _regions(args.regions))
+    if args.json:
+        print(json.dumps([asdict(score) for score in scores], indent=2).replace("NaN", "null"))
+        return
+    print(f"{'region':<10}{'Dice':>8}{'HD95 mm':>10}{'mL':>10}{'ref mL':>10}")
+    for score in scores:
+        print(
+            f"{score.region:<10}{score.dice:>8.4f}{score.hd95_mm:>10.2f}"
+            f"{score.volume_prediction_ml:>10.2f}{score.volume_reference_ml:>10.2f}"
+        )
+
+
+def _regions(text: str) -> tuple[Region, ...]:
+    from napari_ciml.cases.labels import LABEL_CONVENTIONS
+
+    if text in LABEL_CONVENTIONS:
+        return LABEL_CONVENTIONS[text]
+    return options.decomposition(text).regions

@@ -1,0 +1,38 @@
+"""``napari-ciml explain``."""
+
+import argparse
+import time
+from pathlib import Path
+
+from napari_ciml.cli import options
+from napari_ciml.cli.segment_command import segment_case, tell
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "explain", help="segment a case and map what each auxiliary modality added"
+    )
+    options.add_case(parser)
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    options.add_inference(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Segment, explain, write, tell."""
+    heard = options.monitor()
+    done = segment_case(args, heard)
+
+    from napari_ciml.explanation.explain import explain
+    from napari_ciml.export.results import weights_csv, write_explanation
+
+    start = time.perf_counter()
+    explanation = explain(done.case, done.checkpoint, done.segmentation, heard, args.device)
+    seconds = time.perf_counter() - start
+    for notice in explanation.notices:
+        heard.tell(notice)
+    write_explanation(args.output, done.case, explanation, heard)
+    tell(done.segmentation)
+    print(f"{len(explanation.maps)} maps in {seconds:.1f} s")
+    print(weights_csv(explanation), end="")

@@ -1,0 +1,26 @@
+"""``napari-ciml open``."""
+
+import argparse
+from pathlib import Path
+
+from napari_ciml.cli import display, options
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser("open", help="open a case in napari")
+    options.add_case(parser)
+    options.add_inference(parser)
+    parser.add_argument("--run", dest="segment", action="store_true", help="segment and explain it")
+    parser.add_argument(
+        "--screenshot", type=Path, metavar="PNG", help="render, save a picture of the window, leave"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Open the viewer."""
+    display.ensure(args.screenshot is not None)
+    from napari_ciml.widgets.show import open_viewer
+
+    open_viewer(args)

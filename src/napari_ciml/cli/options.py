@@ -1,0 +1,161 @@
+"""Options that several commands share, and what they mean."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_ciml.decomposition import Decomposition, Message
+from napari_ciml.errors import InputError
+from napari_ciml.monitor import Monitor, Progress
+
+if TYPE_CHECKING:
+    from napari_ciml.cases.case import Case
+    from napari_ciml.inference.segment import SegmentSettings
+    from napari_ciml.network.checkpoint import Checkpoint
+    from napari_ciml.network.checkpoint_info import CheckpointInfo
+
+_CLEAR = "\r\033[K"
+"""Terminal codes: to the start of the line, and clear it."""
+
+
+def add_case(parser: argparse.ArgumentParser) -> None:
+    """Add CASE and what says which of its files is which modality."""
+    parser.add_argument(
+        "case", metavar="CASE", type=Path, help="folder of modality files, or one 4-D file"
+    )
+    parser.add_argument(
+        "--modality",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="name a modality's file outright, for example FLAIR=scan3.nii.gz (repeatable)",
+    )
+    parser.add_argument(
+        "--channels",
+        metavar="A,B,...",
+        help="modalities of a 4-D file's channels, in order, for example FLAIR,T1,T1CE,T2",
+    )
+    parser.add_argument(
+        "--reference", metavar="NAME", help="modality on whose grid results are written"
+    )
+
+
+def add_inference(parser: argparse.ArgumentParser) -> None:
+    """Add checkpoint, decomposition, muting and device."""
+    parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="F",
+        help="a .safetensors checkpoint; default: the shipped one",
+    )
+    parser.add_argument(
+        "--decomposition",
+        metavar="NAME|YAML",
+        help="a preset's name or a YAML file; default: the checkpoint's own",
+    )
+    parser.add_argument(
+        "--mute",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="PRIMARY:AUX",
+        help="messages not to pass, for example T2:T1",
+    )
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
+    parser.add_argument("--engine", choices=("auto", "torch"), default="auto")
+
+
+def monitor() -> Monitor:
+    """Return a monitor that reports to a terminal: progress if it is one, notices always."""
+    live = sys.stderr.isatty()
+
+    def report(progress: Progress) -> None:
+        count = f" {progress.done}/{progress.total}" if progress.total else ""
+        print(f"{_CLEAR}{progress.stage}{count}", end="", file=sys.stderr, flush=True)
+
+    def tell(sentence: str) -> None:
+        if live:
+            print(_CLEAR, end="", file=sys.stderr, flush=True)
+        print(f"note: {sentence}", flush=True)
+
+    return Monitor(report=report if live else lambda _: None, tell=tell)
+
+
+def open_case(args: argparse.Namespace, needed: tuple[str, ...], heard: Monitor) -> "Case":
+    """Read the case that the arguments name."""
+    from napari_ciml.cases.case import open_case as read
+
+    overrides = {}
+    for text in args.modality:
+        name, equals, file = text.partition("=")
+        if not (name and equals and file):
+            raise InputError(
+                f"--modality {text}: write it as NAME=FILE, for example FLAIR=a.nii.gz."
+            )
+        overrides[name] = Path(file)
+    case = read(
+        args.case,
+        channels=args.channels.split(",") if args.channels else None,
+        overrides=overrides,
+        reference=args.reference,
+        needed=needed,
+        monitor=heard,
+    )
+    for notice in case.notices:
+        heard.tell(notice)
+    return case
+
+
+def checkpoint_path(args: argparse.Namespace) -> Path:
+    """Return the checkpoint asked for, by default the shipped one that serves the decomposition."""
+    from napari_ciml.resources import shipped_checkpoint
+
+    if args.checkpoint is not None:
+        return Path(args.checkpoint)
+    return shipped_checkpoint(
+        None if args.decomposition is None else decomposition(args.decomposition)
+    )
+
+
+def decomposition(text: str) -> Decomposition:
+    """Return the preset of that name, or read the YAML file.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    from napari_ciml.presets import PRESETS
+
+    if text in PRESETS:
+        return PRESETS[text]
+    if Path(text).is_file():
+        return Decomposition.read(Path(text))
+    raise InputError(f"--decomposition {text}: neither a file nor a preset ({', '.join(PRESETS)}).")
+
+
+def wanted_decomposition(args: argparse.Namespace, info: "CheckpointInfo") -> Decomposition:
+    """Return the decomposition asked for, by default the checkpoint's own."""
+    return decomposition(args.decomposition) if args.decomposition else info.decomposition
+
+
+def settings(args: argparse.Namespace) -> "SegmentSettings":
+    """Return the inference settings that the arguments name."""
+    from napari_ciml.inference.segment import SegmentSettings
+
+    muted = set()
+    for text in args.mute:
+        primary, colon, auxiliary = text.partition(":")
+        if not (primary and colon and auxiliary):
+            raise InputError(f"--mute {text}: write it as PRIMARY:AUX, for example T2:T1.")
+        muted.add(Message(primary, auxiliary))
+    return SegmentSettings(device=args.device, muted=frozenset(muted))
+
+
+def load(path: Path, heard: Monitor) -> "Checkpoint":
+    """Load a checkpoint, saying so."""
+    heard.step("Loading the checkpoint")
+    from napari_ciml.network.checkpoint import load_checkpoint
+
+    return load_checkpoint(path)

@@ -1,0 +1,71 @@
+"""``napari-ciml segment``."""
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from napari_ciml.cli import options
+
+if TYPE_CHECKING:
+    from napari_ciml.cases.case import Case
+    from napari_ciml.inference.segment import Segmentation
+    from napari_ciml.monitor import Monitor
+    from napari_ciml.network.checkpoint import Checkpoint
+
+
+class Segmented(NamedTuple):
+    """What a run of the command leaves for whoever goes on with it."""
+
+    case: "Case"
+    checkpoint: "Checkpoint"
+    segmentation: "Segmentation"
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser("segment", help="segment a case")
+    options.add_case(parser)
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    options.add_inference(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Segment, write, tell."""
+    heard = options.monitor()
+    done = segment_case(args, heard)
+    tell(done.segmentation)
+
+
+def segment_case(args: argparse.Namespace, heard: "Monitor") -> Segmented:
+    """Segment the case that the arguments name, and write the results."""
+    from napari_ciml.files import prepare_folder
+    from napari_ciml.inference.plan import make_plan
+    from napari_ciml.network.checkpoint_info import read_info
+
+    folder = prepare_folder(args.output)
+    path = options.checkpoint_path(args)
+    info = read_info(path)
+    wanted = options.wanted_decomposition(args, info)
+    settings = options.settings(args)
+    plan = make_plan(info, wanted, settings.muted, settings.left_out)
+
+    from napari_ciml.export.results import write_segmentation
+    from napari_ciml.inference.segment import segment
+
+    start = time.perf_counter()
+    case = options.open_case(args, plan.modalities, heard)
+    read = time.perf_counter() - start
+    checkpoint = options.load(path, heard)
+    segmentation = segment(case, checkpoint, wanted, settings, heard)
+    segmentation.seconds["read"] = round(read, 3)
+    write_segmentation(folder, case, segmentation, heard)
+    return Segmented(case, checkpoint, segmentation)
+
+
+def tell(segmentation: "Segmentation") -> None:
+    """Print volumes and seconds."""
+    volumes = ", ".join(f"{name} {ml:.1f} mL" for name, ml in segmentation.volumes_ml.items())
+    stages = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in segmentation.seconds.items())
+    print(f"{volumes} ({stages}; {segmentation.peak_memory_mib:.0f} MiB; {segmentation.device})")

@@ -1,0 +1,1 @@
+"""What can be made and measured without a patient: phantoms."""

@@ -1,0 +1,118 @@
+"""What FLAIR, T1, T1CE and T2 make of a brain with a tumour, and of the scanner."""
+
+import numpy as np
+
+from napari_ciml.experiments.phantoms.anatomy import Anatomy
+from napari_ciml.experiments.phantoms.fields import Shape, blur, rough_field, smooth_field
+from napari_ciml.experiments.phantoms.tumour import ENHANCING, NECROSIS, Tumour, soften
+
+MODALITIES = ("FLAIR", "T1", "T1CE", "T2")
+
+# Mean and spread of each tissue's signal, relative to white matter in T1.
+_MEANS = {
+    "T1": {
+        "white": (1.0, 0.04), "grey": (0.78, 0.05), "fluid": (0.35, 0.08), "edema": (0.72, 0.08),
+        "solid": (0.62, 0.09), "necrosis": (0.48, 0.09), "enhancing": (0.70, 0.10),
+    },
+    "T2": {
+        "white": (0.40, 0.05), "grey": (0.54, 0.06), "fluid": (1.45, 0.3), "edema": (0.95, 0.14),
+        "solid": (0.92, 0.12), "necrosis": (1.12, 0.2), "enhancing": (0.80, 0.14),
+    },
+    "FLAIR": {
+        "white": (0.60, 0.05), "grey": (0.70, 0.06), "fluid": (0.25, 0.08), "edema": (1.12, 0.14),
+        "solid": (1.02, 0.14), "necrosis": (0.72, 0.22), "enhancing": (0.98, 0.14),
+    },
+}  # fmt: skip
+
+
+def render(
+    rng: np.random.Generator, anatomy: Anatomy, tumour: Tumour, spacing: float
+) -> dict[str, np.ndarray]:
+    """Return the four modalities, (Z, Y, X) float32, exactly 0 outside the brain."""
+    shares = _shares(rng, anatomy, tumour)
+    hyper = _white_matter_lesions(rng, anatomy, spacing)
+    texture = rough_field(rng, anatomy.brain.shape, 5 / spacing)
+    images = {}
+    for name in MODALITIES:
+        means = _draw_means(rng, "T1" if name == "T1CE" else name)
+        image = np.zeros(anatomy.brain.shape, np.float32)
+        if name == "T1CE":
+            means["enhancing"] = means["white"] * rng.uniform(1.15, 2.1)
+            image += _vessels(rng, anatomy, spacing) * means["white"] * rng.uniform(0.2, 0.9)
+        for tissue, share in shares.items():
+            image += share * means[tissue]
+        if name in ("FLAIR", "T2"):
+            image += hyper * (means["edema"] - means["white"]) * rng.uniform(0.5, 1.1)
+        image *= 1 + rng.uniform(0.01, 0.05) * texture
+        images[name] = _scan(rng, image, anatomy.brain, spacing)
+    return images
+
+
+def _draw_means(rng: np.random.Generator, name: str) -> dict[str, float]:
+    contrast = rng.uniform(0.75, 1.25)
+    means = {
+        tissue: rng.normal(mean, 0.8 * spread) for tissue, (mean, spread) in _MEANS[name].items()
+    }
+    centre = means["grey"]
+    return {tissue: max(0.05, centre + contrast * (m - centre)) for tissue, m in means.items()}
+
+
+def _shares(rng: np.random.Generator, anatomy: Anatomy, tumour: Tumour) -> dict[str, np.ndarray]:
+    """Return how much of each voxel is which tissue; they sum to 1 inside the brain."""
+    sigma = rng.uniform(0.3, 0.7)
+    core = soften(tumour.labels == NECROSIS, sigma)
+    solid = soften(tumour.solid, sigma)
+    enhancing = soften(tumour.labels == ENHANCING, sigma)
+    mottled = 1 - 0.25 * np.clip(rough_field(rng, anatomy.brain.shape, 7), 0, 1.5)
+    edema = blur(tumour.edema, 2 * sigma) * mottled
+    edema = np.clip(edema, 0, np.clip(1 - core - enhancing, 0, 1))
+    healthy = np.clip(1 - core - enhancing - edema, 0, 1)
+    return {
+        "necrosis": np.clip(core - solid, 0, 1),
+        "solid": np.minimum(solid, core),
+        "enhancing": enhancing,
+        "edema": edema,
+        "white": anatomy.white * healthy,
+        "grey": anatomy.grey * healthy,
+        "fluid": anatomy.fluid * healthy,
+    }
+
+
+def _white_matter_lesions(rng: np.random.Generator, anatomy: Anatomy, spacing: float) -> np.ndarray:
+    """Bright caps and spots in white matter that are no tumour; a distractor."""
+    if rng.random() < 0.5:
+        return np.zeros(anatomy.brain.shape, np.float32)
+    near = blur(anatomy.ventricles, 4 / spacing)
+    spots = rough_field(rng, anatomy.brain.shape, 7 / spacing) + 4 * near
+    return blur(anatomy.white * (spots > rng.uniform(2.2, 3.2)), 0.6)
+
+
+def _vessels(rng: np.random.Generator, anatomy: Anatomy, spacing: float) -> np.ndarray:
+    """Enhancing vessels, choroid plexus and dura; distractors in T1CE."""
+    shape: Shape = anatomy.brain.shape  # type: ignore[assignment]
+    ridge = np.abs(smooth_field(rng, shape, 9 / spacing)) + np.abs(
+        smooth_field(rng, shape, 9 / spacing)
+    )
+    vessels = (ridge < 0.22) & (anatomy.fluid > 0.25) & (anatomy.ventricles < 0.3)
+    plexus = (anatomy.ventricles > 0.4) & (rough_field(rng, shape, 6 / spacing) > 1.4)
+    rim = anatomy.brain & (blur(anatomy.brain, 2.5 / spacing) < 0.72)
+    dura = rim & (smooth_field(rng, shape, 25 / spacing) > rng.uniform(-0.5, 2.0))
+    return blur(vessels | plexus | dura, 0.5)
+
+
+def _scan(
+    rng: np.random.Generator, image: np.ndarray, brain: np.ndarray, spacing: float
+) -> np.ndarray:
+    """Add what a scanner adds: bias field, resolution, noise, an arbitrary intensity scale."""
+    shape: Shape = image.shape  # type: ignore[assignment]
+    biased = image * np.exp(rng.uniform(0.02, 0.12) * smooth_field(rng, shape, 60 / spacing))
+    sigma = [rng.uniform(0.0, 0.8) / spacing] * 3
+    if rng.random() < 0.5:
+        sigma[int(rng.choice(3, p=(0.7, 0.15, 0.15)))] = rng.uniform(2, 5) / 2.4 / spacing
+    blurred = blur(biased, (sigma[0], sigma[1], sigma[2]))
+    level = 0.002 + 0.04 * rng.uniform(0, 1) ** 2
+    noise = rng.standard_normal((2, *shape)).astype(np.float32) * level
+    seen = np.sqrt((blurred + noise[0]) ** 2 + noise[1] ** 2)
+    peak = float(np.percentile(seen[brain], 99.5))
+    toned = np.clip(seen / peak, 0, None) ** rng.uniform(0.85, 1.2)
+    return (toned * rng.uniform(400, 1500) * brain).astype(np.float32)

@@ -1,0 +1,44 @@
+"""Phantoms as case folders: what ``napari-ciml phantom`` writes and ``napari-ciml train`` reads."""
+
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from napari_ciml import __version__
+from napari_ciml.cases.write import write_volume
+from napari_ciml.experiments.phantoms.phantom import Phantom, make_phantom
+from napari_ciml.export.results import write_text
+from napari_ciml.files import prepare_folder
+from napari_ciml.monitor import Monitor
+
+_FILES = {"FLAIR": "flair", "T1": "t1", "T1CE": "t1ce", "T2": "t2", "PET": "PET", "CT": "CT"}
+
+
+def write_phantoms(
+    folder: Path, kind: str, count: int, seed: int, spacing: float, monitor: Monitor
+) -> None:
+    """Write phantoms ``seed`` to ``seed + count - 1``, one folder each, and ``dataset.yaml``.
+
+    Raises
+    ------
+    InputError
+        As `make_phantom`, or if the folder cannot be written to.
+    CancelledError
+        If the monitor's ``stop`` is set.
+    """
+    for done in range(count):
+        monitor.step("Making phantoms", done, count)
+        name = f"{kind}_{seed + done:04d}"
+        write_phantom(prepare_folder(folder / name), name, make_phantom(kind, seed + done, spacing))
+    about = {"kind": kind, "count": count, "seed": seed, "spacing_mm": spacing}
+    about["napari-ciml"] = __version__
+    write_text(folder / "dataset.yaml", yaml.safe_dump(about, sort_keys=False))
+
+
+def write_phantom(folder: Path, name: str, phantom: Phantom) -> None:
+    """Write one phantom: a file per modality (int16; PET float32) and ``<name>_seg.nii.gz``."""
+    for modality, image in phantom.images.items():
+        stored = image if modality == "PET" else np.rint(image).astype(np.int16)
+        write_volume(folder / f"{name}_{_FILES[modality]}.nii.gz", stored, phantom.grid)
+    write_volume(folder / f"{name}_seg.nii.gz", phantom.labels, phantom.grid)

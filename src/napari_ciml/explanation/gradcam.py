@@ -1,0 +1,178 @@
+"""Grad-CAM on the complementary information of the shallowest gate (eq. 14, 15), tile by tile.
+
+The gradient runs from the logits to kappa and no further, so one forward pass per tile serves
+every pair. Memory: the kappas of all tiles are kept in half precision, C bytes * messages / 4 for
+each voxel that the tiles cover (C = 32 and twelve messages over 3.6 million voxels: 330 MiB).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from napari_ciml.decomposition import Message, Pair
+from napari_ciml.inference.device import mixed_precision
+from napari_ciml.inference.engine import Workspace, padded_stack, tile_inputs
+from napari_ciml.inference.plan import Plan
+from napari_ciml.inference.tiles import blending_window
+from napari_ciml.monitor import Monitor
+from napari_ciml.network.checkpoint import Checkpoint
+from napari_ciml.network.ciml import CIML
+from napari_ciml.network.segmentor import Filtered
+
+Triple = tuple[Pair, str]
+"""A primary-region pair and the auxiliary modality whose message is explained."""
+
+
+@dataclass
+class _Gathered:
+    """Gradient sums over the whole volume, (C,) each; and kappa of each tile, (C, z, y, x)."""
+
+    gradients: dict[Triple, Tensor] = field(default_factory=dict)
+    kappas: dict[Message, list[Tensor]] = field(default_factory=dict)
+
+
+def complementary_maps(
+    checkpoint: Checkpoint,
+    images: Mapping[str, np.ndarray],
+    targets: Mapping[str, np.ndarray],
+    plan: Plan,
+    workspace: Workspace,
+    monitor: Monitor,
+) -> dict[Triple, np.ndarray]:
+    """Compute zeta of eq. 14 for every pair and every auxiliary it hears.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        The network.
+    images : mapping of str to numpy.ndarray
+        By modality, normalised, (Z, Y, X) float32.
+    targets : mapping of str to numpy.ndarray
+        By region, the voxels asked about, (Z, Y, X) bool: y of eq. 15 is the sum of the region's
+        logits over them. A region without a voxel gets zero maps.
+    plan : Plan
+        Which pairs, which messages.
+    workspace : Workspace
+        Device and tiles.
+    monitor : Monitor
+        Told after each tile.
+
+    Returns
+    -------
+    dict
+        By (pair, auxiliary), (Z, Y, X) float32, not normalised, so comparable with each other.
+    """
+    shape = next(iter(images.values())).shape
+    window = torch.from_numpy(blending_window(workspace.tiling.tile))
+    share = _blending_shares(window, workspace)
+    gathered = _gather(checkpoint, images, targets, share, plan, workspace, monitor)
+    count = int(np.prod(shape)) / 8
+    return _assemble(gathered, count, share, shape, workspace, monitor)
+
+
+def _gather(
+    checkpoint: Checkpoint,
+    images: Mapping[str, np.ndarray],
+    targets: Mapping[str, np.ndarray],
+    share: list[Tensor],
+    plan: Plan,
+    workspace: Workspace,
+    monitor: Monitor,
+) -> _Gathered:
+    device, tiling = workspace.device, workspace.tiling
+    network = checkpoint.network.to(device)
+    stack = padded_stack(images, plan.modalities, tiling.shape)
+    masks = {pair.region: targets[pair.region] for pair in plan.pairs}
+    asked = padded_stack(
+        {name: mask.astype(np.float32) for name, mask in masks.items()}, tuple(masks), tiling.shape
+    )
+    gathered = _Gathered()
+    for done, where in enumerate(tiling.slices()):
+        monitor.step("Explaining", done, len(tiling))
+        with torch.no_grad(), mixed_precision(device):
+            inputs = tile_inputs(stack, plan.modalities, where, device)
+            encoded = network.encode(inputs, plan.subtasks, plan.muted)
+        weights = {name: (asked[k][where] * share[done]).to(device) for k, name in enumerate(masks)}
+        for subtask in plan.subtasks:
+            with torch.no_grad(), mixed_precision(device):
+                heard = network.messages_to(subtask, encoded, plan.muted)
+                state = network.segmentors[subtask].filter(encoded[subtask], heard, sample=False)
+            _add_tile(gathered, network, subtask, _as_float(state), weights, plan)
+    return gathered
+
+
+def _add_tile(
+    gathered: _Gathered,
+    network: CIML,
+    subtask: str,
+    state: Filtered,
+    weights: Mapping[str, Tensor],
+    plan: Plan,
+) -> None:
+    """Add one tile's gradients of each region's y, and keep its kappas."""
+    if not state.kappas:
+        return
+    with torch.enable_grad():
+        for kappa in state.kappas.values():
+            kappa.requires_grad_()
+        logits = network.segmentors[subtask].predict(state)[0]
+        regions = network.decomposition.subtask(subtask).regions
+        pairs = [pair for pair in plan.pairs if pair.primary == subtask]
+        for pair in pairs:
+            y = (logits[regions.index(pair.region)] * weights[pair.region]).sum()
+            gradients = torch.autograd.grad(
+                y, list(state.kappas.values()), retain_graph=pair is not pairs[-1]
+            )
+            for auxiliary, gradient in zip(state.kappas, gradients, strict=True):
+                total = gradient[0].sum(dim=(1, 2, 3)).cpu()
+                triple = (pair, auxiliary)
+                gathered.gradients[triple] = gathered.gradients.get(triple, 0) + total
+    for auxiliary, kappa in state.kappas.items():
+        kept = kappa.detach()[0].to("cpu", torch.float16)
+        gathered.kappas.setdefault(Message(subtask, auxiliary), []).append(kept)
+
+
+def _assemble(
+    gathered: _Gathered,
+    count: float,
+    share: list[Tensor],
+    shape: tuple[int, ...],
+    workspace: Workspace,
+    monitor: Monitor,
+) -> dict[Triple, np.ndarray]:
+    maps = {}
+    inside = tuple(slice(edge) for edge in shape)
+    for done, ((pair, auxiliary), gradient) in enumerate(gathered.gradients.items()):
+        monitor.step("Assembling maps", done, len(gathered.gradients))
+        alpha = gradient / count
+        whole = torch.zeros(workspace.tiling.shape)
+        tiles = gathered.kappas[Message(pair.primary, auxiliary)]
+        for where, kappa, blend in zip(workspace.tiling.slices(), tiles, share, strict=True):
+            zeta = functional.relu(torch.einsum("c,czyx->zyx", alpha, kappa.float()))
+            whole[where] += (
+                blend
+                * functional.interpolate(zeta[None, None], scale_factor=2, mode="trilinear")[0, 0]
+            )
+        maps[pair, auxiliary] = whole[inside].numpy()
+    return maps
+
+
+def _blending_shares(window: Tensor, workspace: Workspace) -> list[Tensor]:
+    """Return what share each tile has in each of its voxels; the shares of a voxel sum to 1."""
+    total = torch.zeros(workspace.tiling.shape)
+    for where in workspace.tiling.slices():
+        total[where] += window
+    return [window / total[where] for where in workspace.tiling.slices()]
+
+
+def _as_float(state: Filtered) -> Filtered:
+    """Bring everything to float32: sums of half-precision gradients would lose the small ones."""
+    own = state.own._replace(
+        full=state.own.full.float(), levels=tuple(level.float() for level in state.own.levels)
+    )
+    kappas = {name: kappa.float().clone() for name, kappa in state.kappas.items()}
+    return Filtered(own, state.deep.float(), kappas, None)

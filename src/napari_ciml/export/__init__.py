@@ -1,0 +1,1 @@
+"""What leaves the program: label maps, probabilities, maps, tables."""

@@ -1,0 +1,65 @@
+"""Devices: which one, in which precision, and what to do when its memory is full."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
+
+import torch
+
+from napari_ciml.errors import DeviceError
+
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device called ``name``, or with ``auto`` the fastest one there is.
+
+    Raises
+    ------
+    DeviceError
+        If it is not there.
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device(next((known for known, there in available.items() if there), "cpu"))
+    if not available.get(name, name == "cpu"):
+        raise DeviceError(f"Device '{name}' is not available here; use --device cpu or auto.")
+    return torch.device(name)
+
+
+def half_precision(device: torch.device) -> torch.dtype | None:
+    """Return the half precision that makes this device faster, or None."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    if device.type == "mps":
+        return torch.float16
+    # Without matrix units for bf16 a processor only emulates it, and that is slower than float32.
+    cpu = torch.cpu
+    return torch.bfloat16 if cpu._is_amx_tile_supported() or _has_avx512_bf16() else None
+
+
+def _has_avx512_bf16() -> bool:
+    return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def mixed_precision(device: torch.device) -> AbstractContextManager[object]:
+    """Autocast where the device gains from it."""
+    dtype = half_precision(device)
+    return nullcontext() if dtype is None else torch.autocast(device.type, dtype=dtype)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that a device's memory is full."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in text or "can't allocate memory" in text
+    )
+
+
+def release(device: torch.device) -> None:
+    """Give cached memory back to the device."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()

@@ -1,0 +1,172 @@
+"""The PyTorch engine: a network over the tiles of a volume, with a way on when memory is full."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from napari_ciml.decomposition import Pair
+from napari_ciml.errors import DeviceError
+from napari_ciml.inference.device import is_out_of_memory, mixed_precision, release
+from napari_ciml.inference.plan import Plan
+from napari_ciml.inference.tiles import Shape, Tiling, blending_window, make_tiling, round_up
+from napari_ciml.monitor import Monitor
+from napari_ciml.network.checkpoint import Checkpoint
+
+SMALLEST_TILE = 32
+
+_LARGEST_TILE = (160, 192, 160)
+"""A whole brain at 1 mm; batch norm lets a tile be any size (see `tile_policy`)."""
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A device with tiles that fit it.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where the network runs.
+    tiling : Tiling
+        Of the volume.
+    """
+
+    device: torch.device
+    tiling: Tiling
+
+
+def tile_policy(checkpoint: Checkpoint) -> tuple[Shape, float]:
+    """Return the largest tile and the least overlap that suit a checkpoint.
+
+    Batch norm at inference is a fixed affine map, so large tiles agree with small ones. Instance
+    norm takes its statistics from the tile, so tiles are those of the training.
+    """
+    if checkpoint.info.network.norm == "batch":
+        return _LARGEST_TILE, 0.25
+    return checkpoint.info.patch, 0.5
+
+
+def with_fallback(
+    run: Callable[[Workspace], Result],
+    shape: Shape,
+    checkpoint: Checkpoint,
+    device: torch.device,
+    monitor: Monitor,
+) -> tuple[Result, Workspace]:
+    """Run something over tiles; when memory is full, with smaller ones, then on the CPU.
+
+    Raises
+    ------
+    DeviceError
+        If the CPU has no memory for even the smallest tile.
+    """
+    largest, overlap = tile_policy(checkpoint)
+    tile = largest
+    while True:
+        workspace = Workspace(device, make_tiling(shape, tile, overlap))
+        try:
+            return run(workspace), workspace
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        # Outside the handler, so that the traceback no longer holds the tensors that filled it.
+        release(device)
+        smaller = _smaller(workspace.tiling.tile)
+        if smaller is not None:
+            tile = smaller
+            monitor.tell(
+                f"The memory of {device.type} is full; going on with tiles of {_text(tile)}."
+            )
+        elif device.type != "cpu":
+            monitor.tell(f"The memory of {device.type} is full; going on on the CPU.")
+            device, tile = torch.device("cpu"), largest
+        else:
+            raise DeviceError(
+                "There is not enough memory for even the smallest tile; close other programs."
+            )
+
+
+def predict_pairs(
+    checkpoint: Checkpoint,
+    images: Mapping[str, np.ndarray],
+    plan: Plan,
+    workspace: Workspace,
+    monitor: Monitor,
+) -> dict[Pair, np.ndarray]:
+    """Compute every pair's probability over a volume.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        The network.
+    images : mapping of str to numpy.ndarray
+        By modality, normalised, (Z, Y, X) float32.
+    plan : Plan
+        Which pairs, which messages.
+    workspace : Workspace
+        Device and tiles.
+    monitor : Monitor
+        Told after each tile.
+
+    Returns
+    -------
+    dict of Pair to numpy.ndarray
+        Probabilities, (Z, Y, X) float32.
+    """
+    device, tiling = workspace.device, workspace.tiling
+    network = checkpoint.network.to(device)
+    window = torch.from_numpy(blending_window(tiling.tile))
+    stack = padded_stack(images, plan.modalities, tiling.shape)
+    totals = torch.zeros(len(plan.pairs), *tiling.shape)
+    weight = torch.zeros(tiling.shape)
+    for done, where in enumerate(tiling.slices()):
+        monitor.step("Segmenting", done, len(tiling))
+        with torch.inference_mode(), mixed_precision(device):
+            inputs = tile_inputs(stack, plan.modalities, where, device)
+            predictions = network(inputs, plan.subtasks, plan.muted, sample=False)
+        logits = {name: p.logits[0].float().cpu() for name, p in predictions.items()}
+        for k, pair in enumerate(plan.pairs):
+            channel = network.decomposition.subtask(pair.primary).regions.index(pair.region)
+            totals[k][where] += window * torch.sigmoid(logits[pair.primary][channel])
+        weight[where] += window
+    monitor.step("Segmenting", len(tiling), len(tiling))
+    shape = next(iter(images.values())).shape
+    inside = tuple(slice(edge) for edge in shape)
+    totals /= weight
+    return {pair: totals[k][inside].numpy() for k, pair in enumerate(plan.pairs)}
+
+
+def padded_stack(
+    images: Mapping[str, np.ndarray], modalities: tuple[str, ...], shape: Shape
+) -> Tensor:
+    """Stack modalities, (M, Z, Y, X) float32, padded behind with the background value 0."""
+    first = images[modalities[0]].shape
+    padding = [
+        pad for a, b in zip(reversed(first), reversed(shape), strict=True) for pad in (0, b - a)
+    ]
+    stack = torch.stack([torch.from_numpy(np.ascontiguousarray(images[m])) for m in modalities])
+    return functional.pad(stack, padding)
+
+
+def tile_inputs(
+    stack: Tensor, modalities: tuple[str, ...], where: tuple[slice, ...], device: torch.device
+) -> dict[str, Tensor]:
+    """Return one tile of every modality, each (1, 1, Z, Y, X) on the device."""
+    return {m: stack[k][where][None, None].to(device) for k, m in enumerate(modalities)}
+
+
+def _smaller(tile: Shape) -> Shape | None:
+    if max(tile) <= SMALLEST_TILE:
+        return None
+    z, y, x = (max(SMALLEST_TILE, edge // 2) if edge == max(tile) else edge for edge in tile)
+    return round_up((z, y, x))
+
+
+def _text(tile: Shape) -> str:
+    return " x ".join(str(edge) for edge in tile)

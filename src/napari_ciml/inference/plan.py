@@ -1,0 +1,127 @@
+"""What a checkpoint can do of what is asked; no torch here."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from napari_ciml.decomposition import Decomposition, Message, Pair, Problem
+from napari_ciml.errors import CheckpointError
+from napari_ciml.network.checkpoint_info import CheckpointInfo
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is computed: the primary-region pairs, with the messages that are muted.
+
+    Parameters
+    ----------
+    decomposition : Decomposition
+        What was asked for.
+    pairs : tuple of Pair
+        Whose probabilities are computed and averaged.
+    muted : frozenset of Message
+        Messages the network knows and does not get.
+    """
+
+    decomposition: Decomposition
+    pairs: tuple[Pair, ...]
+    muted: frozenset[Message]
+
+    @property
+    def subtasks(self) -> tuple[str, ...]:
+        """Names of the subtasks that are run."""
+        return tuple(dict.fromkeys(pair.primary for pair in self.pairs))
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Modalities that are needed, in display order."""
+        used: set[str] = set()
+        for name in self.subtasks:
+            task = self.decomposition.subtask(name)
+            used |= set(task.primary) | {
+                aux for aux in task.auxiliaries if Message(name, aux) not in self.muted
+            }
+        return tuple(m for m in self.decomposition.modalities if m in used)
+
+    def auxiliaries(self, subtask: str) -> tuple[str, ...]:
+        """Auxiliary modalities whose messages the subtask hears."""
+        return tuple(
+            aux
+            for aux in self.decomposition.subtask(subtask).auxiliaries
+            if Message(subtask, aux) not in self.muted
+        )
+
+
+def untrained(info: CheckpointInfo, wanted: Decomposition) -> tuple[Problem, ...]:
+    """List the parts of a decomposition that a checkpoint was not trained for."""
+    trained = {task.name: task for task in info.decomposition.subtasks}
+    found: list[Problem] = []
+    for task in wanted.subtasks:
+        name = task.name
+        if name not in trained:
+            known = ", ".join(trained)
+            found.append(
+                Problem(
+                    name, f"{name} as primary is untrained in '{info.name}' (trained: {known})."
+                )
+            )
+            continue
+        found += [
+            Problem(name, f"{region} from {name} is untrained in '{info.name}'.")
+            for region in task.regions
+            if region not in trained[name].regions
+        ]
+        found += [
+            Problem(name, f"{aux} assisting {name} is untrained in '{info.name}'.")
+            for aux in task.auxiliaries
+            if aux not in trained[name].auxiliaries
+        ]
+    return tuple(found)
+
+
+def make_plan(
+    info: CheckpointInfo,
+    wanted: Decomposition,
+    muted: Collection[Message] = (),
+    left_out: Collection[Pair] = (),
+) -> Plan:
+    """Work out what to compute.
+
+    Parameters
+    ----------
+    info : CheckpointInfo
+        What the checkpoint was trained for.
+    wanted : Decomposition
+        What is asked for; auxiliaries that it lacks and the checkpoint has are muted.
+    muted : collection of Message
+        Messages to mute besides.
+    left_out : collection of Pair
+        Pairs to leave out of their region's ensemble.
+
+    Raises
+    ------
+    DecompositionError
+        If the decomposition contradicts itself.
+    CheckpointError
+        If something asked for is untrained, unknown, or nothing is left to compute.
+    """
+    wanted.checked()
+    problems = untrained(info, wanted)
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise CheckpointError(
+            f"Decomposition '{wanted.name}': {problems[0].message} Take it out, or fine-tune.{more}"
+        )
+    for message in muted:
+        if message not in wanted.messages:
+            raise CheckpointError(
+                f"Cannot mute {message.primary}:{message.auxiliary}: "
+                f"decomposition '{wanted.name}' passes no such message."
+            )
+    unheard = set(info.decomposition.messages) - set(wanted.messages)
+    pairs = tuple(pair for pair in wanted.pairs if pair not in left_out)
+    silent = set(wanted.region_names) - {pair.region for pair in pairs}
+    if silent:
+        raise CheckpointError(
+            f"Every subtask of region {min(silent)} is left out; keep at least one."
+        )
+    return Plan(wanted, pairs, frozenset(unheard | set(muted)))

@@ -1,0 +1,83 @@
+"""Tiles: where they lie, and how their borders blend."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from napari_ciml.network.settings import STRIDE
+
+Shape = tuple[int, int, int]
+
+_SIGMA = 0.125
+"""Standard deviation of the blending window, as a share of the tile's edge."""
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Tiles that cover a volume.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the padded volume, (Z, Y, X): no edge shorter than a tile's.
+    tile : tuple of int
+        Edges of every tile, multiples of 16.
+    starts : tuple of tuple of int
+        First voxel of every tile.
+    """
+
+    shape: Shape
+    tile: Shape
+    starts: tuple[Shape, ...]
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def slices(self) -> Iterator[tuple[slice, slice, slice]]:
+        """Yield every tile as slices, (Z, Y, X)."""
+        for start in self.starts:
+            z, y, x = (slice(a, a + n) for a, n in zip(start, self.tile, strict=True))
+            yield z, y, x
+
+
+def round_up(shape: Shape) -> Shape:
+    """Round every edge up to a multiple of 16."""
+    z, y, x = (-(-edge // STRIDE) * STRIDE for edge in shape)
+    return z, y, x
+
+
+def make_tiling(shape: Shape, largest: Shape, overlap: float) -> Tiling:
+    """Cover a volume with as few tiles as the overlap allows, evenly spread.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the volume, (Z, Y, X) in voxels.
+    largest : tuple of int
+        Largest tile; the tiles are smaller where the volume is.
+    overlap : float
+        Least share of a tile's edge that neighbours have in common, in [0, 1).
+    """
+    wanted = round_up(shape)
+    tile = round_up(tuple(min(a, b) for a, b in zip(wanted, largest, strict=True)))  # type: ignore[arg-type]
+    padded = tuple(max(a, b) for a, b in zip(shape, tile, strict=True))
+    starts = [_axis_starts(edge, size, overlap) for edge, size in zip(padded, tile, strict=True)]
+    return Tiling(padded, tile, tuple(product(*starts)))  # type: ignore[arg-type]
+
+
+def _axis_starts(edge: int, size: int, overlap: float) -> list[int]:
+    free = edge - size
+    step = max(1, int(size * (1 - overlap)))
+    count = -(-free // step) + 1
+    return [round(i * free / max(1, count - 1)) for i in range(count)]
+
+
+def blending_window(tile: Shape) -> np.ndarray:
+    """Return Gaussian weights, (Z, Y, X) float32 in (0, 1], largest in the middle of a tile."""
+    from scipy.signal.windows import gaussian
+
+    z, y, x = (gaussian(edge, edge * _SIGMA) for edge in tile)
+    window = z[:, None, None] * y[:, None] * x
+    return np.maximum(window, 1e-3 * window.max()).astype(np.float32)

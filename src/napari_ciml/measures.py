@@ -1,0 +1,99 @@
+"""How well two segmentations agree (section 4.1.2)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from napari_ciml.cases.geometry import resample
+from napari_ciml.cases.labels import region_masks
+from napari_ciml.cases.write import read_labels
+from napari_ciml.decomposition import Region
+from napari_ciml.errors import InputError
+
+
+@dataclass(frozen=True)
+class RegionScore:
+    """Agreement in one region.
+
+    Parameters
+    ----------
+    region : str
+        Its name.
+    dice : float
+        Eq. 11; 1 if both are empty.
+    hd95_mm : float
+        95 % Hausdorff distance; 0 if both are empty, NaN if one is.
+    volume_prediction_ml, volume_reference_ml : float
+        In millilitres.
+    """
+
+    region: str
+    dice: float
+    hd95_mm: float
+    volume_prediction_ml: float
+    volume_reference_ml: float
+
+
+def dice(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the Dice coefficient of two boolean masks (eq. 11); 1 if both are empty."""
+    total = int(np.count_nonzero(a)) + int(np.count_nonzero(b))
+    return 2 * int(np.count_nonzero(a & b)) / total if total else 1.0
+
+
+def hd95(a: np.ndarray, b: np.ndarray, spacing: tuple[float, float, float]) -> float:
+    """Return the 95 % Hausdorff distance (eq. 12, the 95th percentile for the supremum).
+
+    Parameters
+    ----------
+    a, b : numpy.ndarray
+        Masks, (Z, Y, X) bool.
+    spacing : tuple of float
+        Voxel size, (Z, Y, X) in mm.
+
+    Returns
+    -------
+    float
+        In mm; 0 if both are empty, NaN if one is.
+    """
+    if not a.any() or not b.any():
+        return 0.0 if not a.any() and not b.any() else float("nan")
+    import torch
+    from monai.metrics import compute_hausdorff_distance
+
+    masks = (torch.from_numpy(mask)[None, None] for mask in (a, b))
+    distance = compute_hausdorff_distance(
+        *masks, include_background=True, percentile=95, spacing=spacing
+    )
+    return float(distance)
+
+
+def evaluate(
+    prediction: Path, reference: Path, regions: Sequence[Region]
+) -> tuple[RegionScore, ...]:
+    """Compare two label maps, region by region, on the grid of the reference.
+
+    Raises
+    ------
+    InputError
+        If one cannot be read, or they share no space.
+    """
+    labels, grid = read_labels(prediction)
+    truth, target = read_labels(reference)
+    if not grid.overlaps(target):
+        raise InputError(
+            f"{prediction} and {reference} share no space; they are of two examinations."
+        )
+    predicted = region_masks(resample(labels, grid, target, labels=True), regions)
+    expected = region_masks(truth, regions)
+    return tuple(
+        RegionScore(
+            region=name,
+            dice=dice(predicted[name], expected[name]),
+            hd95_mm=hd95(predicted[name], expected[name], target.scale),
+            volume_prediction_ml=float(np.count_nonzero(predicted[name]) * target.voxel_ml),
+            volume_reference_ml=float(np.count_nonzero(expected[name]) * target.voxel_ml),
+        )
+        for name in predicted
+    )

@@ -1,0 +1,105 @@
+"""Checkpoint files: weights in, weights out, checked before any of them is loaded."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from napari_ciml.errors import CheckpointError
+from napari_ciml.network.checkpoint_info import (
+    METADATA_KEY,
+    CheckpointInfo,
+    file_hash,
+    read_info,
+)
+from napari_ciml.network.ciml import CIML
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint that has been read.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    info : CheckpointInfo
+        What it says about itself.
+    sha256 : str
+        Of the file.
+    network : CIML
+        In evaluation mode, float32, on the CPU, without gradients.
+    """
+
+    path: Path
+    info: CheckpointInfo
+    sha256: str
+    network: CIML
+
+
+def save_checkpoint(
+    path: Path, network: CIML, info: CheckpointInfo, dtype: torch.dtype = torch.float32
+) -> None:
+    """Write a checkpoint so that at every moment the old or the new file is there, whole.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Ends in ``.safetensors``.
+    network : CIML
+        Its floating-point tensors are stored as ``dtype``.
+    info : CheckpointInfo
+        Stored beside the weights.
+    dtype : torch.dtype
+        ``torch.float16`` halves the file.
+    """
+    tensors = {
+        name: (value.to(dtype) if value.is_floating_point() else value).detach().cpu().contiguous()
+        for name, value in network.state_dict().items()
+    }
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        save_file(tensors, temporary, metadata={METADATA_KEY: info.model_dump_json()})
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises
+    ------
+    CheckpointError
+        As `read_info`; and if the weights' names or shapes are not those of the network that the
+        file describes, before any of them is read.
+    """
+    info = read_info(path)
+    with torch.device("meta"):
+        network = CIML(info.decomposition, info.network)
+    expected = network.state_dict()
+    with safe_open(path, framework="pt") as file:
+        found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        _refuse_mismatch(path, found, {name: tuple(t.shape) for name, t in expected.items()})
+        state = {name: file.get_tensor(name).to(expected[name].dtype) for name in found}
+    network.load_state_dict(state, assign=True)
+    network.eval().requires_grad_(requires_grad=False)
+    return Checkpoint(path, info, file_hash(path), network)
+
+
+def _refuse_mismatch(
+    path: Path, found: dict[str, tuple[int, ...]], expected: dict[str, tuple[int, ...]]
+) -> None:
+    wrong = sorted(
+        name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name)
+    )
+    if wrong:
+        raise CheckpointError(
+            f"{path}: {len(wrong)} weights (first: {wrong[0]}) are not those of the network "
+            "it describes; get the file again."
+        )

@@ -1,0 +1,171 @@
+"""What a checkpoint says about itself, read from the file's header alone; no torch here.
+
+A checkpoint is one safetensors file: weights, and under the metadata key ``napari_ciml`` the JSON
+of a `CheckpointInfo`. It is never a pickle, so opening one runs no code.
+"""
+
+import hashlib
+import json
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from napari_ciml.cases.intensity import Normalisation
+from napari_ciml.decomposition import Decomposition
+from napari_ciml.errors import CheckpointError, DecompositionError
+from napari_ciml.network.settings import NetworkSettings
+
+FORMAT_VERSION = 1
+ARCHITECTURE = "ciml"
+METADATA_KEY = "napari_ciml"
+
+_PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TrainingRecord(_Frozen):
+    """Where the weights come from.
+
+    Parameters
+    ----------
+    data : str
+        What it was trained on, in words.
+    cases, steps : int
+        Number of training cases and of optimiser steps.
+    seed : int
+        Seed of the run.
+    options : dict
+        Everything else needed to repeat it: learning rate, beta, batch size and so on.
+    parent : str, optional
+        SHA-256 of the checkpoint it was fine-tuned from.
+    """
+
+    data: str
+    cases: int = Field(ge=0)
+    steps: int = Field(ge=0)
+    seed: int
+    options: dict[str, float | int | str | bool] = {}
+    parent: str | None = None
+
+
+class Score(_Frozen):
+    """Mean Dice of one region over ``cases`` cases of the data named."""
+
+    data: str
+    region: str
+    cases: int = Field(ge=1)
+    dice: float = Field(ge=0, le=1)
+
+
+class CheckpointInfo(_Frozen):
+    """Everything about a checkpoint but its weights.
+
+    Parameters
+    ----------
+    name, description : str
+        For the user: what it is for, where it fails.
+    decomposition : Decomposition
+        What it was trained for.
+    network : NetworkSettings
+        Widths, norm and parts.
+    spacing : tuple of float
+        Voxel size it works at, (Z, Y, X) in mm.
+    patch : tuple of int
+        Patch size it was trained with, (Z, Y, X) in voxels.
+    normalisation : dict
+        By modality.
+    training : TrainingRecord
+        Provenance.
+    scores : tuple of Score
+        As measured after training.
+    """
+
+    format_version: int = FORMAT_VERSION
+    architecture: str = ARCHITECTURE
+    name: str
+    description: str = ""
+    decomposition: Decomposition
+    network: NetworkSettings
+    spacing: tuple[float, float, float]
+    patch: tuple[int, int, int]
+    normalisation: dict[str, Normalisation]
+    training: TrainingRecord
+    scores: tuple[Score, ...] = ()
+
+
+def read_info(path: Path) -> CheckpointInfo:
+    """Read and validate what a checkpoint says about itself, before any weight is read.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, a pickle, truncated, another program's, of another architecture
+        or of a newer format.
+    """
+    metadata = _metadata(path)
+    if METADATA_KEY not in metadata:
+        raise CheckpointError(f"{path}: not written by napari-ciml; choose a CIML checkpoint.")
+    try:
+        fields = json.loads(metadata[METADATA_KEY])
+        _refuse_foreign(path, fields)
+        info = CheckpointInfo.model_validate(fields)
+        info.decomposition.checked()
+    except (ValidationError, DecompositionError, ValueError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path}: the checkpoint's description is damaged; get the file again."
+        ) from error
+    return info
+
+
+def file_hash(path: Path) -> str:
+    """Return the file's SHA-256 in hexadecimal; kept while the file does not change."""
+    stat = path.stat()
+    return _hash(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=16)
+def _hash(path: Path, _changed: int, _size: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise CheckpointError(f"{path}: there is no such checkpoint; choose a .safetensors file.")
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+        if start.startswith(_PICKLE_STARTS):
+            raise CheckpointError(
+                f"{path}: this is a pickle, which can run any code when it is opened; "
+                "only .safetensors checkpoints are read."
+            )
+        with safe_open(path, framework="numpy") as file:
+            return dict(file.metadata() or {})
+    except OSError as error:
+        raise CheckpointError(
+            f"{path}: the checkpoint cannot be read; check its access rights."
+        ) from error
+    except SafetensorError as error:
+        raise CheckpointError(
+            f"{path}: this is not a complete .safetensors file; get it again."
+        ) from error
+
+
+def _refuse_foreign(path: Path, fields: dict[str, object]) -> None:
+    version, architecture = fields.get("format_version"), fields.get("architecture")
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path}: written in format {version}, this napari-ciml reads up to {FORMAT_VERSION}; "
+            "update napari-ciml."
+        )
+    if architecture != ARCHITECTURE:
+        raise CheckpointError(
+            f"{path}: holds a '{architecture}' network, not a CIML one; choose another file."
+        )

@@ -1,0 +1,112 @@
+"""The whole network: one encoder per source of messages, one segmentor per subtask (Fig. 3)."""
+
+from collections.abc import Collection, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from napari_ciml.decomposition import Decomposition, Message
+from napari_ciml.network.blocks import initialise
+from napari_ciml.network.encoder import Embeddings, Encoder
+from napari_ciml.network.segmentor import Prediction, Segmentor
+from napari_ciml.network.settings import NetworkSettings
+
+
+def encoder_inputs(
+    decomposition: Decomposition, message: bool = True
+) -> dict[str, tuple[str, ...]]:
+    """Say which modalities each encoder sees, by encoder name.
+
+    A subtask's encoder has the subtask's name. An auxiliary modality that is the only primary of
+    some subtask is encoded there; any other one gets an encoder of its own.
+    """
+    inputs = {task.name: task.primary for task in decomposition.subtasks}
+    if message:
+        for _, auxiliary in decomposition.messages:
+            inputs.setdefault(auxiliary, (auxiliary,))
+    return inputs
+
+
+class CIML(nn.Module):
+    """Complementary information mutual learning for one decomposition.
+
+    Parameters
+    ----------
+    decomposition : Decomposition
+        A checked one: any number of subtasks, regions, primaries and auxiliaries.
+    settings : NetworkSettings
+        Widths, norm and parts.
+    """
+
+    def __init__(self, decomposition: Decomposition, settings: NetworkSettings) -> None:
+        super().__init__()
+        self.decomposition = decomposition
+        self.settings = settings
+        self.inputs = encoder_inputs(decomposition, settings.message)
+        self.encoders = nn.ModuleDict(
+            {name: Encoder(len(primary), settings) for name, primary in self.inputs.items()}
+        )
+        self.segmentors = nn.ModuleDict(
+            {task.name: Segmentor(task, settings) for task in decomposition.subtasks}
+        )
+        initialise(self)
+
+    def forward(
+        self,
+        images: Mapping[str, Tensor],
+        subtasks: Collection[str] | None = None,
+        muted: Collection[Message] = (),
+        sample: bool | None = None,
+    ) -> dict[str, Prediction]:
+        """Predict the regions of the subtasks asked for.
+
+        Parameters
+        ----------
+        images : mapping of str to torch.Tensor
+            By modality, each (B, 1, Z, Y, X) with edges that are multiples of 16.
+        subtasks : collection of str, optional
+            Names of subtasks; all by default.
+        muted : collection of Message
+            Messages that are not passed: kappa = 0 and a zero pooled map.
+        sample : bool, optional
+            Sample kappa and return the KL; by default as the module is in training mode.
+        """
+        wanted = self.segmentors.keys() if subtasks is None else subtasks
+        encoded = self.encode(images, wanted, muted)
+        return {
+            name: self.segmentors[name](
+                encoded[name],
+                self.messages_to(name, encoded, muted),
+                self.training if sample is None else sample,
+            )
+            for name in wanted
+        }
+
+    def encode(
+        self,
+        images: Mapping[str, Tensor],
+        subtasks: Collection[str] | None = None,
+        muted: Collection[Message] = (),
+    ) -> dict[str, Embeddings]:
+        """Run every encoder that the subtasks need, once; by encoder name."""
+        wanted = self.segmentors.keys() if subtasks is None else subtasks
+        needed = dict.fromkeys(wanted) | dict.fromkeys(
+            auxiliary for name in wanted for auxiliary in self._heard(name, muted)
+        )
+        return {
+            name: self.encoders[name](torch.cat([images[m] for m in self.inputs[name]], dim=1))
+            for name in needed
+        }
+
+    def messages_to(
+        self, subtask: str, encoded: Mapping[str, Embeddings], muted: Collection[Message] = ()
+    ) -> dict[str, tuple[Tensor, ...]]:
+        """Collect the messages that a subtask's segmentor hears, by auxiliary modality."""
+        return {name: encoded[name].levels for name in self._heard(subtask, muted)}
+
+    def _heard(self, subtask: str, muted: Collection[Message]) -> tuple[str, ...]:
+        return tuple(
+            name
+            for name in self.segmentors[subtask].auxiliaries
+            if Message(subtask, name) not in muted
+        )

@@ -1,0 +1,50 @@
+"""The message generator: the encoder of a segmentor (Table 1, Down1 to Down4)."""
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from napari_ciml.network.blocks import conv_block
+from napari_ciml.network.settings import LEVELS, NetworkSettings
+
+
+class Embeddings(NamedTuple):
+    """What an encoder makes of its input.
+
+    ``full`` is the first convolution's output, (B, C, P, P, P); it never leaves its own segmentor.
+    ``levels`` are the outputs of the four stages, (B, C, P/2 ...), (B, 2C, P/4 ...),
+    (B, 4C, P/8 ...), (B, 8C, P/16 ...): own embeddings, and messages to the others.
+    """
+
+    full: Tensor
+    levels: tuple[Tensor, ...]
+
+
+class Encoder(nn.Module):
+    """Four stages, each a 3x3x3 convolution and a strided one.
+
+    Parameters
+    ----------
+    inputs : int
+        Modalities it sees together.
+    settings : NetworkSettings
+        Widths and norm.
+    """
+
+    def __init__(self, inputs: int, settings: NetworkSettings) -> None:
+        super().__init__()
+        widths = [settings.base_filters * 2**level for level in range(LEVELS)]
+        before = [inputs, *widths[:-1]]
+        norm = settings.norm
+        self.convs = nn.ModuleList(
+            conv_block(a, b, norm) for a, b in zip(before, widths, strict=True)
+        )
+        self.downs = nn.ModuleList(conv_block(width, width, norm, stride=2) for width in widths)
+
+    def forward(self, images: Tensor) -> Embeddings:
+        """Encode images, (B, inputs, Z, Y, X) with edges that are multiples of 16."""
+        full = self.convs[0](images)
+        levels = [self.downs[0](full)]
+        for conv, down in zip(self.convs[1:], self.downs[1:], strict=True):
+            levels.append(down(conv(levels[-1])))
+        return Embeddings(full, tuple(levels))

@@ -1,0 +1,137 @@
+"""The cross-modality information gate, CIG (section 3.2, Fig. 8, Table 1)."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_ciml.network.blocks import conv_block, make_norm
+from napari_ciml.network.settings import NetworkSettings
+
+SIGMA_FLOOR = 1e-3
+
+
+class Gated(NamedTuple):
+    """The complementary information of each message that is not muted, (B, C, Z, Y, X), and its KL.
+
+    ``kl`` is eq. 10 in closed form, averaged over voxels, channels and messages; None where
+    kappa is not sampled from a distribution.
+    """
+
+    kappas: dict[str, Tensor]
+    kl: Tensor | None
+
+
+def kl_to_standard_normal(mu: Tensor, sigma: Tensor) -> Tensor:
+    """KL(N(mu, sigma^2) || N(0, 1)) averaged over all elements (eq. 10); a scalar in nats."""
+    return (0.5 * (mu.square() + sigma.square() - 1) - sigma.log()).mean()
+
+
+class Gate(nn.Module):
+    """One CIG: filters what is complementary out of the messages of one level.
+
+    Parameters
+    ----------
+    channels : int
+        Channels of the own embedding and of every message at this level.
+    auxiliaries : sequence of str
+        The modalities that send messages, in a fixed order.
+    settings : NetworkSettings
+        Which of attention and variational information are used.
+    """
+
+    def __init__(
+        self, channels: int, auxiliaries: tuple[str, ...], settings: NetworkSettings
+    ) -> None:
+        super().__init__()
+        self.auxiliaries = auxiliaries
+        self.variational = settings.variational
+        count = len(auxiliaries)
+        hidden = 4 * (count + 1)
+        self.attention = (
+            nn.Sequential(
+                conv_block(count + 1, hidden, settings.norm),
+                nn.Conv3d(hidden, count, 1, bias=False),
+                make_norm(settings.norm, count),
+                nn.Sigmoid(),
+            )
+            if settings.attention
+            else None
+        )
+        self.mu = _pointwise(channels, auxiliaries if settings.variational else ())
+        self.sigma = _pointwise(channels, auxiliaries if settings.variational else ())
+        self.fusion = nn.ModuleDict()
+        if not settings.attention and not settings.variational:
+            for name in auxiliaries:
+                self.fusion[name] = _basic_fusion(channels, settings)
+        self.align = _pointwise(channels, auxiliaries)
+
+    def forward(self, own: Tensor, messages: Mapping[str, Tensor], sample: bool) -> Gated:
+        """Filter the messages.
+
+        Parameters
+        ----------
+        own : torch.Tensor
+            The segmentor's own embedding, (B, C, Z, Y, X).
+        messages : mapping of str to torch.Tensor
+            By auxiliary modality, each (B, C, Z, Y, X); one that is left out is muted: its pooled
+            map is zero and it has no kappa.
+        sample : bool
+            Draw kappa = mu + sigma * eps and compute the KL (training); else kappa = mu.
+        """
+        gated = self._attend(own, messages)
+        if not self.variational:
+            return Gated(gated, None)
+        kappas, divergences = {}, []
+        for name, message in gated.items():
+            mu = self.mu[name](message).float()
+            if sample:
+                sigma = functional.softplus(self.sigma[name](message).float()) + SIGMA_FLOOR
+                divergences.append(kl_to_standard_normal(mu, sigma))
+                mu = mu + sigma * torch.randn_like(sigma)
+            kappas[name] = mu.to(message.dtype)
+        if not sample:
+            return Gated(kappas, None)
+        return Gated(kappas, torch.stack(divergences).mean() if divergences else own.new_zeros(()))
+
+    def join(self, own: Tensor, kappas: Mapping[str, Tensor]) -> Tensor:
+        """Concatenate the own embedding and the aligned sum of all kappas: (B, 2C, Z, Y, X)."""
+        total = torch.zeros_like(own)
+        for name, kappa in kappas.items():
+            total = total + self.align[name](kappa)
+        return torch.cat([own, total], dim=1)
+
+    def _attend(self, own: Tensor, messages: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        if self.attention is None:
+            return {
+                name: self.fusion[name](message) if name in self.fusion else message
+                for name, message in messages.items()
+            }
+        pooled = own.mean(dim=1, keepdim=True)
+        maps = [
+            messages[name].mean(dim=1, keepdim=True)
+            if name in messages
+            else torch.zeros_like(pooled)
+            for name in self.auxiliaries
+        ]
+        weights = self.attention(torch.cat([pooled, *maps], dim=1))
+        return {
+            name: messages[name] * weights[:, k : k + 1]
+            for k, name in enumerate(self.auxiliaries)
+            if name in messages
+        }
+
+
+def _pointwise(channels: int, names: tuple[str, ...]) -> nn.ModuleDict:
+    return nn.ModuleDict({name: nn.Conv3d(channels, channels, 1) for name in names})
+
+
+def _basic_fusion(channels: int, settings: NetworkSettings) -> nn.Sequential:
+    """Return the "+ Message" row of Table 5: one convolution with norm and sigmoid."""
+    return nn.Sequential(
+        nn.Conv3d(channels, channels, 3, padding=1, bias=False),
+        make_norm(settings.norm, channels),
+        nn.Sigmoid(),
+    )

@@ -1,0 +1,61 @@
+"""The training loss: Dice + binary cross-entropy + beta KL, summed over subtasks (eq. 8, 4.2)."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from monai.losses import DiceLoss
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_ciml.decomposition import Decomposition
+from napari_ciml.network.segmentor import Prediction
+
+
+class LossParts(NamedTuple):
+    """Scalars, each summed over subtasks; `total` is what is minimised."""
+
+    total: Tensor
+    dice: Tensor
+    cross_entropy: Tensor
+    kl: Tensor
+
+
+class CIMLLoss(nn.Module):
+    """Dice + cross-entropy + beta KL.
+
+    Parameters
+    ----------
+    decomposition : Decomposition
+        Says which regions each subtask's channels are.
+    beta : float
+        The trade-off of eq. 8.
+    """
+
+    def __init__(self, decomposition: Decomposition, beta: float = 0.5) -> None:
+        super().__init__()
+        self.regions = {task.name: task.regions for task in decomposition.subtasks}
+        self.beta = beta
+        self.dice = DiceLoss(sigmoid=True, batch=True)
+
+    def forward(
+        self, predictions: Mapping[str, Prediction], targets: Mapping[str, Tensor]
+    ) -> LossParts:
+        """Compare predictions with targets.
+
+        Parameters
+        ----------
+        predictions : mapping of str to Prediction
+            By subtask.
+        targets : mapping of str to torch.Tensor
+            By region, float masks (B, 1, Z, Y, X).
+        """
+        dice, entropy, kl = [], [], []
+        for name, prediction in predictions.items():
+            target = torch.cat([targets[region] for region in self.regions[name]], dim=1)
+            logits = prediction.logits.float()
+            dice.append(self.dice(logits, target))
+            entropy.append(functional.binary_cross_entropy_with_logits(logits, target))
+            kl.append(logits.new_zeros(()) if prediction.kl is None else prediction.kl)
+        parts = torch.stack(dice).sum(), torch.stack(entropy).sum(), torch.stack(kl).sum()
+        return LossParts(parts[0] + parts[1] + self.beta * parts[2], *parts)

@@ -1,0 +1,124 @@
+"""A segmentor without its encoder: complementary information filter and predictor (Fig. 4, 5)."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from napari_ciml.decomposition import Subtask
+from napari_ciml.network.blocks import conv_block, up_block
+from napari_ciml.network.encoder import Embeddings
+from napari_ciml.network.gate import Gate
+from napari_ciml.network.settings import LEVELS, NetworkSettings
+
+
+class Prediction(NamedTuple):
+    """Logits, (B, regions, Z, Y, X), and the KL averaged over the levels (None: not sampled)."""
+
+    logits: Tensor
+    kl: Tensor | None
+
+
+class Filtered(NamedTuple):
+    """A segmentor's state at the shallowest gate (P/2), all that `Segmentor.predict` needs.
+
+    ``deep`` is Up3's first half, (B, 2C, P/2 ...); ``kappas`` the complementary information of
+    each message, (B, C, P/2 ...): A of eq. 14.
+    """
+
+    own: Embeddings
+    deep: Tensor
+    kappas: dict[str, Tensor]
+    kl: Tensor | None
+
+
+class Segmentor(nn.Module):
+    """Filter and predictor of one subtask (Table 1, Decoder).
+
+    Parameters
+    ----------
+    subtask : Subtask
+        Its regions become output channels, its auxiliaries messages.
+    settings : NetworkSettings
+        Widths, norm, and which parts are there.
+    """
+
+    def __init__(self, subtask: Subtask, settings: NetworkSettings) -> None:
+        super().__init__()
+        width, norm = settings.base_filters, settings.norm
+        self.auxiliaries = subtask.auxiliaries if settings.message else ()
+        joined = 2 if self.auxiliaries else 1
+        widths = [width * 2**level for level in reversed(range(LEVELS))]
+        self.gates = nn.ModuleList(
+            Gate(channels, self.auxiliaries, settings) for channels in widths if self.auxiliaries
+        )
+        below = [joined * widths[0], *widths[:-1]]
+        above = [*widths[:-1], width]
+        skips = [joined * channels for channels in widths[1:]] + [width]
+        self.ups = nn.ModuleList(up_block(a, b, norm) for a, b in zip(below, above, strict=True))
+        self.convs = nn.ModuleList(
+            conv_block(a + skip, a, norm) for a, skip in zip(above, skips, strict=True)
+        )
+        self.output = nn.Conv3d(width, len(subtask.regions), 3, padding=1)
+
+    def forward(
+        self, own: Embeddings, messages: Mapping[str, tuple[Tensor, ...]], sample: bool
+    ) -> Prediction:
+        """Predict the subtask's regions.
+
+        Parameters
+        ----------
+        own : Embeddings
+            Of the primary modalities.
+        messages : mapping of str to tuple of torch.Tensor
+            The levels of each auxiliary modality's encoder; one left out is muted.
+        sample : bool
+            As in `Gate.forward`.
+        """
+        state = self.filter(own, messages, sample)
+        return Prediction(self.predict(state), state.kl)
+
+    def filter(
+        self, own: Embeddings, messages: Mapping[str, tuple[Tensor, ...]], sample: bool
+    ) -> Filtered:
+        """Run everything below, and including, the shallowest gate."""
+        divergences: list[Tensor] = []
+        kappas = self._gate(0, own, messages, sample, divergences)
+        deep = self._join(0, own, kappas)
+        for step in range(1, LEVELS):
+            kappas = self._gate(step, own, messages, sample, divergences)
+            deep = self.ups[step - 1](deep)
+            if step < LEVELS - 1:
+                skip = self._join(step, own, kappas)
+                deep = self.convs[step - 1](torch.cat([deep, skip], dim=1))
+        kl = torch.stack(divergences).mean() if divergences else None
+        return Filtered(own, deep, kappas, kl)
+
+    def predict(self, state: Filtered) -> Tensor:
+        """Turn the state at the shallowest gate into logits, (B, regions, Z, Y, X)."""
+        skip = self._join(LEVELS - 1, state.own, state.kappas)
+        shallow = self.convs[-2](torch.cat([state.deep, skip], dim=1))
+        full = self.convs[-1](torch.cat([self.ups[-1](shallow), state.own.full], dim=1))
+        return self.output(full)
+
+    def _gate(
+        self,
+        step: int,
+        own: Embeddings,
+        messages: Mapping[str, tuple[Tensor, ...]],
+        sample: bool,
+        divergences: list[Tensor],
+    ) -> dict[str, Tensor]:
+        if not self.auxiliaries:
+            return {}
+        level = LEVELS - 1 - step
+        heard = {name: levels[level] for name, levels in messages.items()}
+        gated = self.gates[step](own.levels[level], heard, sample)
+        if gated.kl is not None:
+            divergences.append(gated.kl)
+        return gated.kappas
+
+    def _join(self, step: int, own: Embeddings, kappas: Mapping[str, Tensor]) -> Tensor:
+        embedding = own.levels[LEVELS - 1 - step]
+        return self.gates[step].join(embedding, kappas) if self.auxiliaries else embedding

@@ -1,0 +1,1 @@
+"""Training: cases with a reference, patches, augmentation, the loop."""

@@ -1,0 +1,107 @@
+"""Patches drawn from a cohort, augmented; an endless, seeded stream of batches."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from monai import transforms
+from torch import Tensor
+from torch.utils.data import IterableDataset, get_worker_info
+
+from napari_ciml.training.cohort import TrainingCase
+from napari_ciml.training.settings import TrainSettings
+
+
+class PatchStream(IterableDataset[dict[str, Tensor]]):
+    """Endless patches: ``image`` (M, Z, Y, X) float32 and ``regions`` (R, Z, Y, X) float32.
+
+    Parameters
+    ----------
+    cases : list of TrainingCase
+        Drawn from uniformly.
+    settings : TrainSettings
+        Patch size, foreground share, seed.
+    start : int
+        Optimiser step to go on from; part of the seed, so that a resumed run draws anew.
+    """
+
+    def __init__(self, cases: list[TrainingCase], settings: TrainSettings, start: int = 0) -> None:
+        self.cases = cases
+        self.settings = settings
+        self.start = start
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        worker = get_worker_info()
+        seed = (self.settings.seed, self.start, worker.id if worker else 0)
+        rng = np.random.default_rng(seed)
+        augment = augmentation()
+        augment.set_random_state(int(rng.integers(2**31)))
+        while True:
+            case = self.cases[rng.integers(len(self.cases))]
+            yield augment(draw_patch(case, self.settings, rng))
+
+
+def draw_patch(
+    case: TrainingCase, settings: TrainSettings, rng: np.random.Generator
+) -> dict[str, Tensor]:
+    """Cut one patch; beyond the volume's border it is background."""
+    shape = case.regions.shape[1:]
+    if len(case.inside) and rng.random() < settings.foreground_share:
+        centre = case.inside[rng.integers(len(case.inside))]
+    else:
+        centre = rng.integers(0, shape)
+    cut = {"image": case.images, "regions": case.regions}
+    starts = [
+        _start(int(c), n, p, rng) for c, n, p in zip(centre, shape, settings.patch, strict=True)
+    ]
+    return {name: torch.from_numpy(_cut(a, starts, settings.patch)) for name, a in cut.items()}
+
+
+def augmentation() -> transforms.Compose:
+    """Return nnU-Net's default augmentation in MONAI's transforms: space, noise, intensity."""
+    both, nearest = ("image", "regions"), ("bilinear", "nearest")
+    keys: dict[str, Any] = {"keys": "image"}
+    return transforms.Compose(
+        [
+            *(transforms.RandFlipd(keys=both, prob=0.5, spatial_axis=axis) for axis in range(3)),
+            transforms.RandAffined(
+                keys=both,
+                mode=nearest,
+                prob=0.3,
+                rotate_range=(0.5, 0.5, 0.5),
+                scale_range=(0.25, 0.25, 0.25),
+                padding_mode="zeros",
+            ),
+            transforms.RandGaussianNoised(**keys, prob=0.15, std=0.3),
+            transforms.RandGaussianSmoothd(
+                **keys, prob=0.15, sigma_x=(0.3, 1.0), sigma_y=(0.3, 1.0), sigma_z=(0.3, 1.0)
+            ),
+            transforms.RandScaleIntensityd(**keys, prob=0.3, factors=0.25, channel_wise=True),
+            transforms.RandShiftIntensityd(**keys, prob=0.3, offsets=0.2, channel_wise=True),
+            transforms.RandSimulateLowResolutiond(**keys, prob=0.15, zoom_range=(0.5, 1.0)),
+            transforms.RandAdjustContrastd(
+                **keys, prob=0.2, gamma=(0.7, 1.5), retain_stats=True, invert_image=False
+            ),
+            transforms.ToTensord(keys=both, dtype=torch.float32, track_meta=False),
+        ]
+    )
+
+
+def _start(centre: int, edge: int, patch: int, rng: np.random.Generator) -> int:
+    """Return a patch's first voxel: near the centre, leaving the volume no more than it must."""
+    if edge <= patch:
+        return (edge - patch) // 2
+    jitter = int(rng.integers(-patch // 8, patch // 8 + 1))
+    return int(np.clip(centre - patch // 2 + jitter, 0, edge - patch))
+
+
+def _cut(array: np.ndarray, starts: list[int], patch: tuple[int, int, int]) -> np.ndarray:
+    out = np.zeros((len(array), *patch), np.float32)
+    source, target = [slice(None)], [slice(None)]
+    for start, size, edge in zip(starts, patch, array.shape[1:], strict=True):
+        first, last = max(start, 0), min(start + size, edge)
+        source.append(slice(first, last))
+        target.append(slice(first - start, last - start))
+    out[tuple(target)] = array[tuple(source)]
+    return out

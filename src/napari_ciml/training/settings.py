@@ -1,0 +1,56 @@
+"""How to train; no torch here."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from napari_ciml.cases.intensity import Normalisation
+from napari_ciml.decomposition import Decomposition
+from napari_ciml.network.settings import NetworkSettings
+
+
+class TrainSettings(BaseModel):
+    """Everything a run is made of; the defaults are those of section 4.2.
+
+    Parameters
+    ----------
+    decomposition : Decomposition
+        What is learnt.
+    network : NetworkSettings
+        Widths, norm and parts.
+    normalisation : dict
+        By modality.
+    spacing : tuple of float
+        Voxel size, (Z, Y, X) in mm.
+    patch : tuple of int
+        Patch, (Z, Y, X) in voxels, multiples of 16.
+    batch_size, epochs, iterations : int
+        ``iterations`` optimiser steps make an epoch.
+    learning_rate, weight_decay : float
+        Of Adam; the learning rate decays as eq. 13.
+    beta : float
+        Trade-off of eq. 8.
+    foreground_share : float
+        Share of patches centred on a voxel of a region.
+    modality_dropout, message_dropout : float
+        Probability that a step mutes an auxiliary modality everywhere, or one message: what
+        makes muting something the network has seen.
+    seed : int
+        Of everything random.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    decomposition: Decomposition
+    network: NetworkSettings
+    normalisation: dict[str, Normalisation]
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    patch: tuple[int, int, int] = (64, 64, 64)
+    batch_size: int = Field(default=2, ge=1)
+    epochs: int = Field(default=500, ge=1)
+    iterations: int = Field(default=100, ge=1)
+    learning_rate: float = Field(default=1e-4, gt=0)
+    weight_decay: float = Field(default=3e-5, ge=0)
+    beta: float = Field(default=0.5, ge=0)
+    foreground_share: float = Field(default=0.33, ge=0, le=1)
+    modality_dropout: float = Field(default=0.15, ge=0, lt=1)
+    message_dropout: float = Field(default=0.1, ge=0, lt=1)
+    seed: int = 0
