@@ -62,9 +62,12 @@ def hd95(a: np.ndarray, b: np.ndarray, spacing: tuple[float, float, float]) -> f
     import torch
     from monai.metrics import compute_hausdorff_distance
 
-    masks = (torch.from_numpy(mask)[None, None] for mask in (a, b))
     distance = compute_hausdorff_distance(
-        *masks, include_background=True, percentile=95, spacing=spacing
+        torch.from_numpy(a)[None, None],
+        torch.from_numpy(b)[None, None],
+        include_background=True,
+        percentile=95,
+        spacing=spacing,
     )
     return float(distance)
 

@@ -71,7 +71,7 @@ class Grid:
         spacing = " x ".join(f"{mm:.2f}" for mm in self.spacing)
         return f"{size} voxels of {spacing} mm"
 
-    def world(self, index: tuple[float, float, float]) -> np.ndarray:
+    def world(self, index: tuple[float, ...]) -> np.ndarray:
         """Return where a voxel index (x, y, z), whole or not, lies: (x, y, z) in mm."""
         axes = np.reshape(self.direction, (3, 3))
         return np.asarray(self.origin) + axes @ (np.asarray(index) * self.spacing)

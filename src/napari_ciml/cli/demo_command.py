@@ -3,12 +3,12 @@
 import argparse
 from pathlib import Path
 
+from napari_ciml.cli import display
+
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command."""
-    parser = commands.add_parser(
-        "demo", help="the viewer on the sample case, segmented and explained"
-    )
+    parser = commands.add_parser("demo", help="the viewer on the sample case, segmented, explained")
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="write results and pictures there and leave"
     )

@@ -21,6 +21,15 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 def run(args: argparse.Namespace) -> None:
     """Open the viewer."""
     display.ensure(args.screenshot is not None)
-    from napari_ciml.widgets.show import open_viewer
+    from napari_ciml.widgets.show import Opening, open_viewer
 
-    open_viewer(args)
+    opening = Opening(
+        case=args.case,
+        channels=options.channels(args),
+        overrides=options.overrides(args),
+        reference=args.reference,
+        checkpoint=options.checkpoint_path(args),
+        decomposition=options.decomposition(args.decomposition) if args.decomposition else None,
+        device=args.device,
+    )
+    open_viewer(opening, run=args.segment, screenshot=args.screenshot)

@@ -86,18 +86,10 @@ def open_case(args: argparse.Namespace, needed: tuple[str, ...], heard: Monitor)
     """Read the case that the arguments name."""
     from napari_ciml.cases.case import open_case as read
 
-    overrides = {}
-    for text in args.modality:
-        name, equals, file = text.partition("=")
-        if not (name and equals and file):
-            raise InputError(
-                f"--modality {text}: write it as NAME=FILE, for example FLAIR=a.nii.gz."
-            )
-        overrides[name] = Path(file)
     case = read(
         args.case,
-        channels=args.channels.split(",") if args.channels else None,
-        overrides=overrides,
+        channels=channels(args),
+        overrides=overrides(args),
         reference=args.reference,
         needed=needed,
         monitor=heard,
@@ -105,6 +97,22 @@ def open_case(args: argparse.Namespace, needed: tuple[str, ...], heard: Monitor)
     for notice in case.notices:
         heard.tell(notice)
     return case
+
+
+def channels(args: argparse.Namespace) -> list[str] | None:
+    """Return the names given for a 4-D file's channels."""
+    return args.channels.split(",") if args.channels else None
+
+
+def overrides(args: argparse.Namespace) -> dict[str, Path]:
+    """Return the files named outright, by modality."""
+    named = {}
+    for text in args.modality:
+        name, equals, file = text.partition("=")
+        if not (name and equals and file):
+            raise InputError(f"--modality {text}: write NAME=FILE, for example FLAIR=a.nii.gz.")
+        named[name] = Path(file)
+    return named
 
 
 def checkpoint_path(args: argparse.Namespace) -> Path:

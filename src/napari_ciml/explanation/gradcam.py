@@ -100,7 +100,7 @@ def _gather(
         for subtask in plan.subtasks:
             with torch.no_grad(), mixed_precision(device):
                 heard = network.messages_to(subtask, encoded, plan.muted)
-                state = network.segmentors[subtask].filter(encoded[subtask], heard, sample=False)
+                state = network.segmentor(subtask).filter(encoded[subtask], heard, sample=False)
             _add_tile(gathered, network, subtask, _as_float(state), weights, plan)
     return gathered
 
@@ -119,7 +119,7 @@ def _add_tile(
     with torch.enable_grad():
         for kappa in state.kappas.values():
             kappa.requires_grad_()
-        logits = network.segmentors[subtask].predict(state)[0]
+        logits = network.segmentor(subtask).predict(state)[0]
         regions = network.decomposition.subtask(subtask).regions
         pairs = [pair for pair in plan.pairs if pair.primary == subtask]
         for pair in pairs:

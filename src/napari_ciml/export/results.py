@@ -5,14 +5,12 @@ None of them names the patient: the summary tells modalities and grids, never pa
 
 import csv
 import io
-import json
-from collections.abc import Mapping
 from pathlib import Path
 
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.write import write_on_native_grid
 from napari_ciml.explanation.explain import Explanation
-from napari_ciml.files import replacing
+from napari_ciml.export.text import write_json, write_text
 from napari_ciml.inference.segment import Segmentation
 from napari_ciml.monitor import Monitor
 
@@ -94,15 +92,3 @@ def weights_csv(explanation: Explanation) -> str:
     for (pair, auxiliary), weight in explanation.weights.items():
         writer.writerow((pair.primary, pair.region, auxiliary, f"{weight:.6f}"))
     return text.getvalue()
-
-
-def write_json(path: Path, content: Mapping[str, object]) -> Path:
-    """Write a mapping as indented JSON."""
-    return write_text(path, json.dumps(content, indent=2) + "\n")
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write a text file in UTF-8, whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return path

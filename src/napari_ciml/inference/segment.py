@@ -3,7 +3,7 @@
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -131,11 +131,15 @@ def segment(
     CancelledError
         If the monitor's ``stop`` is set.
     """
-    settings, monitor, clock = settings or SegmentSettings(), monitor or Monitor(), _Clock()
+    settings, clock = settings or SegmentSettings(), _Clock()
+    monitor = monitor or Monitor()
     notices: list[str] = []
-    aloud = Monitor(
-        monitor.report, lambda text: (notices.append(text), monitor.tell(text))[1], monitor.stop
-    )
+
+    def tell(sentence: str) -> None:
+        notices.append(sentence)
+        monitor.tell(sentence)
+
+    aloud = replace(monitor, tell=tell)
     wanted = decomposition or checkpoint.info.decomposition
     plan = make_plan(checkpoint.info, wanted, settings.muted, settings.left_out)
     device = choose_device(settings.device)

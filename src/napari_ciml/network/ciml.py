@@ -1,6 +1,7 @@
 """The whole network: one encoder per source of messages, one segmentor per subtask (Fig. 3)."""
 
 from collections.abc import Collection, Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -74,13 +75,17 @@ class CIML(nn.Module):
         wanted = self.segmentors.keys() if subtasks is None else subtasks
         encoded = self.encode(images, wanted, muted)
         return {
-            name: self.segmentors[name](
+            name: self.segmentor(name)(
                 encoded[name],
                 self.messages_to(name, encoded, muted),
                 self.training if sample is None else sample,
             )
             for name in wanted
         }
+
+    def segmentor(self, subtask: str) -> Segmentor:
+        """Return a subtask's segmentor."""
+        return cast("Segmentor", self.segmentors[subtask])
 
     def encode(
         self,
@@ -107,6 +112,6 @@ class CIML(nn.Module):
     def _heard(self, subtask: str, muted: Collection[Message]) -> tuple[str, ...]:
         return tuple(
             name
-            for name in self.segmentors[subtask].auxiliaries
+            for name in self.segmentor(subtask).auxiliaries
             if Message(subtask, name) not in muted
         )

@@ -1,7 +1,7 @@
 """A segmentor without its encoder: complementary information filter and predictor (Fig. 4, 5)."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -114,11 +114,14 @@ class Segmentor(nn.Module):
             return {}
         level = LEVELS - 1 - step
         heard = {name: levels[level] for name, levels in messages.items()}
-        gated = self.gates[step](own.levels[level], heard, sample)
+        gated = self._gate_at(step)(own.levels[level], heard, sample)
         if gated.kl is not None:
             divergences.append(gated.kl)
         return gated.kappas
 
     def _join(self, step: int, own: Embeddings, kappas: Mapping[str, Tensor]) -> Tensor:
         embedding = own.levels[LEVELS - 1 - step]
-        return self.gates[step].join(embedding, kappas) if self.auxiliaries else embedding
+        return self._gate_at(step).join(embedding, kappas) if self.auxiliaries else embedding
+
+    def _gate_at(self, step: int) -> Gate:
+        return cast("Gate", self.gates[step])

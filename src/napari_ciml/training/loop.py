@@ -91,7 +91,7 @@ def train(
         for group in adam.param_groups:
             group["lr"] = poly_rate(settings, epoch)
         rng = np.random.default_rng((settings.seed, epoch))
-        rows = []
+        rows: list[tuple[float, ...]] = []
         for _ in range(settings.iterations):
             monitor.step("Training", epoch * settings.iterations + len(rows), _steps(settings))
             muted = draw_muted(settings.decomposition, settings, rng)

@@ -78,7 +78,7 @@ def deform(
         Further displacement in voxels, (3, Z, Y, X): a mass effect.
     """
     base = atlas(spacing)
-    shape: Shape = base.brain.shape  # type: ignore[assignment]
+    shape: Shape = base.brain.shape
     points = _affine(rng, shape)
     for scale_mm, amplitude in ((40.0, _WARP_MM), (14.0, _DETAIL_MM)):
         for axis in range(3):

@@ -89,7 +89,7 @@ def _white_matter_lesions(rng: np.random.Generator, anatomy: Anatomy, spacing: f
 
 def _vessels(rng: np.random.Generator, anatomy: Anatomy, spacing: float) -> np.ndarray:
     """Enhancing vessels, choroid plexus and dura; distractors in T1CE."""
-    shape: Shape = anatomy.brain.shape  # type: ignore[assignment]
+    shape: Shape = anatomy.brain.shape
     ridge = np.abs(smooth_field(rng, shape, 9 / spacing)) + np.abs(
         smooth_field(rng, shape, 9 / spacing)
     )
@@ -104,7 +104,7 @@ def _scan(
     rng: np.random.Generator, image: np.ndarray, brain: np.ndarray, spacing: float
 ) -> np.ndarray:
     """Add what a scanner adds: bias field, resolution, noise, an arbitrary intensity scale."""
-    shape: Shape = image.shape  # type: ignore[assignment]
+    shape: Shape = image.shape
     biased = image * np.exp(rng.uniform(0.02, 0.12) * smooth_field(rng, shape, 60 / spacing))
     sigma = [rng.uniform(0.0, 0.8) / spacing] * 3
     if rng.random() < 0.5:

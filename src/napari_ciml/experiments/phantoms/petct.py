@@ -11,7 +11,8 @@ _PET_SIGMA_MM = 2.6
 
 def make(rng: np.random.Generator, spacing: float) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return CT in HU and PET in SUV, each (Z, Y, X) float32, and labels, (Z, Y, X) uint8."""
-    shape: Shape = tuple(round(mm / spacing) for mm in _EXTENT_MM)  # type: ignore[assignment]
+    z, y, x = (round(mm / spacing) for mm in _EXTENT_MM)
+    shape: Shape = (z, y, x)
     points = grid_points(shape) * spacing
     body = _Body(rng, points, spacing)
     lesions = body.lesions(int(rng.integers(1, 6)))
@@ -34,7 +35,7 @@ class _Body:
         self.rng, self.points, self.spacing = rng, points, spacing
         depth, height, width = _EXTENT_MM
         middle = (depth / 2, height / 2, width / 2)
-        rough = 2 * rough_field(rng, points.shape[1:], 30 / spacing)  # type: ignore[arg-type]
+        rough = 2 * rough_field(rng, points.shape[1:], 30 / spacing)
         self.rough = rough
         self.body = self._tube(middle, rng.uniform(62, 74), rng.uniform(88, 104), rough)
         self.muscle = self._tube(middle, rng.uniform(50, 58), rng.uniform(72, 84), rough)

@@ -87,7 +87,7 @@ def grow(
     rng: np.random.Generator, kind: str, lesions: list[Lesion], anatomy: Anatomy, spacing: float
 ) -> Tumour:
     """Let every focus grow into the tissue it is in."""
-    shape: Shape = anatomy.brain.shape  # type: ignore[assignment]
+    shape: Shape = anatomy.brain.shape
     labels = np.zeros(shape, np.uint8)
     solid, strength = np.zeros(shape, bool), np.zeros(shape, np.float32)
     tissue = anatomy.brain & (anatomy.ventricles < 0.5)
@@ -116,7 +116,7 @@ def _inside(
     spacing: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Divide a core into necrosis (or cyst) and enhancing tissue; the rest is solid."""
-    shape: Shape = core.shape  # type: ignore[assignment]
+    shape: Shape = core.shape
     noise = rough_field(rng, shape, 9 / spacing)
     nothing = np.zeros(shape, bool)
     if kind == "low-grade":

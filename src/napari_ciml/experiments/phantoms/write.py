@@ -8,7 +8,7 @@ import yaml
 from napari_ciml import __version__
 from napari_ciml.cases.write import write_volume
 from napari_ciml.experiments.phantoms.phantom import Phantom, make_phantom
-from napari_ciml.export.results import write_text
+from napari_ciml.export.text import write_text
 from napari_ciml.files import prepare_folder
 from napari_ciml.monitor import Monitor
 
