@@ -1,0 +1,48 @@
+# `make demo` and `make test` do all the set-up themselves, on a bare Debian or Ubuntu with Python 3.11 or newer.
+
+TORCH ?= torch==2.13.0
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+OUTPUT ?= demo_output
+
+# Without a display everything is drawn on a virtual one.
+XVFB = $(if $(DISPLAY)$(WAYLAND_DISPLAY),,xvfb-run -a)
+
+.PHONY: help setup system demo test lint format clean
+
+help: ## say what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+setup: system $(VENV)/.installed ## virtual environment and system libraries
+
+system:
+	@sh .ci/system-libraries
+
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ echo "Python's venv module is missing; install it: apt-get install python3-venv" >&2; exit 2; }
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --editable '.[all,phantoms,dev]'
+	@touch $@
+
+demo: setup ## the viewer on the sample case; without a display, pictures in demo_output/
+	$(if $(XVFB),$(XVFB) $(BIN)/napari-ciml demo --output $(OUTPUT),$(BIN)/napari-ciml demo)
+
+lint: $(VENV)/.installed ## ruff and mypy
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+test: setup lint ## everything that must hold
+	$(XVFB) $(BIN)/python -m pytest
+
+format: $(VENV)/.installed ## let ruff put the code in order
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean: ## remove what was made
+	rm -rf $(VENV) $(OUTPUT) build dist .pytest_cache .mypy_cache .ruff_cache
