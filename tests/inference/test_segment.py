@@ -1,0 +1,80 @@
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+import pytest
+
+from napari_ciml.cases.case import open_case
+from napari_ciml.decomposition import Message, Pair
+from napari_ciml.errors import CancelledError, InputError
+from napari_ciml.inference.segment import SegmentSettings, ensemble, segment
+from napari_ciml.monitor import Monitor
+from napari_ciml.network.checkpoint import Checkpoint
+from napari_ciml.presets import PRESETS
+
+
+def test_segment_is_on_the_case_grid_and_its_parts_agree(
+    case_folder: Path, tiny_checkpoint: Checkpoint
+) -> None:
+    case = open_case(case_folder)
+    result = segment(case, tiny_checkpoint)
+    assert result.label_map.shape == case.grid.shape
+    assert set(np.unique(result.label_map)) <= {0, 1, 2, 4}
+    for region in tiny_checkpoint.info.decomposition.regions:
+        voxels = np.isin(result.label_map, region.labels).sum()
+        assert result.volumes_ml[region.name] == pytest.approx(voxels * 0.027)
+        assert result.probabilities[region.name].shape == case.grid.shape
+    assert set(result.pairs) == set(PRESETS["brats2020"].pairs)
+    assert {"prepare", "network", "assemble"} <= set(result.seconds)
+    assert result.peak_memory_mib > 50
+
+
+def test_ensemble_is_the_mean_over_the_pairs_that_are_there(
+    case_folder: Path, tiny_checkpoint: Checkpoint
+) -> None:
+    case = open_case(case_folder)
+    result = segment(case, tiny_checkpoint)
+    tc = [result.pairs[Pair(name, "TC")] for name in ("T1", "T2", "T1CE")]
+    np.testing.assert_allclose(ensemble(result.pairs, result.plan)["TC"], np.mean(tc, axis=0))
+    without = SegmentSettings(left_out=frozenset({Pair("T1", "TC")}))
+    fewer = segment(case, tiny_checkpoint, settings=without)
+    assert Pair("T1", "TC") not in fewer.pairs
+    expected = np.mean(tc[1:], axis=0)
+    np.testing.assert_allclose(ensemble(fewer.pairs, fewer.plan)["TC"], expected, atol=1e-6)
+
+
+def test_muting_changes_that_segmentor_and_no_other(
+    case_folder: Path, tiny_checkpoint: Checkpoint
+) -> None:
+    case = open_case(case_folder)
+    before = segment(case, tiny_checkpoint)
+    muted = SegmentSettings(muted=frozenset({Message("FLAIR", "T2")}))
+    after = segment(case, tiny_checkpoint, settings=muted)
+    for pair in before.pairs:
+        same = np.allclose(before.pairs[pair], after.pairs[pair], atol=1e-6)
+        assert same == (pair.primary != "FLAIR")
+
+
+def test_missing_modality(case_folder: Path, tiny_checkpoint: Checkpoint) -> None:
+    (case_folder / "case_t2.nii.gz").unlink()
+    case = open_case(case_folder)
+    with pytest.raises(InputError, match=r"T2 is missing \(found: FLAIR, T1, T1CE\)"):
+        segment(case, tiny_checkpoint)
+    two = segment(case, tiny_checkpoint, PRESETS["flair-t1ce"])
+    assert set(two.pairs) == set(PRESETS["flair-t1ce"].pairs)
+
+
+@pytest.mark.parametrize("stage", ["Finding", "Resampling", "Segmenting", "Placing"])
+def test_cancel_in_every_stage(
+    case_folder: Path, tiny_checkpoint: Checkpoint, stage: str
+) -> None:
+    stop, last = Event(), []
+
+    def report(progress: object) -> None:
+        last.append(progress.stage)
+        if progress.stage.startswith(stage):
+            stop.set()
+
+    with pytest.raises(CancelledError):
+        segment(open_case(case_folder), tiny_checkpoint, monitor=Monitor(report, stop=stop))
+    assert last[-1].startswith(stage)

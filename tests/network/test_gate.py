@@ -1,0 +1,104 @@
+import pytest
+import torch
+from torch import Tensor
+from torch.distributions import Normal, kl_divergence
+
+from napari_ciml.network.gate import SIGMA_FLOOR, Gate, kl_to_standard_normal
+from napari_ciml.network.settings import NetworkSettings
+
+NAMES = ("T1", "T2", "T1CE")
+
+
+def gate(**settings: object) -> Gate:
+    torch.manual_seed(0)
+    return Gate(4, NAMES, NetworkSettings(**{"norm": "instance", **settings}))
+
+
+def inputs(edge: int = 6) -> tuple[Tensor, dict[str, Tensor]]:
+    torch.manual_seed(2)
+    return torch.randn(1, 4, edge, edge, edge), {n: torch.randn(1, 4, edge, edge, edge) for n in NAMES}
+
+
+def test_kl_is_that_of_torch_distributions() -> None:
+    mu, sigma = torch.randn(3, 4, 5), torch.rand(3, 4, 5) + 0.1
+    expected = kl_divergence(Normal(mu, sigma), Normal(0.0, 1.0)).mean()
+    torch.testing.assert_close(kl_to_standard_normal(mu, sigma), expected)
+    assert kl_to_standard_normal(torch.zeros(5), torch.ones(5)) == 0
+
+
+def test_kl_of_a_gate_is_the_mean_over_messages() -> None:
+    own, messages = inputs()
+    module = gate()
+    attended = module._attend(own, messages)
+    expected = [
+        kl_divergence(
+            Normal(
+                module.mu[name](attended[name]),
+                torch.nn.functional.softplus(module.sigma[name](attended[name])) + SIGMA_FLOOR,
+            ),
+            Normal(0.0, 1.0),
+        ).mean()
+        for name in NAMES
+    ]
+    torch.testing.assert_close(module(own, messages, sample=True).kl, torch.stack(expected).mean())
+
+
+def test_kappa_is_mu_at_inference_and_scatters_around_it_by_sigma_in_training() -> None:
+    own, messages = inputs(edge=24)
+    module = gate()
+    attended = module._attend(own, messages)["T2"]
+    mu = module.mu["T2"](attended)
+    sigma = torch.nn.functional.softplus(module.sigma["T2"](attended)) + SIGMA_FLOOR
+    torch.testing.assert_close(module(own, messages, sample=False).kappas["T2"], mu)
+    standard = (module(own, messages, sample=True).kappas["T2"] - mu) / sigma
+    assert abs(standard.mean().item()) < 0.02
+    assert abs(standard.std().item() - 1) < 0.02
+
+
+def test_gate_weights_are_one_map_per_message_in_0_1() -> None:
+    own, messages = inputs()
+    attended = gate(variational=False)(own, messages, sample=False).kappas
+    for name in NAMES:
+        ratio = attended[name] / messages[name]
+        assert 0 < float(ratio.min()) <= float(ratio.max()) < 1
+        # One spatial map for all channels of a message.
+        torch.testing.assert_close(ratio[:, 0], ratio[:, 1], rtol=1e-3, atol=1e-4)
+
+
+def test_a_muted_message_has_no_kappa_and_pools_to_zero() -> None:
+    own, messages = inputs()
+    module = gate(variational=False)
+    heard = {name: messages[name] for name in ("T1", "T1CE")}
+    silent = {**messages, "T2": torch.zeros_like(messages["T2"])}
+    muted, zeroed = module(own, heard, sample=False), module(own, silent, sample=False)
+    assert set(muted.kappas) == {"T1", "T1CE"}
+    for name in heard:
+        torch.testing.assert_close(muted.kappas[name], zeroed.kappas[name])
+
+
+def test_join_sums_the_aligned_kappas_beside_the_own_embedding() -> None:
+    own, messages = inputs()
+    module = gate()
+    kappas = module(own, messages, sample=False).kappas
+    joined = module.join(own, kappas)
+    torch.testing.assert_close(joined[:, :4], own)
+    expected = sum(module.align[name](kappas[name]) for name in NAMES)
+    torch.testing.assert_close(joined[:, 4:], expected)
+    torch.testing.assert_close(module.join(own, {})[:, 4:], torch.zeros_like(own))
+
+
+def test_sigma_and_kl_are_float32_under_autocast() -> None:
+    own, messages = inputs()
+    module = gate()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        gated = module(own, messages, sample=True)
+    assert gated.kl is not None
+    assert gated.kl.dtype == torch.float32
+
+
+@pytest.mark.parametrize("sample", [True, False])
+def test_all_muted(sample: bool) -> None:
+    own, _ = inputs()
+    gated = gate()(own, {}, sample)
+    assert gated.kappas == {}
+    assert gated.kl is None or float(gated.kl) == 0

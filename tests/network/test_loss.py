@@ -1,0 +1,52 @@
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from napari_ciml.network.loss import CIMLLoss
+from napari_ciml.network.segmentor import Prediction
+from napari_ciml.presets import PRESETS
+
+PETCT = PRESETS["autopet"]
+
+
+def soft_dice(logits: Tensor, target: Tensor) -> Tensor:
+    p = torch.sigmoid(logits)
+    return 1 - (2 * (p * target).sum() + 1e-5) / (p.sum() + target.sum() + 1e-5)
+
+
+def test_loss_is_dice_plus_cross_entropy_plus_beta_kl_summed_over_subtasks() -> None:
+    torch.manual_seed(0)
+    target = (torch.rand(2, 1, 4, 4, 4) > 0.5).float()
+    made = {
+        name: Prediction(torch.randn(2, 1, 4, 4, 4), torch.tensor(kl))
+        for name, kl in (("PET", 0.3), ("CT", 0.7))
+    }
+    parts = CIMLLoss(PETCT, beta=0.5)(made, {"lesion": target})
+    dice = sum(soft_dice(p.logits, target) for p in made.values())
+    entropy = sum(
+        functional.binary_cross_entropy(torch.sigmoid(p.logits), target) for p in made.values()
+    )
+    assert float(parts.dice) == pytest.approx(float(dice), rel=1e-4)
+    assert float(parts.cross_entropy) == pytest.approx(float(entropy), rel=1e-4)
+    assert float(parts.kl) == pytest.approx(1.0)
+    assert float(parts.total) == pytest.approx(float(dice + entropy) + 0.5, rel=1e-4)
+
+
+def test_a_perfect_prediction_costs_nothing() -> None:
+    target = torch.zeros(1, 1, 8, 8, 8)
+    target[..., 2:5] = 1
+    logits = 60 * target - 30
+    made = {name: Prediction(logits, None) for name in ("PET", "CT")}
+    assert float(CIMLLoss(PETCT)(made, {"lesion": target}).total) < 1e-3
+
+
+def test_each_channel_is_compared_with_its_own_region() -> None:
+    brats = PRESETS["brats2020"]
+    targets = {name: torch.zeros(1, 1, 4, 4, 4) for name in brats.region_names}
+    targets["ET"][..., 0] = 1
+    targets["TC"][..., :2] = 1
+    logits = torch.cat([60 * targets["TC"] - 30, 60 * targets["ET"] - 30], dim=1)
+    assert float(CIMLLoss(brats)({"T1CE": Prediction(logits, None)}, targets).total) < 1e-3
+    swapped = Prediction(logits.flip(1), None)
+    assert float(CIMLLoss(brats)({"T1CE": swapped}, targets).total) > 0.2
