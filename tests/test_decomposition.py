@@ -96,7 +96,9 @@ def test_regions_with_the_same_labels() -> None:
 
 
 def test_checked_names_the_first_problem_and_counts_the_rest() -> None:
-    with pytest.raises(DecompositionError, match=r"there is no subtask|nobody predicts.*and 3 more"):
+    with pytest.raises(
+        DecompositionError, match=r"there is no subtask|nobody predicts.*and 3 more"
+    ):
         changed(subtasks=()).checked()
 
 

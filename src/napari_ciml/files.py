@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from napari_ciml.errors import InputError
@@ -22,6 +22,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
+        # Some writers print their own complaint about a folder they cannot write to; ask first.
+        temporary.touch()
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
@@ -30,7 +32,8 @@ def replacing(path: Path) -> Iterator[Path]:
         reason = (error.strerror or str(error)).lower()
         raise InputError(f"{path}: cannot be written ({reason}); choose another folder.") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def prepare_folder(path: Path) -> Path:

@@ -1,6 +1,6 @@
 import pytest
-from conftest import tiny_info
 
+from conftest import tiny_info
 from napari_ciml.decomposition import Message, Pair
 from napari_ciml.errors import CheckpointError
 from napari_ciml.inference.plan import make_plan, untrained

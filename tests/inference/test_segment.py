@@ -65,9 +65,7 @@ def test_missing_modality(case_folder: Path, tiny_checkpoint: Checkpoint) -> Non
 
 
 @pytest.mark.parametrize("stage", ["Finding", "Resampling", "Segmenting", "Placing"])
-def test_cancel_in_every_stage(
-    case_folder: Path, tiny_checkpoint: Checkpoint, stage: str
-) -> None:
+def test_cancel_in_every_stage(case_folder: Path, tiny_checkpoint: Checkpoint, stage: str) -> None:
     stop, last = Event(), []
 
     def report(progress: object) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import tiny_info
 from safetensors.torch import load_file, save_file
 
+from conftest import tiny_info
 from napari_ciml.errors import CheckpointError
 from napari_ciml.network import checkpoint as module
 from napari_ciml.network.checkpoint import load_checkpoint, save_checkpoint

@@ -30,7 +30,9 @@ def images(decomposition: Decomposition, edge: int = 32, batch: int = 1) -> dict
 
 def network(decomposition: Decomposition = BRATS, **settings: object) -> CIML:
     torch.manual_seed(0)
-    return CIML(decomposition, NetworkSettings(**{"base_filters": 2, "norm": "instance", **settings}))
+    return CIML(
+        decomposition, NetworkSettings(**{"base_filters": 2, "norm": "instance", **settings})
+    )
 
 
 @pytest.mark.parametrize("filters", [3, 8])

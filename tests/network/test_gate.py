@@ -16,7 +16,9 @@ def gate(**settings: object) -> Gate:
 
 def inputs(edge: int = 6) -> tuple[Tensor, dict[str, Tensor]]:
     torch.manual_seed(2)
-    return torch.randn(1, 4, edge, edge, edge), {n: torch.randn(1, 4, edge, edge, edge) for n in NAMES}
+    return torch.randn(1, 4, edge, edge, edge), {
+        n: torch.randn(1, 4, edge, edge, edge) for n in NAMES
+    }
 
 
 def test_kl_is_that_of_torch_distributions() -> None:

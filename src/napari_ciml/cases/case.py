@@ -18,6 +18,10 @@ _SAME_VOLUME = 1.01
 """Voxels up to this ratio of volumes count as equally small when a reference is chosen."""
 
 
+_MENDABLE = 1e-3
+"""Largest share of an object's voxels that may be no number."""
+
+
 @dataclass(frozen=True)
 class Case:
     """One patient's modalities, aligned.
@@ -157,15 +161,33 @@ def _read(modality: str, source: Source, notices: list[str]) -> tuple[np.ndarray
     image = reorient(read_volume(source.path, source.channel), "LPS")
     array = sitk.GetArrayFromImage(image)
     bad = ~np.isfinite(array)
-    count = int(np.count_nonzero(bad))
-    if count == array.size or np.ptp(array[~bad] if count else array) == 0:
+    if bad.all() or np.ptp(array[~bad]) == 0:
         raise InputError(f"{source.path}: every voxel is the same or not a number; get it again.")
-    if count:
-        array[bad] = array[~bad].min()
-        value = background_value(array)
-        array[bad] = array.min() if value is None else value
+    if bad.any():
+        _mend(array, bad, source.path)
+        count = int(np.count_nonzero(bad))
         notices.append(f"{modality}: {count} voxels were not a number; they are background now.")
     return array, Grid.of(image)
+
+
+def _mend(array: np.ndarray, bad: np.ndarray, path: Path) -> None:
+    """Turn voxels that are not a number into background, in place, unless they are too many.
+
+    What reaches the border is background anyway, however much it is.
+    """
+    from scipy import ndimage
+
+    array[bad] = array[~bad].min()
+    value = background_value(array)
+    array[bad] = array.min() if value is None else value
+    parts, _ = ndimage.label(bad)
+    faces = [np.take(parts, end, axis).ravel() for axis in range(3) for end in (0, -1)]
+    inner = int(np.count_nonzero(bad & ~np.isin(parts, np.unique(np.concatenate(faces)))))
+    if inner > _MENDABLE * np.count_nonzero(array != value):
+        raise InputError(
+            f"{path}: {inner} voxels inside the object are not a number (NaN or infinite), too "
+            "many to mend; export the image again."
+        )
 
 
 def _placed(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_ciml.cases.geometry import Grid
+from napari_ciml.cases.nifti import bad_voxels
 from napari_ciml.errors import InputError
 
 if TYPE_CHECKING:
@@ -91,9 +92,24 @@ def read_volume(path: Path, channel: int | None = None) -> "sitk.Image":
         image = reader.Execute()
         if image.GetNumberOfComponentsPerPixel() > 1:
             image = sitk.VectorIndexSelectionCast(image, channel or 0)
-        return sitk.Cast(image, sitk.sitkFloat32)
+        image = sitk.Cast(image, sitk.sitkFloat32)
     except RuntimeError as error:
         raise _unreadable(path) from error
+    return _with_bad_voxels(image, path, channel or 0) if ".nii" in suffix(path) else image
+
+
+def _with_bad_voxels(image: "sitk.Image", path: Path, channel: int) -> "sitk.Image":
+    """Put back the NaN that the NIfTI reader has turned into 0."""
+    import SimpleITK as sitk
+
+    count = int(np.prod(image.GetSize()))
+    bad = bad_voxels(path) - channel * count
+    bad = bad[(bad >= 0) & (bad < count)]
+    if not len(bad):
+        return image
+    array = sitk.GetArrayFromImage(image)
+    array.ravel()[bad] = np.nan
+    return Grid.of(image).image(array)
 
 
 def _reader(path: Path) -> "sitk.ImageFileReader":

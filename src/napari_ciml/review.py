@@ -1,0 +1,229 @@
+"""The model of a review session: what is open, what is asked for, what came out.
+
+An evented object without Qt, napari or torch. Widgets call its methods (intents) and show what
+its signals say; they hold no state of their own.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from psygnal import Signal
+
+from napari_ciml.cases.case import Case, default_reference
+from napari_ciml.cases.scan import Scan, Source
+from napari_ciml.decomposition import Decomposition, Problem
+from napari_ciml.errors import CimlError, InputError
+from napari_ciml.inference.plan import untrained
+from napari_ciml.network.checkpoint_info import CheckpointInfo, read_info
+from napari_ciml.presets import DEFAULT, PRESETS
+from napari_ciml.resources import shipped_checkpoints
+
+if TYPE_CHECKING:
+    from napari_ciml.explanation.explain import Explanation
+    from napari_ciml.inference.segment import Segmentation
+
+
+class Review:
+    """One review session.
+
+    A message is muted and a pair left out of a region's ensemble by editing the decomposition:
+    what it lacks of the checkpoint's own is not computed.
+
+    Attributes
+    ----------
+    scan : Scan or None
+        The folder or file that was looked at.
+    modalities : list of (str or None)
+        Which modality each source of the scan is, as recognised or as the user says.
+    reference : str or None
+        The modality on whose grid the case lies; None leaves the choice to the loader.
+    case : Case or None
+        What is loaded.
+    ranges : mapping of str to (float, float)
+        Smallest and largest intensity of each modality of the case.
+    decomposition : Decomposition
+        What is asked for; may be wrong while it is edited, see `problems`.
+    checkpoint, info : pathlib.Path or None, CheckpointInfo or None
+        The checkpoint and what it says about itself.
+    device : str
+        Where to compute.
+    segmentation, explanation
+        The results for the case, or None.
+    """
+
+    scan_changed = Signal()
+    case_changed = Signal()
+    decomposition_changed = Signal()
+    checkpoint_changed = Signal()
+    device_changed = Signal()
+    segmentation_changed = Signal()
+    explanation_changed = Signal()
+    told = Signal(str)
+
+    def __init__(self) -> None:
+        self.scan: Scan | None = None
+        self.modalities: list[str | None] = []
+        self.reference: str | None = None
+        self.case: Case | None = None
+        self.ranges: Mapping[str, tuple[float, float]] = {}
+        self.decomposition: Decomposition = PRESETS[DEFAULT]
+        self.checkpoint: Path | None = None
+        self.info: CheckpointInfo | None = None
+        self.device = "auto"
+        self.segmentation: Segmentation | None = None
+        self.explanation: Explanation | None = None
+
+    def set_scan(self, scan: Scan) -> None:
+        """Show what was found; the loaded case stays until another one is loaded."""
+        self.scan = scan
+        self.modalities = [source.modality for source in scan.sources]
+        self.reference = None
+        self.scan_changed.emit()
+
+    def set_modality(self, row: int, modality: str | None) -> None:
+        """Say which modality a source is; None leaves it out."""
+        if self.modalities[row] == (modality or None):
+            return
+        self.modalities[row] = modality or None
+        if self.reference not in self.modalities:
+            self.reference = None
+        self.scan_changed.emit()
+
+    def set_reference(self, modality: str) -> None:
+        """Choose the modality whose grid is kept."""
+        if self.reference != modality:
+            self.reference = modality
+            self.scan_changed.emit()
+
+    def scan_problems(self) -> tuple[str, ...]:
+        """Say what the user has to decide before the case can be loaded."""
+        if self.scan is None:
+            return ()
+        named = list(zip(self.scan.sources, self.modalities, strict=True))
+        found = []
+        for modality in dict.fromkeys(m for m in self.modalities if m):
+            names = [source.path.name for source, m in named if m == modality]
+            if len(names) > 1:
+                found.append(f"{' and '.join(names)} are both {modality}; change one of them.")
+        if not any(self.modalities):
+            found.append("No modality is recognised; say which file is which.")
+        undecided = {source.path.name for source, m in named if m is None}
+        found += [
+            text for text in self.scan.problems if text.partition(" claims to be ")[0] in undecided
+        ]
+        return tuple(found)
+
+    def chosen_sources(self) -> dict[str, Source]:
+        """Return the sources to load, by modality.
+
+        Raises
+        ------
+        InputError
+            If there is none, or the user has something to decide first.
+        """
+        problems = self.scan_problems()
+        if self.scan is None or problems:
+            raise InputError(problems[0] if problems else "Open a folder first.")
+        return self._named_sources(self.scan)
+
+    def chosen_reference(self) -> str | None:
+        """Return the reference chosen, or the one the loader would choose."""
+        if self.reference or self.scan is None:
+            return self.reference
+        sources = self._named_sources(self.scan)
+        return default_reference(sources) if sources else None
+
+    def set_case(self, case: Case, ranges: Mapping[str, tuple[float, float]]) -> None:
+        """Take a loaded case; results of another one are dropped."""
+        self.case, self.ranges = case, ranges
+        self.segmentation = self.explanation = None
+        self.case_changed.emit()
+        self.segmentation_changed.emit()
+        self.explanation_changed.emit()
+        self._suit(case)
+
+    def set_decomposition(self, decomposition: Decomposition) -> None:
+        """Ask for another decomposition, right or wrong."""
+        self.decomposition = decomposition
+        self.decomposition_changed.emit()
+
+    def set_checkpoint(self, path: Path) -> None:
+        """Use another checkpoint.
+
+        Raises
+        ------
+        CheckpointError
+            If it is refused; the one before stays.
+        """
+        info = read_info(path)
+        self.checkpoint, self.info = path, info
+        self.checkpoint_changed.emit()
+
+    def set_device(self, device: str) -> None:
+        """Compute somewhere else."""
+        self.device = device
+        self.device_changed.emit()
+
+    def set_segmentation(self, segmentation: "Segmentation") -> None:
+        """Take a new result; the explanation of the one before is dropped."""
+        self.segmentation, self.explanation = segmentation, None
+        self.segmentation_changed.emit()
+        self.explanation_changed.emit()
+
+    def set_explanation(self, explanation: "Explanation") -> None:
+        """Take a new explanation."""
+        self.explanation = explanation
+        self.explanation_changed.emit()
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Say what keeps the decomposition from being run, and where it is."""
+        found = self.decomposition.problems()
+        if self.info is not None:
+            found += untrained(self.info, self.decomposition)
+        if self.case is not None:
+            found += missing(self.decomposition, self.case.images)
+        return found
+
+    def _named_sources(self, scan: Scan) -> dict[str, Source]:
+        pairs = zip(self.modalities, scan.sources, strict=True)
+        return {modality: source for modality, source in pairs if modality}
+
+    def _suit(self, case: Case) -> None:
+        """Take a decomposition the case has the modalities for, if the present one lacks some."""
+        lacking = missing(self.decomposition, case.images)
+        if not lacking:
+            return
+        fitting = [preset for preset in PRESETS.values() if not missing(preset, case.images)]
+        for path, info in self._checkpoints():
+            for preset in fitting:
+                if not untrained(info, preset):
+                    if path != self.checkpoint:
+                        self.set_checkpoint(path)
+                    self.set_decomposition(preset)
+                    self.told.emit(
+                        f"{lacking[0].message} The decomposition is now '{preset.name}', "
+                        f"the checkpoint '{info.name}'."
+                    )
+                    return
+        if fitting:
+            self.set_decomposition(fitting[0])
+
+    def _checkpoints(self) -> Iterator[tuple[Path, CheckpointInfo]]:
+        """Yield the checkpoint in use, then those that ship."""
+        if self.checkpoint is not None and self.info is not None:
+            yield self.checkpoint, self.info
+        for path in shipped_checkpoints():
+            try:
+                yield path, read_info(path)
+            except CimlError as error:
+                self.told.emit(str(error))
+
+
+def missing(decomposition: Decomposition, images: Mapping[str, object]) -> tuple[Problem, ...]:
+    """List the modalities that a decomposition uses and a case lacks."""
+    return tuple(
+        Problem(name, f"The case has no {name}.")
+        for name in decomposition.used_modalities
+        if name not in images
+    )

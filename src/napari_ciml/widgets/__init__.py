@@ -1,0 +1,1 @@
+"""What the user sees in napari: the only rooms that know Qt and napari."""

@@ -1,0 +1,114 @@
+"""What napari's own menus read, write and open as samples, with geometry kept."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_ciml.cases.case import Case, load_case
+from napari_ciml.cases.formats import read_header, read_volume, suffix
+from napari_ciml.cases.geometry import Grid, reorient
+from napari_ciml.cases.scan import scan
+from napari_ciml.cases.write import write_on_native_grid, write_volume
+from napari_ciml.errors import CimlError, InputError
+from napari_ciml.resources import sample_data
+from napari_ciml.widgets.layers import KEY, Origin
+from napari_ciml.widgets.looks import display_range
+
+LayerData = tuple[np.ndarray, dict[str, Any], str]
+
+
+def get_reader(path: str | list[str]) -> Callable[[object], list[LayerData]] | None:
+    """Return a reader for a volume file or a case folder; None for anything else."""
+    if isinstance(path, list):
+        return None
+    place = Path(path)
+    if place.is_dir():
+        try:
+            found = scan(place)
+        except CimlError:
+            return None
+        if found.problems or not any(source.modality for source in found.sources):
+            return None
+        return lambda _: _read_case(place)
+    return (lambda _: _read_file(place)) if suffix(place) else None
+
+
+def write_labels(path: str, data: np.ndarray, meta: dict[str, Any]) -> list[str]:
+    """Write a Labels layer: on the grid of its case's reference file if it has one.
+
+    Parameters
+    ----------
+    path : str
+        ``.nii.gz``, ``.nii``, ``.nrrd`` or ``.mha``.
+    data : numpy.ndarray
+        (Z, Y, X).
+    meta : dict
+        The layer's attributes; ``metadata``, ``scale`` and ``translate`` are used.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written, or the layer is not 3-D.
+    """
+    labels = np.asarray(data)
+    if labels.ndim != 3:
+        raise InputError(f"{path}: the layer has {labels.ndim} dimensions; a label map has 3.")
+    stored = labels.astype(np.uint8 if labels.max(initial=0) < 256 else np.uint16)
+    origin = meta.get("metadata", {}).get(KEY)
+    if isinstance(origin, Origin) and origin.case.grid.shape == stored.shape:
+        write_on_native_grid(Path(path), stored, origin.case)
+    else:
+        write_volume(Path(path), stored, _grid_of(stored, meta))
+    return [path]
+
+
+def sample_glioma() -> list[LayerData]:
+    """Return the glioma phantom's modalities."""
+    return _read_case(sample_data() / "glioma")
+
+
+def sample_petct() -> list[LayerData]:
+    """Return the PET/CT phantom's modalities."""
+    return _read_case(sample_data() / "petct")
+
+
+def _read_case(folder: Path) -> list[LayerData]:
+    found = scan(folder)
+    sources = {source.modality: source for source in found.sources if source.modality}
+    case = load_case(sources, name=found.name)
+    return [_image(case.images[name], case.grid, name, case) for name in case.images]
+
+
+def _read_file(path: Path) -> list[LayerData]:
+    import SimpleITK as sitk
+
+    layers = []
+    for channel in range(read_header(path).channels):
+        image = reorient(read_volume(path, channel), "LPS")
+        name = path.name if channel == 0 else f"{path.name} [{channel}]"
+        layers.append(_image(sitk.GetArrayFromImage(image), Grid.of(image), name, None))
+    return layers
+
+
+def _image(array: np.ndarray, grid: Grid, name: str, case: Case | None) -> LayerData:
+    low, high = display_range(array, name)
+    attributes: dict[str, Any] = {
+        "name": name,
+        "colormap": "gray_r" if name == "PET" else "gray",
+        "contrast_limits": (low, high) if high > low else (low, low + 1),
+        "scale": grid.scale,
+        "translate": grid.translate,
+        "units": ("mm", "mm", "mm"),
+    }
+    if case is not None:
+        attributes["visible"] = name == case.reference
+    return array, attributes, "image"
+
+
+def _grid_of(array: np.ndarray, meta: dict[str, Any]) -> Grid:
+    z, y, x = (float(v) for v in meta.get("scale", (1, 1, 1))[-3:])
+    oz, oy, ox = (float(v) for v in meta.get("translate", (0, 0, 0))[-3:])
+    depth, height, width = array.shape
+    return Grid((width, height, depth), (x, y, z), (ox, oy, oz))

@@ -1,0 +1,166 @@
+"""The job runner: the one owner of threads. One device, one queue, nothing blocks the window."""
+
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Event, Thread
+from typing import Any
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_ciml.errors import CancelledError, CimlError
+from napari_ciml.monitor import Monitor, Progress
+
+_REPORT_EVERY = 0.05
+_CLOSE_WITHIN = 5.0
+
+
+@dataclass
+class Job:
+    """Work for the queue.
+
+    Parameters
+    ----------
+    title : str
+        In the user's words ("Segmenting").
+    work : callable
+        Takes a `Monitor`, returns the result; runs in a thread, so it must not touch a layer.
+    done : callable
+        Takes the result, on the GUI thread.
+    """
+
+    title: str
+    work: Callable[[Monitor], Any]
+    done: Callable[[Any], None]
+    stop: Event = field(default_factory=Event)
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What a job came to: a result, or an error."""
+
+    result: Any = None
+    error: BaseException | None = None
+    details: str = ""
+
+
+class JobRunner(QObject):
+    """Runs jobs one after the other in a thread; every signal arrives on the GUI thread.
+
+    Signals
+    -------
+    started(str)
+        Title of the job that begins.
+    queued(str, int)
+        Title of a job that waits, and its place in the queue.
+    progressed(str, int, int)
+        Stage in words, steps done, steps in all (0: not known).
+    told(str)
+        A sentence the user must hear.
+    failed(str, str)
+        One sentence, and a traceback if it was unexpected.
+    cancelled(str)
+        Title of the job that was cancelled.
+    idle()
+        Nothing runs and nothing waits.
+    """
+
+    started = Signal(str)
+    queued = Signal(str, int)
+    progressed = Signal(str, int, int)
+    told = Signal(str)
+    failed = Signal(str, str)
+    cancelled = Signal(str)
+    idle = Signal()
+    _ended = Signal(object, object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._waiting: deque[Job] = deque()
+        self._running: Job | None = None
+        self._thread: Thread | None = None
+        self._closed = False
+        self._ended.connect(self._finish)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job runs or waits."""
+        return self._running is not None or bool(self._waiting)
+
+    def submit(
+        self, title: str, work: Callable[[Monitor], Any], done: Callable[[Any], None]
+    ) -> None:
+        """Put a job at the end of the queue; see `Job` for the parameters."""
+        if self._closed:
+            return
+        self._waiting.append(Job(title, work, done))
+        if self._running is None:
+            self._begin()
+        else:
+            self.queued.emit(title, len(self._waiting))
+
+    def cancel(self) -> None:
+        """Ask the running job to stop, and forget those that wait."""
+        self._waiting.clear()
+        if self._running is not None:
+            self._running.stop.set()
+
+    def close(self) -> None:
+        """Cancel everything and wait shortly for the thread; no signal follows."""
+        self._closed = True
+        self.cancel()
+        if self._thread is not None:
+            self._thread.join(_CLOSE_WITHIN)
+
+    def _begin(self) -> None:
+        job = self._running = self._waiting.popleft()
+        self.started.emit(job.title)
+        self._thread = Thread(target=self._run, args=(job,), name="ciml-job", daemon=True)
+        self._thread.start()
+
+    def _run(self, job: Job) -> None:
+        try:
+            outcome = _Outcome(job.work(self._monitor(job)))
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the user hears of it
+            outcome = _Outcome(error=error, details=traceback.format_exc())
+        self._emit(self._ended, job, outcome)
+
+    def _monitor(self, job: Job) -> Monitor:
+        stage, reported = "", 0.0
+
+        def report(progress: Progress) -> None:
+            nonlocal stage, reported
+            now = time.monotonic()
+            if progress.stage != stage or now - reported > _REPORT_EVERY:
+                stage, reported = progress.stage, now
+                self._emit(self.progressed, progress.stage, progress.done, progress.total)
+
+        return Monitor(report, lambda text: self._emit(self.told, text), job.stop)
+
+    def _emit(self, signal: Any, *values: object) -> None:
+        if not self._closed:
+            signal.emit(*values)
+
+    def _finish(self, job: Job, outcome: _Outcome) -> None:
+        if self._closed:
+            return
+        self._running = None
+        self._settle(job, outcome)
+        if self._waiting and self._running is None:
+            self._begin()
+        elif not self.busy:
+            self.idle.emit()
+
+    def _settle(self, job: Job, outcome: _Outcome) -> None:
+        error = outcome.error
+        if isinstance(error, CancelledError) or job.stop.is_set():
+            self.cancelled.emit(job.title)
+        elif isinstance(error, CimlError):
+            self.failed.emit(str(error), "")
+        elif error is not None:
+            kind = type(error).__name__
+            self.failed.emit(f"{job.title} failed unexpectedly ({kind}).", outcome.details)
+        else:
+            job.done(outcome.result)

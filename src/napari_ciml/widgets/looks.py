@@ -1,0 +1,52 @@
+"""Colours, names and contrast limits of what is shown."""
+
+from typing import Any
+
+import numpy as np
+from napari.utils.colormaps import Colormap, DirectLabelColormap
+
+from napari_ciml.decomposition import Decomposition
+
+MAP_COLOURS = Colormap(
+    [[0.05, 0.05, 0.4, 0.0], [0.1, 0.2, 0.7, 0.45], [0.4, 0.75, 0.95, 0.75], [1, 0.9, 0.2, 1]],
+    name="complementary information",
+)
+"""Dark blue, light blue, yellow as in Fig. 12; what is zero shows the image beneath."""
+
+_CT_WINDOW = (-160.0, 240.0)
+_PET_WINDOW = (0.0, 10.0)
+
+
+def label_colours(whole: Decomposition) -> DirectLabelColormap:
+    """Return fixed colours: each label value that of the innermost region it belongs to."""
+    colours: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
+    for region in sorted(whole.regions, key=lambda r: -len(r.labels)):
+        colours.update(dict.fromkeys(region.labels, region.colour))
+    return DirectLabelColormap(color_dict=colours)
+
+
+def label_features(whole: Decomposition) -> dict[str, list[Any]]:
+    """Return what the status bar says of each label value: the regions it belongs to."""
+    values = sorted({label for region in whole.regions for label in region.labels})
+    inside_out = sorted(whole.regions, key=lambda r: len(r.labels))
+    names = [" in ".join(r.name for r in inside_out if value in r.labels) for value in values]
+    return {"index": [0, *values], "region": ["background", *names]}
+
+
+def display_range(image: np.ndarray, modality: str) -> tuple[float, float]:
+    """Return contrast limits: fixed for CT (HU) and PET (SUV), else from the foreground."""
+    if modality == "CT":
+        return _CT_WINDOW
+    if modality == "PET":
+        return _PET_WINDOW
+    sample = image[::2, ::2, ::2]
+    inside = sample[sample > sample.min()]
+    if not inside.size:
+        return float(sample.min()), float(sample.min()) + 1
+    low, high = (float(value) for value in np.percentile(inside, (0.5, 99.7)))
+    return min(low, high - 1e-6), high
+
+
+def value_range(image: np.ndarray) -> tuple[float, float]:
+    """Return the smallest and the largest intensity."""
+    return float(image.min()), float(image.max())

@@ -1,0 +1,189 @@
+"""Small pieces that several dock widgets use."""
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QApplication,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QTableWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_ciml.errors import CimlError
+from napari_ciml.widgets.session import Session
+
+ERROR_COLOUR = "#ff6b6b"
+QUIET_COLOUR = "#9aa0a6"
+
+
+class Words(QLabel):
+    """Text that wraps, can be selected, and takes no room when it is empty."""
+
+    def __init__(self, text: str = "", colour: str | None = None) -> None:
+        super().__init__(text)
+        self.setWordWrap(True)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.setVisible(bool(text))
+        if colour:
+            self.setStyleSheet(f"color: {colour}")
+
+    def say(self, text: str) -> None:
+        """Show a text; an empty one hides the label."""
+        self.setText(text)
+        self.setVisible(bool(text))
+
+
+def button(text: str, tip: str) -> QPushButton:
+    """Return a push button with a tooltip."""
+    made = QPushButton(text)
+    made.setToolTip(tip)
+    return made
+
+
+def label(text: str) -> QLabel:
+    """Return a short text that keeps its width."""
+    made = QLabel(text)
+    made.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
+    return made
+
+
+def row(*widgets: QWidget) -> QHBoxLayout:
+    """Return widgets side by side."""
+    layout = QHBoxLayout()
+    layout.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return layout
+
+
+def table(*columns: str) -> QTableWidget:
+    """Return an empty table whose columns share the width, so that nothing scrolls sideways."""
+    made = QTableWidget(0, len(columns))
+    made.setHorizontalHeaderLabels(columns)
+    made.verticalHeader().setVisible(False)
+    made.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+    made.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    made.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+    return made
+
+
+class Dock(QWidget):
+    """A dock widget: a column of parts, with the session's state and errors at its foot."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.review = session.review
+        self.column = QVBoxLayout(self)
+        self.error = Words(colour=ERROR_COLOUR)
+        self.copy = button("Copy details", "Copy the technical details, for a bug report.")
+        self.copy.setVisible(False)
+        self.copy.clicked.connect(self._copy_details)
+        self._details = ""
+        self.setMinimumWidth(330)
+        session.attach(self)
+
+    def finish(self) -> None:
+        """Add the foot; called once by each dock widget after its own parts."""
+        self.column.addWidget(self.error)
+        self.column.addWidget(self.copy)
+
+    def show_error(self, sentence: str, details: str = "") -> None:
+        """Show what went wrong."""
+        self.error.say(sentence)
+        self._details = details
+        self.copy.setVisible(bool(details))
+
+    def attempt(self, intent: object, *args: object) -> None:
+        """Call an intent of the session; what it refuses is shown here."""
+        self.show_error("")
+        try:
+            intent(*args)  # type: ignore[operator]
+        except CimlError as error:
+            self.show_error(str(error))
+
+    def _copy_details(self) -> None:
+        QApplication.clipboard().setText(f"{self.error.text()}\n{self._details}")
+
+
+class JobBar(QWidget):
+    """Progress of the running job in words and as a bar, with its cancel button.
+
+    Parameters
+    ----------
+    dock : Dock
+        Shows a job's error.
+    titles : tuple of str
+        The jobs this bar answers for; others are shown as what the queue is busy with.
+    """
+
+    def __init__(self, dock: Dock, *titles: str) -> None:
+        super().__init__()
+        self.dock, self.titles = dock, titles
+        self._current = ""
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(8)
+        self.stage = Words(colour=QUIET_COLOUR)
+        self.notices = Words()
+        self.cancel = button("Cancel", "Stop; what was there before stays as it is.")
+        runner = dock.session.runner
+        self.cancel.clicked.connect(runner.cancel)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(row(self.bar, self.cancel))
+        layout.addWidget(self.stage)
+        layout.addWidget(self.notices)
+        self._set_running(running=False)
+        runner.started.connect(self._on_started)
+        runner.queued.connect(self._on_queued)
+        runner.progressed.connect(self._on_progress)
+        runner.told.connect(self._on_told)
+        runner.failed.connect(self._on_failed)
+        runner.cancelled.connect(self._on_cancelled)
+        runner.idle.connect(self._on_idle)
+
+    def _on_started(self, title: str) -> None:
+        self._current = title
+        self._set_running(running=True)
+        self.bar.setRange(0, 0)
+        self.stage.say(f"{title} ...")
+        if title in self.titles:
+            self.notices.say("")
+            self.dock.show_error("")
+
+    def _on_queued(self, title: str, place: int) -> None:
+        if title in self.titles:
+            self.notices.say(f"{title} waits its turn (number {place} in the queue).")
+
+    def _on_progress(self, stage: str, done: int, total: int) -> None:
+        self.bar.setRange(0, total)
+        self.bar.setValue(done)
+        self.stage.say(f"{stage} ({done} of {total})" if total else f"{stage} ...")
+
+    def _on_told(self, sentence: str) -> None:
+        if self._current in self.titles:
+            self.notices.say("\n".join(filter(None, (self.notices.text(), sentence))))
+
+    def _on_failed(self, sentence: str, details: str) -> None:
+        if self._current in self.titles:
+            self.dock.show_error(sentence, details)
+
+    def _on_cancelled(self, title: str) -> None:
+        if title in self.titles:
+            self.notices.say(f"{title} was cancelled; what was there before is kept.")
+
+    def _on_idle(self) -> None:
+        self._current = ""
+        self._set_running(running=False)
+        self.stage.say("")
+
+    def _set_running(self, *, running: bool) -> None:
+        self.bar.setVisible(running)
+        self.cancel.setVisible(running)

@@ -1,0 +1,35 @@
+"""What the user has set under napari's preferences."""
+
+from pathlib import Path
+from typing import Any
+
+from napari_ciml.resources import shipped_checkpoint
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def default_device() -> str:
+    """Return the device to begin with."""
+    device = _setting("device")
+    return device if device in DEVICES else "auto"
+
+
+def default_checkpoint() -> Path:
+    """Return the checkpoint to begin with: the user's own, else the shipped one.
+
+    Raises
+    ------
+    InputError
+        If there is neither.
+    """
+    own = _setting("checkpoint")
+    return Path(own) if own else shipped_checkpoint()
+
+
+def _setting(name: str) -> Any:
+    from napari.settings import get_plugin_settings
+
+    try:
+        return getattr(get_plugin_settings("napari-ciml").start, name, None)
+    except KeyError:
+        return None

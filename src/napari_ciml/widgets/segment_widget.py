@@ -1,0 +1,119 @@
+"""The dock widget *Segment*: checkpoint, device, run, cancel, volumes."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QComboBox, QFileDialog, QTableWidgetItem
+
+from napari_ciml.errors import CimlError
+from napari_ciml.network.checkpoint_info import CheckpointInfo
+from napari_ciml.resources import shipped_checkpoints
+from napari_ciml.widgets.parts import QUIET_COLOUR, Dock, JobBar, Words, button, label, row, table
+from napari_ciml.widgets.preferences import DEVICES
+from napari_ciml.widgets.session import session_of
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+
+class SegmentWidget(Dock):
+    """Segment the case.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Where the result is shown.
+    """
+
+    def __init__(self, viewer: "Viewer") -> None:
+        super().__init__(session_of(viewer))
+        self.checkpoints = QComboBox()
+        self.checkpoints.setToolTip("The trained network to use.")
+        self.browse = button("Other ...", "Choose a .safetensors checkpoint.")
+        self.about = Words(colour=QUIET_COLOUR)
+        self.device = QComboBox()
+        self.device.addItems(DEVICES)
+        self.device.setToolTip("Where to compute; auto takes a graphics card if there is one.")
+        self.run = button("Segment", "Segment the case as the decomposition says.")
+        self.jobs = JobBar(self, "Segmenting")
+        self.volumes = table("Region", "mL", "")
+        self.summary = Words(colour=QUIET_COLOUR)
+        self.column.addLayout(row(self.checkpoints, self.browse))
+        self.column.addWidget(self.about)
+        self.column.addLayout(row(label("Compute on"), self.device, self.run))
+        for part in (self.jobs, self.volumes, self.summary):
+            self.column.addWidget(part)
+        self.column.addStretch()
+        self.finish()
+        self.checkpoints.activated.connect(self._choose)
+        self.browse.clicked.connect(self._ask)
+        self.device.setCurrentText(self.review.device)
+        self.device.currentTextChanged.connect(self._set_device)
+        self.run.clicked.connect(lambda: self.attempt(self.session.segment))
+        self.review.checkpoint_changed.connect(self._show_checkpoint)
+        self.review.segmentation_changed.connect(self._show_result)
+        self._show_checkpoint()
+        self._show_result()
+
+    def choose(self, path: Path) -> None:
+        """Use a checkpoint; what is refused is said, and the one before stays."""
+        self.attempt(self.review.set_checkpoint, path)
+
+    def _choose(self) -> None:
+        self.choose(Path(self.checkpoints.currentData()))
+
+    def _ask(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(
+            self, "Choose a checkpoint", filter="Checkpoints (*.safetensors)"
+        )
+        if path:
+            self.choose(Path(path))
+
+    def _set_device(self, device: str) -> None:
+        self.review.set_device(device)
+
+    def _show_checkpoint(self) -> None:
+        current = self.review.checkpoint
+        self.checkpoints.clear()
+        try:
+            known = list(shipped_checkpoints())
+        except CimlError:
+            known = []
+        for path in dict.fromkeys([*known, *([current] if current else [])]):
+            self.checkpoints.addItem(path.name, str(path))
+        if current is not None:
+            self.checkpoints.setCurrentText(current.name)
+        info = self.review.info
+        self.about.say(describe(info) if info else "No checkpoint; choose one.")
+
+    def _show_result(self) -> None:
+        result = self.review.segmentation
+        self.volumes.setVisible(result is not None)
+        if result is None:
+            case = self.review.case
+            self.summary.say("Open a case first." if case is None else "Not segmented yet.")
+            return
+        whole = result.plan.decomposition
+        self.volumes.setRowCount(len(whole.regions))
+        for k, region in enumerate(whole.region_names):
+            self.volumes.setItem(k, 0, QTableWidgetItem(region))
+            self.volumes.setItem(k, 1, QTableWidgetItem(f"{result.volumes_ml[region]:.1f}"))
+            show = button("probability", f"Show how probable {region} is, as a layer.")
+            show.clicked.connect(lambda _, r=region: self.session.show_probability(r))
+            self.volumes.setCellWidget(k, 2, show)
+        self.volumes.setFixedHeight(32 * len(whole.regions) + 32)
+        seconds = sum(result.seconds.values())
+        self.summary.say(f"'{whole.name}' in {seconds:.1f} s on {result.device}.")
+
+
+def describe(info: CheckpointInfo) -> str:
+    """Say what a checkpoint supports and how it was judged."""
+    whole, training = info.decomposition, info.training
+    spacing = " x ".join(f"{mm:g}" for mm in info.spacing)
+    modalities, regions = ", ".join(whole.used_modalities), ", ".join(whole.region_names)
+    parts = [f"{info.name}: {modalities} to {regions}, at {spacing} mm."]
+    parts.append(f"{training.steps} steps on {training.cases} cases ({training.data}).")
+    if info.scores:
+        dice = ", ".join(f"{score.region} {score.dice:.2f}" for score in info.scores)
+        parts.append(f"Mean Dice on {info.scores[0].cases} {info.scores[0].data}: {dice}.")
+    return "\n".join(filter(None, (*parts, info.description)))

@@ -1,0 +1,220 @@
+"""The controller: connects a viewer's review, its jobs and its layers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from napari_ciml.cases.case import Case, load_case
+from napari_ciml.cases.scan import Scan, scan
+from napari_ciml.decomposition import Pair
+from napari_ciml.errors import CimlError
+from napari_ciml.monitor import Monitor
+from napari_ciml.review import Review
+from napari_ciml.widgets.jobs import JobRunner
+from napari_ciml.widgets.layers import CaseLayers
+from napari_ciml.widgets.looks import display_range, value_range
+from napari_ciml.widgets.preferences import default_checkpoint, default_device
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from qtpy.QtWidgets import QWidget
+
+    from napari_ciml.explanation.explain import Explanation
+    from napari_ciml.inference.segment import Segmentation
+    from napari_ciml.network.checkpoint import Checkpoint
+
+_sessions: "WeakKeyDictionary[ViewerModel, Session]" = WeakKeyDictionary()
+
+
+def session_of(viewer: "ViewerModel") -> "Session":
+    """Return the session of a viewer; all dock widgets of a viewer share one."""
+    real = getattr(viewer, "__wrapped__", viewer)
+    if real not in _sessions:
+        _sessions[real] = Session(real)
+    return _sessions[real]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A case that was read, with what showing it needs."""
+
+    case: Case
+    limits: Mapping[str, tuple[float, float]]
+    ranges: Mapping[str, tuple[float, float]]
+
+
+class Session:
+    """What the widgets can ask for.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        Where results are shown.
+    """
+
+    def __init__(self, viewer: "ViewerModel") -> None:
+        self.review = Review()
+        self.runner = JobRunner()
+        self.layers = CaseLayers(viewer)
+        self._attached = 0
+        self.review.set_device(default_device())
+        self._use_default_checkpoint()
+
+    def attach(self, widget: "QWidget") -> None:
+        """Count a dock widget in; when the last one is gone, all work stops."""
+        self._attached += 1
+        widget.destroyed.connect(self._detach)
+
+    def open(
+        self,
+        path: Path,
+        channels: Sequence[str] | None = None,
+        overrides: Mapping[str, Path] | None = None,
+        reference: str | None = None,
+    ) -> None:
+        """Look at a folder or a 4-D file; load it at once if nothing is left to decide.
+
+        Parameters are as in `napari_ciml.cases.case.open_case`.
+        """
+
+        def done(found: Scan) -> None:
+            self.review.set_scan(found)
+            if reference is not None:
+                self.review.set_reference(reference)
+            if not self.review.scan_problems():
+                self.load()
+
+        self.runner.submit("Opening", lambda _: scan(path, channels, overrides), done)
+
+    def load(self) -> None:
+        """Load the sources as the user has named them.
+
+        Raises
+        ------
+        InputError
+            If there is something to decide first.
+        """
+        review = self.review
+        sources, reference = review.chosen_sources(), review.chosen_reference()
+        name = review.scan.name if review.scan else ""
+
+        def work(monitor: Monitor) -> Loaded:
+            case = load_case(sources, name=name, reference=reference, monitor=monitor)
+            monitor.step("Setting the contrast")
+            limits = {m: display_range(image, m) for m, image in case.images.items()}
+            return Loaded(case, limits, {m: value_range(i) for m, i in case.images.items()})
+
+        self.runner.submit("Loading", work, self._loaded)
+
+    def segment(self) -> None:
+        """Segment the case.
+
+        Raises
+        ------
+        CimlError
+            If no case or no checkpoint is there, or the decomposition cannot be run.
+        """
+        case, path = self._ready()
+        wanted, device = self.review.decomposition, self.review.device
+
+        def work(monitor: Monitor) -> "Segmentation":
+            monitor.step("Loading the checkpoint")
+            checkpoint = _load(path)
+            from napari_ciml.inference.segment import SegmentSettings, segment
+
+            return segment(case, checkpoint, wanted, SegmentSettings(device=device), monitor)
+
+        self.runner.submit("Segmenting", work, self._for_case(case, self._segmented))
+
+    def explain(self) -> None:
+        """Explain the segmentation.
+
+        Raises
+        ------
+        CimlError
+            If there is none.
+        """
+        case, path = self._ready()
+        segmentation, device = self.review.segmentation, self.review.device
+        if segmentation is None:
+            raise CimlError("Segment the case first; the maps explain its segmentation.")
+
+        def work(monitor: Monitor) -> "Explanation":
+            monitor.step("Loading the checkpoint")
+            checkpoint = _load(path)
+            from napari_ciml.explanation.explain import explain
+
+            return explain(case, checkpoint, segmentation, monitor, device)
+
+        def done(_: Case, result: "Explanation") -> None:
+            if self.review.segmentation is segmentation:
+                self.review.set_explanation(result)
+
+        self.runner.submit("Explaining", work, self._for_case(case, done))
+
+    def show_map(self, pair: Pair, auxiliary: str) -> None:
+        """Show a complementary-information map over the modality it belongs to."""
+        review = self.review
+        if review.case is not None and review.explanation is not None:
+            self.layers.show_map(review.case, review.explanation, pair, auxiliary)
+
+    def show_probability(self, region: str) -> None:
+        """Show a region's probability."""
+        review = self.review
+        if review.case is not None and review.segmentation is not None:
+            self.layers.show_probability(review.case, review.segmentation, region)
+
+    def close(self) -> None:
+        """Stop all work; the viewer's next dock widget begins a new session."""
+        self.runner.close()
+        for viewer, session in list(_sessions.items()):
+            if session is self:
+                del _sessions[viewer]
+
+    def _detach(self) -> None:
+        self._attached -= 1
+        if self._attached == 0:
+            self.close()
+
+    def _use_default_checkpoint(self) -> None:
+        try:
+            self.review.set_checkpoint(default_checkpoint())
+        except CimlError as error:
+            self.review.told.emit(str(error))
+
+    def _ready(self) -> tuple[Case, Path]:
+        review = self.review
+        if review.case is None:
+            raise CimlError("Open a case first.")
+        if review.checkpoint is None:
+            raise CimlError("Choose a checkpoint first.")
+        problems = review.problems()
+        if problems:
+            raise CimlError(f"The decomposition cannot be run: {problems[0].message}")
+        return review.case, review.checkpoint
+
+    def _for_case(self, case: Case, done: Callable[..., None]) -> Callable[[object], None]:
+        """Drop a result whose case is no longer open."""
+        return lambda result: done(case, result) if self.review.case is case else None
+
+    def _loaded(self, loaded: Loaded) -> None:
+        self.layers.show_case(loaded.case, loaded.limits)
+        self.review.set_case(loaded.case, loaded.ranges)
+
+    def _segmented(self, case: Case, result: "Segmentation") -> None:
+        self.layers.show_segmentation(case, result)
+        self.review.set_segmentation(result)
+
+
+def _load(path: Path) -> "Checkpoint":
+    return _load_version(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=2)
+def _load_version(path: Path, _changed: int) -> "Checkpoint":
+    from napari_ciml.network.checkpoint import load_checkpoint
+
+    return load_checkpoint(path)

@@ -1,0 +1,143 @@
+"""What the command line shows: a case, or the demo; in a window or as pictures of one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import napari
+
+from napari_ciml.decomposition import Decomposition
+from napari_ciml.errors import InputError
+from napari_ciml.files import prepare_folder
+from napari_ciml.monitor import Monitor
+from napari_ciml.resources import sample_data
+from napari_ciml.widgets.desk import Desk, bring_forward, lay_out, settle
+
+SIZE = (1280, 800)
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What to open, as the command line says it.
+
+    Parameters
+    ----------
+    case : pathlib.Path
+        Folder or 4-D file.
+    channels, overrides, reference
+        As `napari_ciml.cases.case.open_case`.
+    checkpoint : pathlib.Path, optional
+        By default the user's, or the shipped one.
+    decomposition : Decomposition, optional
+        By default the checkpoint's.
+    device : str
+        Where to compute.
+    """
+
+    case: Path
+    channels: Sequence[str] | None = None
+    overrides: Mapping[str, Path] = field(default_factory=dict)
+    reference: str | None = None
+    checkpoint: Path | None = None
+    decomposition: Decomposition | None = None
+    device: str = "auto"
+
+
+def open_viewer(opening: Opening, *, run: bool, screenshot: Path | None) -> None:
+    """Open the viewer on a case; with ``screenshot`` save a picture of the window and leave.
+
+    Raises
+    ------
+    CimlError
+        If the case cannot be opened or, with ``run``, not be segmented.
+    """
+    if screenshot is not None:
+        prepare_folder(screenshot.parent)
+    desk = _desk(opening)
+    if run:
+        _segment_and_explain(desk)
+    if screenshot is None:
+        napari.run()
+        return
+    _picture(desk, screenshot)
+    desk.viewer.close()
+
+
+def show_demo(output: Path | None) -> None:
+    """Open the sample case, segmented and explained; with ``output`` leave pictures and results.
+
+    Raises
+    ------
+    CimlError
+        If the sample data is missing or the folder cannot be written to.
+    """
+    folder = prepare_folder(output) if output is not None else None
+    desk = _desk(Opening(sample_data() / "glioma"))
+    if folder is None:
+        _segment_and_explain(desk)
+        napari.run()
+        return
+    _picture(desk, folder / "case.png")
+    bring_forward(desk.decomposition)
+    _picture(desk, folder / "decomposition.png")
+    bring_forward(desk.segment)
+    desk.do(desk.session.segment)
+    _picture(desk, folder / "segmentation.png")
+    _explain(desk)
+    _picture(desk, folder / "maps.png")
+    _write(desk, folder)
+    desk.viewer.close()
+    print(f"Pictures and results are in {folder}")  # noqa: T201 - the command's own output
+
+
+def _desk(opening: Opening) -> Desk:
+    desk = lay_out(_window())
+    session, review = desk.session, desk.session.review
+    review.set_device(opening.device)
+    if opening.checkpoint is not None:
+        review.set_checkpoint(opening.checkpoint)
+    if opening.decomposition is not None:
+        review.set_decomposition(opening.decomposition)
+    elif review.info is not None:
+        review.set_decomposition(review.info.decomposition)
+    where = (opening.case, opening.channels, opening.overrides, opening.reference)
+    desk.do(lambda: session.open(*where))
+    if review.scan_problems():
+        raise InputError(f"{opening.case}: {review.scan_problems()[0]}")
+    bring_forward(desk.case)
+    return desk
+
+
+def _window() -> napari.Viewer:
+    viewer = napari.Viewer(title="napari-ciml")
+    viewer.window.resize(*SIZE)
+    return viewer
+
+
+def _segment_and_explain(desk: Desk) -> None:
+    desk.do(desk.session.segment)
+    _explain(desk)
+
+
+def _explain(desk: Desk) -> None:
+    """Explain, and show the strongest map."""
+    desk.do(desk.session.explain)
+    bring_forward(desk.explain)
+    found = desk.session.review.explanation
+    if found is not None and found.maps:
+        strongest = max(found.maps, key=lambda triple: float(found.maps[triple].max()))
+        desk.explain.choose(*strongest)
+
+
+def _picture(desk: Desk, path: Path) -> None:
+    settle()
+    desk.viewer.screenshot(str(path), canvas_only=False, flash=False)
+
+
+def _write(desk: Desk, folder: Path) -> None:
+    from napari_ciml.export.results import write_explanation, write_segmentation
+
+    review = desk.session.review
+    if review.case and review.segmentation and review.explanation:
+        write_segmentation(folder, review.case, review.segmentation, Monitor())
+        write_explanation(folder, review.case, review.explanation, Monitor())

@@ -1,0 +1,136 @@
+from itertools import product
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from scipy.spatial.transform import Rotation
+
+from napari_ciml.cases.case import Case
+from napari_ciml.cases.geometry import Grid, orientation, reorient, resample
+from napari_ciml.cases.model_space import crop_grid, to_case_grid
+from napari_ciml.cases.scan import Source
+from napari_ciml.cases.write import write_on_native_grid
+
+LPS = Grid((20, 24, 16), (1.5, 1.0, 2.0), (-12.0, 7.5, 30.0))
+DIRECTIONS = {
+    "LPS": np.eye(3),
+    "RAS": np.diag([-1.0, -1, 1]),
+    "LAS": np.diag([1.0, -1, 1]),
+    "permuted": np.array([[0.0, 0, 1], [1, 0, 0], [0, -1, 0]]),
+    "oblique": Rotation.from_euler("xyz", [12, -7, 20], degrees=True).as_matrix(),
+    "oblique RAS": Rotation.from_euler("xyz", [5, 9, -14], degrees=True).as_matrix()
+    @ np.diag([-1.0, -1, 1]),
+}
+
+
+def named_voxels(grid: Grid) -> np.ndarray:
+    """A volume whose voxels name their own position in the world."""
+    z, y, x = np.indices(grid.shape)
+    index = np.stack([x, y, z], axis=-1) * grid.spacing
+    world = index @ np.reshape(grid.direction, (3, 3)).T + grid.origin
+    return (world @ [1.0, 100.0, 10000.0]).astype(np.float64)
+
+
+def turned(name: str) -> Grid:
+    return Grid(LPS.size, LPS.spacing, LPS.origin, tuple(DIRECTIONS[name].ravel().tolist()))
+
+
+@pytest.mark.parametrize("name", DIRECTIONS)
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
+def test_round_trip_in_every_orientation(name: str, suffix: str, tmp_path) -> None:
+    """To the case grid and back into a file: every voxel where it was, the geometry bit for bit."""
+    native_path = tmp_path / f"reference{suffix}"
+    sitk.WriteImage(turned(name).image(np.zeros(LPS.shape, np.float32)), str(native_path))
+    native = Grid.of(sitk.ReadImage(str(native_path)))
+    values = named_voxels(native)
+
+    on_case = reorient(native.image(values), "LPS")
+    grid = Grid.of(on_case)
+    array = sitk.GetArrayFromImage(on_case)
+    assert orientation(grid) == "LPS"
+    np.testing.assert_allclose(array, named_voxels(grid), rtol=1e-9, atol=1e-2)
+
+    source = Source(native_path, None, "T1", native)
+    case = Case("case", {"T1": array}, grid, "T1", native, {"T1": source})
+    written = tmp_path / f"result{suffix}"
+    write_on_native_grid(written, array, case)
+    back = sitk.ReadImage(str(written))
+    if suffix == ".nrrd":
+        # NRRD stores axes times voxel sizes, so reading loses the last bit of each.
+        assert Grid.of(back).same_as(native)
+        np.testing.assert_allclose(Grid.of(back).direction, native.direction, rtol=0, atol=1e-14)
+    else:
+        assert Grid.of(back) == native
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(back), values)
+
+
+@pytest.mark.parametrize("spacing", [(2.0, 1.0, 1.5), (4.0, 2.0, 3.0), (3.0, 3.0, 3.0)])
+def test_model_grid_keeps_positions(spacing: tuple[float, float, float]) -> None:
+    """Positions survive a crop at another voxel size: linear interpolation of a linear field."""
+    grid = turned("oblique")
+    mask = np.zeros(grid.shape, bool)
+    mask[4:12, 5:20, 4:16] = True
+    model = crop_grid(mask, grid, spacing)
+    values = named_voxels(grid).astype(np.float32)
+    seen = resample(values, grid, model)
+    inner = (slice(2, -2),) * 3
+    tolerance = 0.5 if spacing == (3.0, 3.0, 3.0) else 0.05
+    error = np.abs(seen - named_voxels(model))[inner]
+    assert error.max() < tolerance * 100
+    case = Case("case", {"T1": values}, grid, "T1", grid, {})
+    back = to_case_grid(named_voxels(model).astype(np.float32), model, case)
+    error = np.abs(back - named_voxels(grid))[6:10, 8:16, 7:13]
+    assert error.max() < 20
+
+
+def test_at_the_same_voxel_size_a_crop_is_a_crop() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal(LPS.shape).astype(np.float32)
+    mask = np.zeros(LPS.shape, bool)
+    mask[5:10, 8:14, 6:12] = True
+    model = crop_grid(mask, LPS, (2.0, 1.0, 1.5))
+    first = np.rint(LPS.index(np.asarray(model.origin))).astype(int)[::-1]
+    where = tuple(slice(a, a + n) for a, n in zip(first, model.shape, strict=True))
+    np.testing.assert_allclose(resample(values, LPS, model), values[where], atol=1e-5)
+    assert mask[where].sum() == mask.sum()
+
+
+def test_at_twice_the_voxel_size_eight_voxels_are_averaged() -> None:
+    rng = np.random.default_rng(0)
+    grid = Grid((16, 16, 16), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+    values = rng.standard_normal(grid.shape).astype(np.float32)
+    model = crop_grid(np.ones(grid.shape, bool), grid, (2.0, 2.0, 2.0))
+    expected = values.reshape(8, 2, 8, 2, 8, 2).mean(axis=(1, 3, 5))
+    np.testing.assert_allclose(resample(values, grid, model), expected, atol=1e-5)
+
+
+def test_coarser_sampling_is_smoothed_first() -> None:
+    """Noise sampled at a fifth of its resolution must not alias."""
+    rng = np.random.default_rng(0)
+    fine = Grid((60, 60, 60), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+    coarse = Grid((12, 12, 12), (5.0, 5.0, 5.0), (2.0, 2.0, 2.0))
+    noise = rng.standard_normal(fine.shape).astype(np.float32)
+    assert resample(noise, fine, coarse).std() < 0.2
+
+
+def test_labels_stay_labels() -> None:
+    labels = np.zeros(LPS.shape, np.uint16)
+    labels[5:10, 8:14, 6:12] = 4
+    other = Grid((30, 30, 30), (0.9, 0.9, 0.9), (-10.0, 9.0, 32.0))
+    assert set(np.unique(resample(labels, LPS, other, labels=True))) == {0, 4}
+
+
+def test_same_grid_up_to_a_hundredth_of_a_voxel() -> None:
+    moved = Grid(LPS.size, LPS.spacing, (-12.0 + 1e-3, 7.5, 30.0))
+    assert LPS.same_as(moved)
+    assert not LPS.same_as(Grid(LPS.size, LPS.spacing, (-11.9, 7.5, 30.0)))
+    assert not LPS.same_as(Grid(LPS.size, (1.5, 1.01, 2.0), LPS.origin))
+    assert not LPS.same_as(turned("RAS"))
+
+
+def test_overlap_in_the_world() -> None:
+    for dx, dy in product((-29.0, 0.0, 29.0), repeat=2):
+        moved = Grid(LPS.size, LPS.spacing, (-12.0 + dx, 7.5 + dy * 0.8, 30.0))
+        assert LPS.overlaps(moved)
+    assert not LPS.overlaps(Grid(LPS.size, LPS.spacing, (-12.0 + 31, 7.5, 30.0)))
+    assert not LPS.overlaps(Grid(LPS.size, LPS.spacing, (-12.0, 7.5, 300.0)))

@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+from napari_ciml.cases.labels import LABEL_CONVENTIONS, conventions_of, label_map, region_masks
+from napari_ciml.presets import PRESETS
+
+
+@pytest.mark.parametrize("name", LABEL_CONVENTIONS)
+def test_regions_to_labels_and_back(name: str) -> None:
+    regions = LABEL_CONVENTIONS[name]
+    rng = np.random.default_rng(0)
+    values = [0, *{label for region in regions for label in region.labels}]
+    masks = region_masks(rng.choice(values, (6, 7, 8)), regions)
+    assert (masks["ET"] <= masks["TC"]).all()
+    assert (masks["TC"] <= masks["WT"]).all()
+    again = region_masks(label_map(masks, regions), regions)
+    for region in regions:
+        np.testing.assert_array_equal(again[region.name], masks[region.name])
+
+
+def test_labels_of_brats_2020() -> None:
+    regions = PRESETS["brats2020"].regions
+    wt, tc, et = (np.arange(4) < n for n in (3, 2, 1))
+    masks = {"WT": wt, "TC": tc, "ET": et}
+    assert label_map(masks, regions).tolist() == [4, 1, 2, 0]
+    assert label_map(masks, regions[::-1]).tolist() == [4, 1, 2, 0]
+
+
+def test_inner_regions_win() -> None:
+    outside = {"WT": np.array([False]), "TC": np.array([False]), "ET": np.array([True])}
+    assert label_map(outside, PRESETS["brats2020"].regions).tolist() == [4]
+
+
+def test_conventions_that_explain_values() -> None:
+    assert conventions_of({0, 1, 2, 4}) == ("brats2020", "brats2013")
+    assert conventions_of({0, 1, 2, 3}) == ("brats2021", "brats2013")
+    assert conventions_of({1, 2, 3, 4}) == ("brats2013",)
+    assert conventions_of({7}) == ()
+
+
+def test_large_labels_need_two_bytes() -> None:
+    region = PRESETS["autopet"].regions[0].model_copy(update={"labels": (300,)})
+    assert label_map({"lesion": np.array([True])}, (region,)).dtype == np.uint16

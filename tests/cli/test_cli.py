@@ -1,0 +1,196 @@
+import csv
+import json
+import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from napari_ciml.cases.case import open_case
+from napari_ciml.cases.geometry import Grid
+from napari_ciml.cli import main
+from napari_ciml.inference.segment import segment
+from napari_ciml.network.checkpoint import load_checkpoint
+
+
+def run(*arguments: object) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+def test_segment_and_explain_write_what_they_promise(
+    case_folder: Path, tiny_checkpoint_path: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert run("explain", case_folder, "-o", out, "--checkpoint", tiny_checkpoint_path) == 0
+    names = {path.name for path in out.iterdir()}
+    assert {"segmentation.nii.gz", "probability_WT.nii.gz", "summary.json", "weights.csv"} <= names
+    assert "complementary_T2_TC_T1CE.nii.gz" in names
+    assert sum(name.startswith("complementary_") for name in names) == 18
+    reference = Grid.of(sitk.ReadImage(str(case_folder / "case_flair.nii.gz")))
+    for path in out.glob("*.nii.gz"):
+        assert Grid.of(sitk.ReadImage(str(path))) == reference
+    summary = json.loads((out / "summary.json").read_text())
+    assert set(summary["volumes_ml"]) == {"WT", "TC", "ET"}
+    assert summary["device"] in ("cpu", "cuda", "mps")
+    assert len(summary["checkpoint_sha256"]) == 64
+    # Nobody's name: neither the folder nor its path is told.
+    assert str(case_folder) not in json.dumps(summary)
+    rows = list(csv.DictReader((out / "weights.csv").open()))
+    assert list(rows[0]) == ["primary", "region", "auxiliary", "weight"]
+    assert len(rows) == 18
+
+
+def test_command_line_and_function_give_the_same_voxels(
+    case_folder: Path, tiny_checkpoint_path: Path, tmp_path: Path
+) -> None:
+    assert run("segment", case_folder, "-o", tmp_path, "--checkpoint", tiny_checkpoint_path) == 0
+    written = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "segmentation.nii.gz")))
+    called = segment(open_case(case_folder), load_checkpoint(tiny_checkpoint_path))
+    np.testing.assert_array_equal(written, called.label_map)
+
+
+def test_two_modalities_muting_and_names(
+    case_folder: Path, tiny_checkpoint_path: Path, tmp_path: Path
+) -> None:
+    (case_folder / "case_t1ce.nii.gz").rename(case_folder / "scan.nii.gz")
+    status = run(
+        *("segment", case_folder, "-o", tmp_path / "out", "--checkpoint", tiny_checkpoint_path),
+        *("--decomposition", "flair-t1ce", "--modality", f"T1CE={case_folder / 'scan.nii.gz'}"),
+        *("--mute", "FLAIR:T1CE"),
+    )
+    assert status == 0
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert "FLAIR:T1CE" in summary["muted"]
+    assert "T1CE:FLAIR" not in summary["muted"]
+
+
+def missing(folder: Path) -> list[object]:
+    (folder / "case_t2.nii.gz").unlink()
+    return []
+
+
+def unreadable(folder: Path) -> list[object]:
+    (folder / "case_t2.nii.gz").write_bytes(b"\x1f\x8bnothing")
+    return []
+
+
+def five_channels(folder: Path) -> list[object]:
+    for path in folder.iterdir():
+        path.unlink()
+    grid = Grid((8, 8, 8), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+    volumes = [grid.image(np.random.default_rng(k).random((8, 8, 8))) for k in range(5)]
+    sitk.WriteImage(sitk.JoinSeries(volumes), str(folder / "all.nii.gz"))
+    return []
+
+
+def nan_voxels(folder: Path) -> list[object]:
+    image = sitk.ReadImage(str(folder / "case_t2.nii.gz"))
+    image[10:30, 10:30, 10:30] = float("nan")
+    sitk.WriteImage(image, str(folder / "case_t2.nii.gz"))
+    return []
+
+
+def pickled(folder: Path) -> list[object]:
+    path = folder.parent / "weights.safetensors"
+    path.write_bytes(pickle.dumps([1, 2, 3]))
+    return ["--checkpoint", path]
+
+
+def unknown_decomposition(_: Path) -> list[object]:
+    return ["--decomposition", "brats1066"]
+
+
+def unknown_message(_: Path) -> list[object]:
+    return ["--mute", "FLAIR:PET"]
+
+
+FAULTS = {
+    missing: "T2 is missing",
+    unreadable: "case_t2.nii.gz",
+    five_channels: "has 5 channels",
+    nan_voxels: "not a number",
+    pickled: "this is a pickle",
+    unknown_decomposition: "neither a file nor a preset",
+    unknown_message: "Cannot mute FLAIR:PET",
+}
+
+
+@pytest.mark.parametrize("spoil", FAULTS)
+def test_bad_input_is_one_sentence_status_2_and_nothing_half_written(
+    spoil: object, case_folder: Path, tiny_checkpoint_path: Path, tmp_path: Path
+) -> None:
+    """In a process of its own: libraries below us must not print lines of theirs either."""
+    extra = [str(word) for word in spoil(case_folder)]
+    if "--checkpoint" not in extra:
+        extra += ["--checkpoint", str(tiny_checkpoint_path)]
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "napari_ciml", "segment", str(case_folder), "-o", str(out)]
+    done = subprocess.run([*command, *extra], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("napari-ciml: ")
+    assert FAULTS[spoil] in lines[0]
+    assert list(out.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_to(
+    case_folder: Path, tiny_checkpoint_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    blocked = case_folder / "case_t1.nii.gz" / "out"
+    status = run("segment", case_folder, "-o", blocked, "--checkpoint", tiny_checkpoint_path)
+    assert status == 2
+    error = capfd.readouterr().err
+    assert error.count("\n") == 1
+    assert "cannot write there" in error
+
+
+def test_wrong_usage_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run("segment")
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_evaluate(
+    case_folder: Path,
+    tiny_checkpoint_path: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run("segment", case_folder, "-o", tmp_path, "--checkpoint", tiny_checkpoint_path) == 0
+    result = tmp_path / "segmentation.nii.gz"
+    capsys.readouterr()
+    assert run("evaluate", result, result, "--regions", "brats2020", "--json") == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert [score["region"] for score in scores] == ["WT", "TC", "ET"]
+    assert all(score["dice"] == 1 for score in scores)
+    assert run("evaluate", result, result, "--regions", "brats2013") == 0
+    assert re.search(r"WT +1\.0000 +0\.00", capsys.readouterr().out)
+
+
+def test_phantom_then_train_then_segment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What `phantom` writes `train` reads, and what `train` writes `segment` reads."""
+    data, made = tmp_path / "data", ("--kind", "petct", "--spacing", "8", "--count", "3")
+    assert run("phantom", "-o", data, *made) == 0
+    options = ("--preset", "autopet", "--base-filters", "2", "--patch", "16", "--spacing", "8")
+    length = ("--epochs", "2", "--iterations", "2", "--norm", "batch", "--held-out", "1")
+    training = ("train", data, "-o", tmp_path / "run", *options, *length)
+    assert run(*training) == 0
+    first = load_checkpoint(tmp_path / "run" / "checkpoint.safetensors")
+    assert first.info.training.steps == 4
+    assert first.info.scores[0].region == "lesion"
+    assert run(*training, "--resume") == 0
+    again = load_checkpoint(tmp_path / "run" / "checkpoint.safetensors")
+    for name, value in first.network.state_dict().items():
+        np.testing.assert_array_equal(value.numpy(), again.network.state_dict()[name].numpy())
+    case = data / "petct_0000"
+    checkpoint = tmp_path / "run" / "checkpoint.safetensors"
+    assert run("segment", case, "-o", tmp_path / "out", "--checkpoint", checkpoint) == 0
+    assert "lesion" in capsys.readouterr().out

@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_ciml.cases.case import open_case
+from napari_ciml.cases.write import read_label_map
+from napari_ciml.errors import InputError
+from napari_ciml.experiments.phantoms import Phantom, make_phantom, write_phantoms
+from napari_ciml.monitor import Monitor
+
+pytest.importorskip("nilearn")
+
+
+@pytest.fixture(scope="module")
+def gliomas() -> list[Phantom]:
+    return [make_phantom("glioma", seed, spacing=3.0) for seed in range(12)]
+
+
+@pytest.mark.parametrize("kind", ["glioma", "petct"])
+def test_the_same_seed_gives_the_same_phantom(kind: str) -> None:
+    one, two, other = (make_phantom(kind, seed, spacing=4.0) for seed in (5, 5, 6))
+    np.testing.assert_array_equal(one.labels, two.labels)
+    for name, image in one.images.items():
+        np.testing.assert_array_equal(image, two.images[name])
+        assert not np.array_equal(image, other.images[name])
+
+
+def test_glioma_lies_in_the_brain_and_has_brats_labels(gliomas: list[Phantom]) -> None:
+    for phantom in gliomas:
+        assert set(np.unique(phantom.labels)) <= {0, 1, 2, 4}
+        brain = phantom.images["T1"] > 0
+        assert (phantom.labels[~brain] == 0).all()
+        assert 700 < brain.sum() * phantom.grid.voxel_ml < 2600
+        assert all((image[~brain] == 0).all() for image in phantom.images.values())
+
+
+def mean_where(phantom: Phantom, modality: str, *labels: int) -> float:
+    inside = np.isin(phantom.labels, labels)
+    if labels == (0,):
+        inside &= phantom.images["T1"] > 0
+    return float(phantom.images[modality][inside].mean())
+
+
+def test_contrasts_are_those_of_the_modalities(gliomas: list[Phantom]) -> None:
+    """Edema is bright in FLAIR and T2, necrosis dark in T1, the rim bright in T1CE alone."""
+    edema = [p for p in gliomas if (p.labels == 2).sum() > 200]
+    rim = [p for p in gliomas if (p.labels == 4).sum() > 60]
+    assert len(edema) > 5
+    assert len(rim) > 3
+    for name in ("FLAIR", "T2"):
+        assert np.mean([mean_where(p, name, 2) > mean_where(p, name, 0) for p in edema]) > 0.7
+    core = [p for p in gliomas if (p.labels == 1).sum() > 100]
+    assert np.mean([mean_where(p, "T1", 1) < mean_where(p, "T1", 0) for p in core]) > 0.7
+    gain = [mean_where(p, "T1CE", 4) / mean_where(p, "T1CE", 0) for p in rim]
+    plain = [mean_where(p, "T1", 4) / mean_where(p, "T1", 0) for p in rim]
+    assert np.mean(np.array(gain) > np.array(plain)) > 0.9
+
+
+def test_physiological_uptake_is_not_labelled() -> None:
+    phantom = make_phantom("petct", 1, spacing=4.0)
+    hot = phantom.images["PET"] > 2.5
+    assert hot[phantom.labels == 0].any()
+    assert phantom.images["PET"][phantom.labels == 1].mean() > 1.5
+    assert -1100 < phantom.images["CT"].min() < -900
+
+
+@pytest.mark.parametrize("kind", ["glioma", "petct"])
+def test_written_cases_are_read_back(kind: str, tmp_path: Path) -> None:
+    write_phantoms(tmp_path, kind, 1, 3, 4.0, Monitor())
+    folder = tmp_path / f"{kind}_0003"
+    phantom = make_phantom(kind, 3, spacing=4.0)
+    case = open_case(folder)
+    assert set(case.images) == set(phantom.images)
+    assert case.grid.same_as(phantom.grid)
+    labels = read_label_map(folder / f"{kind}_0003_seg.nii.gz", case)
+    np.testing.assert_array_equal(labels, phantom.labels)
+    assert "seed: 3" in (tmp_path / "dataset.yaml").read_text()
+
+
+def test_unknown_kind() -> None:
+    with pytest.raises(InputError, match="no phantom of kind"):
+        make_phantom("kidney", 0)

@@ -1,0 +1,63 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_ciml.cases.geometry import Grid
+from napari_ciml.cases.labels import LABEL_CONVENTIONS
+from napari_ciml.cases.write import write_volume
+from napari_ciml.errors import InputError
+from napari_ciml.measures import dice, evaluate, hd95
+
+GRID = Grid((20, 20, 20), (1.0, 1.0, 2.0), (0.0, 0.0, 0.0))
+
+
+def cube(first: int, last: int) -> np.ndarray:
+    mask = np.zeros((20, 20, 20), bool)
+    mask[5:10, 5:10, first:last] = True
+    return mask
+
+
+def test_dice_by_hand() -> None:
+    assert dice(cube(5, 10), cube(5, 10)) == 1
+    assert dice(cube(5, 10), cube(7, 12)) == pytest.approx(2 * 3 / 10)
+    assert dice(cube(5, 5), cube(5, 5)) == 1
+    assert dice(cube(5, 10), cube(5, 5)) == 0
+
+
+def test_hd95_by_hand() -> None:
+    """Two cubes shifted along x by 3 voxels: the far faces lie 3 voxels apart."""
+    assert hd95(cube(5, 10), cube(8, 13), (1.0, 1.0, 1.0)) == pytest.approx(3)
+    assert hd95(cube(5, 10), cube(8, 13), (1.0, 1.0, 2.5)) == pytest.approx(7.5)
+    assert hd95(cube(5, 10), cube(5, 10), (1.0, 1.0, 1.0)) == 0
+    assert hd95(cube(5, 5), cube(5, 5), (1.0, 1.0, 1.0)) == 0
+    assert math.isnan(hd95(cube(5, 10), cube(5, 5), (1.0, 1.0, 1.0)))
+
+
+def test_evaluate_files(tmp_path: Path) -> None:
+    truth = np.zeros(GRID.shape, np.uint8)
+    truth[5:15, 5:15, 5:15], truth[8:12, 8:12, 8:12] = 2, 4
+    guess = truth.copy()
+    guess[5:15, 5:15, 5] = 0
+    write_volume(tmp_path / "a.nii.gz", guess, GRID)
+    write_volume(tmp_path / "b.nii.gz", truth, GRID)
+    scores = evaluate(tmp_path / "a.nii.gz", tmp_path / "b.nii.gz", LABEL_CONVENTIONS["brats2020"])
+    found = {score.region: score for score in scores}
+    assert found["ET"].dice == 1
+    assert found["WT"].dice == pytest.approx(2 * 900 / 1900)
+    assert found["WT"].volume_reference_ml == pytest.approx(2.0)
+    assert found["WT"].volume_prediction_ml == pytest.approx(1.8)
+
+
+def test_evaluate_on_two_grids_and_on_none(tmp_path: Path) -> None:
+    labels = np.zeros(GRID.shape, np.uint8)
+    labels[5:15, 5:15, 5:15] = 2
+    write_volume(tmp_path / "a.nii.gz", labels, GRID)
+    fine = Grid((40, 40, 40), (0.5, 0.5, 1.0), (-0.25, -0.25, -0.5))
+    write_volume(tmp_path / "b.nii.gz", labels.repeat(2, 0).repeat(2, 1).repeat(2, 2), fine)
+    score = evaluate(tmp_path / "a.nii.gz", tmp_path / "b.nii.gz", LABEL_CONVENTIONS["brats2020"])
+    assert score[0].dice == 1
+    write_volume(tmp_path / "c.nii.gz", labels, Grid(GRID.size, GRID.spacing, (900.0, 0.0, 0.0)))
+    with pytest.raises(InputError, match="share no space"):
+        evaluate(tmp_path / "a.nii.gz", tmp_path / "c.nii.gz", LABEL_CONVENTIONS["brats2020"])
