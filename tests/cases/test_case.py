@@ -23,7 +23,7 @@ def test_reference_is_the_finest_and_others_are_brought_onto_it(case_folder: Pat
     assert case.reference == "T2"
     assert {image.shape for image in case.images.values()} == {fine.shape}
     assert len(case.notices) == 3
-    assert "FLAIR (48 x 44 x 40 voxels of 3.00 x 3.00 x 3.00 mm) was resampled" in case.notices[0]
+    assert "FLAIR (48 x 44 x 40, 3 x 3 x 3 mm) was resampled" in case.notices[0]
     chosen = open_case(case_folder, reference="T1")
     assert chosen.grid.same_as(GRID)
 

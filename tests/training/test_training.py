@@ -18,13 +18,13 @@ from napari_ciml.training.settings import TrainSettings
 NORMALISATION: dict[str, Normalisation] = {"PET": "suv", "CT": "ct"}
 SETTINGS = TrainSettings(
     decomposition=PRESETS["autopet"],
-    network=NetworkSettings(base_filters=4, norm="batch"),
+    network=NetworkSettings(base_filters=4, norm="instance"),
     normalisation=NORMALISATION,
     spacing=(8.0, 8.0, 8.0),
-    patch=(16, 16, 16),
+    patch=(32, 32, 32),
     epochs=4,
     iterations=5,
-    learning_rate=1e-3,
+    learning_rate=3e-3,
 )
 
 
@@ -65,6 +65,17 @@ def test_loss_falls(cohort: list[TrainingCase], tmp_path: Path) -> None:
     assert found[-1] < 0.8 * found[0]
 
 
+def test_a_gradient_that_is_no_number_is_left_out(
+    cohort: list[TrainingCase], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = iter([torch.tensor(float("nan"))] + [torch.tensor(1.0)] * 4)
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *_: next(sizes))
+    stepped: list[int] = []
+    monkeypatch.setattr(torch.optim.Adam, "step", lambda _: stepped.append(1))
+    train(cohort, SETTINGS.model_copy(update={"epochs": 1}), tmp_path, Monitor())
+    assert len(stepped) == 4
+
+
 def test_resume_after_a_cancel_goes_on_where_it_was(
     cohort: list[TrainingCase], tmp_path: Path
 ) -> None:
@@ -101,7 +112,7 @@ def test_patches_are_centred_on_regions_and_padded() -> None:
     regions[0, 18, 18, 18] = True
     case = TrainingCase(images, regions, np.argwhere(regions[0]).astype(np.int16))
     rng = np.random.default_rng(0)
-    always = SETTINGS.model_copy(update={"foreground_share": 1.0})
+    always = SETTINGS.model_copy(update={"patch": (16, 16, 16), "foreground_share": 1.0})
     assert all(draw_patch(case, always, rng)["regions"].sum() == 1 for _ in range(20))
     large = SETTINGS.model_copy(update={"patch": (32, 16, 16)})
     patch = draw_patch(case, large, rng)["image"]

@@ -66,10 +66,10 @@ class Grid:
         return float(np.prod(self.spacing)) / 1000
 
     def describe(self) -> str:
-        """Return size and voxel size in words."""
+        """Return size and voxel size, as in ``240 x 240 x 155, 1 x 1 x 1 mm``."""
         size = " x ".join(str(n) for n in self.size)
-        spacing = " x ".join(f"{mm:.2f}" for mm in self.spacing)
-        return f"{size} voxels of {spacing} mm"
+        spacing = " x ".join(f"{mm:.3g}" for mm in self.spacing)
+        return f"{size}, {spacing} mm"
 
     def world(self, index: tuple[float, ...]) -> np.ndarray:
         """Return where a voxel index (x, y, z), whole or not, lies: (x, y, z) in mm."""

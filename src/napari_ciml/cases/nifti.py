@@ -61,7 +61,9 @@ def _opened(path: Path) -> gzip.GzipFile | BufferedReader:
     return gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")
 
 
-def _scan(file: gzip.GzipFile | BufferedReader, layout: _Layout, path: Path) -> Iterator[np.ndarray]:
+def _scan(
+    file: gzip.GzipFile | BufferedReader, layout: _Layout, path: Path
+) -> Iterator[np.ndarray]:
     done = 0
     while done < layout.count:
         wanted = min(_CHUNK, layout.count - done)

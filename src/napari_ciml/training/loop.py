@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from napari_ciml.decomposition import Decomposition, Message
-from napari_ciml.errors import InputError
+from napari_ciml.errors import CimlError, InputError
 from napari_ciml.files import replacing
 from napari_ciml.inference.device import choose_device, mixed_precision
 from napari_ciml.monitor import Monitor
@@ -121,8 +121,14 @@ def _step(
         predictions = network(images, muted=muted)
     parts = loss_of(predictions, targets)
     parts.total.backward()
-    torch.nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
-    adam.step()
+    size = torch.nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
+    if not torch.isfinite(parts.total):
+        raise CimlError(
+            "The loss is no longer a number; use a smaller learning rate, and --resume."
+        )
+    # In half precision single gradients overflow now and then; that step is left out.
+    if torch.isfinite(size):
+        adam.step()
     return tuple(float(part.detach()) for part in parts)
 
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHeaderView, QRadioButton, QTableWidgetItem
 
@@ -23,6 +22,9 @@ from napari_ciml.widgets.session import session_of
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
+
+_LINES = 3
+"""Of text in a row: file, grid, values."""
 
 _LEAVE_OUT = "leave out"
 _EMPTY = "Open a folder that holds one file per modality, or drop one here."
@@ -44,6 +46,7 @@ class CaseWidget(Dock):
         self.open_file = button("Open 4-D file ...", "One file that holds all modalities.")
         self.title = Words(_EMPTY)
         self.files = table("Modality", "File", "Ref.")
+        self.files.setWordWrap(False)
         self.files.setToolTip("Which modality each file is. Ref.: results lie on its grid.")
         header = self.files.horizontalHeader()
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
@@ -106,8 +109,8 @@ class CaseWidget(Dock):
             item.setToolTip(item.text())
             self.files.setItem(k, 1, item)
             self.files.setCellWidget(k, 2, self._reference_button(k))
-        self.files.resizeRowsToContents()
-        self.files.setMinimumHeight(min(260, 46 * len(scan.sources) + 30))
+            self.files.setRowHeight(k, _LINES * self.fontMetrics().lineSpacing() + 8)
+        self.files.setMinimumHeight(min(290, len(scan.sources) * self.files.rowHeight(0) + 30))
         problems = self.review.scan_problems()
         self.problems.say("\n".join(problems))
         self.load.setEnabled(not problems)
@@ -151,8 +154,6 @@ class CaseWidget(Dock):
                 low, high = self.review.ranges[modality]
                 where = item.text().split("\nvalues")[0]
                 item.setText(f"{where}\nvalues {low:.4g} to {high:.4g}")
-                item.setTextAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        self.files.resizeRowsToContents()
         skipped = self.review.scan.skipped if self.review.scan else ()
         self.notices.say("\n".join((*case.notices, *skipped)))
 
