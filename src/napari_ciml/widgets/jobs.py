@@ -154,13 +154,17 @@ class JobRunner(QObject):
             self.idle.emit()
 
     def _settle(self, job: Job, outcome: _Outcome) -> None:
-        error = outcome.error
+        error, details = outcome.error, outcome.details
         if isinstance(error, CancelledError) or job.stop.is_set():
             self.cancelled.emit(job.title)
-        elif isinstance(error, CimlError):
+            return
+        if error is None:
+            try:
+                job.done(outcome.result)
+            except Exception as raised:  # noqa: BLE001 - showing a result can fail as well
+                error, details = raised, traceback.format_exc()
+        if isinstance(error, CimlError):
             self.failed.emit(str(error), "")
         elif error is not None:
             kind = type(error).__name__
-            self.failed.emit(f"{job.title} failed unexpectedly ({kind}).", outcome.details)
-        else:
-            job.done(outcome.result)
+            self.failed.emit(f"{job.title} failed unexpectedly ({kind}).", details)

@@ -87,7 +87,7 @@ class CaseLayers:
             )
             self.viewer.add_layer(layer)
         self.viewer.dims.axis_labels = ("z", "y", "x")
-        self.viewer.scale_bar.visible = True
+        self.viewer.canvas.overlays.scale_bar.visible = True
         self.viewer.dims.set_current_step(0, case.grid.shape[0] // 2)
         self.viewer.reset_view()
 

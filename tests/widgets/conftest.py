@@ -1,0 +1,28 @@
+"""A viewer with the four dock widgets and the tiny checkpoint."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from napari_ciml.widgets.desk import Desk, lay_out
+
+
+@pytest.fixture
+def desk(make_napari_viewer: Callable[..., Any], tiny_checkpoint_path: Path) -> Desk:
+    viewer = make_napari_viewer(show=True)
+    made = lay_out(viewer)
+    made.session.review.set_checkpoint(tiny_checkpoint_path)
+    yield made
+    made.session.close()
+
+
+@pytest.fixture
+def loaded(desk: Desk, case_folder: Path, qtbot: QtBot) -> Desk:
+    """The same with a case open."""
+    desk.case.open(case_folder)
+    qtbot.waitUntil(lambda: desk.session.review.case is not None, timeout=20000)
+    qtbot.waitUntil(lambda: not desk.session.runner.busy, timeout=20000)
+    return desk

@@ -1,0 +1,162 @@
+from collections.abc import Callable
+from threading import Event, current_thread, main_thread
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from napari_ciml.errors import CancelledError, InputError
+from napari_ciml.monitor import Monitor
+from napari_ciml.widgets.jobs import JobRunner
+
+
+@pytest.fixture
+def runner(qtbot: QtBot) -> JobRunner:
+    made = JobRunner()
+    yield made
+    made.close()
+
+
+def raises(error: BaseException) -> Callable[[Monitor], None]:
+    def work(_: Monitor) -> None:
+        raise error
+
+    return work
+
+
+def test_work_is_done_elsewhere_and_its_result_arrives_here(
+    runner: JobRunner, qtbot: QtBot
+) -> None:
+    seen: list[object] = []
+    with qtbot.waitSignal(runner.idle):
+        runner.submit(
+            "Work", lambda _: current_thread(), lambda r: seen.extend([r, current_thread()])
+        )
+    assert seen[0] is not main_thread()
+    assert seen[1] is main_thread()
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "detailed"),
+    [
+        (InputError("a.nii: cannot be read."), "a.nii: cannot be read.", False),
+        (RuntimeError("CUDA out of memory"), "Work failed unexpectedly (RuntimeError).", True),
+        (MemoryError(), "Work failed unexpectedly (MemoryError).", True),
+        (SystemExit(1), "Work failed unexpectedly (SystemExit).", True),
+    ],
+)
+def test_every_failure_is_heard(
+    runner: JobRunner, qtbot: QtBot, error: BaseException, said: str, detailed: bool
+) -> None:
+    results: list[object] = []
+    with qtbot.waitSignals([runner.failed, runner.idle]) as caught:
+        runner.submit("Work", raises(error), results.append)
+    sentence, details = caught.all_signals_and_args[0].args
+    assert sentence == said
+    assert ("Traceback" in details) == detailed
+    assert results == []
+    assert not runner.busy
+
+
+def test_a_result_that_cannot_be_shown_is_heard_and_the_queue_goes_on(
+    runner: JobRunner, qtbot: QtBot
+) -> None:
+    results: list[object] = []
+
+    def fails(_: object) -> None:
+        raise ValueError("no such layer")
+
+    with qtbot.waitSignals([runner.failed, runner.idle]) as caught:
+        runner.submit("Showing", lambda _: 1, fails)
+        runner.submit("next", lambda _: 2, results.append)
+    sentence, details = caught.all_signals_and_args[0].args
+    assert sentence == "Showing failed unexpectedly (ValueError)."
+    assert "no such layer" in details
+    assert results == [2]
+
+
+def test_jobs_run_one_after_the_other_in_order(runner: JobRunner, qtbot: QtBot) -> None:
+    go, order = Event(), []
+    waiting: list[tuple[str, int]] = []
+    runner.queued.connect(lambda title, place: waiting.append((title, place)))
+
+    def first(_: Monitor) -> None:
+        go.wait(5)
+        order.append("first")
+
+    runner.submit("first", first, lambda _: order.append("first done"))
+    runner.submit("second", lambda _: order.append("second"), lambda _: None)
+    runner.submit("third", lambda _: order.append("third"), lambda _: None)
+    assert waiting == [("second", 1), ("third", 2)]
+    with qtbot.waitSignal(runner.idle):
+        go.set()
+    assert order == ["first", "first done", "second", "third"]
+
+
+def test_cancel_ends_the_job_and_forgets_the_queue(runner: JobRunner, qtbot: QtBot) -> None:
+    begun, results = Event(), []
+
+    def work(monitor: Monitor) -> str:
+        while True:
+            begun.set()
+            monitor.step("Working", 1, 2)
+
+    runner.submit("long", work, results.append)
+    runner.submit("next", lambda _: "next", results.append)
+    assert begun.wait(5)
+    with qtbot.waitSignals([runner.cancelled, runner.idle]):
+        runner.cancel()
+    assert results == []
+
+
+def test_a_result_that_comes_after_the_cancel_is_dropped(runner: JobRunner, qtbot: QtBot) -> None:
+    begun, go, results = Event(), Event(), []
+
+    def deaf(_: Monitor) -> str:
+        begun.set()
+        go.wait(5)
+        return "too late"
+
+    runner.submit("deaf", deaf, results.append)
+    assert begun.wait(5)
+    with qtbot.waitSignal(runner.cancelled):
+        runner.cancel()
+        go.set()
+    assert results == []
+
+
+def test_closing_stops_the_work_and_silences_it(qtbot: QtBot) -> None:
+    runner, ended, begun = JobRunner(), Event(), Event()
+
+    def work(monitor: Monitor) -> None:
+        try:
+            while True:
+                begun.set()
+                monitor.step("Working")
+        except CancelledError:
+            ended.set()
+            raise
+
+    heard: list[str] = []
+    runner.cancelled.connect(heard.append)
+    runner.submit("long", work, heard.append)
+    assert begun.wait(5)
+    runner.close()
+    assert ended.is_set()
+    runner.submit("after", lambda _: None, heard.append)
+    qtbot.wait(50)
+    assert heard == []
+
+
+def test_progress_is_thinned_out_but_every_stage_is_told(runner: JobRunner, qtbot: QtBot) -> None:
+    stages: list[str] = []
+    runner.progressed.connect(lambda stage, *_: stages.append(stage))
+
+    def work(monitor: Monitor) -> None:
+        for stage in ("Reading", "Segmenting"):
+            for k in range(5000):
+                monitor.step(stage, k, 5000)
+
+    with qtbot.waitSignal(runner.idle):
+        runner.submit("Work", work, lambda _: None)
+    assert list(dict.fromkeys(stages)) == ["Reading", "Segmenting"]
+    assert len(stages) < 100

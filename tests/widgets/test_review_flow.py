@@ -1,0 +1,272 @@
+"""From opening a folder to a complementary-information layer, with real clicks."""
+
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+import pytest
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtWidgets import QPushButton
+
+from conftest import write_case
+from napari_ciml.cases.geometry import Grid
+from napari_ciml.decomposition import Pair
+from napari_ciml.presets import PRESETS
+from napari_ciml.widgets import session as session_module
+from napari_ciml.widgets.desk import Desk
+from napari_ciml.widgets.layers import origin_of
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+def click(qtbot: QtBot, button: QPushButton) -> None:
+    qtbot.mouseClick(button, LEFT)
+
+
+def wait(qtbot: QtBot, desk: Desk) -> None:
+    qtbot.waitUntil(lambda: not desk.session.runner.busy, timeout=60000)
+
+
+def names(desk: Desk) -> list[str]:
+    return [layer.name for layer in desk.viewer.layers]
+
+
+def run_segment(qtbot: QtBot, desk: Desk) -> None:
+    click(qtbot, desk.segment.run)
+    wait(qtbot, desk)
+
+
+def test_from_a_folder_to_a_map(desk: Desk, case_folder: Path, qtbot: QtBot) -> None:
+    desk.case.open(case_folder)
+    wait(qtbot, desk)
+    assert names(desk) == ["T2", "T1CE", "T1", "FLAIR"]
+    assert [layer.visible for layer in desk.viewer.layers] == [False, False, False, True]
+    assert desk.case.files.rowCount() == 4
+    assert "values" in desk.case.files.item(0, 1).text()
+
+    run_segment(qtbot, desk)
+    assert "segmentation" in names(desk)
+    assert desk.segment.volumes.item(0, 0).text() == "WT"
+    click(qtbot, desk.explain.run)
+    wait(qtbot, desk)
+    assert desk.explain.weights.rowCount() == 18
+
+    pair, auxiliary, box = desk.explain.chart.segments()[0]
+    centre = box.center().toPoint()
+    qtbot.mouseClick(desk.explain.chart, LEFT, pos=QPoint(centre.x(), centre.y()))
+    (shown,) = [layer for layer in desk.viewer.layers if origin_of(layer).kind == "map"]
+    assert shown.name == f"{auxiliary} for {pair.primary} {pair.region}"
+    explanation = desk.session.review.explanation
+    np.testing.assert_array_equal(shown.data, explanation.maps[pair, auxiliary])
+    visible = {layer.name for layer in desk.viewer.layers if layer.visible}
+    assert visible == {"segmentation", shown.name, auxiliary}
+
+    row = desk.explain.weights.rowCount() - 1
+    desk.explain.weights.setCurrentCell(row, 0)
+    assert names(desk).count(shown.name) == 0  # one map at a time
+    click(qtbot, desk.explain.hide_map)
+    assert not any(origin_of(layer).kind == "map" for layer in desk.viewer.layers)
+
+
+def test_every_layer_lies_in_the_world_in_millimetres(loaded: Desk, qtbot: QtBot) -> None:
+    run_segment(qtbot, loaded)
+    grid = loaded.session.review.case.grid
+    for layer in loaded.viewer.layers:
+        assert tuple(layer.scale) == grid.scale
+        assert tuple(layer.translate) == grid.translate
+        assert {str(unit) for unit in layer.units} == {"millimeter"}
+
+
+def test_region_names_in_the_status_bar(loaded: Desk, qtbot: QtBot) -> None:
+    run_segment(qtbot, loaded)
+    layer = loaded.viewer.layers["segmentation"]
+    layer.data = np.full_like(layer.data, 4)
+    centre = [a + 20 * s for a, s in zip(layer.translate, layer.scale, strict=True)]
+    assert "ET in TC in WT" in layer.get_status(centre, world=True)["value"]
+
+
+def test_running_again_replaces_ours_and_nothing_else(loaded: Desk, qtbot: QtBot) -> None:
+    run_segment(qtbot, loaded)
+    first = loaded.viewer.layers["segmentation"]
+    mine = loaded.viewer.add_labels(np.zeros((4, 4, 4), int), name="segmentation of mine")
+    run_segment(qtbot, loaded)
+    assert first not in loaded.viewer.layers
+    assert mine in loaded.viewer.layers
+    assert sum(origin_of(layer) is not None for layer in loaded.viewer.layers) == 5
+
+    second = loaded.viewer.layers["segmentation"]
+    second.paint((20, 20, 20), 4)
+    painted = second.data.copy()
+    run_segment(qtbot, loaded)
+    assert second in loaded.viewer.layers
+    assert second.name == "segmentation (edited)"
+    np.testing.assert_array_equal(second.data, painted)
+    assert names(loaded).count("segmentation") == 1
+
+
+def test_cancel_keeps_the_old_result(
+    loaded: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_segment(qtbot, loaded)
+    before = loaded.session.review.segmentation
+    layer = loaded.viewer.layers["segmentation"]
+    begun = Event()
+
+    def endless(*arguments: object) -> None:
+        monitor = arguments[-1]
+        while True:
+            begun.set()
+            monitor.step("Segmenting", 1, 8)
+
+    monkeypatch.setattr("napari_ciml.inference.segment.segment", endless)
+    click(qtbot, loaded.segment.run)
+    assert begun.wait(5)
+    qtbot.waitUntil(lambda: "Segmenting" in loaded.segment.jobs.stage.text())
+    assert loaded.segment.jobs.cancel.isVisibleTo(loaded.segment)
+    click(qtbot, loaded.segment.jobs.cancel)
+    wait(qtbot, loaded)
+    assert "cancelled" in loaded.segment.jobs.notices.text()
+    assert loaded.session.review.segmentation is before
+    assert layer in loaded.viewer.layers
+
+
+def test_a_failure_is_shown_with_details_to_copy(
+    loaded: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("napari_ciml.inference.segment.segment", fails)
+    run_segment(qtbot, loaded)
+    assert loaded.segment.error.text() == "Segmenting failed unexpectedly (RuntimeError)."
+    assert loaded.segment.copy.isVisibleTo(loaded.segment)
+    assert "a bug" in loaded.segment._details
+
+
+def test_a_result_for_another_case_is_dropped(
+    loaded: Desk, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, real = Event(), session_module.load_case
+
+    def slow(*arguments: object, **named: object) -> object:
+        go.wait(5)
+        return real(*arguments, **named)
+
+    click(qtbot, loaded.segment.run)
+    other = write_case(tmp_path / "other", Grid((20, 22, 24), (3.0,) * 3, (0.0,) * 3))
+    monkeypatch.setattr(session_module, "load_case", slow)
+    loaded.case.open(other)
+    go.set()
+    wait(qtbot, loaded)
+    assert loaded.session.review.case.name == "other"
+    assert loaded.session.review.segmentation is None
+    assert "segmentation" not in names(loaded)
+
+
+def test_problems_of_a_folder_are_shown_and_solved_in_the_table(
+    desk: Desk, case_folder: Path, qtbot: QtBot
+) -> None:
+    (case_folder / "case_t2.nii.gz").rename(case_folder / "case_t1_t2.nii.gz")
+    desk.case.open(case_folder)
+    wait(qtbot, desk)
+    assert desk.session.review.case is None
+    assert "claims to be T1 and T2" in desk.case.problems.text()
+    assert not desk.case.load.isEnabled()
+    row = [s.path.name for s in desk.session.review.scan.sources].index("case_t1_t2.nii.gz")
+    box = desk.case.files.cellWidget(row, 0)
+    box.lineEdit().selectAll()
+    qtbot.keyClicks(box.lineEdit(), "T2")
+    qtbot.keyClick(box.lineEdit(), Qt.Key.Key_Return)
+    assert desk.case.problems.text() == ""
+    click(qtbot, desk.case.load)
+    wait(qtbot, desk)
+    assert set(desk.session.review.case.images) == {"FLAIR", "T1", "T1CE", "T2"}
+
+
+def test_a_damaged_file_is_one_sentence_and_loses_nothing(
+    loaded: Desk, qtbot: QtBot, tmp_path: Path
+) -> None:
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "x_t1.nii.gz").write_bytes(b"no image")
+    before = loaded.session.review.case
+    loaded.case.open(tmp_path / "bad")
+    wait(qtbot, loaded)
+    assert "cannot be read" in loaded.case.error.text()
+    assert loaded.session.review.case is before
+
+
+def test_two_modalities_get_a_decomposition_that_fits(
+    desk: Desk, case_folder: Path, qtbot: QtBot
+) -> None:
+    for name in ("t1", "t2"):
+        (case_folder / f"case_{name}.nii.gz").unlink()
+    desk.case.open(case_folder)
+    wait(qtbot, desk)
+    assert desk.session.review.decomposition == PRESETS["flair-t1ce"]
+    assert "flair-t1ce" in desk.case.notices.text()
+    run_segment(qtbot, desk)
+    assert set(desk.session.review.segmentation.pairs) == set(PRESETS["flair-t1ce"].pairs)
+
+
+def test_muting_in_the_grid_takes_effect_at_the_next_run(loaded: Desk, qtbot: QtBot) -> None:
+    run_segment(qtbot, loaded)
+    before = loaded.session.review.segmentation
+    button = loaded.decomposition.role_button(0, "T2")
+    assert button.text() == "a"
+    click(qtbot, button)
+    assert loaded.decomposition.role_button(0, "T2").text() == "-"
+    click(qtbot, loaded.decomposition.region_box(1, "TC"))
+    assert "T1 is primary but predicts no region" in loaded.decomposition.problems.text()
+    click(qtbot, loaded.decomposition.region_box(1, "TC"))
+    run_segment(qtbot, loaded)
+    after = loaded.session.review.segmentation
+    assert not np.allclose(before.pairs[Pair("FLAIR", "WT")], after.pairs[Pair("FLAIR", "WT")])
+    np.testing.assert_allclose(
+        before.pairs[Pair("T1", "TC")], after.pairs[Pair("T1", "TC")], atol=1e-6
+    )
+
+
+def test_what_the_checkpoint_cannot_serve_is_said_and_not_run(loaded: Desk, qtbot: QtBot) -> None:
+    click(qtbot, loaded.decomposition.region_box(0, "ET"))
+    assert "ET from FLAIR is untrained in 'tiny'." in loaded.decomposition.problems.text()
+    assert loaded.decomposition.grid.verticalHeaderItem(0).text() == "1 !"
+    run_segment(qtbot, loaded)
+    assert "ET from FLAIR is untrained" in loaded.segment.error.text()
+    assert loaded.session.review.segmentation is None
+
+
+def test_a_refused_checkpoint_leaves_the_one_before(loaded: Desk, tmp_path: Path) -> None:
+    before = loaded.session.review.checkpoint
+    (tmp_path / "x.safetensors").write_bytes(b"\x80\x04.")
+    loaded.segment.choose(tmp_path / "x.safetensors")
+    assert "this is a pickle" in loaded.segment.error.text()
+    assert loaded.session.review.checkpoint == before
+
+
+def test_decomposition_to_yaml_and_back(loaded: Desk, qtbot: QtBot, tmp_path: Path) -> None:
+    click(qtbot, loaded.decomposition.role_button(0, "T2"))
+    loaded.decomposition.write(tmp_path / "mine.yaml")
+    saved = loaded.session.review.decomposition
+    loaded.session.review.set_decomposition(PRESETS["fig3"])
+    loaded.decomposition.read(tmp_path / "mine.yaml")
+    assert loaded.session.review.decomposition == saved
+    assert saved.name == "mine"
+    assert loaded.decomposition.presets.currentText() == "mine"
+
+
+def test_probability_on_request(loaded: Desk, qtbot: QtBot) -> None:
+    run_segment(qtbot, loaded)
+    assert not any("probability" in name for name in names(loaded))
+    click(qtbot, loaded.segment.volumes.cellWidget(1, 2))
+    assert "probability of TC" in names(loaded)
+
+
+def test_fits_a_small_screen(loaded: Desk, qtbot: QtBot) -> None:
+    loaded.viewer.window.resize(1280, 800)
+    run_segment(qtbot, loaded)
+    click(qtbot, loaded.explain.run)
+    wait(qtbot, loaded)
+    for widget in (loaded.case, loaded.decomposition, loaded.segment, loaded.explain):
+        assert widget.minimumSizeHint().width() <= 420
+        assert widget.minimumSizeHint().height() <= 740
