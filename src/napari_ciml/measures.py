@@ -1,5 +1,6 @@
 """How well two segmentations agree (section 4.1.2)."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,13 +63,16 @@ def hd95(a: np.ndarray, b: np.ndarray, spacing: tuple[float, float, float]) -> f
     import torch
     from monai.metrics import compute_hausdorff_distance
 
-    distance = compute_hausdorff_distance(
-        torch.from_numpy(a)[None, None],
-        torch.from_numpy(b)[None, None],
-        include_background=True,
-        percentile=95,
-        spacing=spacing,
-    )
+    with warnings.catch_warnings():
+        # The library warns of an argument that it passes to itself.
+        warnings.filterwarnings("ignore", "monai.metrics.utils", FutureWarning)
+        distance = compute_hausdorff_distance(
+            torch.from_numpy(a)[None, None],
+            torch.from_numpy(b)[None, None],
+            include_background=True,
+            percentile=95,
+            spacing=spacing,
+        )
     return float(distance)
 
 

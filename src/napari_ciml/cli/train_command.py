@@ -32,6 +32,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument("--held-out", type=int, default=0, metavar="N", help="cases to score on")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
+    parser.add_argument("--half", action="store_true", help="store weights in half precision")
     parser.add_argument("--resume", action="store_true", help="go on with the run in RUN")
     parser.set_defaults(run=run)
 
@@ -50,6 +51,7 @@ def run(args: argparse.Namespace) -> None:
         name=args.name,
         description=args.description,
         held_out=args.held_out,
+        half=args.half,
         device=args.device,
         resume=args.resume,
         monitor=options.monitor(),

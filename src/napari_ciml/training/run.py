@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from napari_ciml.cases.case import open_case
 from napari_ciml.cases.labels import region_masks
@@ -26,6 +27,7 @@ def train_and_score(
     name: str,
     description: str,
     held_out: int,
+    half: bool,
     device: str,
     resume: bool,
     monitor: Monitor,
@@ -44,6 +46,8 @@ def train_and_score(
         For the checkpoint's user.
     held_out : int
         How many cases, the last by name, are kept for scoring.
+    half : bool
+        Store the weights in half precision.
     device, resume, monitor
         As `train`.
 
@@ -63,7 +67,7 @@ def train_and_score(
     info = _describe(settings, name, description, len(kept), data.name)
     scores = _score(folders[len(kept) :], Checkpoint(path, info, "", network), device, monitor)
     info = info.model_copy(update={"scores": scores})
-    save_checkpoint(path, network, info)
+    save_checkpoint(path, network, info, torch.float16 if half else torch.float32)
     return info
 
 
