@@ -64,9 +64,15 @@ def test_from_a_folder_to_a_map(desk: Desk, case_folder: Path, qtbot: QtBot) -> 
 
     row = desk.explain.weights.rowCount() - 1
     desk.explain.weights.setCurrentCell(row, 0)
-    assert names(desk).count(shown.name) == 0  # one map at a time
+    (again,) = [layer for layer in desk.viewer.layers if origin_of(layer).kind == "map"]
+    pair, auxiliary = list(explanation.maps)[row]
+    assert again.name == f"{auxiliary} for {pair.primary} {pair.region}"
+    np.testing.assert_array_equal(again.data, explanation.maps[pair, auxiliary])
     click(qtbot, desk.explain.hide_map)
-    assert not any(origin_of(layer).kind == "map" for layer in desk.viewer.layers)
+    assert not again.visible
+    run_segment(qtbot, desk)
+    assert again.name.endswith("(run before)")
+    assert not again.visible
 
 
 def test_every_layer_lies_in_the_world_in_millimetres(loaded: Desk, qtbot: QtBot) -> None:
@@ -88,10 +94,9 @@ def test_region_names_in_the_status_bar(loaded: Desk, qtbot: QtBot) -> None:
 
 def test_running_again_replaces_ours_and_nothing_else(loaded: Desk, qtbot: QtBot) -> None:
     run_segment(qtbot, loaded)
-    first = loaded.viewer.layers["segmentation"]
     mine = loaded.viewer.add_labels(np.zeros((4, 4, 4), int), name="segmentation of mine")
     run_segment(qtbot, loaded)
-    assert first not in loaded.viewer.layers
+    assert names(loaded).count("segmentation") == 1
     assert mine in loaded.viewer.layers
     assert sum(origin_of(layer) is not None for layer in loaded.viewer.layers) == 5
 

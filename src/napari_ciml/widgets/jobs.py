@@ -3,18 +3,21 @@
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from threading import Event, Thread
 from typing import Any
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_ciml.errors import CancelledError, CimlError
 from napari_ciml.monitor import Monitor, Progress
 
 _REPORT_EVERY = 0.05
 _CLOSE_WITHIN = 5.0
+
+Steps = Iterator[None] | None
+"""What showing a result may consist of."""
 
 
 @dataclass
@@ -28,12 +31,13 @@ class Job:
     work : callable
         Takes a `Monitor`, returns the result; runs in a thread, so it must not touch a layer.
     done : callable
-        Takes the result, on the GUI thread.
+        Takes the result, on the GUI thread. If it is a generator, each of its steps has a turn
+        of the event loop to itself.
     """
 
     title: str
     work: Callable[[Monitor], Any]
-    done: Callable[[Any], None]
+    done: Callable[[Any], Steps]
     stop: Event = field(default_factory=Event)
 
 
@@ -90,7 +94,7 @@ class JobRunner(QObject):
         return self._running is not None or bool(self._waiting)
 
     def submit(
-        self, title: str, work: Callable[[Monitor], Any], done: Callable[[Any], None]
+        self, title: str, work: Callable[[Monitor], Any], done: Callable[[Any], Steps]
     ) -> None:
         """Put a job at the end of the queue; see `Job` for the parameters."""
         if self._closed:
@@ -146,25 +150,48 @@ class JobRunner(QObject):
     def _finish(self, job: Job, outcome: _Outcome) -> None:
         if self._closed:
             return
-        self._running = None
-        self._settle(job, outcome)
-        if self._waiting and self._running is None:
-            self._begin()
-        elif not self.busy:
-            self.idle.emit()
-
-    def _settle(self, job: Job, outcome: _Outcome) -> None:
-        error, details = outcome.error, outcome.details
-        if isinstance(error, CancelledError) or job.stop.is_set():
+        if isinstance(outcome.error, CancelledError) or job.stop.is_set():
             self.cancelled.emit(job.title)
+        elif outcome.error is not None:
+            self._fail(job, outcome.error, outcome.details)
+        else:
+            self._show(job, lambda: job.done(outcome.result))
             return
-        if error is None:
-            try:
-                job.done(outcome.result)
-            except Exception as raised:  # noqa: BLE001 - showing a result can fail as well
-                error, details = raised, traceback.format_exc()
+        self._next()
+
+    def _show(self, job: Job, step: Callable[[], Steps]) -> None:
+        """Take one step of showing a result; what is left of it gets the next turn."""
+        if self._closed:
+            return
+        try:
+            steps = step()
+        except Exception as error:  # noqa: BLE001 - showing a result can fail as well
+            self._fail(job, error, traceback.format_exc())
+            steps = None
+        if steps is None:
+            self._next()
+        else:
+            QTimer.singleShot(0, lambda: self._show(job, lambda: _advanced(steps)))
+
+    def _fail(self, job: Job, error: BaseException, details: str) -> None:
         if isinstance(error, CimlError):
             self.failed.emit(str(error), "")
-        elif error is not None:
+        else:
             kind = type(error).__name__
             self.failed.emit(f"{job.title} failed unexpectedly ({kind}).", details)
+
+    def _next(self) -> None:
+        self._running = None
+        if self._waiting:
+            self._begin()
+        else:
+            self.idle.emit()
+
+
+def _advanced(steps: Iterator[None]) -> Steps:
+    """Take one step of an iterator; return it if there may be more."""
+    try:
+        next(steps)
+    except StopIteration:
+        return None
+    return steps

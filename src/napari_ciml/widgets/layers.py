@@ -4,14 +4,13 @@ Layers made here carry their origin in ``metadata["napari_ciml"]`` and are found
 name. Running again replaces what was made here; what the user made or changed is kept.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 import numpy as np
 from napari.layers import Image, Labels, Layer
-from napari.utils.colormaps import Colormap
 
 from napari_ciml.cases.case import Case
 from napari_ciml.decomposition import Pair
@@ -24,6 +23,11 @@ if TYPE_CHECKING:
     from napari_ciml.inference.segment import Segmentation
 
 KEY = "napari_ciml"
+
+_DRAWN = "drawn"
+"""Metadata key of a segmentation as it was computed, to see whether the user has painted on it."""
+
+_BEFORE = " (run before)"
 
 _OUTLINE = 1
 """Width in voxels of the segmentation's outline while a map or a probability is shown."""
@@ -64,8 +68,10 @@ class CaseLayers:
             raise RuntimeError("The viewer is closed.")
         return viewer
 
-    def show_case(self, case: Case, limits: Mapping[str, tuple[float, float]]) -> None:
+    def show_case(self, case: Case, limits: Mapping[str, tuple[float, float]]) -> Iterator[None]:
         """Replace the case before by this one; only the reference is visible at first.
+
+        A generator: between its steps the window can breathe.
 
         Parameters
         ----------
@@ -74,7 +80,9 @@ class CaseLayers:
         limits : mapping of str to (float, float)
             Contrast limits by modality.
         """
-        self._remove("map", "probability", "segmentation", "modality")
+        for layer in self._made("map", "probability", "segmentation", "modality"):
+            self._let_go(layer)
+            yield
         for name in reversed(list(case.images)):
             layer = Image(
                 case.images[name],
@@ -85,41 +93,47 @@ class CaseLayers:
                 interpolation2d="linear",
                 **_placed(case, "modality", name),
             )
+            yield
             self.viewer.add_layer(layer)
+            yield
         self.viewer.dims.axis_labels = ("z", "y", "x")
         self.viewer.canvas.overlays.scale_bar.visible = True
         self.viewer.dims.set_current_step(0, case.grid.shape[0] // 2)
         self.viewer.reset_view()
 
-    def show_segmentation(self, case: Case, segmentation: "Segmentation") -> None:
-        """Replace the segmentation before; one the user has painted on is kept, and renamed."""
-        self._remove("map", "probability", "segmentation")
-        whole = segmentation.plan.decomposition
-        layer = Labels(
-            segmentation.label_map.copy(),
-            name="segmentation",
-            colormap=label_colours(whole),
-            features=label_features(whole),
-            opacity=0.55,
-            **_placed(case, "segmentation", ""),
-        )
-        layer.metadata["drawn"] = segmentation.label_map
-        self.viewer.add_layer(layer)
-        self._go_to(segmentation.label_map > 0)
+    def show_segmentation(self, case: Case, segmentation: "Segmentation") -> Iterator[None]:
+        """Replace the segmentation before; one the user has painted on is kept, and renamed.
+
+        A generator, as `show_case`.
+        """
+        for layer in self._made("map", "probability"):
+            layer.visible = False
+            layer.name = f"{layer.name.removesuffix(_BEFORE)}{_BEFORE}"
+        whole, labels = segmentation.plan.decomposition, segmentation.label_map
+        look = {"colormap": label_colours(whole), "features": label_features(whole)}
+        kept = [layer for layer in self._made("segmentation") if not self._gave_away(layer)]
+        yield
+        if kept:
+            _update(kept[0], data=labels.copy(), visible=True, contour=0, **look)
+            layer = kept[0]
+        else:
+            origin = _placed(case, "segmentation", "")
+            layer = Labels(labels.copy(), name="segmentation", opacity=0.55, **look, **origin)
+            yield
+            self.viewer.add_layer(layer)
+        layer.metadata[_DRAWN] = labels
+        yield
+        self._go_to(labels > 0)
 
     def show_probability(self, case: Case, segmentation: "Segmentation", region: str) -> None:
         """Show a region's probability."""
-        self._remove("probability")
         values, name = segmentation.probabilities[region], f"probability of {region}"
-        layer = _overlay(case, values, name, "magma", "additive", ("probability", region))
-        self._add_below_labels(layer)
+        self._overlay(case, values, name, "probability", colormap="magma", blending="additive")
 
     def show_map(self, case: Case, explanation: "Explanation", pair: Pair, auxiliary: str) -> None:
         """Show what an auxiliary added to a pair, over the auxiliary's own image."""
-        self._remove("map")
         zeta, name = explanation.maps[pair, auxiliary], f"{auxiliary} for {' '.join(pair)}"
-        layer = _overlay(case, zeta, name, MAP_COLOURS, "translucent", ("map", name))
-        self._add_below_labels(layer)
+        self._overlay(case, zeta, name, "map", colormap=MAP_COLOURS, blending="translucent")
         self.show_modality(auxiliary)
 
     def show_modality(self, name: str) -> None:
@@ -133,18 +147,36 @@ class CaseLayers:
             layer.opacity = opacity
 
     def hide_results(self) -> None:
-        """Take away maps and probabilities; they come back when asked for."""
-        self._remove("map", "probability")
+        """Hide maps and probabilities; they come back when asked for."""
+        for layer in self._made("map", "probability"):
+            layer.visible = False
         self._outline(0)
 
-    def _add_below_labels(self, layer: Layer) -> None:
-        """Insert a layer right below the segmentation, whose outline stays on top."""
-        labels = self._made("segmentation")
-        if labels:
-            self.viewer.layers.insert(self.viewer.layers.index(labels[0]), layer)
-        else:
-            self.viewer.add_layer(layer)
+    def _overlay(
+        self, case: Case, values: np.ndarray, name: str, kind: str, **look: object
+    ) -> None:
+        """Show values in [0, 1] below the outline of the segmentation.
+
+        A layer that is there is given the new values: napari takes a third of a second to remove
+        one, because it collects garbage then.
+        """
         self._outline(_OUTLINE)
+        there = self._made(kind)
+        if there:
+            _update(there[0], data=values, name=name, visible=True)
+            return
+        layer = Image(
+            values,
+            name=name,
+            contrast_limits=(0, 1),
+            opacity=0.8,
+            interpolation2d="linear",
+            **look,
+            **_placed(case, kind, name),
+        )
+        labels = self._made("segmentation")
+        place = self.viewer.layers.index(labels[0]) if labels else len(self.viewer.layers)
+        self.viewer.layers.insert(place, layer)
 
     def _outline(self, width: int) -> None:
         """Draw the segmentation as an outline of this width, or filled if it is 0."""
@@ -157,42 +189,30 @@ class CaseLayers:
         if areas.any():
             self.viewer.dims.set_current_step(0, int(areas.argmax()))
 
-    def _made(self, kind: str) -> list[Layer]:
+    def _made(self, *kinds: str) -> list[Layer]:
         return [
             layer
             for layer in self.viewer.layers
-            if (found := origin_of(layer)) is not None and found.kind == kind
+            if (found := origin_of(layer)) is not None and found.kind in kinds
         ]
 
-    def _remove(self, *kinds: str) -> None:
-        for kind in kinds:
-            for layer in self._made(kind):
-                if kind == "segmentation" and _edited(layer):
-                    # The user has painted on it: it is theirs now, with its place in the world.
-                    layer.metadata = {KEY: Origin("correction", "", _origin(layer).case)}
-                    layer.name = "segmentation (edited)"
-                else:
-                    self.viewer.layers.remove(layer)
+    def _let_go(self, layer: Layer) -> None:
+        if not self._gave_away(layer):
+            self.viewer.layers.remove(layer)
+
+    def _gave_away(self, layer: Layer) -> bool:
+        """Whether the user has painted on it; it is theirs now, with its place in the world."""
+        drawn = layer.metadata.get(_DRAWN)
+        if drawn is None or np.array_equal(layer.data, drawn):
+            return False
+        layer.metadata = {KEY: Origin("correction", "", _origin(layer).case)}
+        layer.name = "segmentation (edited)"
+        return True
 
 
-def _overlay(
-    case: Case,
-    values: np.ndarray,
-    name: str,
-    colours: Colormap | str,
-    blending: str,
-    origin: tuple[str, str],
-) -> Image:
-    return Image(
-        values,
-        name=name,
-        colormap=colours,
-        contrast_limits=(0, 1),
-        blending=blending,
-        opacity=0.8,
-        interpolation2d="linear",
-        **_placed(case, *origin),
-    )
+def _update(layer: Layer, **values: object) -> None:
+    for name, value in values.items():
+        setattr(layer, name, value)
 
 
 def _placed(case: Case, kind: str, shows: str) -> dict[str, Any]:
@@ -210,7 +230,3 @@ def _origin(layer: Layer) -> Origin:
     if found is None:
         raise KeyError(layer.name)
     return found
-
-
-def _edited(layer: Layer) -> bool:
-    return not np.array_equal(layer.data, layer.metadata["drawn"])

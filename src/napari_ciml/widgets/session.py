@@ -1,6 +1,6 @@
 """The controller: connects a viewer's review, its jobs and its layers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +13,7 @@ from napari_ciml.decomposition import Pair
 from napari_ciml.errors import CimlError
 from napari_ciml.monitor import Monitor
 from napari_ciml.review import Review
-from napari_ciml.widgets.jobs import JobRunner
+from napari_ciml.widgets.jobs import JobRunner, Steps
 from napari_ciml.widgets.layers import CaseLayers
 from napari_ciml.widgets.looks import display_range, value_range
 from napari_ciml.widgets.preferences import default_checkpoint, default_device
@@ -105,6 +105,7 @@ class Session:
             case = load_case(sources, name=name, reference=reference, monitor=monitor)
             monitor.step("Setting the contrast")
             limits = {m: display_range(image, m) for m, image in case.images.items()}
+            _warm_up(monitor)
             return Loaded(case, limits, {m: value_range(i) for m, i in case.images.items()})
 
         self.runner.submit("Loading", work, self._loaded)
@@ -196,17 +197,32 @@ class Session:
             raise CimlError(f"The decomposition cannot be run: {problems[0].message}")
         return review.case, review.checkpoint
 
-    def _for_case(self, case: Case, done: Callable[..., None]) -> Callable[[object], None]:
+    def _for_case(self, case: Case, done: Callable[..., Steps]) -> Callable[[object], Steps]:
         """Drop a result whose case is no longer open."""
         return lambda result: done(case, result) if self.review.case is case else None
 
-    def _loaded(self, loaded: Loaded) -> None:
-        self.layers.show_case(loaded.case, loaded.limits)
+    def _loaded(self, loaded: Loaded) -> Iterator[None]:
+        yield from self.layers.show_case(loaded.case, loaded.limits)
         self.review.set_case(loaded.case, loaded.ranges)
 
-    def _segmented(self, case: Case, result: "Segmentation") -> None:
-        self.layers.show_segmentation(case, result)
+    def _segmented(self, case: Case, result: "Segmentation") -> Iterator[None]:
+        yield from self.layers.show_segmentation(case, result)
         self.review.set_segmentation(result)
+
+
+def _warm_up(monitor: Monitor) -> None:
+    """Import what the next steps need: some of it stops every thread for half a second.
+
+    Here the user waits for the case anyway; in the middle of looking at it they would not.
+    """
+    monitor.step("Getting the network ready")
+    import pandas  # noqa: F401 - napari's own first layer with features needs it
+    import pint
+
+    import napari_ciml.explanation.explain
+    import napari_ciml.inference.segment  # noqa: F401
+
+    pint.get_application_registry()("mm")
 
 
 def _load(path: Path) -> "Checkpoint":
