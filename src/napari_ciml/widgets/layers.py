@@ -13,8 +13,9 @@ import numpy as np
 from napari.layers import Image, Labels, Layer
 
 from napari_ciml.cases.case import Case
+from napari_ciml.cases.geometry import Grid
 from napari_ciml.decomposition import Pair
-from napari_ciml.widgets.looks import MAP_COLOURS, label_colours, label_features
+from napari_ciml.widgets.looks import MAP_COLOURS, label_colours, label_features, object_box
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -98,8 +99,7 @@ class CaseLayers:
             yield
         self.viewer.dims.axis_labels = ("z", "y", "x")
         self.viewer.canvas.overlays.scale_bar.visible = True
-        self.viewer.dims.set_current_step(0, case.grid.shape[0] // 2)
-        self.viewer.reset_view()
+        self._look_at(case.grid, object_box(case.images[case.reference]))
 
     def show_segmentation(self, case: Case, segmentation: "Segmentation") -> Iterator[None]:
         """Replace the segmentation before; one the user has painted on is kept, and renamed.
@@ -182,6 +182,16 @@ class CaseLayers:
         """Draw the segmentation as an outline of this width, or filled if it is 0."""
         for layer in self._made("segmentation"):
             layer.contour = width
+
+    def _look_at(self, grid: Grid, box: tuple[slice, slice, slice]) -> None:
+        """Show the middle of a box, as large as it fits."""
+        middle = [(part.start + part.stop) / 2 for part in box]
+        self.viewer.dims.set_current_step(0, int(middle[0]))
+        self.viewer.reset_view()
+        shares = [(part.stop - part.start) / n for part, n in zip(box, grid.shape, strict=True)]
+        self.viewer.camera.zoom /= max(shares[1:])
+        world = zip(middle, grid.scale, grid.translate, strict=True)
+        self.viewer.camera.center = tuple(index * mm + first for index, mm, first in world)
 
     def _go_to(self, mask: np.ndarray) -> None:
         """Turn to the axial slice that shows most of a mask."""

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from napari.utils.colormaps import Colormap, DirectLabelColormap
 
+from napari_ciml.cases.intensity import background_value
 from napari_ciml.decomposition import Decomposition
 
 MAP_COLOURS = Colormap(
@@ -50,3 +51,18 @@ def display_range(image: np.ndarray, modality: str) -> tuple[float, float]:
 def value_range(image: np.ndarray) -> tuple[float, float]:
     """Return the smallest and the largest intensity."""
     return float(image.min()), float(image.max())
+
+
+def object_box(image: np.ndarray) -> tuple[slice, slice, slice]:
+    """Return roughly where the object lies in a volume, (Z, Y, X), to look at it closely."""
+    value = background_value(image)
+    sample = image[::2, ::2, ::2]
+    mask = sample > sample.mean() if value is None else sample != value
+    z, y, x = (_span(mask, axis) for axis in range(3))
+    return z, y, x
+
+
+def _span(mask: np.ndarray, axis: int) -> slice:
+    others = tuple(other for other in range(3) if other != axis)
+    filled = np.flatnonzero(mask.any(axis=others))
+    return slice(2 * int(filled[0]), 2 * int(filled[-1]) + 2)
