@@ -69,9 +69,13 @@ def test_4d_channels_named(tmp_path: Path) -> None:
         scan(path, ["T1"])
 
 
-def test_4d_with_five_channels_is_refused(tmp_path: Path) -> None:
+def test_4d_with_five_channels_is_nobodys_guess(tmp_path: Path) -> None:
+    path = write_4d(tmp_path / "five.nii.gz", 5)
+    found = scan(path)
+    assert [source.modality for source in found.sources] == [None] * 5
+    assert "has 5 channels" in found.problems[0]
     with pytest.raises(InputError, match=r"has 5 channels .* --channels"):
-        scan(write_4d(tmp_path / "five.nii.gz", 5))
+        open_case(path)
 
 
 def test_unreadable_files(tmp_path: Path) -> None:

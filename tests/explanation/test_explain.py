@@ -1,4 +1,5 @@
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -6,13 +7,14 @@ import torch
 
 from napari_ciml.cases.case import open_case
 from napari_ciml.decomposition import Message, Pair
+from napari_ciml.errors import CancelledError
 from napari_ciml.explanation.explain import complementary_weights, explain
 from napari_ciml.explanation.gradcam import complementary_maps
 from napari_ciml.inference.engine import Workspace
 from napari_ciml.inference.plan import Plan, make_plan
 from napari_ciml.inference.segment import SegmentSettings, segment
 from napari_ciml.inference.tiles import make_tiling
-from napari_ciml.monitor import Monitor
+from napari_ciml.monitor import Monitor, Progress
 from napari_ciml.network.checkpoint import Checkpoint
 
 CPU = torch.device("cpu")
@@ -128,3 +130,18 @@ def test_a_muted_message_has_no_map(case_folder: Path, tiny_checkpoint: Checkpoi
     found = explain(case, tiny_checkpoint, segment(case, tiny_checkpoint, settings=settings))
     assert (Pair("FLAIR", "WT"), "T1") not in found.maps
     assert (Pair("FLAIR", "WT"), "T2") in found.maps
+
+
+@pytest.mark.parametrize("stage", ["Explaining", "Assembling", "Placing"])
+def test_cancel_in_every_stage(case_folder: Path, tiny_checkpoint: Checkpoint, stage: str) -> None:
+    case, stop, last = open_case(case_folder), Event(), []
+    result = segment(case, tiny_checkpoint)
+
+    def report(progress: Progress) -> None:
+        last.append(progress.stage)
+        if progress.stage.startswith(stage):
+            stop.set()
+
+    with pytest.raises(CancelledError):
+        explain(case, tiny_checkpoint, result, Monitor(report, stop=stop))
+    assert last[-1].startswith(stage)

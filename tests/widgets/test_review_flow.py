@@ -5,6 +5,7 @@ from threading import Event
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QPushButton
@@ -187,6 +188,25 @@ def test_problems_of_a_folder_are_shown_and_solved_in_the_table(
     click(qtbot, desk.case.load)
     wait(qtbot, desk)
     assert set(desk.session.review.case.images) == {"FLAIR", "T1", "T1CE", "T2"}
+
+
+def test_channels_of_a_4d_file_are_named_in_the_table(
+    desk: Desk, tmp_path: Path, qtbot: QtBot
+) -> None:
+    grid = Grid((20, 22, 24), (4.0,) * 3, (0.0,) * 3)
+    folder = write_case(tmp_path / "parts", grid, names="flair t1ce")
+    volumes = [sitk.ReadImage(str(path)) for path in sorted(folder.iterdir())]
+    sitk.WriteImage(sitk.JoinSeries(volumes), str(tmp_path / "both.nii.gz"))
+    desk.case.open(tmp_path / "both.nii.gz")
+    wait(qtbot, desk)
+    assert "No modality is recognised" in desk.case.problems.text()
+    for row, name in enumerate(("FLAIR", "T1CE")):
+        box = desk.case.files.cellWidget(row, 0)
+        box.setCurrentText(name)
+        box.activated.emit(box.currentIndex())
+    click(qtbot, desk.case.load)
+    wait(qtbot, desk)
+    assert set(desk.session.review.case.images) == {"FLAIR", "T1CE"}
 
 
 def test_a_damaged_file_is_one_sentence_and_loses_nothing(

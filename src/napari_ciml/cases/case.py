@@ -88,7 +88,8 @@ def open_case(
     wanted = tuple(needed) if needed is not None else tuple(sources)
     missing = [name for name in wanted if name not in sources]
     if found.problems:
-        raise InputError(f"{path}: {found.problems[0]} Name files with --modality NAME=FILE.")
+        hint = "" if "--channels" in found.problems[0] else " Name it with --modality NAME=FILE."
+        raise InputError(f"{path}: {found.problems[0]}{hint}")
     if missing or not wanted:
         have = ", ".join(sources) or "none"
         raise InputError(

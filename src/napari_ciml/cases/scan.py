@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from napari_ciml.cases.formats import SUFFIXES, read_header, stem, suffix
+from napari_ciml.cases.formats import SUFFIXES, Header, read_header, stem, suffix
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.cases.recognition import claimed_modalities, is_reference
 from napari_ciml.errors import InputError
@@ -82,7 +82,7 @@ def scan(
     Raises
     ------
     InputError
-        If there is nothing to read, a file is damaged, or a 4-D file's channels are not known.
+        If there is nothing to read, or a file is damaged.
     """
     overrides = dict(overrides or {})
     if path.is_dir():
@@ -135,22 +135,28 @@ def _scan_file(path: Path, channels: Sequence[str] | None) -> Scan:
     header = read_header(path)
     if header.channels == 1:
         raise InputError(f"{path}: holds one volume; open the folder with all modalities.")
-    assumed: tuple[str, ...] = ()
-    if channels is None:
-        if header.channels != len(DECATHLON_ORDER):
-            raise InputError(
-                f"{path}: has {header.channels} channels and nothing says what they are; "
-                "name them in order with --channels A,B,..."
-            )
-        channels = DECATHLON_ORDER
-        assumed = (f"{path.name}: channels taken to be {', '.join(channels)}, in this order.",)
-    if len(channels) != header.channels or len(set(channels)) != len(channels):
+    if channels is not None:
+        return _named_channels(path, header, channels)
+    if header.channels == len(DECATHLON_ORDER):
+        found = _named_channels(path, header, DECATHLON_ORDER)
+        said = f"{path.name}: channels taken to be {', '.join(DECATHLON_ORDER)}, in this order."
+        return replace(found, assumed=(said,))
+    problem = (
+        f"{path.name} has {header.channels} channels and nothing says what they are; name them in "
+        "order with --channels A,B,..."
+    )
+    sources = tuple(Source(path, k, None, header.grid) for k in range(header.channels))
+    return Scan(stem(path), path, sources, problems=(problem,))
+
+
+def _named_channels(path: Path, header: Header, names: Sequence[str]) -> Scan:
+    if len(names) != header.channels or len(set(names)) != len(names):
         raise InputError(
-            f"{path}: has {header.channels} channels and {len(set(channels))} different names "
+            f"{path}: has {header.channels} channels and {len(set(names))} different names "
             "for them; name each one once."
         )
-    sources = tuple(Source(path, k, name, header.grid) for k, name in enumerate(channels))
-    return Scan(stem(path), path, sources, assumed=assumed)
+    sources = tuple(Source(path, k, name, header.grid) for k, name in enumerate(names))
+    return Scan(stem(path), path, sources)
 
 
 def _named(modality: str, file: Path) -> Source:

@@ -2,10 +2,9 @@
 
 import argparse
 import time
-from pathlib import Path
 
 from napari_ciml.cli import options
-from napari_ciml.cli.segment_command import segment_case, tell
+from napari_ciml.cli.segment_command import add_arguments, segment_case, tell
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -13,9 +12,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser = commands.add_parser(
         "explain", help="segment a case and map what each auxiliary modality added"
     )
-    options.add_case(parser)
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
-    options.add_inference(parser)
+    add_arguments(parser)
     parser.set_defaults(run=run)
 
 

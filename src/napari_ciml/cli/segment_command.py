@@ -25,10 +25,15 @@ class Segmented(NamedTuple):
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command."""
     parser = commands.add_parser("segment", help="segment a case")
+    add_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `segment_case` reads."""
     options.add_case(parser)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
     options.add_inference(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -189,9 +189,10 @@ class CaseLayers:
         self.viewer.dims.set_current_step(0, int(middle[0]))
         self.viewer.reset_view()
         shares = [(part.stop - part.start) / n for part, n in zip(box, grid.shape, strict=True)]
-        self.viewer.camera.zoom /= max(shares[1:])
+        camera = self.viewer.scene.camera
+        camera.zoom /= max(shares[1:])
         world = zip(middle, grid.scale, grid.translate, strict=True)
-        self.viewer.camera.center = tuple(index * mm + first for index, mm, first in world)
+        camera.center = tuple(index * mm + first for index, mm, first in world)
 
     def _go_to(self, mask: np.ndarray) -> None:
         """Turn to the axial slice that shows most of a mask."""
