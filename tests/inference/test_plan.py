@@ -1,7 +1,8 @@
 import pytest
 
 from conftest import tiny_info
-from napari_ciml.decomposition import Message, Pair
+from napari_ciml.decomposition import Message
+from napari_ciml.editing import without_subtask
 from napari_ciml.errors import CheckpointError
 from napari_ciml.inference.plan import make_plan, untrained
 from napari_ciml.presets import PRESETS
@@ -25,19 +26,17 @@ def test_untrained_parts_are_named_where_they_are() -> None:
         make_plan(INFO, PRESETS["autopet"])
 
 
-def test_left_out_of_the_ensemble() -> None:
-    plan = make_plan(INFO, PRESETS["brats2020"], left_out={Pair("T1", "TC")})
-    assert "T1" not in plan.subtasks
-    assert "T1" in plan.modalities  # it still assists the others
-    with pytest.raises(CheckpointError, match="Every subtask of region ET is left out"):
-        make_plan(INFO, PRESETS["brats2020"], left_out={Pair("T1CE", "ET")})
+def test_a_subtask_left_out_of_the_ensemble_still_assists() -> None:
+    plan = make_plan(INFO, without_subtask(PRESETS["brats2020"], 1))
+    assert plan.subtasks == ("FLAIR", "T2", "T1CE")
+    assert "T1" in plan.modalities
+    assert "T1" in plan.auxiliaries("FLAIR")
 
 
 def test_a_modality_muted_everywhere_is_not_needed() -> None:
-    whole = PRESETS["brats2020"]
+    whole = without_subtask(PRESETS["brats2020"], 1)
     muted = {m for m in whole.messages if m.auxiliary == "T1"}
-    plan = make_plan(INFO, whole, muted=muted, left_out={Pair("T1", "TC")})
-    assert plan.modalities == ("FLAIR", "T2", "T1CE")
+    assert make_plan(INFO, whole, muted=muted).modalities == ("FLAIR", "T2", "T1CE")
 
 
 def test_unknown_message() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from napari_ciml.cases.case import open_case
 from napari_ciml.decomposition import Message, Pair
+from napari_ciml.editing import without_subtask
 from napari_ciml.errors import CancelledError, InputError
 from napari_ciml.inference.segment import SegmentSettings, ensemble, segment
 from napari_ciml.monitor import Monitor
@@ -36,8 +37,7 @@ def test_ensemble_is_the_mean_over_the_pairs_that_are_there(
     result = segment(case, tiny_checkpoint)
     tc = [result.pairs[Pair(name, "TC")] for name in ("T1", "T2", "T1CE")]
     np.testing.assert_allclose(ensemble(result.pairs, result.plan)["TC"], np.mean(tc, axis=0))
-    without = SegmentSettings(left_out=frozenset({Pair("T1", "TC")}))
-    fewer = segment(case, tiny_checkpoint, settings=without)
+    fewer = segment(case, tiny_checkpoint, without_subtask(PRESETS["brats2020"], 1))
     assert Pair("T1", "TC") not in fewer.pairs
     expected = np.mean(tc[1:], axis=0)
     np.testing.assert_allclose(ensemble(fewer.pairs, fewer.plan)["TC"], expected, atol=1e-6)

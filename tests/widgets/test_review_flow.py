@@ -295,3 +295,23 @@ def test_fits_a_small_screen(loaded: Desk, qtbot: QtBot) -> None:
     for widget in (loaded.case, loaded.decomposition, loaded.segment, loaded.explain):
         assert widget.minimumSizeHint().width() <= 420
         assert widget.minimumSizeHint().height() <= 740
+
+
+def test_closing_the_window_in_the_middle_stops_the_work(
+    loaded: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, ended = Event(), Event()
+
+    def endless(*arguments: object) -> None:
+        try:
+            while True:
+                begun.set()
+                arguments[-1].step("Segmenting", 1, 8)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr("napari_ciml.inference.segment.segment", endless)
+    click(qtbot, loaded.segment.run)
+    assert begun.wait(5)
+    loaded.viewer.close()
+    qtbot.waitUntil(ended.is_set, timeout=5000)

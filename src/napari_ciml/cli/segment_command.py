@@ -54,7 +54,7 @@ def segment_case(args: argparse.Namespace, heard: "Monitor") -> Segmented:
     info = read_info(path)
     wanted = options.wanted_decomposition(args, info)
     settings = options.settings(args)
-    plan = make_plan(info, wanted, settings.muted, settings.left_out)
+    plan = make_plan(info, wanted, settings.muted)
 
     from napari_ciml.export.results import write_segmentation
     from napari_ciml.inference.segment import segment

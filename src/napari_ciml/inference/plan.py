@@ -82,7 +82,6 @@ def make_plan(
     info: CheckpointInfo,
     wanted: Decomposition,
     muted: Collection[Message] = (),
-    left_out: Collection[Pair] = (),
 ) -> Plan:
     """Work out what to compute.
 
@@ -91,18 +90,17 @@ def make_plan(
     info : CheckpointInfo
         What the checkpoint was trained for.
     wanted : Decomposition
-        What is asked for; auxiliaries that it lacks and the checkpoint has are muted.
+        What is asked for. Auxiliaries that it lacks and the checkpoint has are muted, pairs that
+        it lacks are left out of their region's ensemble.
     muted : collection of Message
         Messages to mute besides.
-    left_out : collection of Pair
-        Pairs to leave out of their region's ensemble.
 
     Raises
     ------
     DecompositionError
         If the decomposition contradicts itself.
     CheckpointError
-        If something asked for is untrained, unknown, or nothing is left to compute.
+        If something asked for is untrained, or a message to mute is not passed.
     """
     wanted.checked()
     problems = untrained(info, wanted)
@@ -118,10 +116,4 @@ def make_plan(
                 f"decomposition '{wanted.name}' passes no such message."
             )
     unheard = set(info.decomposition.messages) - set(wanted.messages)
-    pairs = tuple(pair for pair in wanted.pairs if pair not in left_out)
-    silent = set(wanted.region_names) - {pair.region for pair in pairs}
-    if silent:
-        raise CheckpointError(
-            f"Every subtask of region {min(silent)} is left out; keep at least one."
-        )
-    return Plan(wanted, pairs, frozenset(unheard | set(muted)))
+    return Plan(wanted, wanted.pairs, frozenset(unheard | set(muted)))

@@ -32,13 +32,10 @@ class SegmentSettings:
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     muted : frozenset of Message
         Messages that are not passed.
-    left_out : frozenset of Pair
-        Pairs left out of their region's ensemble.
     """
 
     device: str = "auto"
     muted: frozenset[Message] = frozenset()
-    left_out: frozenset[Pair] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -116,7 +113,7 @@ def segment(
     decomposition : Decomposition, optional
         What is asked for; the checkpoint's own by default.
     settings : SegmentSettings, optional
-        Device, muting, ensemble.
+        Device, muting.
     monitor : Monitor, optional
         Hears progress and fall-backs, can cancel within one tile.
 
@@ -141,7 +138,7 @@ def segment(
 
     aloud = replace(monitor, tell=tell)
     wanted = decomposition or checkpoint.info.decomposition
-    plan = make_plan(checkpoint.info, wanted, settings.muted, settings.left_out)
+    plan = make_plan(checkpoint.info, wanted, settings.muted)
     device = choose_device(settings.device)
     _refuse_missing(case, plan)
     with clock.stage("prepare"):

@@ -82,7 +82,7 @@ class SegmentWidget(Dock):
         for path in dict.fromkeys([*known, *([current] if current else [])]):
             self.checkpoints.addItem(path.name, str(path))
         if current is not None:
-            self.checkpoints.setCurrentText(current.name)
+            self.checkpoints.setCurrentIndex(self.checkpoints.findData(str(current)))
         info = self.review.info
         self.about.say(describe(info) if info else "No checkpoint; choose one.")
 
