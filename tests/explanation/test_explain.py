@@ -9,7 +9,7 @@ from napari_ciml.cases.case import open_case
 from napari_ciml.decomposition import Message, Pair
 from napari_ciml.errors import CancelledError
 from napari_ciml.explanation.explain import complementary_weights, explain
-from napari_ciml.explanation.gradcam import complementary_maps
+from napari_ciml.explanation.gradcam import complementary_maps, to_full_resolution
 from napari_ciml.inference.engine import Workspace
 from napari_ciml.inference.plan import Plan, make_plan
 from napari_ciml.inference.segment import SegmentSettings, segment
@@ -66,11 +66,22 @@ def test_maps_are_equations_14_and_15(tiny_checkpoint: Checkpoint) -> None:
             step[:, channel] = 1e-5
             alpha.append((y(kappa + step) - y(kappa - step)) / 2e-5 / count)
         zeta = torch.relu(alpha[0] * kappa[0, 0] + alpha[1] * kappa[0, 1])
-        expected = torch.nn.functional.interpolate(
-            zeta[None, None], scale_factor=2, mode="trilinear"
-        )[0, 0].numpy()
+        expected = to_full_resolution(zeta).numpy()
     assert expected.max() > 0
     np.testing.assert_allclose(maps[pair, auxiliary], expected, atol=2e-3 * expected.max())
+
+
+def test_a_map_lies_where_its_voxels_come_from() -> None:
+    """An impulse in the image, through the encoder's strided convolution and back."""
+    down = torch.nn.Conv3d(1, 1, 3, stride=2, padding=1, bias=False)
+    torch.nn.init.ones_(down.weight)
+    image = torch.zeros(1, 1, 16, 16, 16)
+    image[0, 0, 6, 8, 4] = 1
+    with torch.no_grad():
+        back = to_full_resolution(down(image)[0, 0])
+    index = torch.stack(torch.meshgrid(*[torch.arange(16.0)] * 3, indexing="ij"))
+    centre = (index * back).sum(dim=(1, 2, 3)) / back.sum()
+    torch.testing.assert_close(centre, torch.tensor([6.0, 8.0, 4.0]))
 
 
 def test_alpha_is_averaged_over_all_tiles(tiny_checkpoint: Checkpoint) -> None:

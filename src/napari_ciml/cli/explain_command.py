@@ -22,14 +22,14 @@ def run(args: argparse.Namespace) -> None:
     done = segment_case(args, heard)
 
     from napari_ciml.explanation.explain import explain
-    from napari_ciml.export.results import weights_csv, write_explanation
+    from napari_ciml.export.results import weights_csv, write_explanation, write_summary
 
     start = time.perf_counter()
     explanation = explain(done.case, done.checkpoint, done.segmentation, heard, args.device)
-    seconds = time.perf_counter() - start
+    done.segmentation.seconds["explain"] = round(time.perf_counter() - start, 3)
     for notice in explanation.notices:
         heard.tell(notice)
     write_explanation(args.output, done.case, explanation, heard)
+    write_summary(args.output, done.case, done.segmentation)
     tell(done.segmentation)
-    print(f"{len(explanation.maps)} maps in {seconds:.1f} s")
     print(weights_csv(explanation), end="")

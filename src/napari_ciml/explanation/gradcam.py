@@ -153,12 +153,20 @@ def _assemble(
         tiles = gathered.kappas[Message(pair.primary, auxiliary)]
         for where, kappa, blend in zip(workspace.tiling.slices(), tiles, share, strict=True):
             zeta = functional.relu(torch.einsum("c,czyx->zyx", alpha, kappa.float()))
-            whole[where] += (
-                blend
-                * functional.interpolate(zeta[None, None], scale_factor=2, mode="trilinear")[0, 0]
-            )
+            whole[where] += blend * to_full_resolution(zeta)
         maps[pair, auxiliary] = whole[inside].numpy()
     return maps
+
+
+def to_full_resolution(zeta: Tensor) -> Tensor:
+    """Bring a map from the shallowest gate's grid to the image's: (z, y, x) to (2z, 2y, 2x).
+
+    Trilinear. A 3x3x3 convolution of stride 2 and padding 1 centres its output i on voxel 2i, so
+    that is where i goes; aligning the outer corners instead would shift a map by half a voxel.
+    """
+    size = [2 * edge - 1 for edge in zeta.shape]
+    inner = functional.interpolate(zeta[None, None], size, mode="trilinear", align_corners=True)
+    return functional.pad(inner, (0, 1) * 3, mode="replicate")[0, 0]
 
 
 def _blending_shares(window: Tensor, workspace: Workspace) -> list[Tensor]:

@@ -46,7 +46,7 @@ def write_segmentation(
         monitor.step("Writing", done, len(volumes))
         paths.append(folder / f"{name}.nii.gz")
         write_on_native_grid(paths[-1], values, case)
-    return [*paths, write_json(folder / "summary.json", summary(case, segmentation))]
+    return [*paths, write_summary(folder, case, segmentation)]
 
 
 def write_explanation(
@@ -63,6 +63,11 @@ def write_explanation(
         paths.append(folder / name)
         write_on_native_grid(paths[-1], values, case)
     return [*paths, write_text(folder / "weights.csv", weights_csv(explanation))]
+
+
+def write_summary(folder: Path, case: Case, segmentation: Segmentation) -> Path:
+    """Write ``summary.json``."""
+    return write_json(folder / "summary.json", summary(case, segmentation))
 
 
 def summary(case: Case, segmentation: Segmentation) -> dict[str, object]:
