@@ -61,3 +61,13 @@ def test_evaluate_on_two_grids_and_on_none(tmp_path: Path) -> None:
     write_volume(tmp_path / "c.nii.gz", labels, Grid(GRID.size, GRID.spacing, (900.0, 0.0, 0.0)))
     with pytest.raises(InputError, match="share no space"):
         evaluate(tmp_path / "a.nii.gz", tmp_path / "c.nii.gz", LABEL_CONVENTIONS["brats2020"])
+
+
+def test_a_label_that_no_region_knows_is_not_passed_over(tmp_path: Path) -> None:
+    labels = np.zeros(GRID.shape, np.uint8)
+    labels[5:15, 5:15, 5:15] = 3
+    write_volume(tmp_path / "a.nii.gz", labels, GRID)
+    files = (tmp_path / "a.nii.gz", tmp_path / "a.nii.gz")
+    with pytest.raises(InputError, match="label 3; brats2021 or brats2013 would"):
+        evaluate(*files, LABEL_CONVENTIONS["brats2020"])
+    assert evaluate(*files, LABEL_CONVENTIONS["brats2013"])[0].dice == 1

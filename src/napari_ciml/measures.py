@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_ciml.cases.geometry import resample
-from napari_ciml.cases.labels import region_masks
+from napari_ciml.cases.labels import conventions_of, region_masks
 from napari_ciml.cases.write import read_labels
 from napari_ciml.decomposition import Region
 from napari_ciml.errors import InputError
@@ -84,10 +84,12 @@ def evaluate(
     Raises
     ------
     InputError
-        If one cannot be read, or they share no space.
+        If one cannot be read, has a label that no region knows, or they share no space.
     """
     labels, grid = read_labels(prediction)
     truth, target = read_labels(reference)
+    for path, values in ((prediction, labels), (reference, truth)):
+        _refuse_unknown(path, np.flatnonzero(np.bincount(values.ravel())), regions)
     if not grid.overlaps(target):
         raise InputError(
             f"{prediction} and {reference} share no space; they are of two examinations."
@@ -103,4 +105,17 @@ def evaluate(
             volume_reference_ml=float(np.count_nonzero(expected[name]) * target.voxel_ml),
         )
         for name in predicted
+    )
+
+
+def _refuse_unknown(path: Path, values: np.ndarray, regions: Sequence[Region]) -> None:
+    known = {label for region in regions for label in region.labels}
+    unknown = sorted(set(values.tolist()) - known - {0})
+    if not unknown:
+        return
+    fitting = conventions_of(values.tolist())
+    advice = f"; {' or '.join(fitting)} would" if fitting else ""
+    raise InputError(
+        f"{path}: the regions asked for do not explain the label {unknown[0]}{advice}; "
+        "choose other --regions."
     )

@@ -149,9 +149,22 @@ def test_a_folder_that_cannot_be_written_to(
     assert "cannot write there" in error
 
 
-def test_wrong_usage_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("segment",),
+        ("segment", "case", "-o", "out", "--device", "abacus"),
+        ("phantom", "-o", "out", "--spacing", "0"),
+        ("phantom", "-o", "out", "--count", "none"),
+        ("train", "data", "-o", "run", "--preset", "brats2020", "--epochs", "0"),
+        ("train", "data", "-o", "run", "--preset", "brats2020", "--beta", "nan"),
+    ],
+)
+def test_wrong_usage_is_one_line(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as caught:
-        run("segment")
+        run(*words)
     assert caught.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1
 

@@ -10,10 +10,12 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     """Add the command."""
     parser = commands.add_parser("phantom", help="write phantom cases with their reference")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--count", type=int, default=1, metavar="N")
-    parser.add_argument("--seed", type=int, default=0, metavar="S")
+    parser.add_argument("--count", type=options.positive, default=1, metavar="N")
+    parser.add_argument("--seed", type=options.positive_or_zero, default=0, metavar="S")
     parser.add_argument("--kind", choices=("glioma", "petct"), default="glioma")
-    parser.add_argument("--spacing", type=float, default=2.0, metavar="MM", help="voxel size")
+    parser.add_argument(
+        "--spacing", type=options.millimetres, default=2.0, metavar="MM", help="voxel size"
+    )
     parser.set_defaults(run=run)
 
 

@@ -21,16 +21,28 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument("--preset", required=True, metavar="NAME", help="decomposition (or YAML)")
     parser.add_argument("--name", default="untitled", help="what the checkpoint is called")
     parser.add_argument("--description", default="", help="what it is for, where it fails")
-    parser.add_argument("--base-filters", type=int, default=32, metavar="C")
+    parser.add_argument("--base-filters", type=options.positive, default=32, metavar="C")
     parser.add_argument("--norm", choices=("batch", "instance"), default="batch")
-    parser.add_argument("--patch", type=int, default=64, metavar="P", help="edge in voxels")
-    parser.add_argument("--spacing", type=float, default=1.0, metavar="MM", help="voxel size")
-    parser.add_argument("--epochs", type=int, default=500, metavar="N")
-    parser.add_argument("--iterations", type=int, default=100, metavar="N", help="per epoch")
-    parser.add_argument("--learning-rate", type=float, default=1e-4, metavar="R")
-    parser.add_argument("--beta", type=float, default=0.5)
-    parser.add_argument("--held-out", type=int, default=0, metavar="N", help="cases to score on")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--patch", type=options.positive, default=64, metavar="P", help="edge in voxels"
+    )
+    parser.add_argument(
+        "--spacing", type=options.millimetres, default=1.0, metavar="MM", help="voxel size"
+    )
+    parser.add_argument("--epochs", type=options.positive, default=500, metavar="N")
+    parser.add_argument(
+        "--iterations", type=options.positive, default=100, metavar="N", help="per epoch"
+    )
+    parser.add_argument("--learning-rate", type=options.rate, default=1e-4, metavar="R")
+    parser.add_argument("--beta", type=options.rate, default=0.5)
+    parser.add_argument(
+        "--held-out",
+        type=options.positive_or_zero,
+        default=0,
+        metavar="N",
+        help="cases to score on",
+    )
+    parser.add_argument("--seed", type=options.positive_or_zero, default=0)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     parser.add_argument("--half", action="store_true", help="store weights in half precision")
     parser.add_argument("--resume", action="store_true", help="go on with the run in RUN")
