@@ -16,7 +16,7 @@ from napari_ciml.decomposition import Pair
 from napari_ciml.presets import PRESETS
 from napari_ciml.widgets import session as session_module
 from napari_ciml.widgets.desk import Desk
-from napari_ciml.widgets.layers import origin_of
+from napari_ciml.widgets.origin import origin_of
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -41,13 +41,14 @@ def run_segment(qtbot: QtBot, desk: Desk) -> None:
 def test_from_a_folder_to_a_map(desk: Desk, case_folder: Path, qtbot: QtBot) -> None:
     desk.case.open(case_folder)
     wait(qtbot, desk)
-    assert names(desk) == ["T2", "T1CE", "T1", "FLAIR"]
-    assert [layer.visible for layer in desk.viewer.layers] == [False, False, False, True]
+    assert names(desk) == ["T2", "T1CE", "T1", "FLAIR", "segmentation"]
+    assert [layer.visible for layer in desk.viewer.layers] == [False, False, False, True, False]
+    assert not desk.viewer.layers["segmentation"].data.any()
     assert desk.case.files.rowCount() == 4
     assert "values" in desk.case.files.item(0, 1).text()
 
     run_segment(qtbot, desk)
-    assert "segmentation" in names(desk)
+    assert desk.viewer.layers["segmentation"].visible
     assert desk.segment.volumes.item(0, 0).text() == "WT"
     click(qtbot, desk.explain.run)
     wait(qtbot, desk)
@@ -167,7 +168,7 @@ def test_a_result_for_another_case_is_dropped(
     wait(qtbot, loaded)
     assert loaded.session.review.case.name == "other"
     assert loaded.session.review.segmentation is None
-    assert "segmentation" not in names(loaded)
+    assert not loaded.viewer.layers["segmentation"].data.any()
 
 
 def test_problems_of_a_folder_are_shown_and_solved_in_the_table(

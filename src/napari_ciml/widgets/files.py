@@ -13,8 +13,8 @@ from napari_ciml.cases.scan import scan
 from napari_ciml.cases.write import write_on_native_grid, write_volume
 from napari_ciml.errors import CimlError, InputError
 from napari_ciml.resources import sample_data
-from napari_ciml.widgets.layers import KEY, Origin
 from napari_ciml.widgets.looks import display_range
+from napari_ciml.widgets.origin import KEY, Origin
 
 LayerData = tuple[np.ndarray, dict[str, Any], str]
 

@@ -5,8 +5,7 @@ name. Running again replaces what was made here; what the user made or changed i
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import ref
 
 import numpy as np
@@ -16,14 +15,13 @@ from napari_ciml.cases.case import Case
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.decomposition import Pair
 from napari_ciml.widgets.looks import MAP_COLOURS, label_colours, label_features, object_box
+from napari_ciml.widgets.origin import KEY, Origin, known_origin, origin_of, placed
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from napari_ciml.explanation.explain import Explanation
     from napari_ciml.inference.segment import Segmentation
-
-KEY = "napari_ciml"
 
 _DRAWN = "drawn"
 """Metadata key of a segmentation as it was computed, to see whether the user has painted on it."""
@@ -32,21 +30,6 @@ _BEFORE = " (run before)"
 
 _OUTLINE = 1
 """Width in voxels of the segmentation's outline while a map or a probability is shown."""
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a layer comes from: its kind, what it shows, and the case it lies on."""
-
-    kind: str
-    shows: str
-    case: Case
-
-
-def origin_of(layer: Layer) -> Origin | None:
-    """Return a layer's origin, or None if it was not made here."""
-    found = layer.metadata.get(KEY)
-    return found if isinstance(found, Origin) else None
 
 
 class CaseLayers:
@@ -92,13 +75,16 @@ class CaseLayers:
                 contrast_limits=limits[name],
                 visible=name == case.reference,
                 interpolation2d="linear",
-                **_placed(case, "modality", name),
+                **placed(case, "modality", name),
             )
             yield
             self.viewer.add_layer(layer)
             yield
+        yield from self._add_empty_segmentation(case)
+        self.viewer.layers.selection.active = self._made("modality")[-1]
         self.viewer.dims.axis_labels = ("z", "y", "x")
         self.viewer.canvas.overlays.scale_bar.visible = True
+        yield
         self._look_at(case.grid, object_box(case.images[case.reference]))
 
     def show_segmentation(self, case: Case, segmentation: "Segmentation") -> Iterator[None]:
@@ -109,19 +95,17 @@ class CaseLayers:
         for layer in self._made("map", "probability"):
             layer.visible = False
             layer.name = f"{layer.name.removesuffix(_BEFORE)}{_BEFORE}"
+        if all(self._gave_away(layer) for layer in self._made("segmentation")):
+            yield from self._add_empty_segmentation(case)
+        (layer,) = self._made("segmentation")
         whole, labels = segmentation.plan.decomposition, segmentation.label_map
-        look = {"colormap": label_colours(whole), "features": label_features(whole)}
-        kept = [layer for layer in self._made("segmentation") if not self._gave_away(layer)]
-        yield
-        if kept:
-            _update(kept[0], data=labels.copy(), visible=True, contour=0, **look)
-            layer = kept[0]
-        else:
-            origin = _placed(case, "segmentation", "")
-            layer = Labels(labels.copy(), name="segmentation", opacity=0.55, **look, **origin)
-            yield
-            self.viewer.add_layer(layer)
         layer.metadata[_DRAWN] = labels
+        look = {"colormap": label_colours(whole), "features": label_features(whole)}
+        for name, value in (
+            {"data": labels.copy(), "contour": 0} | look | {"visible": True}
+        ).items():
+            yield
+            setattr(layer, name, value)
         yield
         self._go_to(labels > 0)
 
@@ -139,7 +123,7 @@ class CaseLayers:
     def show_modality(self, name: str) -> None:
         """Make one modality the visible one."""
         for layer in self._made("modality"):
-            layer.visible = _origin(layer).shows == name
+            layer.visible = known_origin(layer).shows == name
 
     def set_map_opacity(self, opacity: float) -> None:
         """Set the opacity, in [0, 1], of the map that is shown."""
@@ -163,7 +147,8 @@ class CaseLayers:
         self._outline(_OUTLINE)
         there = self._made(kind)
         if there:
-            _update(there[0], data=values, name=name, visible=True)
+            for attribute, value in {"data": values, "name": name, "visible": True}.items():
+                setattr(there[0], attribute, value)
             return
         layer = Image(
             values,
@@ -172,7 +157,7 @@ class CaseLayers:
             opacity=0.8,
             interpolation2d="linear",
             **look,
-            **_placed(case, kind, name),
+            **placed(case, kind, name),
         )
         labels = self._made("segmentation")
         place = self.viewer.layers.index(labels[0]) if labels else len(self.viewer.layers)
@@ -182,6 +167,20 @@ class CaseLayers:
         """Draw the segmentation as an outline of this width, or filled if it is 0."""
         for layer in self._made("segmentation"):
             layer.contour = width
+
+    def _add_empty_segmentation(self, case: Case) -> Iterator[None]:
+        """Add the Labels layer that a run will fill.
+
+        napari takes a fifth of a second for its first one: better while a case is being opened
+        than in the middle of looking at it.
+        """
+        empty = np.zeros(case.grid.shape, np.uint8)
+        origin = placed(case, "segmentation", "")
+        layer = Labels(empty, name="segmentation", opacity=0.55, visible=False, **origin)
+        layer.metadata[_DRAWN] = empty.copy()
+        yield
+        self.viewer.add_layer(layer)
+        yield
 
     def _look_at(self, grid: Grid, box: tuple[slice, slice, slice]) -> None:
         """Show the middle of a box, as large as it fits."""
@@ -216,28 +215,6 @@ class CaseLayers:
         drawn = layer.metadata.get(_DRAWN)
         if drawn is None or np.array_equal(layer.data, drawn):
             return False
-        layer.metadata = {KEY: Origin("correction", "", _origin(layer).case)}
+        layer.metadata = {KEY: Origin("correction", "", known_origin(layer).case)}
         layer.name = "segmentation (edited)"
         return True
-
-
-def _update(layer: Layer, **values: object) -> None:
-    for name, value in values.items():
-        setattr(layer, name, value)
-
-
-def _placed(case: Case, kind: str, shows: str) -> dict[str, Any]:
-    grid = case.grid
-    return {
-        "scale": grid.scale,
-        "translate": grid.translate,
-        "units": ("mm", "mm", "mm"),
-        "metadata": {KEY: Origin(kind, shows, case)},
-    }
-
-
-def _origin(layer: Layer) -> Origin:
-    found = origin_of(layer)
-    if found is None:
-        raise KeyError(layer.name)
-    return found

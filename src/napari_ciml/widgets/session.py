@@ -1,6 +1,7 @@
 """The controller: connects a viewer's review, its jobs and its layers."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -100,12 +101,13 @@ class Session:
         review = self.review
         sources, reference = review.chosen_sources(), review.chosen_reference()
         name = review.scan.name if review.scan else ""
+        checkpoint = review.checkpoint
 
         def work(monitor: Monitor) -> Loaded:
             case = load_case(sources, name=name, reference=reference, monitor=monitor)
             monitor.step("Setting the contrast")
             limits = {m: display_range(image, m) for m, image in case.images.items()}
-            _warm_up(monitor)
+            _warm_up(monitor, checkpoint)
             return Loaded(case, limits, {m: value_range(i) for m, i in case.images.items()})
 
         self.runner.submit("Loading", work, self._loaded)
@@ -210,8 +212,8 @@ class Session:
         self.review.set_segmentation(result)
 
 
-def _warm_up(monitor: Monitor) -> None:
-    """Import what the next steps need: some of it stops every thread for half a second.
+def _warm_up(monitor: Monitor, checkpoint: Path | None) -> None:
+    """Import and load what the next steps need: some of it stops every thread for a while.
 
     Here the user waits for the case anyway; in the middle of looking at it they would not.
     """
@@ -223,6 +225,10 @@ def _warm_up(monitor: Monitor) -> None:
     import napari_ciml.inference.segment  # noqa: F401
 
     pint.get_application_registry()("mm")
+    if checkpoint is not None:
+        # A checkpoint that is refused is not this step's affair; the run will say so.
+        with suppress(CimlError, OSError):
+            _load(checkpoint)
 
 
 def _load(path: Path) -> "Checkpoint":

@@ -1,0 +1,44 @@
+"""Where a layer of ours comes from: kept in its metadata, so that names are free."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from napari.layers import Layer
+
+from napari_ciml.cases.case import Case
+
+KEY = "napari_ciml"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a layer comes from: its kind, what it shows, and the case it lies on."""
+
+    kind: str
+    shows: str
+    case: Case
+
+
+def origin_of(layer: Layer) -> Origin | None:
+    """Return a layer's origin, or None if it was not made here."""
+    found = layer.metadata.get(KEY)
+    return found if isinstance(found, Origin) else None
+
+
+def known_origin(layer: Layer) -> Origin:
+    """Return the origin of a layer that was made here."""
+    found = origin_of(layer)
+    if found is None:
+        raise KeyError(layer.name)
+    return found
+
+
+def placed(case: Case, kind: str, shows: str) -> dict[str, Any]:
+    """Return what places a layer on the case grid, in millimetres, and says what it is."""
+    grid = case.grid
+    return {
+        "scale": grid.scale,
+        "translate": grid.translate,
+        "units": ("mm", "mm", "mm"),
+        "metadata": {KEY: Origin(kind, shows, case)},
+    }
