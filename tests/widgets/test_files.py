@@ -32,6 +32,12 @@ def test_a_case_folder_becomes_its_modalities(case_folder: Path) -> None:
     assert [attributes["name"] for _, attributes, _ in layers] == ["FLAIR", "T1", "T1CE", "T2"]
 
 
+def test_napari_opens_a_case_folder_with_it(desk: Desk, case_folder: Path) -> None:
+    layers = desk.viewer.open(str(case_folder), plugin="napari-ciml")
+    assert [layer.name for layer in layers] == ["FLAIR", "T1", "T1CE", "T2"]
+    assert {str(unit) for layer in layers for unit in layer.units} == {"millimeter"}
+
+
 def test_other_folders_and_files_are_left_to_others(tmp_path: Path) -> None:
     assert get_reader(str(tmp_path)) is None
     write_case(tmp_path, Grid((8, 8, 8), (1.0,) * 3, (0.0,) * 3), names="scan1 scan2")
