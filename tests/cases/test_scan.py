@@ -109,3 +109,11 @@ def test_single_slice_is_no_volume(tmp_path: Path) -> None:
     write_volume(tmp_path / "x_t1.nii.gz", np.ones(flat.shape, np.float32), flat)
     with pytest.raises(InputError, match="not a volume"):
         scan(tmp_path)
+
+
+def test_a_metaimage_that_is_cut_short(tmp_path: Path) -> None:
+    write_volume(tmp_path / "x_t1.mha", np.random.default_rng(0).random(GRID.shape), GRID)
+    path = tmp_path / "x_t1.mha"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(InputError, match=r"x_t1.mha: cannot be read, it ends too early"):
+        open_case(tmp_path)

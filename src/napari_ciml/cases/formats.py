@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_ciml.cases.geometry import Grid
+from napari_ciml.cases.metaimage import refuse_cut_short
 from napari_ciml.cases.nifti import bad_voxels
+from napari_ciml.cases.nifti_header import read_nifti_header
 from napari_ciml.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,6 +37,11 @@ def stem(path: Path) -> str:
     return path.name[: len(path.name) - len(suffix(path))]
 
 
+def is_nifti(path: Path) -> bool:
+    """Whether a file's name says that it is NIfTI."""
+    return suffix(path) in (".nii", ".nii.gz")
+
+
 def read_header(path: Path) -> Header:
     """Read what a file holds, without its voxels.
 
@@ -44,6 +51,8 @@ def read_header(path: Path) -> Header:
         If it cannot be read, is not 3-D or 4-D, or has no usable geometry.
     """
     reader = _reader(path)
+    if is_nifti(path):
+        read_nifti_header(path)
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
@@ -83,6 +92,8 @@ def read_volume(path: Path, channel: int | None = None) -> "sitk.Image":
     import SimpleITK as sitk
 
     reader = _reader(path)
+    if suffix(path) in (".mha", ".mhd"):
+        refuse_cut_short(path)
     try:
         if channel is not None:
             reader.ReadImageInformation()
@@ -95,7 +106,7 @@ def read_volume(path: Path, channel: int | None = None) -> "sitk.Image":
         image = sitk.Cast(image, sitk.sitkFloat32)
     except RuntimeError as error:
         raise _unreadable(path) from error
-    return _with_bad_voxels(image, path, channel or 0) if ".nii" in suffix(path) else image
+    return _with_bad_voxels(image, path, channel or 0) if is_nifti(path) else image
 
 
 def _with_bad_voxels(image: "sitk.Image", path: Path, channel: int) -> "sitk.Image":

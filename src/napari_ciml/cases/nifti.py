@@ -1,31 +1,22 @@
-"""What SimpleITK does not say about a NIfTI file: that it is cut short, or has voxels like NaN.
+"""Voxels of NIfTI files, where SimpleITK's way with them is not enough.
 
-Its reader fills what is missing and turns what is not a number into 0, both without a word.
+Its reader fills what is missing and turns what is not a number into 0, both without a word. Its
+writer turns direction cosines into single precision twice: an oblique volume comes back with
+other last digits than the file it was read from.
 """
 
 import gzip
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
 import numpy as np
 
+from napari_ciml.cases.nifti_header import DTYPES, header_like, opened, read_nifti_header
 from napari_ciml.errors import InputError
 
 _CHUNK = 2**24
-_FLOATS = {16: "f4", 64: "f8"}
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """Where the voxels lie: first byte, number, bytes each, and their dtype if it is a float."""
-
-    offset: int
-    count: int
-    width: int
-    dtype: np.dtype | None
 
 
 def bad_voxels(path: Path) -> np.ndarray:
@@ -46,54 +37,65 @@ def bad_voxels(path: Path) -> np.ndarray:
     InputError
         If the file ends before its last voxel, or its compression is damaged.
     """
+    header = read_nifti_header(path)
     try:
-        with _opened(path) as file:
-            layout = _layout(file.read(544))
-            if layout is None:
-                return np.empty(0, np.int64)
-            file.seek(layout.offset)
-            return np.concatenate([np.empty(0, np.int64), *_scan(file, layout, path)])
+        with opened(path) as file:
+            file.seek(int(header["vox_offset"]))
+            return np.concatenate([np.empty(0, np.int64), *_scan(file, header, path)])
     except (OSError, EOFError, zlib.error) as error:
         raise _cut_short(path) from error
 
 
-def _opened(path: Path) -> gzip.GzipFile | BufferedReader:
-    return gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")
+def write_nifti_like(path: Path, array: np.ndarray, header: np.ndarray) -> None:
+    """Write a volume with the very geometry another NIfTI file has, to the last bit.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        ``.nii`` or ``.nii.gz``.
+    array : numpy.ndarray
+        (Z, Y, X), of whole or real numbers; its dtype is kept.
+    header : numpy.ndarray
+        Of the other file, from `read_nifti_header`; its version and byte order are kept.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    depth, height, width = array.shape
+    new = header_like(header, (depth, height, width), array.dtype)
+    order = new.dtype["length"].byteorder
+    voxels = np.ascontiguousarray(array, array.dtype.newbyteorder(order))
+    with path.open("wb") as raw:
+        if path.name.lower().endswith(".gz"):
+            # Neither a name nor a time go into it: the same volume is the same file.
+            with gzip.GzipFile("", "wb", 6, raw, mtime=0) as file:
+                file.write(new.tobytes() + bytes(4))
+                file.write(voxels.data)
+        else:
+            raw.write(new.tobytes() + bytes(4))
+            raw.write(voxels.data)
 
 
 def _scan(
-    file: gzip.GzipFile | BufferedReader, layout: _Layout, path: Path
+    file: gzip.GzipFile | BufferedReader, header: np.ndarray, path: Path
 ) -> Iterator[np.ndarray]:
+    count = int(np.prod(header["dim"][1 : int(header["dim"][0]) + 1].astype(np.int64)))
+    width = int(header["bitpix"]) // 8
+    kind = DTYPES.get(int(header["datatype"]), "")
+    dtype = np.dtype(kind).newbyteorder(header.dtype["length"].byteorder) if "f" in kind else None
     done = 0
-    while done < layout.count:
-        wanted = min(_CHUNK, layout.count - done)
-        content = file.read(wanted * layout.width)
-        if len(content) < wanted * layout.width:
+    while done < count:
+        wanted = min(_CHUNK, count - done)
+        content = file.read(wanted * width)
+        if len(content) < wanted * width:
             raise _cut_short(path)
-        if layout.dtype is not None:
-            bad = np.flatnonzero(~np.isfinite(np.frombuffer(content, layout.dtype)))
+        if dtype is not None:
+            bad = np.flatnonzero(~np.isfinite(np.frombuffer(content, dtype)))
             if len(bad):
                 yield bad + done
         done += wanted
-
-
-def _layout(header: bytes) -> _Layout | None:
-    """Read a NIfTI-1 or NIfTI-2 header; None for what only looks like one."""
-    for order in "<>":
-        length = int(np.frombuffer(header, order + "i4", 1)[0]) if len(header) >= 348 else 0
-        if length == 348:
-            fields = ("i2", 40, 70, 72, "f4", 108)
-        elif length == 540 and len(header) >= 540:
-            fields = ("i8", 16, 12, 14, "i8", 168)
-        else:
-            continue
-        dims = np.frombuffer(header, order + fields[0], 8, fields[1]).astype(np.int64)
-        kind, bits = (int(np.frombuffer(header, order + "i2", 1, at)[0]) for at in fields[2:4])
-        offset = int(np.frombuffer(header, order + fields[4], 1, fields[5])[0])
-        count = int(np.prod(dims[1 : int(dims[0]) + 1]))
-        dtype = np.dtype(order + _FLOATS[kind]) if kind in _FLOATS else None
-        return _Layout(offset, count, bits // 8, dtype)
-    return None
 
 
 def _cut_short(path: Path) -> InputError:

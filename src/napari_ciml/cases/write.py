@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from napari_ciml.cases.case import Case
-from napari_ciml.cases.formats import read_header, read_volume
+from napari_ciml.cases.formats import is_nifti, read_header, read_volume
 from napari_ciml.cases.geometry import Grid, orientation, reorient, resample
+from napari_ciml.cases.nifti import write_nifti_like
+from napari_ciml.cases.nifti_header import read_nifti_header
 from napari_ciml.errors import InputError
 from napari_ciml.files import replacing
 
@@ -15,6 +17,8 @@ MAX_LABEL = 65535
 
 def write_on_native_grid(path: Path, array: np.ndarray, case: Case) -> None:
     """Write a volume exactly on the grid of the reference modality's file.
+
+    From NIfTI to NIfTI the geometry is the same bit for bit, for every reader.
 
     Parameters
     ----------
@@ -34,7 +38,13 @@ def write_on_native_grid(path: Path, array: np.ndarray, case: Case) -> None:
 
     native = case.native
     turned = reorient(case.grid.image(array), orientation(native))
-    write_volume(path, sitk.GetArrayFromImage(turned), native)
+    values = sitk.GetArrayFromImage(turned)
+    header = _nifti_header_of_reference(case) if is_nifti(path) else None
+    if header is None:
+        write_volume(path, values, native)
+        return
+    with replacing(path) as temporary:
+        write_nifti_like(temporary, values, header)
 
 
 def write_volume(path: Path, array: np.ndarray, grid: Grid) -> None:
@@ -92,3 +102,15 @@ def read_labels(path: Path) -> tuple[np.ndarray, Grid]:
     if not whole or values.min() < 0 or values.max() > MAX_LABEL:
         raise InputError(f"{path}: holds values that are no labels; choose a segmentation.")
     return values.astype(np.uint16), Grid.of(image)
+
+
+def _nifti_header_of_reference(case: Case) -> np.ndarray | None:
+    """Read the reference's header again; None if it is no NIfTI, gone, or another one by now."""
+    source = case.sources.get(case.reference)
+    if source is None or not is_nifti(source.path):
+        return None
+    try:
+        unchanged = read_header(source.path).grid == case.native
+        return read_nifti_header(source.path) if unchanged else None
+    except InputError:
+        return None
