@@ -6,6 +6,8 @@ from pathlib import Path
 
 os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp(prefix="ciml-tests-")) / "settings.yaml")
 os.environ.setdefault("MPLBACKEND", "Agg")
+# Tiny tensors gain nothing from threads, which wait for each other when something else runs.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest

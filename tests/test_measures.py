@@ -9,6 +9,7 @@ from napari_ciml.cases.labels import LABEL_CONVENTIONS
 from napari_ciml.cases.write import write_volume
 from napari_ciml.errors import InputError
 from napari_ciml.measures import dice, evaluate, hd95
+from napari_ciml.monitor import Monitor
 
 GRID = Grid((20, 20, 20), (1.0, 1.0, 2.0), (0.0, 0.0, 0.0))
 
@@ -56,8 +57,16 @@ def test_evaluate_on_two_grids_and_on_none(tmp_path: Path) -> None:
     write_volume(tmp_path / "a.nii.gz", labels, GRID)
     fine = Grid((40, 40, 40), (0.5, 0.5, 1.0), (-0.25, -0.25, -0.5))
     write_volume(tmp_path / "b.nii.gz", labels.repeat(2, 0).repeat(2, 1).repeat(2, 2), fine)
-    score = evaluate(tmp_path / "a.nii.gz", tmp_path / "b.nii.gz", LABEL_CONVENTIONS["brats2020"])
+    heard: list[str] = []
+    score = evaluate(
+        tmp_path / "a.nii.gz",
+        tmp_path / "b.nii.gz",
+        LABEL_CONVENTIONS["brats2020"],
+        Monitor(tell=heard.append),
+    )
     assert score[0].dice == 1
+    assert len(heard) == 1
+    assert "onto the reference's grid (40 x 40 x 40, 0.5 x 0.5 x 1 mm)" in heard[0]
     write_volume(tmp_path / "c.nii.gz", labels, Grid(GRID.size, GRID.spacing, (900.0, 0.0, 0.0)))
     with pytest.raises(InputError, match="share no space"):
         evaluate(tmp_path / "a.nii.gz", tmp_path / "c.nii.gz", LABEL_CONVENTIONS["brats2020"])

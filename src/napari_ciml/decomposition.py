@@ -188,7 +188,7 @@ class Decomposition(_Frozen):
         """
         try:
             return cls.model_validate(yaml.safe_load(text)).checked()
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, RecursionError) as error:
             line = getattr(error, "problem_mark", None)
             at = f" (line {line.line + 1})" if line else ""
             raise DecompositionError(f"{source}: this is not readable as YAML{at}.") from error

@@ -25,7 +25,7 @@ def replacing(path: Path) -> Iterator[Path]:
         # Some writers print their own complaint about a folder they cannot write to; ask first.
         temporary.touch()
         yield temporary
-        with temporary.open("rb") as file:
+        with temporary.open("r+b") as file:  # Windows flushes only what is open for writing
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:

@@ -12,6 +12,7 @@ from napari_ciml.cases.labels import conventions_of, region_masks
 from napari_ciml.cases.write import read_labels
 from napari_ciml.decomposition import Region
 from napari_ciml.errors import InputError
+from napari_ciml.monitor import Monitor
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,21 @@ def hd95(a: np.ndarray, b: np.ndarray, spacing: tuple[float, float, float]) -> f
 
 
 def evaluate(
-    prediction: Path, reference: Path, regions: Sequence[Region]
+    prediction: Path,
+    reference: Path,
+    regions: Sequence[Region],
+    monitor: Monitor | None = None,
 ) -> tuple[RegionScore, ...]:
     """Compare two label maps, region by region, on the grid of the reference.
+
+    Parameters
+    ----------
+    prediction, reference : pathlib.Path
+        Label maps.
+    regions : sequence of Region
+        What to compare.
+    monitor : Monitor, optional
+        Told if the grids differ.
 
     Raises
     ------
@@ -93,6 +106,11 @@ def evaluate(
     if not grid.overlaps(target):
         raise InputError(
             f"{prediction} and {reference} share no space; they are of two examinations."
+        )
+    if monitor is not None and not grid.same_as(target):
+        monitor.tell(
+            f"The prediction ({grid.describe()}) was brought onto the reference's grid "
+            f"({target.describe()}) by the nearest voxel."
         )
     predicted = region_masks(resample(labels, grid, target, labels=True), regions)
     expected = region_masks(truth, regions)

@@ -2,11 +2,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from napari_ciml.cases.case import open_case
+from napari_ciml.cases.geometry import Grid
 from napari_ciml.cases.intensity import background_value, foreground, normalise
 from napari_ciml.cases.model_space import to_model_space
-from napari_ciml.cases.write import read_labels
+from napari_ciml.cases.write import read_labels, write_volume
+from napari_ciml.errors import InputError
 from napari_ciml.measures import dice
 from napari_ciml.monitor import Monitor
 
@@ -30,6 +33,28 @@ def test_foreground_without_stripping_and_with_a_hole() -> None:
     inside = ball()
     image = rng.normal(0, 5, inside.shape) + 200 * (inside & ~ball(0.3))
     assert dice(foreground(image), inside) > 0.99
+
+
+@pytest.mark.parametrize("sigma", [0.2, 0.45, 0.6])
+def test_air_with_many_zeros_is_no_stripped_background(sigma: float) -> None:
+    """Noise rounded to whole numbers has more zeros than anything else, and is no object."""
+    rng = np.random.default_rng(0)
+    inside = ball()
+    air = np.round(np.abs(rng.normal(0, sigma, inside.shape)))
+    image = np.where(inside, rng.normal(400, 40, inside.shape), air)
+    assert dice(foreground(image), inside) > 0.99
+
+
+def test_nothing_larger_than_a_voxel(case_folder: Path) -> None:
+    path = case_folder / "case_t1.nii.gz"
+    grid = Grid.of(sitk.ReadImage(str(path)))
+    speck = np.zeros(grid.shape, np.float32)
+    speck[20, 20, 20] = 1
+    write_volume(path, speck, grid)
+    case = open_case(case_folder)
+    how = dict.fromkeys(case.images, "zscore")
+    with pytest.raises(InputError, match="T1: shows no object"):
+        to_model_space(case, ("T1", "T2"), (9.0, 9.0, 9.0), how, Monitor())
 
 
 def test_specks_are_not_foreground() -> None:

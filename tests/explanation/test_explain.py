@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -6,96 +7,23 @@ import pytest
 import torch
 
 from napari_ciml.cases.case import open_case
+from napari_ciml.cases.model_space import to_case_grid
 from napari_ciml.decomposition import Message, Pair
-from napari_ciml.errors import CancelledError
+from napari_ciml.errors import CancelledError, CheckpointError
 from napari_ciml.explanation.explain import complementary_weights, explain
-from napari_ciml.explanation.gradcam import complementary_maps, to_full_resolution
+from napari_ciml.explanation.gradcam import complementary_maps
 from napari_ciml.inference.engine import Workspace
-from napari_ciml.inference.plan import Plan, make_plan
-from napari_ciml.inference.segment import SegmentSettings, segment
+from napari_ciml.inference.segment import SegmentSettings, ensemble, segment
 from napari_ciml.inference.tiles import make_tiling
 from napari_ciml.monitor import Monitor, Progress
 from napari_ciml.network.checkpoint import Checkpoint
-
-CPU = torch.device("cpu")
+from napari_ciml.presets import PRESETS
 
 
 @pytest.fixture(autouse=True)
 def full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare numbers without the noise of bfloat16."""
     monkeypatch.setattr("napari_ciml.inference.device.half_precision", lambda _: None)
-
-
-def volume(plan: Plan, shape: tuple[int, int, int]) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(5)
-    return {m: rng.standard_normal(shape).astype(np.float32) for m in plan.modalities}
-
-
-def whole_plan(checkpoint: Checkpoint) -> Plan:
-    return make_plan(checkpoint.info, checkpoint.info.decomposition)
-
-
-def test_maps_are_equations_14_and_15(tiny_checkpoint: Checkpoint) -> None:
-    """One tile; the gradient taken by finite differences, channel by channel."""
-    plan, shape = whole_plan(tiny_checkpoint), (32, 32, 32)
-    images = volume(plan, shape)
-    mask = np.zeros(shape, bool)
-    mask[8:20, 10:25, 5:30] = True
-    targets = dict.fromkeys(("WT", "TC", "ET"), mask)
-    space = Workspace(CPU, make_tiling(shape, shape, 0.0))
-    maps = complementary_maps(tiny_checkpoint, images, targets, plan, space, Monitor())
-    assert len(maps) == 18
-
-    net = tiny_checkpoint.network.double()
-    seen = {m: torch.from_numpy(image)[None, None].double() for m, image in images.items()}
-    asked = torch.from_numpy(mask)
-    pair, auxiliary = Pair("T2", "TC"), "T1CE"
-    with torch.no_grad():
-        encoded = net.encode(seen)
-        segmentor = net.segmentor("T2")
-        state = segmentor.filter(encoded["T2"], net.messages_to("T2", encoded), sample=False)
-
-        def y(kappa: torch.Tensor) -> float:
-            moved = state._replace(kappas={**state.kappas, auxiliary: kappa})
-            return float(segmentor.predict(moved)[0, 1][asked].sum())
-
-        kappa, count = state.kappas[auxiliary], 16**3
-        alpha = []
-        for channel in range(2):
-            step = torch.zeros_like(kappa)
-            step[:, channel] = 1e-5
-            alpha.append((y(kappa + step) - y(kappa - step)) / 2e-5 / count)
-        zeta = torch.relu(alpha[0] * kappa[0, 0] + alpha[1] * kappa[0, 1])
-        expected = to_full_resolution(zeta).numpy()
-    assert expected.max() > 0
-    np.testing.assert_allclose(maps[pair, auxiliary], expected, atol=2e-3 * expected.max())
-
-
-def test_a_map_lies_where_its_voxels_come_from() -> None:
-    """An impulse in the image, through the encoder's strided convolution and back."""
-    down = torch.nn.Conv3d(1, 1, 3, stride=2, padding=1, bias=False)
-    torch.nn.init.ones_(down.weight)
-    image = torch.zeros(1, 1, 16, 16, 16)
-    image[0, 0, 6, 8, 4] = 1
-    with torch.no_grad():
-        back = to_full_resolution(down(image)[0, 0])
-    index = torch.stack(torch.meshgrid(*[torch.arange(16.0)] * 3, indexing="ij"))
-    centre = (index * back).sum(dim=(1, 2, 3)) / back.sum()
-    torch.testing.assert_close(centre, torch.tensor([6.0, 8.0, 4.0]))
-
-
-def test_alpha_is_averaged_over_all_tiles(tiny_checkpoint: Checkpoint) -> None:
-    """With one set of alphas, two tiles that see the same voxels have the same map."""
-    plan = whole_plan(tiny_checkpoint)
-    half = volume(plan, (32, 32, 32))
-    twice = {m: np.concatenate([image, image]) for m, image in half.items()}
-    asked = np.ones((64, 32, 32), bool)
-    asked[32:] = False  # the second tile is not asked about, but explained by the same alphas
-    targets = dict.fromkeys(("WT", "TC", "ET"), asked)
-    space = Workspace(CPU, make_tiling((64, 32, 32), (32, 32, 32), 0.0))
-    maps = complementary_maps(tiny_checkpoint, twice, targets, plan, space, Monitor())
-    for zeta in maps.values():
-        np.testing.assert_allclose(zeta[:32], zeta[32:], atol=1e-3 * max(zeta.max(), 1e-12))
 
 
 def test_weights_are_equation_16() -> None:
@@ -109,6 +37,46 @@ def test_weights_are_equation_16() -> None:
     assert weights[pair, "FLAIR"] == 0.75
     assert weights[pair, "T1"] == 0.25
     assert np.isnan(weights[other, "FLAIR"])
+
+
+def test_weights_do_not_overflow_or_lose_small_maps() -> None:
+    pair = Pair("T2", "WT")
+    large = np.full((128, 128, 128), 1e4, np.float32)
+    weights = complementary_weights({(pair, "T1"): large, (pair, "FLAIR"): large / 4})
+    assert weights[pair, "T1"] == pytest.approx(0.8, rel=1e-9)
+
+
+def test_another_checkpoint_cannot_explain(case_folder: Path, tiny_checkpoint: Checkpoint) -> None:
+    case = open_case(case_folder)
+    result = segment(case, tiny_checkpoint, PRESETS["flair-t1ce"])
+    with pytest.raises(CheckpointError, match="another checkpoint; segment it again"):
+        explain(case, tiny_checkpoint, replace(result, checkpoint="0" * 64))
+
+
+def test_maps_are_scaled_by_one_value_and_weighed_in_the_foreground(
+    case_folder: Path, tiny_checkpoint: Checkpoint
+) -> None:
+    """Nothing but the grid and one factor lies between the maps of eq. 14 and what is shown."""
+    case = open_case(case_folder)
+    result = segment(case, tiny_checkpoint, PRESETS["flair-t1ce"])
+    seen = result.model_input
+    found = explain(case, tiny_checkpoint, result)
+    targets = {
+        name: (values >= 0.5) & seen.foreground
+        for name, values in ensemble(result.pairs, result.plan).items()
+    }
+    shape = seen.foreground.shape
+    space = Workspace(torch.device("cpu"), make_tiling(shape, (32, 32, 32), 0.5))
+    maps = complementary_maps(tiny_checkpoint, seen.images, targets, result.plan, space, Monitor())
+    inside = {triple: zeta * seen.foreground for triple, zeta in maps.items()}
+    assert found.largest == pytest.approx(max(float(zeta.max()) for zeta in inside.values()))
+    for (pair, auxiliary), zeta in inside.items():
+        row = sum(float(other.sum()) for (p, _), other in inside.items() if p == pair)
+        expected = float(zeta.sum()) / row if row else np.nan
+        weight = found.weights[pair, auxiliary]
+        assert weight == pytest.approx(expected, rel=1e-4, nan_ok=True)
+        shown = to_case_grid(zeta / found.largest, seen.grid, case)
+        np.testing.assert_allclose(found.maps[pair, auxiliary], shown, atol=1e-5)
 
 
 def test_explain_a_case(case_folder: Path, tiny_checkpoint: Checkpoint) -> None:
@@ -156,3 +124,14 @@ def test_cancel_in_every_stage(case_folder: Path, tiny_checkpoint: Checkpoint, s
     with pytest.raises(CancelledError):
         explain(case, tiny_checkpoint, result, Monitor(report, stop=stop))
     assert last[-1].startswith(stage)
+
+
+def test_nothing_to_explain_where_nobody_assists(
+    case_folder: Path, tiny_checkpoint: Checkpoint
+) -> None:
+    case = open_case(case_folder)
+    preset = PRESETS["flair-t1ce"]
+    settings = SegmentSettings(muted=frozenset(preset.messages))
+    result = segment(case, tiny_checkpoint, preset, settings)
+    found = explain(case, tiny_checkpoint, result)
+    assert (found.maps, found.weights, found.largest) == ({}, {}, 0.0)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from monai.data.utils import compute_importance_map
 from monai.inferers import sliding_window_inference
 
 from napari_ciml.inference.tiles import blending_window, make_tiling
@@ -12,7 +13,9 @@ def test_tiles_cover_everything_with_the_overlap_asked_for(
     shape: tuple[int, int, int], overlap: float
 ) -> None:
     tiling = make_tiling(shape, (64, 64, 64), overlap)
-    assert all(edge % 16 == 0 and edge <= 64 for edge in tiling.tile)
+    assert all(edge % 16 == 0 and 32 <= edge <= 64 for edge in tiling.tile)
+    # Else the strided convolutions of two tiles look at different voxels.
+    assert all(first % 16 == 0 for start in tiling.starts for first in start)
     seen = np.zeros(tiling.shape, int)
     for where in tiling.slices():
         assert seen[where].shape == tiling.tile
@@ -22,6 +25,34 @@ def test_tiles_cover_everything_with_the_overlap_asked_for(
         starts = sorted({start[axis] for start in tiling.starts})
         steps = np.diff(starts)
         assert not len(steps) or steps.max() <= max(1, tiling.tile[axis] * (1 - overlap))
+
+
+@pytest.mark.parametrize(
+    ("shape", "largest", "padded", "tile"),
+    [
+        ((5, 200, 40), (64, 64, 64), (32, 208, 48), (32, 64, 48)),
+        ((5, 9, 16), (64, 64, 64), (32, 32, 32), (32, 32, 32)),
+        ((64, 64, 64), (64, 64, 64), (64, 64, 64), (64, 64, 64)),
+        ((65, 64, 63), (64, 64, 64), (80, 64, 64), (64, 64, 64)),
+        ((100, 100, 100), (160, 192, 160), (112, 112, 112), (112, 112, 112)),
+    ],
+)
+def test_a_volume_is_padded_no_more_than_a_tile_needs(
+    shape: tuple[int, int, int], largest: tuple[int, int, int], padded: object, tile: object
+) -> None:
+    tiling = make_tiling(shape, largest, 0.5)
+    assert (tiling.shape, tiling.tile) == (padded, tile)
+    assert len(set(tiling.starts)) == len(tiling.starts) == len(tiling) == len([*tiling.slices()])
+
+
+@pytest.mark.parametrize("tile", [(64, 64, 64), (32, 48, 16)])
+def test_window_is_monais_importance_map(tile: tuple[int, int, int]) -> None:
+    window = blending_window(tile)
+    assert (window.shape, window.dtype) == (tile, np.float32)
+    assert 0 < window.min() <= window.max() <= 1
+    np.testing.assert_array_equal(window, np.flip(window))
+    expected = compute_importance_map(tile, mode="gaussian", sigma_scale=0.125).numpy()
+    np.testing.assert_allclose(window, expected, atol=1e-4)
 
 
 def test_blending_gives_back_what_every_tile_agrees_on() -> None:
@@ -53,4 +84,4 @@ def test_agrees_with_monai_where_the_tiles_are_the_same() -> None:
             total[where] += window * network(volume[0, 0][where][None, None])[0, 0].numpy()
             weight[where] += window
     assert tiling.starts == ((0, 0, 0), (0, 0, 32))
-    np.testing.assert_allclose(total / weight, expected, atol=2e-2)
+    np.testing.assert_allclose(total / weight, expected, atol=3e-3)

@@ -1,10 +1,11 @@
 import json
+import os
 import pickle
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from conftest import tiny_info
@@ -15,6 +16,7 @@ from napari_ciml.network.checkpoint_info import (
     METADATA_KEY,
     CheckpointInfo,
     Score,
+    TrainingRecord,
     file_hash,
     read_info,
 )
@@ -57,6 +59,34 @@ def test_half_precision_is_half_the_file_and_loads_as_float32(tmp_path: Path) ->
     assert {p.dtype for p in load_checkpoint(half).network.parameters()} == {torch.float32}
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_every_tensor_comes_back(tmp_path: Path, dtype: torch.dtype) -> None:
+    """Batch norm's statistics and its counter of batches too, rounded only where asked for."""
+    info = tiny_info(PRESETS["flair-t1ce"], norm="batch")
+    network = CIML(info.decomposition, info.network)
+    network({m: torch.randn(2, 1, 16, 16, 16) for m in ("FLAIR", "T1CE")})
+    save_checkpoint(tmp_path / "a.safetensors", network, info, dtype)
+    found = load_checkpoint(tmp_path / "a.safetensors").network
+    assert not found.training
+    assert not any(p.requires_grad for p in found.parameters())
+    loaded = found.state_dict()
+    assert list(loaded) == list(network.state_dict())
+    for name, value in network.state_dict().items():
+        rounded = value.to(dtype).to(value.dtype) if value.is_floating_point() else value
+        assert torch.equal(loaded[name], rounded), name
+        assert loaded[name].dtype == value.dtype
+
+
+def test_a_loaded_network_outlives_its_file(tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    network = load_checkpoint(path).network
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    saved(tmp_path, base_filters=3)
+    path.unlink()
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
 def test_saving_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(tmp_path)
     before = path.read_bytes()
@@ -72,17 +102,73 @@ def test_saving_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
+@pytest.mark.parametrize("broken", ["fsync", "replace"])
+def test_a_disk_that_fails_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    path = saved(tmp_path)
+    before = path.read_bytes()
+
+    def fails(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(os if broken == "fsync" else Path, broken, fails)
+    with pytest.raises(Exception, match="no space left"):
+        saved(tmp_path, base_filters=3)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+class Payload:
+    """What a hostile pickle does when it is opened."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return pytest.fail, ("the pickle was opened",)
+
+
 def pickled(path: Path) -> None:
-    path.write_bytes(pickle.dumps({"weights": np.zeros(3)}))
+    path.write_bytes(pickle.dumps(Payload()))
+
+
+def old_pickle(path: Path) -> None:
+    path.write_bytes(pickle.dumps(Payload(), protocol=2))
 
 
 def torch_saved(path: Path) -> None:
-    torch.save({"weights": torch.zeros(3)}, path)
+    torch.save({"weights": torch.zeros(3), "code": Payload()}, path)
+
+
+def torch_saved_long_ago(path: Path) -> None:
+    torch.save({"code": Payload()}, path, _use_new_zipfile_serialization=False)
+
+
+def text_pickle(path: Path) -> None:
+    path.write_bytes(pickle.dumps(Payload(), protocol=0))
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def no_header(path: Path) -> None:
+    path.write_bytes((2**62).to_bytes(8, "little") + b"{}")
+
+
+def folder(path: Path) -> None:
+    path.mkdir()
 
 
 def truncated(path: Path) -> None:
     content = saved(path.parent).read_bytes()
     path.write_bytes(content[: len(content) // 2])
+
+
+def last_byte_gone(path: Path) -> None:
+    path.write_bytes(saved(path.parent).read_bytes()[:-1])
+
+
+def header_truncated(path: Path) -> None:
+    path.write_bytes(saved(path.parent).read_bytes()[:100])
 
 
 def foreign(path: Path) -> None:
@@ -101,6 +187,25 @@ def damaged(path: Path) -> None:
     save_file({"a": torch.zeros(2)}, path, metadata={METADATA_KEY: "{"})
 
 
+def other_json(path: Path) -> None:
+    save_file({"a": torch.zeros(2)}, path, metadata={METADATA_KEY: "[1, 2]"})
+
+
+def contradicting(path: Path) -> None:
+    made = saved(path.parent)
+    fields = json.loads(read_info(made).model_dump_json())
+    fields["decomposition"]["subtasks"][0]["auxiliaries"] = ["FLAIR"]
+    with_metadata(made, decomposition=fields["decomposition"]).rename(path)
+
+
+def unknown_field(path: Path) -> None:
+    with_metadata(saved(path.parent), surprise=1).rename(path)
+
+
+def newer_with_fields_of_its_own(path: Path) -> None:
+    with_metadata(saved(path.parent), format_version=9, surprise=1, spacing="fine").rename(path)
+
+
 def incomplete(path: Path) -> None:
     with_metadata(saved(path.parent), spacing=[1, 2]).rename(path)
 
@@ -113,14 +218,26 @@ def nothing(path: Path) -> None:
     ("make", "said"),
     [
         (pickled, "pickle"),
+        (old_pickle, "pickle"),
         (torch_saved, "pickle"),
+        (torch_saved_long_ago, "pickle"),
+        (text_pickle, "not a complete"),
+        (empty, "not a complete"),
+        (no_header, "not a complete"),
         (truncated, "not a complete"),
+        (header_truncated, "not a complete"),
+        (last_byte_gone, "not a complete"),
         (foreign, "not written by napari-ciml"),
         (newer, "format 2"),
+        (newer_with_fields_of_its_own, "format 9"),
         (other_network, "'unet' network"),
         (damaged, "description is damaged"),
+        (other_json, "description is damaged"),
+        (contradicting, "description is damaged"),
+        (unknown_field, "description is damaged"),
         (incomplete, "description is damaged"),
         (nothing, "no such checkpoint"),
+        (folder, "no such checkpoint"),
     ],
 )
 def test_refused_with_the_reason(tmp_path: Path, make: object, said: str) -> None:
@@ -130,27 +247,53 @@ def test_refused_with_the_reason(tmp_path: Path, make: object, said: str) -> Non
         with pytest.raises(CheckpointError, match=said) as caught:
             read(path)
         assert str(path) in str(caught.value)
+        assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("fault", ["missing", "extra", "shape"])
+class NoWeights:
+    """An open file of which no weight may be read."""
+
+    def __init__(self, path: Path, framework: str) -> None:
+        self.file = safe_open(path, framework)
+
+    def __enter__(self) -> "NoWeights":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        del self.file
+
+    def __getattr__(self, name: str) -> object:
+        assert name != "get_tensor", "a weight was read"
+        return getattr(self.file, name)
+
+
+@pytest.mark.parametrize("fault", ["missing", "extra", "shape", "other widths"])
 def test_weights_that_are_not_the_networks_are_refused_before_any_is_read(
     tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = saved(tmp_path)
     info, tensors = read_info(path), load_file(path)
-    first = sorted(tensors)[0]
+    first, number = sorted(tensors)[0], "1"
     if fault == "missing":
         del tensors[first]
     elif fault == "extra":
         tensors["extra"] = torch.zeros(1)
-    else:
+    elif fault == "shape":
         tensors[first] = torch.zeros(1, 2, 3)
+    else:
+        wider = info.network.model_copy(update={"base_filters": 4})
+        info, number = info.model_copy(update={"network": wider}), r"\d\d+"
     save_file(tensors, path, metadata={METADATA_KEY: info.model_dump_json()})
-    monkeypatch.setattr(CIML, "load_state_dict", lambda *_, **__: pytest.fail("it was loaded"))
-    with pytest.raises(CheckpointError, match="1 weights"):
+    monkeypatch.setattr(module, "safe_open", NoWeights)
+    with pytest.raises(CheckpointError, match=rf"{number} weights \(first: "):
         load_checkpoint(path)
 
 
 def test_description_round_trip() -> None:
-    info = tiny_info(PRESETS["brats2020"])
-    assert CheckpointInfo.model_validate_json(info.model_dump_json()) == info
+    record = TrainingRecord(
+        data="phantoms", cases=3, steps=9, seed=4, options={"beta": 0.5, "amp": True}, parent="ab"
+    )
+    info = tiny_info(PRESETS["brats2020"]).model_copy(update={"training": record})
+    back = CheckpointInfo.model_validate_json(info.model_dump_json())
+    assert back == info
+    assert back.training.options["amp"] is True

@@ -1,96 +1,11 @@
 import pytest
 import torch
-from torch import Tensor, nn
 
 from napari_ciml.decomposition import Decomposition, Message, Region, Subtask
+from napari_ciml.errors import DecompositionError
 from napari_ciml.network.ciml import CIML, encoder_inputs
-from napari_ciml.network.encoder import Encoder
 from napari_ciml.network.settings import NetworkSettings
-from napari_ciml.presets import PRESETS
-
-BRATS = PRESETS["brats2020"]
-LESION = Region(name="lesion", labels=(1,), colour="#ff0000")
-
-# Two primaries in one subtask, one auxiliary (MR) that is nobody's primary.
-MIXED = Decomposition(
-    name="mixed",
-    modalities=("PET", "CT", "MR"),
-    regions=(LESION,),
-    subtasks=(
-        Subtask(primary=("PET", "CT"), regions=("lesion",), auxiliaries=("MR",)),
-        Subtask(primary=("CT",), regions=("lesion",), auxiliaries=("PET", "MR")),
-    ),
-).checked()
-
-
-def images(decomposition: Decomposition, edge: int = 32, batch: int = 1) -> dict[str, Tensor]:
-    torch.manual_seed(1)
-    return {m: torch.randn(batch, 1, edge, edge, edge) for m in decomposition.modalities}
-
-
-def network(decomposition: Decomposition = BRATS, **settings: object) -> CIML:
-    torch.manual_seed(0)
-    return CIML(
-        decomposition, NetworkSettings(**{"base_filters": 2, "norm": "instance", **settings})
-    )
-
-
-@pytest.mark.parametrize("filters", [3, 8])
-@pytest.mark.parametrize("norm", ["batch", "instance"])
-def test_encoder_stages_are_table_1(filters: int, norm: str) -> None:
-    encoder = Encoder(1, NetworkSettings(base_filters=filters, norm=norm))
-    full, levels = encoder(torch.randn(2, 1, 32, 48, 32))
-    assert full.shape == (2, filters, 32, 48, 32)
-    for k, level in enumerate(levels):
-        cut = 2 ** (k + 1)
-        assert level.shape == (2, filters * 2**k, 32 // cut, 48 // cut, 32 // cut)
-    kinds = nn.BatchNorm3d if norm == "batch" else nn.InstanceNorm3d
-    assert sum(isinstance(m, kinds) for m in encoder.modules()) == 8
-
-
-def test_decoder_widths_are_table_1() -> None:
-    c = 4
-    segmentor = network(base_filters=c).segmentor("T2")
-    ups = [(up[0].in_channels, up[0].out_channels) for up in segmentor.ups]
-    convs = [(conv[0].in_channels, conv[0].out_channels) for conv in segmentor.convs]
-    assert ups == [(16 * c, 8 * c), (8 * c, 4 * c), (4 * c, 2 * c), (2 * c, c)]
-    assert convs == [(16 * c, 8 * c), (8 * c, 4 * c), (4 * c, 2 * c), (2 * c, c)]
-    assert [gate.mu["T1"].in_channels for gate in segmentor.gates] == [8 * c, 4 * c, 2 * c, c]
-    for gate in segmentor.gates:
-        k = 3
-        first, second = gate.attention[0][0], gate.attention[1]
-        assert (first.in_channels, first.out_channels) == (k + 1, 4 * (k + 1))
-        assert (second.in_channels, second.out_channels) == (4 * (k + 1), k)
-        assert (first.kernel_size, second.kernel_size) == ((3, 3, 3), (1, 1, 1))
-    assert segmentor.output.out_channels == 2
-    assert segmentor.output.kernel_size == (3, 3, 3)
-
-
-def counted(c: int, k: int, outputs: int, inputs: int = 1) -> tuple[int, int]:
-    """Parameters of an encoder and a segmentor, by hand from Table 1: conv, norm 2n, no bias."""
-    encoder, before = 0, inputs
-    for width in (c, 2 * c, 4 * c, 8 * c):
-        encoder += 27 * before * width + 2 * width + 27 * width * width + 2 * width
-        before = width
-    segmentor = 0
-    for width in (8 * c, 4 * c, 2 * c, c):
-        segmentor += 27 * (k + 1) * 4 * (k + 1) + 8 * (k + 1)  # attention, first
-        segmentor += 4 * (k + 1) * k + 2 * k  # attention, second
-        segmentor += 3 * k * (width * width + width)  # mu, sigma, alignment, with bias
-    for up, out in ((16 * c, 8 * c), (8 * c, 4 * c), (4 * c, 2 * c), (2 * c, c)):
-        segmentor += 27 * up * out + 2 * out + 27 * (2 * out) * out + 2 * out
-    return encoder, segmentor + 27 * c * outputs + outputs
-
-
-@pytest.mark.parametrize("norm", ["batch", "instance"])
-@pytest.mark.parametrize(("preset", "c"), [("brats2020", 4), ("flair-t1ce", 3), ("autopet", 8)])
-def test_parameter_counts(preset: str, c: int, norm: str) -> None:
-    whole = PRESETS[preset]
-    net = network(whole, base_filters=c, norm=norm)
-    expected = 0
-    for task in whole.subtasks:
-        expected += sum(counted(c, len(task.auxiliaries), len(task.regions)))
-    assert sum(p.numel() for p in net.parameters()) == expected
+from nets import BRATS, MIXED, images, network, settled
 
 
 def test_mixed_decomposition_encodes_every_source_once() -> None:
@@ -106,10 +21,14 @@ def test_mixed_decomposition_encodes_every_source_once() -> None:
         encoder.register_forward_hook(lambda *_, name=name: calls.append(name))
     out = net(images(MIXED))
     assert sorted(calls) == ["CT", "MR", "PET", "PET+CT"]
-    assert {name: p.logits.shape for name, p in out.items()} == {
-        "PET+CT": (1, 1, 32, 32, 32),
-        "CT": (1, 1, 32, 32, 32),
-    }
+    assert {name: tuple(p.logits.shape) for name, p in out.items()} == dict.fromkeys(
+        ("PET+CT", "CT", "MR"), (1, 1, 32, 32, 32)
+    )
+    assert (out["PET+CT"].kl is None, out["MR"].kl is None) == (False, True)
+
+
+def test_without_messages_nobody_is_encoded_to_be_heard_only() -> None:
+    assert set(encoder_inputs(MIXED, message=False)) == {"PET+CT", "CT", "MR"}
 
 
 @pytest.mark.parametrize(
@@ -159,6 +78,22 @@ def test_muted_modality_has_no_effect_and_is_not_encoded() -> None:
     assert not torch.allclose(before, net(seen, subtasks=["FLAIR"])["FLAIR"].logits)
 
 
+@pytest.mark.parametrize("norm", ["batch", "instance"])
+def test_not_a_voxel_of_a_muted_modality_gets_through(norm: str) -> None:
+    """NaN would spread into everything it touches, by whatever way."""
+    net, seen = settled(norm), images(BRATS)
+    muted = {m for m in BRATS.messages if m.auxiliary == "T1"}
+    others = ("FLAIR", "T2", "T1CE")
+    broken = {**seen, "T1": torch.full_like(seen["T1"], torch.nan)}
+    with torch.no_grad():
+        before = net(seen, subtasks=others, muted=muted)
+        after = net(broken, subtasks=others, muted=muted)
+        heard = net(broken, subtasks=["T2"])["T2"].logits
+    for name in others:
+        assert torch.equal(before[name].logits, after[name].logits)
+    assert not heard.isfinite().all()
+
+
 def test_only_the_subtasks_asked_for_are_run() -> None:
     net = network()
     ran: list[str] = []
@@ -169,18 +104,44 @@ def test_only_the_subtasks_asked_for_are_run() -> None:
 
 
 def reached(net: CIML) -> set[str]:
-    return {
-        ".".join(name.split(".")[:2])
-        for name, p in net.named_parameters()
-        if p.grad is not None and p.grad.abs().sum() > 0
-    }
+    return {n for n, p in net.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
 
 
-def test_gradients_reach_what_they_must_and_nothing_else() -> None:
+def rooms(names: set[str]) -> set[str]:
+    return {".".join(name.split(".")[:2]) for name in names}
+
+
+@pytest.mark.parametrize(
+    ("subtask", "encoders"),
+    [("PET+CT", {"PET+CT", "MR"}), ("CT", {"CT", "PET", "MR"}), ("MR", {"MR"})],
+)
+def test_a_loss_reaches_its_own_and_its_auxiliaries_encoders_and_nothing_else(
+    subtask: str, encoders: set[str]
+) -> None:
+    net = network(MIXED)
+    net(images(MIXED), subtasks=[subtask])[subtask].logits.square().mean().backward()
+    assert rooms(reached(net)) == {f"segmentors.{subtask}"} | {f"encoders.{e}" for e in encoders}
+
+
+def test_a_muted_message_learns_nothing_and_the_others_learn_all() -> None:
     net = network()
-    muted = frozenset({Message("T2", "T1")})
-    net(images(BRATS), subtasks=["T2"], muted=muted)["T2"].logits.sum().backward()
-    assert reached(net) == {"segmentors.T2", "encoders.T2", "encoders.FLAIR", "encoders.T1CE"}
+    muted = {Message("T2", "T1")}
+    made = net(images(BRATS), subtasks=["T2"], muted=muted)["T2"]
+    (made.logits.square().mean() + made.kl).backward()
+    own = {n for n, _ in net.named_parameters() if n.startswith(("segmentors.T2", "encoders.T2"))}
+    silent = {n for n in own if ".T1." in n}
+    assert len(silent) == 4 * 3 * 2  # mu, sigma and alignment, weight and bias, at four gates
+    assert own - reached(net) == silent
+    assert not any(n.startswith("encoders.T1.") for n in reached(net))
+
+
+def test_the_kl_reaches_gates_and_encoders_but_no_decoder() -> None:
+    net = network()
+    net(images(BRATS), subtasks=["T2"])["T2"].kl.backward()
+    names = reached(net)
+    assert rooms(names) == {"segmentors.T2"} | {f"encoders.{m}" for m in BRATS.modalities}
+    inside = {name.split(".")[2] for name in names if name.startswith("segmentors")}
+    assert inside == {"gates"}
 
 
 def test_batch_norm_network_gives_the_same_answer_for_any_tile() -> None:
@@ -195,3 +156,14 @@ def test_batch_norm_network_gives_the_same_answer_for_any_tile() -> None:
     tile = net(part, subtasks=["FLAIR"])["FLAIR"].logits
     spread = whole.std()
     assert (whole[..., :4] - tile[..., :4]).abs().max() < 0.02 * spread
+
+
+def test_a_modality_named_like_a_part_of_pytorch_is_refused() -> None:
+    decomposition = Decomposition(
+        name="odd",
+        modalities=("type", "T1"),
+        regions=(Region(name="WT", labels=(1,), colour="#ffffff"),),
+        subtasks=(Subtask(primary=("type",), regions=("WT",), auxiliaries=("T1",)),),
+    )
+    with pytest.raises(DecompositionError, match="'type' cannot be the name"):
+        CIML(decomposition, NetworkSettings(base_filters=2))

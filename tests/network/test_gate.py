@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
+from torch.nn import functional
 
 from napari_ciml.network.gate import SIGMA_FLOOR, Gate, kl_to_standard_normal
 from napari_ciml.network.settings import NetworkSettings
@@ -36,7 +37,7 @@ def test_kl_of_a_gate_is_the_mean_over_messages() -> None:
         kl_divergence(
             Normal(
                 module.mu[name](attended[name]),
-                torch.nn.functional.softplus(module.sigma[name](attended[name])) + SIGMA_FLOOR,
+                functional.softplus(module.sigma[name](attended[name])) + SIGMA_FLOOR,
             ),
             Normal(0.0, 1.0),
         ).mean()
@@ -50,7 +51,7 @@ def test_kappa_is_mu_at_inference_and_scatters_around_it_by_sigma_in_training() 
     module = gate()
     attended = module._attend(own, messages)["T2"]
     mu = module.mu["T2"](attended)
-    sigma = torch.nn.functional.softplus(module.sigma["T2"](attended)) + SIGMA_FLOOR
+    sigma = functional.softplus(module.sigma["T2"](attended)) + SIGMA_FLOOR
     torch.testing.assert_close(module(own, messages, sample=False).kappas["T2"], mu)
     standard = (module(own, messages, sample=True).kappas["T2"] - mu) / sigma
     assert abs(standard.mean().item()) < 0.02
@@ -61,7 +62,7 @@ def test_gate_weights_are_one_map_per_message_in_0_1() -> None:
     own, messages = inputs()
     attended = gate(variational=False)(own, messages, sample=False).kappas
     for name in NAMES:
-        ratio = attended[name] / messages[name]
+        ratio = (attended[name] / messages[name]).detach()
         assert 0 < float(ratio.min()) <= float(ratio.max()) < 1
         # One spatial map for all channels of a message.
         torch.testing.assert_close(ratio[:, 0], ratio[:, 1], rtol=1e-3, atol=1e-4)
@@ -87,6 +88,48 @@ def test_join_sums_the_aligned_kappas_beside_the_own_embedding() -> None:
     expected = sum(module.align[name](kappas[name]) for name in NAMES)
     torch.testing.assert_close(joined[:, 4:], expected)
     torch.testing.assert_close(module.join(own, {})[:, 4:], torch.zeros_like(own))
+
+
+@pytest.mark.parametrize("heard", [NAMES, ("T1", "T1CE"), ()])
+def test_a_gate_by_hand_from_its_weights(heard: tuple[str, ...]) -> None:
+    """Fig. 8 step by step, in plain functions; whoever is not heard pools to zero."""
+    own, messages = inputs()
+    module = gate(norm="batch")
+    for _ in range(3):
+        module(own + 1, {n: 2 * m for n, m in messages.items()}, sample=False)
+    w = module.eval().state_dict()
+
+    def normed(x: Tensor, name: str) -> Tensor:
+        norm = [w[f"{name}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")]
+        return functional.batch_norm(x, *norm)
+
+    pooled = [own.mean(1)] + [messages[n].mean(1) * (n in heard) for n in NAMES]
+    x = functional.conv3d(torch.stack(pooled, 1), w["attention.0.0.weight"], padding=1)
+    x = functional.leaky_relu(normed(x, "attention.0.1"), 0.01)
+    x = normed(functional.conv3d(x, w["attention.1.weight"]), "attention.2").sigmoid()
+    total = torch.zeros_like(own)
+    for k, name in enumerate(NAMES):
+        if name in heard:
+            gated = messages[name] * x[:, k : k + 1]
+            kappa = functional.conv3d(gated, w[f"mu.{name}.weight"], w[f"mu.{name}.bias"])
+            total += functional.conv3d(kappa, w[f"align.{name}.weight"], w[f"align.{name}.bias"])
+    with torch.no_grad():
+        gated = module(own, {n: messages[n] for n in heard}, sample=False)
+        joined = module.join(own, gated.kappas)
+    assert set(gated.kappas) == set(heard)
+    torch.testing.assert_close(joined, torch.cat([own, total], dim=1), rtol=1e-4, atol=1e-5)
+
+
+def test_sigma_never_reaches_zero() -> None:
+    """A KL with a sigma of zero is infinite, and so is its gradient."""
+    own, messages = inputs()
+    module = gate()
+    for layer in module.sigma.values():
+        torch.nn.init.constant_(layer.bias, -1e4)
+    kl = module(own, messages, sample=True).kl
+    kl.backward()
+    assert kl.isfinite()
+    assert all(p.grad.isfinite().all() for p in module.sigma.parameters())
 
 
 def test_sigma_and_kl_are_float32_under_autocast() -> None:

@@ -50,3 +50,38 @@ def test_each_channel_is_compared_with_its_own_region() -> None:
     assert float(CIMLLoss(brats)({"T1CE": Prediction(logits, None)}, targets).total) < 1e-3
     swapped = Prediction(logits.flip(1), None)
     assert float(CIMLLoss(brats)({"T1CE": swapped}, targets).total) > 0.2
+
+
+def test_regions_of_a_subtask_are_averaged_and_subtasks_summed() -> None:
+    """Two regions of T2 weigh as much as the one region of FLAIR."""
+    brats = PRESETS["brats2020"]
+    torch.manual_seed(0)
+    targets = {n: (torch.rand(1, 1, 4, 4, 4) > 0.5).float() for n in brats.region_names}
+    flair, t2 = torch.randn(1, 1, 4, 4, 4), torch.randn(1, 2, 4, 4, 4)
+    made = {"FLAIR": Prediction(flair, None), "T2": Prediction(t2, torch.tensor(2.0))}
+    parts = CIMLLoss(brats, beta=0.25)(made, targets)
+    dice = soft_dice(flair, targets["WT"]) + 0.5 * (
+        soft_dice(t2[:, :1], targets["WT"]) + soft_dice(t2[:, 1:], targets["TC"])
+    )
+    assert float(parts.dice) == pytest.approx(float(dice), rel=1e-4)
+    assert float(parts.total) == pytest.approx(float(parts.dice + parts.cross_entropy) + 0.5)
+
+
+def test_beta_of_zero_leaves_the_kl_out_and_still_reports_it() -> None:
+    target = torch.zeros(1, 1, 4, 4, 4)
+    made = {"PET": Prediction(torch.randn(1, 1, 4, 4, 4), torch.tensor(3.0))}
+    parts = CIMLLoss(PETCT, beta=0)(made, {"lesion": target})
+    assert float(parts.total) == pytest.approx(float(parts.dice + parts.cross_entropy))
+    assert float(parts.kl) == 3.0
+
+
+def test_half_precision_logits_are_compared_in_float32() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(1, 1, 16, 16, 16).bfloat16()
+    target = {"lesion": (torch.rand(1, 1, 16, 16, 16) > 0.9).float()}
+    made, expected = (
+        CIMLLoss(PETCT)({"PET": Prediction(x, None)}, target) for x in (logits, logits.float())
+    )
+    assert made.total.dtype == torch.float32
+    assert float(made.dice) == pytest.approx(float(expected.dice), abs=1e-6)
+    assert float(made.total) == pytest.approx(float(expected.total), abs=1e-6)

@@ -167,7 +167,8 @@ def _read(modality: str, source: Source, notices: list[str]) -> tuple[np.ndarray
     if bad.any():
         _mend(array, bad, source.path)
         count = int(np.count_nonzero(bad))
-        notices.append(f"{modality}: {count} voxels were not a number; they are background now.")
+        said = "1 voxel was" if count == 1 else f"{count} voxels were"
+        notices.append(f"{modality}: {said} not a number (NaN or infinite); background now.")
     return array, Grid.of(image)
 
 

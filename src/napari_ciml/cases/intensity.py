@@ -11,6 +11,10 @@ Normalisation = Literal["zscore", "ct", "suv"]
 _CONSTANT_BORDER = 0.5
 """Share of the volume's faces with one and the same value from which on that is the background."""
 
+_SOLID = 0.8
+"""Share of the background's voxels whose neighbour along a row is background too, from which on
+it is one surrounding, not the zeros among the rounded noise of air."""
+
 _SMALLEST_PART = 0.02
 """Components smaller than this share of the largest one are not foreground."""
 
@@ -45,8 +49,9 @@ def foreground(image: np.ndarray) -> np.ndarray:
     from skimage.filters import threshold_otsu
 
     value = background_value(image)
-    stripped = value is not None and np.count_nonzero(image == value) > 0.05 * image.size
-    mask = image != value if stripped else image > threshold_otsu(image)
+    background = image == value if value is not None else np.zeros(image.shape, bool)
+    stripped = np.count_nonzero(background) > 0.05 * image.size and _is_solid(background)
+    mask = ~background if stripped else image > threshold_otsu(image)
     parts, count = ndimage.label(mask)
     if count > 1:
         sizes = np.bincount(parts.ravel())
@@ -79,6 +84,11 @@ def normalise(image: np.ndarray, mask: np.ndarray, how: Normalisation) -> np.nda
     inside = image[mask]
     mean, deviation = float(inside.mean()), float(inside.std())
     return np.where(mask, (image - mean) / max(deviation, 1e-6), 0).astype(np.float32)
+
+
+def _is_solid(background: np.ndarray) -> bool:
+    together = np.count_nonzero(background[..., 1:] & background[..., :-1])
+    return bool(together > _SOLID * np.count_nonzero(background[..., 1:]))
 
 
 def _filled(mask: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.geometry import Grid, resample
 from napari_ciml.cases.intensity import Normalisation, background_value, foreground, normalise
+from napari_ciml.errors import InputError
 from napari_ciml.monitor import Monitor
 
 _MARGIN_MM = 4.0
@@ -41,6 +42,10 @@ def to_model_space(
 ) -> ModelInput:
     """Crop to the foreground, resample, normalise.
 
+    The crop holds the foreground of every modality asked for. Each one is resampled and then
+    normalised over its own foreground, outside of which z-scored voxels are 0. Training and
+    inference call this same function.
+
     Parameters
     ----------
     case : Case
@@ -53,6 +58,13 @@ def to_model_space(
         By modality.
     monitor : Monitor
         Told at each modality.
+
+    Raises
+    ------
+    InputError
+        If nothing of a modality is left at this voxel size.
+    CancelledError
+        If the monitor's ``stop`` is set.
     """
     masks = {}
     for done, name in enumerate(modalities):
@@ -66,6 +78,8 @@ def to_model_space(
         value = background_value(image)
         fill = float(image.min()) if value is None else value
         mask = resample(masks[name].astype(np.float32), case.grid, grid) > 0.5
+        if not mask.any():
+            raise InputError(f"{name}: shows no object larger than a voxel; choose another image.")
         seen = resample(image, case.grid, grid, fill=fill)
         images[name] = normalise(seen, mask, normalisation[name])
         inside |= mask

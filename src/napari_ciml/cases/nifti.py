@@ -56,7 +56,7 @@ def write_nifti_like(path: Path, array: np.ndarray, header: np.ndarray) -> None:
     array : numpy.ndarray
         (Z, Y, X), of whole or real numbers; its dtype is kept.
     header : numpy.ndarray
-        Of the other file, from `read_nifti_header`; its version and byte order are kept.
+        Of the other file, from `read_nifti_header`; its byte order is kept.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The header of a NIfTI file, version 1 or 2, in either byte order.
+"""The header of a NIfTI-1 file, in either byte order.
 
 Only what SimpleITK passes over in silence, or loses when it writes, is read here.
 """
@@ -22,23 +22,22 @@ DTYPES = {
 _OTHER_TYPES = {32, 128, 1536, 1792, 2048, 2304}
 """Codes of complex, coloured and very long numbers."""
 
-# Name, then format and first byte in version 1, and in version 2.
-_FIELDS = (
-    ("length", ("i4", 0), ("i4", 0)),
-    ("dim", ("8i2", 40), ("8i8", 16)),
-    ("datatype", ("i2", 70), ("i2", 12)),
-    ("bitpix", ("i2", 72), ("i2", 14)),
-    ("pixdim", ("8f4", 76), ("8f8", 104)),
-    ("vox_offset", ("f4", 108), ("i8", 168)),
-    ("scl_slope", ("f4", 112), ("f8", 176)),
-    ("xyzt_units", ("u1", 123), ("i4", 500)),
-    ("qform_code", ("i2", 252), ("i4", 344)),
-    ("sform_code", ("i2", 254), ("i4", 348)),
-    ("quatern", ("6f4", 256), ("6f8", 352)),
-    ("srow", ("12f4", 280), ("12f8", 400)),
-    ("magic", ("V4", 344), ("V8", 4)),
-)
-_VERSIONS = ((348, b"n+1\0"), (540, b"n+2\0\r\n\x1a\n"))
+_HEADER = np.dtype(
+    {
+        "names": [
+            "length", "dim", "datatype", "bitpix", "pixdim", "vox_offset", "scl_slope",
+            "xyzt_units", "qform_code", "sform_code", "quatern", "srow", "magic",
+        ],
+        "formats": [
+            "i4", "8i2", "i2", "i2", "8f4", "f4", "f4", "u1", "i2", "i2", "6f4", "12f4", "V4",
+        ],
+        "offsets": [0, 40, 70, 72, 76, 108, 112, 123, 252, 254, 256, 280, 344],
+        "itemsize": 348,
+    }
+)  # fmt: skip
+_MAGIC = b"n+1\0"
+_LENGTH_2 = 540
+"""Of a header of version 2."""
 
 _CODE_OF = {"quatern": "qform_code", "srow": "sform_code"}
 """A form counts where its code is above 0."""
@@ -69,9 +68,11 @@ def read_nifti_header(path: Path) -> np.ndarray:
     """
     start = b""
     with suppress(OSError, EOFError, zlib.error), opened(path) as file:
-        start = file.read(_VERSIONS[-1][0])
+        start = file.read(_HEADER.itemsize)
     header = _parsed(start)
-    if header is None:
+    if header is None or header["magic"].tobytes() != _MAGIC:
+        if header is not None and header["length"] == _LENGTH_2:
+            raise InputError(f"{path}: is NIfTI-2, which is not read; convert it to NIfTI-1.")
         raise InputError(f"{path}: cannot be read, it is damaged or no image; get the file again.")
     axes = int(header["dim"][0])
     whole = 1 <= axes <= 7 and (header["dim"][1 : axes + 1] > 0).all()
@@ -103,23 +104,10 @@ def header_like(header: np.ndarray, shape: tuple[int, int, int], dtype: np.dtype
 
 
 def _parsed(start: bytes) -> np.ndarray | None:
-    for version, (length, magic) in enumerate(_VERSIONS):
-        for kind in (_record(version), _record(version).newbyteorder()):
-            if len(start) >= length:
-                header = np.frombuffer(start, kind, 1).reshape(())
-                if header["length"] == length and header["magic"].tobytes() == magic:
-                    return header
+    """Return the header in the byte order in which its length makes sense, or None."""
+    for kind in (_HEADER, _HEADER.newbyteorder()):
+        if len(start) >= kind.itemsize:
+            header = np.frombuffer(start, kind, 1).reshape(())
+            if header["length"] in (kind.itemsize, _LENGTH_2):
+                return header
     return None
-
-
-def _record(version: int) -> np.dtype:
-    """Return one version's layout as the type of a NumPy record, in this machine's byte order."""
-    places = [row[2] if version else row[1] for row in _FIELDS]
-    return np.dtype(
-        {
-            "names": [row[0] for row in _FIELDS],
-            "formats": [form for form, _ in places],
-            "offsets": [first for _, first in places],
-            "itemsize": _VERSIONS[version][0],
-        }
-    )

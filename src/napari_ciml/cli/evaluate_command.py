@@ -7,6 +7,7 @@ from pathlib import Path
 
 from napari_ciml.cli import options
 from napari_ciml.decomposition import Region
+from napari_ciml.monitor import Monitor
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -30,7 +31,8 @@ def run(args: argparse.Namespace) -> None:
     """Measure and print."""
     from napari_ciml.measures import evaluate
 
-    scores = evaluate(args.prediction, args.reference, _regions(args.regions))
+    heard = Monitor() if args.json else options.monitor()
+    scores = evaluate(args.prediction, args.reference, _regions(args.regions), heard)
     if args.json:
         print(json.dumps([asdict(score) for score in scores], indent=2).replace("NaN", "null"))
         return

@@ -80,6 +80,8 @@ def _settings(args: argparse.Namespace) -> "TrainSettings":
 
     if args.patch < STRIDE or args.patch % STRIDE:
         raise InputError(f"--patch {args.patch}: must be a multiple of {STRIDE}.")
+    if args.norm == "instance" and args.patch < 2 * STRIDE:
+        raise InputError(f"--patch {args.patch}: instance norm needs at least {2 * STRIDE}.")
     wanted = options.decomposition(args.preset)
     return TrainSettings(
         decomposition=wanted,

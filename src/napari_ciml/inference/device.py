@@ -10,6 +10,10 @@ from napari_ciml.errors import DeviceError
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
 
+_FULL = ("out of memory", "alloc_failed", "defaultcpuallocator")
+"""What CUDA and MPS, cuBLAS and cuDNN, and the processor's allocator say when memory is full."""
+
+
 def choose_device(name: str = "auto") -> torch.device:
     """Return the device called ``name``, or with ``auto`` the fastest one there is.
 
@@ -52,9 +56,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in text or "can't allocate memory" in text
-    )
+    return isinstance(error, RuntimeError) and any(words in text for words in _FULL)
 
 
 def release(device: torch.device) -> None:

@@ -13,11 +13,16 @@ from napari_ciml.decomposition import Pair
 from napari_ciml.errors import DeviceError
 from napari_ciml.inference.device import is_out_of_memory, mixed_precision, release
 from napari_ciml.inference.plan import Plan
-from napari_ciml.inference.tiles import Shape, Tiling, blending_window, make_tiling, round_up
+from napari_ciml.inference.tiles import (
+    SMALLEST_TILE,
+    Shape,
+    Tiling,
+    blending_window,
+    make_tiling,
+    round_up,
+)
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
-
-SMALLEST_TILE = 32
 
 _LARGEST_TILE = (160, 192, 160)
 """A whole brain at 1 mm; batch norm lets a tile be any size (see `tile_policy`)."""

@@ -115,5 +115,6 @@ def make_plan(
                 f"Cannot mute {message.primary}:{message.auxiliary}: "
                 f"decomposition '{wanted.name}' passes no such message."
             )
-    unheard = set(info.decomposition.messages) - set(wanted.messages)
+    heard = set(wanted.messages) if info.network.message else set()
+    unheard = set(info.decomposition.messages) - heard
     return Plan(wanted, wanted.pairs, frozenset(unheard | set(muted)))

@@ -10,6 +10,9 @@ from napari_ciml.network.settings import STRIDE
 
 Shape = tuple[int, int, int]
 
+SMALLEST_TILE = 2 * STRIDE
+"""Shortest edge of a tile: instance norm needs more than one voxel at the deepest level."""
+
 _SIGMA = 0.125
 """Standard deviation of the blending window, as a share of the tile's edge."""
 
@@ -21,11 +24,12 @@ class Tiling:
     Parameters
     ----------
     shape : tuple of int
-        Of the padded volume, (Z, Y, X): no edge shorter than a tile's.
+        Of the padded volume, (Z, Y, X), multiples of 16: no edge shorter than a tile's.
     tile : tuple of int
         Edges of every tile, multiples of 16.
     starts : tuple of tuple of int
-        First voxel of every tile.
+        First voxel of every tile, multiples of 16: the strided convolutions of all tiles then
+        look at the same voxels, and the answer does not depend on where the tiles lie.
     """
 
     shape: Shape
@@ -60,18 +64,19 @@ def make_tiling(shape: Shape, largest: Shape, overlap: float) -> Tiling:
     overlap : float
         Least share of a tile's edge that neighbours have in common, in [0, 1).
     """
-    wanted = round_up(shape)
-    tile = round_up(tuple(min(a, b) for a, b in zip(wanted, largest, strict=True)))  # type: ignore[arg-type]
-    padded = tuple(max(a, b) for a, b in zip(shape, tile, strict=True))
+    z, y, x = (max(edge, SMALLEST_TILE) for edge in shape)
+    padded = round_up((z, y, x))
+    z, y, x = (max(min(a, b), SMALLEST_TILE) for a, b in zip(padded, largest, strict=True))
+    tile = round_up((z, y, x))
     starts = [_axis_starts(edge, size, overlap) for edge, size in zip(padded, tile, strict=True)]
     return Tiling(padded, tile, tuple(product(*starts)))  # type: ignore[arg-type]
 
 
 def _axis_starts(edge: int, size: int, overlap: float) -> list[int]:
-    free = edge - size
-    step = max(1, int(size * (1 - overlap)))
+    free = (edge - size) // STRIDE
+    step = max(1, int(size * (1 - overlap)) // STRIDE)
     count = -(-free // step) + 1
-    return [round(i * free / max(1, count - 1)) for i in range(count)]
+    return [STRIDE * round(i * free / max(1, count - 1)) for i in range(count)]
 
 
 def blending_window(tile: Shape) -> np.ndarray:

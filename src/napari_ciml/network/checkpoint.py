@@ -1,14 +1,14 @@
 """Checkpoint files: weights in, weights out, checked before any of them is loaded."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from napari_ciml.errors import CheckpointError
+from napari_ciml.files import replacing
 from napari_ciml.network.checkpoint_info import (
     METADATA_KEY,
     CheckpointInfo,
@@ -55,19 +55,21 @@ def save_checkpoint(
         Stored beside the weights.
     dtype : torch.dtype
         ``torch.float16`` halves the file.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written to, or the disk is full.
     """
     tensors = {
         name: (value.to(dtype) if value.is_floating_point() else value).detach().cpu().contiguous()
         for name, value in network.state_dict().items()
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        save_file(tensors, temporary, metadata={METADATA_KEY: info.model_dump_json()})
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        try:
+            save_file(tensors, temporary, metadata={METADATA_KEY: info.model_dump_json()})
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

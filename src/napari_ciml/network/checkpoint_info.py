@@ -8,19 +8,24 @@ import hashlib
 import json
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from napari_ciml.cases.intensity import Normalisation
 from napari_ciml.decomposition import Decomposition
 from napari_ciml.errors import CheckpointError, DecompositionError
-from napari_ciml.network.settings import NetworkSettings
+from napari_ciml.network.settings import STRIDE, NetworkSettings
 
 FORMAT_VERSION = 1
 ARCHITECTURE = "ciml"
 METADATA_KEY = "napari_ciml"
 
 _PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
+
+
+Millimetres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Edge = Annotated[int, Field(ge=STRIDE, multiple_of=STRIDE)]
 
 
 class _Frozen(BaseModel):
@@ -75,26 +80,33 @@ class CheckpointInfo(_Frozen):
     spacing : tuple of float
         Voxel size it works at, (Z, Y, X) in mm.
     patch : tuple of int
-        Patch size it was trained with, (Z, Y, X) in voxels.
+        Patch size it was trained with, (Z, Y, X) in voxels, multiples of 16.
     normalisation : dict
-        By modality.
+        By modality, for every one that the decomposition uses.
     training : TrainingRecord
         Provenance.
     scores : tuple of Score
         As measured after training.
     """
 
-    format_version: int = FORMAT_VERSION
+    format_version: int = Field(default=FORMAT_VERSION, ge=1, le=FORMAT_VERSION)
     architecture: str = ARCHITECTURE
     name: str
     description: str = ""
     decomposition: Decomposition
     network: NetworkSettings
-    spacing: tuple[float, float, float]
-    patch: tuple[int, int, int]
+    spacing: tuple[Millimetres, Millimetres, Millimetres]
+    patch: tuple[Edge, Edge, Edge]
     normalisation: dict[str, Normalisation]
     training: TrainingRecord
     scores: tuple[Score, ...] = ()
+
+    @model_validator(mode="after")
+    def _normalises_what_it_uses(self) -> Self:
+        missing = set(self.decomposition.used_modalities) - self.normalisation.keys()
+        if missing:
+            raise ValueError(f"no normalisation for {', '.join(sorted(missing))}")
+        return self
 
 
 def read_info(path: Path) -> CheckpointInfo:
@@ -114,7 +126,7 @@ def read_info(path: Path) -> CheckpointInfo:
         _refuse_foreign(path, fields)
         info = CheckpointInfo.model_validate(fields)
         info.decomposition.checked()
-    except (ValidationError, DecompositionError, ValueError, TypeError, AttributeError) as error:
+    except (DecompositionError, ValueError, AttributeError, RecursionError) as error:
         raise CheckpointError(
             f"{path}: the checkpoint's description is damaged; get the file again."
         ) from error

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_ciml.decomposition import Decomposition, Message
+from napari_ciml.errors import DecompositionError
 from napari_ciml.network.blocks import initialise
 from napari_ciml.network.encoder import Embeddings, Encoder
 from napari_ciml.network.segmentor import Prediction, Segmentor
@@ -37,10 +38,18 @@ class CIML(nn.Module):
         A checked one: any number of subtasks, regions, primaries and auxiliaries.
     settings : NetworkSettings
         Widths, norm and parts.
+
+    Raises
+    ------
+    DecompositionError
+        If a modality has a name that PyTorch keeps for itself, such as ``type``.
     """
 
     def __init__(self, decomposition: Decomposition, settings: NetworkSettings) -> None:
         super().__init__()
+        for name in (*(task.name for task in decomposition.subtasks), *decomposition.modalities):
+            if hasattr(nn.ModuleDict, name):
+                raise DecompositionError(f"'{name}' cannot be the name of a modality; rename it.")
         self.decomposition = decomposition
         self.settings = settings
         self.inputs = encoder_inputs(decomposition, settings.message)

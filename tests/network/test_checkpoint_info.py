@@ -1,0 +1,70 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from conftest import tiny_info
+from napari_ciml.errors import CheckpointError, InputError
+from napari_ciml.network.checkpoint import save_checkpoint
+from napari_ciml.network.checkpoint_info import METADATA_KEY, read_info
+from napari_ciml.network.ciml import CIML
+from napari_ciml.presets import PRESETS
+
+INFO = tiny_info(PRESETS["flair-t1ce"])
+
+
+def described(path: Path, text: str) -> Path:
+    save_file({"a": torch.zeros(1)}, path, metadata={METADATA_KEY: text})
+    return path
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"format_version": "2"},
+        {"format_version": 2.0},
+        {"format_version": 0},
+        {"format_version": None},
+        {"spacing": [1, 0, 1]},
+        {"spacing": [1, -2, 1]},
+        {"spacing": [1, float("inf"), 1]},
+        {"patch": [0, 32, 32]},
+        {"patch": [40, 32, 32]},
+        {"normalisation": {"FLAIR": "zscore"}},
+        {"normalisation": {"FLAIR": "zscore", "T1CE": "guess"}},
+    ],
+    ids=str,
+)
+def test_a_description_nothing_can_work_with_is_refused(tmp_path: Path, changes: dict) -> None:
+    fields = json.loads(INFO.model_dump_json()) | changes
+    with pytest.raises(CheckpointError, match=r"damaged|format 2"):
+        read_info(described(tmp_path / "a.safetensors", json.dumps(fields)))
+
+
+def test_json_nested_to_exhaust_the_stack_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="damaged"):
+        read_info(described(tmp_path / "a.safetensors", "[" * 200_000))
+
+
+def test_a_folder_that_cannot_take_a_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be written"):
+        save_checkpoint(
+            tmp_path / "no" / "a.safetensors", CIML(INFO.decomposition, INFO.network), INFO
+        )
+
+
+def test_a_disk_that_fills_up_while_the_weights_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safetensors import SafetensorError
+
+    def full(_: object, target: Path, **__: object) -> None:
+        target.write_bytes(b"half")
+        raise SafetensorError("Error while serializing: I/O error: No space left on device")
+
+    monkeypatch.setattr("napari_ciml.network.checkpoint.save_file", full)
+    with pytest.raises(InputError, match="no space left on device"):
+        save_checkpoint(tmp_path / "a.safetensors", CIML(INFO.decomposition, INFO.network), INFO)
+    assert [*tmp_path.iterdir()] == []
