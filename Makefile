@@ -26,7 +26,7 @@ $(VENV)/.installed: pyproject.toml
 		{ echo "Python's venv module is missing; install it: apt-get install python3-venv" >&2; exit 2; }
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet "$(TORCH)"
-	$(BIN)/python -m pip install --quiet --editable '.[all,phantoms,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[all,phantoms,studies,dev]'
 	@touch $@
 
 demo: setup ## the viewer on the sample case; without a display, pictures in demo_output/

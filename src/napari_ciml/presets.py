@@ -48,7 +48,7 @@ _ALL = (
     _brats("fig3", FLAIR="WT", T1="TC ET", T2="WT TC", T1CE="TC ET"),
     _brats("flair-t1ce", FLAIR="WT", T1CE="TC ET"),
     _pet_ct("autopet", Region(name="lesion", labels=(1,), colour="#d62728")),
-    _pet_ct("hecktor2022", Region(name="GTVn", labels=(1,), colour="#d62728")),
+    _pet_ct("hecktor2022", Region(name="GTVn", labels=(2,), colour="#d62728")),
 )
 
 DEFAULT = "brats2020"

@@ -53,7 +53,7 @@ def test_maps_are_equations_14_and_15(tiny_checkpoint: Checkpoint) -> None:
     with torch.no_grad():
         encoded = net.encode(seen)
         segmentor = net.segmentor("T2")
-        state = segmentor.filter(encoded["T2"], net.messages_to("T2", encoded), sample=False)
+        state = segmentor.filter(encoded["T2"], net.messages_to("T2", encoded))
 
         def y(kappa: torch.Tensor) -> float:
             moved = state._replace(kappas={**state.kappas, auxiliary: kappa})

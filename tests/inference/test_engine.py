@@ -161,7 +161,7 @@ def test_one_tile_is_the_network_itself(tiny_checkpoint: Checkpoint) -> None:
     padded = {m: np.pad(i, [(0, 2), (0, 0), (0, 7)])[None, None] for m, i in images.items()}
     with torch.no_grad():
         expected = tiny_checkpoint.network(
-            {m: torch.from_numpy(i) for m, i in padded.items()}, muted=plan.muted, sample=False
+            {m: torch.from_numpy(i) for m, i in padded.items()}, muted=plan.muted
         )
     assert tuple(made) == BRATS.pairs
     for pair, values in made.items():
@@ -213,7 +213,7 @@ def test_many_tiles_are_monais_sliding_window(tiny_checkpoint: Checkpoint) -> No
 
     def predict(patch: torch.Tensor) -> torch.Tensor:
         parts = {m: patch[:, k : k + 1] for k, m in enumerate(plan.modalities)}
-        found = tiny_checkpoint.network(parts, plan.subtasks, plan.muted, sample=False)
+        found = tiny_checkpoint.network(parts, plan.subtasks, plan.muted)
         return torch.sigmoid(torch.cat([found[name].logits for name in plan.subtasks], dim=1))
 
     stack = torch.from_numpy(np.stack([images[m] for m in plan.modalities]))[None]

@@ -4,7 +4,7 @@ from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 from torch.nn import functional
 
-from napari_ciml.network.gate import SIGMA_FLOOR, Gate, kl_to_standard_normal
+from napari_ciml.network.gate import SIGMA_FLOOR, Gate, Noise, kl_to_standard_normal
 from napari_ciml.network.settings import NetworkSettings
 
 NAMES = ("T1", "T2", "T1CE")
@@ -43,7 +43,9 @@ def test_kl_of_a_gate_is_the_mean_over_messages() -> None:
         ).mean()
         for name in NAMES
     ]
-    torch.testing.assert_close(module(own, messages, sample=True).kl, torch.stack(expected).mean())
+    torch.testing.assert_close(
+        module(own, messages, noise=torch.randn_like).kl, torch.stack(expected).mean()
+    )
 
 
 def test_kappa_is_mu_at_inference_and_scatters_around_it_by_sigma_in_training() -> None:
@@ -52,15 +54,15 @@ def test_kappa_is_mu_at_inference_and_scatters_around_it_by_sigma_in_training() 
     attended = module._attend(own, messages)["T2"]
     mu = module.mu["T2"](attended)
     sigma = functional.softplus(module.sigma["T2"](attended)) + SIGMA_FLOOR
-    torch.testing.assert_close(module(own, messages, sample=False).kappas["T2"], mu)
-    standard = (module(own, messages, sample=True).kappas["T2"] - mu) / sigma
+    torch.testing.assert_close(module(own, messages).kappas["T2"], mu)
+    standard = (module(own, messages, noise=torch.randn_like).kappas["T2"] - mu) / sigma
     assert abs(standard.mean().item()) < 0.02
     assert abs(standard.std().item() - 1) < 0.02
 
 
 def test_gate_weights_are_one_map_per_message_in_0_1() -> None:
     own, messages = inputs()
-    attended = gate(variational=False)(own, messages, sample=False).kappas
+    attended = gate(variational=False)(own, messages).kappas
     for name in NAMES:
         ratio = (attended[name] / messages[name]).detach()
         assert 0 < float(ratio.min()) <= float(ratio.max()) < 1
@@ -73,7 +75,7 @@ def test_a_muted_message_has_no_kappa_and_pools_to_zero() -> None:
     module = gate(variational=False)
     heard = {name: messages[name] for name in ("T1", "T1CE")}
     silent = {**messages, "T2": torch.zeros_like(messages["T2"])}
-    muted, zeroed = module(own, heard, sample=False), module(own, silent, sample=False)
+    muted, zeroed = module(own, heard), module(own, silent)
     assert set(muted.kappas) == {"T1", "T1CE"}
     for name in heard:
         torch.testing.assert_close(muted.kappas[name], zeroed.kappas[name])
@@ -82,7 +84,7 @@ def test_a_muted_message_has_no_kappa_and_pools_to_zero() -> None:
 def test_join_sums_the_aligned_kappas_beside_the_own_embedding() -> None:
     own, messages = inputs()
     module = gate()
-    kappas = module(own, messages, sample=False).kappas
+    kappas = module(own, messages).kappas
     joined = module.join(own, kappas)
     torch.testing.assert_close(joined[:, :4], own)
     expected = sum(module.align[name](kappas[name]) for name in NAMES)
@@ -96,7 +98,7 @@ def test_a_gate_by_hand_from_its_weights(heard: tuple[str, ...]) -> None:
     own, messages = inputs()
     module = gate(norm="batch")
     for _ in range(3):
-        module(own + 1, {n: 2 * m for n, m in messages.items()}, sample=False)
+        module(own + 1, {n: 2 * m for n, m in messages.items()})
     w = module.eval().state_dict()
 
     def normed(x: Tensor, name: str) -> Tensor:
@@ -114,7 +116,7 @@ def test_a_gate_by_hand_from_its_weights(heard: tuple[str, ...]) -> None:
             kappa = functional.conv3d(gated, w[f"mu.{name}.weight"], w[f"mu.{name}.bias"])
             total += functional.conv3d(kappa, w[f"align.{name}.weight"], w[f"align.{name}.bias"])
     with torch.no_grad():
-        gated = module(own, {n: messages[n] for n in heard}, sample=False)
+        gated = module(own, {n: messages[n] for n in heard})
         joined = module.join(own, gated.kappas)
     assert set(gated.kappas) == set(heard)
     torch.testing.assert_close(joined, torch.cat([own, total], dim=1), rtol=1e-4, atol=1e-5)
@@ -126,7 +128,7 @@ def test_sigma_never_reaches_zero() -> None:
     module = gate()
     for layer in module.sigma.values():
         torch.nn.init.constant_(layer.bias, -1e4)
-    kl = module(own, messages, sample=True).kl
+    kl = module(own, messages, noise=torch.randn_like).kl
     kl.backward()
     assert kl.isfinite()
     assert all(p.grad.isfinite().all() for p in module.sigma.parameters())
@@ -136,14 +138,14 @@ def test_sigma_and_kl_are_float32_under_autocast() -> None:
     own, messages = inputs()
     module = gate()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        gated = module(own, messages, sample=True)
+        gated = module(own, messages, noise=torch.randn_like)
     assert gated.kl is not None
     assert gated.kl.dtype == torch.float32
 
 
-@pytest.mark.parametrize("sample", [True, False])
-def test_all_muted(sample: bool) -> None:
+@pytest.mark.parametrize("noise", [torch.randn_like, None])
+def test_all_muted(noise: Noise | None) -> None:
     own, _ = inputs()
-    gated = gate()(own, {}, sample)
+    gated = gate()(own, {}, noise)
     assert gated.kappas == {}
     assert gated.kl is None or float(gated.kl) == 0

@@ -64,7 +64,7 @@ def test_every_stage_of_the_decoder_is_table_1(
     for step in range(4):
         modules |= {f"up{step}": segmentor.ups[step], f"conv{step}": segmentor.convs[step]}
     seen = outputs_of({**modules, "output": segmentor.output})
-    net(images(PRESETS[preset], p), subtasks=[subtask], sample=True)
+    net(images(PRESETS[preset], p), subtasks=[subtask], noise=torch.randn_like)
 
     def cube(channels: int, cut: int) -> tuple[int, ...]:
         return (channels, p // cut, p // cut, p // cut)
@@ -204,7 +204,8 @@ def test_kl_does_not_depend_on_width_patch_or_messages(
     for gate, mu in zip(net.segmentor(subtask).gates, means, strict=True):
         silence(gate, mu, raw)
     with torch.no_grad():
-        kl = net(images(whole, edge), subtasks=[subtask], muted=muted)[subtask].kl
+        seen = images(whole, edge)
+        kl = net(seen, subtasks=[subtask], muted=muted, noise=torch.randn_like)[subtask].kl
     sigma = torch.distributions.Normal(torch.tensor(means), torch.tensor(0.501))
     standard = torch.distributions.Normal(0.0, 1.0)
     # The mean over the four levels, each of which counts the same whatever its size.

@@ -13,6 +13,7 @@ from napari_ciml.cli import (
     explain_command,
     open_command,
     phantom_command,
+    reproduce_command,
     segment_command,
     train_command,
 )
@@ -26,6 +27,7 @@ _COMMANDS = (
     evaluate_command,
     train_command,
     phantom_command,
+    reproduce_command,
     doctor_command,
 )
 

@@ -5,72 +5,134 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_ciml.cli import options
+from napari_ciml.decomposition import Decomposition
 
 if TYPE_CHECKING:
     from napari_ciml.cases.intensity import Normalisation
+    from napari_ciml.training.run import RunPlan
     from napari_ciml.training.settings import TrainSettings
-
-CHECKPOINT = "checkpoint.safetensors"
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command."""
-    parser = commands.add_parser("train", help="train a network on a folder of cases")
-    parser.add_argument("data", type=Path, metavar="DATA_DIR", help="a folder of case folders")
+    parser = commands.add_parser(
+        "train",
+        help="train a network on a data set",
+        description="Train as section 4.2 of the paper: the defaults are the paper's own.",
+    )
+    parser.add_argument(
+        "data", type=Path, metavar="DATA_DIR", help="BraTS, autoPET, HECKTOR 2022, or case folders"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="RUN")
     parser.add_argument("--preset", required=True, metavar="NAME", help="decomposition (or YAML)")
+    _add_network(parser)
+    _add_schedule(parser)
+    _add_cohort(parser)
+    _add_hardware(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_network(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", default="untitled", help="what the checkpoint is called")
     parser.add_argument("--description", default="", help="what it is for, where it fails")
+    parser.add_argument("--half", action="store_true", help="store weights in half precision")
     parser.add_argument("--base-filters", type=options.positive, default=32, metavar="C")
-    parser.add_argument("--norm", choices=("batch", "instance"), default="batch")
     parser.add_argument(
-        "--patch", type=options.positive, default=64, metavar="P", help="edge in voxels"
+        "--norm", choices=("batch", "instance"), help="default: batch for BraTS, else instance"
+    )
+    parser.add_argument(
+        "--patch",
+        type=options.positive,
+        metavar="P",
+        help="edge in voxels; default: 64 for BraTS, else 128",
     )
     parser.add_argument(
         "--spacing", type=options.millimetres, default=1.0, metavar="MM", help="voxel size"
     )
+
+
+def _add_schedule(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=options.positive, default=500, metavar="N")
     parser.add_argument(
         "--iterations", type=options.positive, default=100, metavar="N", help="per epoch"
     )
+    parser.add_argument("--batch-size", type=options.positive, default=2, metavar="N")
     parser.add_argument("--learning-rate", type=options.rate, default=1e-4, metavar="R")
     parser.add_argument("--beta", type=options.rate, default=0.5)
+    parser.add_argument("--seed", type=options.positive_or_zero, default=0)
+    parser.add_argument("--resume", action="store_true", help="go on with the run in RUN")
+
+
+def _add_cohort(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--folds", type=options.positive, default=1, metavar="K", help="cross-validate in K folds"
+    )
     parser.add_argument(
         "--held-out",
         type=options.positive_or_zero,
         default=0,
         metavar="N",
-        help="cases to score on",
+        help="cases, the last by name, that are only scored on",
     )
-    parser.add_argument("--seed", type=options.positive_or_zero, default=0)
+    parser.add_argument("--skip-bad", action="store_true", help="leave out unusable cases")
+    parser.add_argument(
+        "--cache", type=Path, metavar="DIR", help="for prepared cases; default: RUN/cache"
+    )
+
+
+def _add_hardware(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
-    parser.add_argument("--half", action="store_true", help="store weights in half precision")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in RUN")
-    parser.set_defaults(run=run)
+    parser.add_argument(
+        "--devices",
+        type=options.positive,
+        default=1,
+        metavar="N",
+        help="graphics cards (or, on the CPU, processes), each with a batch of its own",
+    )
+    parser.add_argument("--precision", choices=("auto", "32", "bf16", "16"), default="auto")
+    parser.add_argument(
+        "--workers", type=options.positive_or_zero, metavar="N", help="that prepare patches"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
-    """Train, score on the cases held out, write the checkpoint."""
-    from napari_ciml.files import prepare_folder
-    from napari_ciml.training.run import train_and_score
+    """Train, score, write the checkpoints, and print what was measured."""
+    from napari_ciml.training.run import run as do
 
-    settings = _settings(args)
-    path = prepare_folder(args.output) / CHECKPOINT
-    info = train_and_score(
-        args.data,
-        path,
-        settings,
+    result = do(_plan(args), options.monitor())
+    for what, regions in result.summary.items():
+        for region, found in regions.items():
+            distance = found["hd95_mm_mean"]
+            print(
+                f"{what}: {region}: Dice {found['dice_mean']:.3f} +- {found['dice_sd']:.3f}, HD95 "
+                + ("undefined" if distance is None else f"{distance:.1f} mm")
+                + f" ({found['cases']} cases)"
+            )
+    for path in result.checkpoints:
+        print(path)
+
+
+def _plan(args: argparse.Namespace) -> "RunPlan":
+    import os
+
+    from napari_ciml.training.run import RunPlan
+    from napari_ciml.training.settings import Hardware
+
+    workers = min(8, max(1, (os.cpu_count() or 1) // 2)) if args.workers is None else args.workers
+    return RunPlan(
+        data=args.data,
+        output=args.output,
+        settings=_settings(args),
+        hardware=Hardware(args.device, args.devices, args.precision, workers),
         name=args.name,
         description=args.description,
+        folds=args.folds,
         held_out=args.held_out,
         half=args.half,
-        device=args.device,
+        skip_bad=args.skip_bad,
         resume=args.resume,
-        monitor=options.monitor(),
+        cache=args.cache,
     )
-    for score in info.scores:
-        print(f"{score.region}: mean Dice {score.dice:.3f} over {score.cases} cases held out")
-    print(path)
 
 
 def _settings(args: argparse.Namespace) -> "TrainSettings":
@@ -78,23 +140,32 @@ def _settings(args: argparse.Namespace) -> "TrainSettings":
     from napari_ciml.network.settings import STRIDE, NetworkSettings
     from napari_ciml.training.settings import TrainSettings
 
-    if args.patch < STRIDE or args.patch % STRIDE:
-        raise InputError(f"--patch {args.patch}: must be a multiple of {STRIDE}.")
-    if args.norm == "instance" and args.patch < 2 * STRIDE:
-        raise InputError(f"--patch {args.patch}: instance norm needs at least {2 * STRIDE}.")
     wanted = options.decomposition(args.preset)
+    brain = _is_brats(wanted)
+    patch = args.patch or (64 if brain else 128)
+    norm = args.norm or ("batch" if brain else "instance")
+    if patch < STRIDE or patch % STRIDE:
+        raise InputError(f"--patch {patch}: must be a multiple of {STRIDE}.")
+    if norm == "instance" and patch < 2 * STRIDE:
+        raise InputError(f"--patch {patch}: instance norm needs at least {2 * STRIDE}.")
     return TrainSettings(
         decomposition=wanted,
-        network=NetworkSettings(base_filters=args.base_filters, norm=args.norm),
+        network=NetworkSettings(base_filters=args.base_filters, norm=norm),
         normalisation={name: _normalisation(name) for name in wanted.used_modalities},
         spacing=(args.spacing,) * 3,
-        patch=(args.patch,) * 3,
+        patch=(patch,) * 3,
+        batch_size=args.batch_size,
         epochs=args.epochs,
         iterations=args.iterations,
         learning_rate=args.learning_rate,
         beta=args.beta,
         seed=args.seed,
     )
+
+
+def _is_brats(decomposition: Decomposition) -> bool:
+    """Whether section 4.2's settings for BraTS apply: tumours in brain MR."""
+    return set(decomposition.used_modalities) <= {"FLAIR", "T1", "T1CE", "T2"}
 
 
 def _normalisation(modality: str) -> "Normalisation":

@@ -100,7 +100,7 @@ def _gather(
         for subtask in plan.subtasks:
             with torch.no_grad(), mixed_precision(device):
                 heard = network.messages_to(subtask, encoded, plan.muted)
-                state = network.segmentor(subtask).filter(encoded[subtask], heard, sample=False)
+                state = network.segmentor(subtask).filter(encoded[subtask], heard)
             _add_tile(gathered, network, subtask, _as_float(state), weights, plan)
     return gathered
 

@@ -134,7 +134,7 @@ def predict_pairs(
         monitor.step("Segmenting", done, len(tiling))
         with torch.inference_mode(), mixed_precision(device):
             inputs = tile_inputs(stack, plan.modalities, where, device)
-            predictions = network(inputs, plan.subtasks, plan.muted, sample=False)
+            predictions = network(inputs, plan.subtasks, plan.muted)
         logits = {name: p.logits[0].float().cpu() for name, p in predictions.items()}
         for k, pair in enumerate(plan.pairs):
             channel = network.decomposition.subtask(pair.primary).regions.index(pair.region)

@@ -10,6 +10,7 @@ from napari_ciml.decomposition import Decomposition, Message
 from napari_ciml.errors import DecompositionError
 from napari_ciml.network.blocks import initialise
 from napari_ciml.network.encoder import Embeddings, Encoder
+from napari_ciml.network.gate import Noise
 from napari_ciml.network.segmentor import Prediction, Segmentor
 from napari_ciml.network.settings import NetworkSettings
 
@@ -66,7 +67,7 @@ class CIML(nn.Module):
         images: Mapping[str, Tensor],
         subtasks: Collection[str] | None = None,
         muted: Collection[Message] = (),
-        sample: bool | None = None,
+        noise: Noise | None = None,
     ) -> dict[str, Prediction]:
         """Predict the regions of the subtasks asked for.
 
@@ -78,8 +79,8 @@ class CIML(nn.Module):
             Names of subtasks; all by default.
         muted : collection of Message
             Messages that are not passed: kappa = 0 and a zero pooled map.
-        sample : bool, optional
-            Sample kappa and return the KL; by default as the module is in training mode.
+        noise : callable, optional
+            Draws eps: kappa is sampled and the KL returned. Without it, kappa = mu.
         """
         wanted = self.segmentors.keys() if subtasks is None else subtasks
         encoded = self.encode(images, wanted, muted)
@@ -87,7 +88,7 @@ class CIML(nn.Module):
             name: self.segmentor(name)(
                 encoded[name],
                 self.messages_to(name, encoded, muted),
-                self.training if sample is None else sample,
+                noise,
             )
             for name in wanted
         }

@@ -1,6 +1,6 @@
 """The cross-modality information gate, CIG (section 3.2, Fig. 8, Table 1)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -11,6 +11,9 @@ from napari_ciml.network.blocks import conv_block, make_norm
 from napari_ciml.network.settings import NetworkSettings
 
 SIGMA_FLOOR = 1e-3
+
+Noise = Callable[[Tensor], Tensor]
+"""Draws eps, from N(0, 1), in the shape and on the device of the tensor given."""
 
 
 class Gated(NamedTuple):
@@ -68,7 +71,9 @@ class Gate(nn.Module):
                 self.fusion[name] = _basic_fusion(channels, settings)
         self.align = _pointwise(channels, auxiliaries)
 
-    def forward(self, own: Tensor, messages: Mapping[str, Tensor], sample: bool) -> Gated:
+    def forward(
+        self, own: Tensor, messages: Mapping[str, Tensor], noise: Noise | None = None
+    ) -> Gated:
         """Filter the messages.
 
         Parameters
@@ -78,8 +83,9 @@ class Gate(nn.Module):
         messages : mapping of str to torch.Tensor
             By auxiliary modality, each (B, C, Z, Y, X); one that is left out is muted: its pooled
             map is zero and it has no kappa.
-        sample : bool
-            Draw kappa = mu + sigma * eps and compute the KL (training); else kappa = mu.
+        noise : callable, optional
+            Draws eps for kappa = mu + sigma * eps, and the KL is computed (training); without it
+            kappa = mu.
         """
         gated = self._attend(own, messages)
         if not self.variational:
@@ -87,12 +93,12 @@ class Gate(nn.Module):
         kappas, divergences = {}, []
         for name, message in gated.items():
             mu = self.mu[name](message).float()
-            if sample:
+            if noise is not None:
                 sigma = functional.softplus(self.sigma[name](message).float()) + SIGMA_FLOOR
                 divergences.append(kl_to_standard_normal(mu, sigma))
-                mu = mu + sigma * torch.randn_like(sigma)
+                mu = mu + sigma * noise(sigma)
             kappas[name] = mu.to(message.dtype)
-        if not sample:
+        if noise is None:
             return Gated(kappas, None)
         return Gated(kappas, torch.stack(divergences).mean() if divergences else own.new_zeros(()))
 

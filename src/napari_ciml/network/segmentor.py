@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from napari_ciml.decomposition import Subtask
 from napari_ciml.network.blocks import conv_block, up_block
 from napari_ciml.network.encoder import Embeddings
-from napari_ciml.network.gate import Gate
+from napari_ciml.network.gate import Gate, Noise
 from napari_ciml.network.settings import LEVELS, NetworkSettings
 
 
@@ -63,7 +63,10 @@ class Segmentor(nn.Module):
         self.output = nn.Conv3d(width, len(subtask.regions), 3, padding=1)
 
     def forward(
-        self, own: Embeddings, messages: Mapping[str, tuple[Tensor, ...]], sample: bool
+        self,
+        own: Embeddings,
+        messages: Mapping[str, tuple[Tensor, ...]],
+        noise: Noise | None = None,
     ) -> Prediction:
         """Predict the subtask's regions.
 
@@ -73,21 +76,24 @@ class Segmentor(nn.Module):
             Of the primary modalities.
         messages : mapping of str to tuple of torch.Tensor
             The levels of each auxiliary modality's encoder; one left out is muted.
-        sample : bool
+        noise : callable, optional
             As in `Gate.forward`.
         """
-        state = self.filter(own, messages, sample)
+        state = self.filter(own, messages, noise)
         return Prediction(self.predict(state), state.kl)
 
     def filter(
-        self, own: Embeddings, messages: Mapping[str, tuple[Tensor, ...]], sample: bool
+        self,
+        own: Embeddings,
+        messages: Mapping[str, tuple[Tensor, ...]],
+        noise: Noise | None = None,
     ) -> Filtered:
         """Run everything below, and including, the shallowest gate."""
         divergences: list[Tensor] = []
-        kappas = self._gate(0, own, messages, sample, divergences)
+        kappas = self._gate(0, own, messages, noise, divergences)
         deep = self._join(0, own, kappas)
         for step in range(1, LEVELS):
-            kappas = self._gate(step, own, messages, sample, divergences)
+            kappas = self._gate(step, own, messages, noise, divergences)
             deep = self.ups[step - 1](deep)
             if step < LEVELS - 1:
                 skip = self._join(step, own, kappas)
@@ -107,14 +113,14 @@ class Segmentor(nn.Module):
         step: int,
         own: Embeddings,
         messages: Mapping[str, tuple[Tensor, ...]],
-        sample: bool,
+        noise: Noise | None,
         divergences: list[Tensor],
     ) -> dict[str, Tensor]:
         if not self.auxiliaries:
             return {}
         level = LEVELS - 1 - step
         heard = {name: levels[level] for name, levels in messages.items()}
-        gated = self._gate_at(step)(own.levels[level], heard, sample)
+        gated = self._gate_at(step)(own.levels[level], heard, noise)
         if gated.kl is not None:
             divergences.append(gated.kl)
         return gated.kappas

@@ -1,22 +1,32 @@
-"""A cohort: cases with a reference, brought into the model's space once and kept in memory."""
+"""A cohort in the model's space: prepared once, kept in a cache, read from there as needed."""
 
+import hashlib
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from napari_ciml.cases.case import open_case
 from napari_ciml.cases.labels import region_masks
 from napari_ciml.cases.model_space import labels_to_model_space, to_model_space
 from napari_ciml.cases.write import read_label_map
 from napari_ciml.errors import InputError
+from napari_ciml.files import prepare_folder
 from napari_ciml.monitor import Monitor
+from napari_ciml.training.datasets import LabelledCase
 from napari_ciml.training.settings import TrainSettings
+
+_CENTRES = 20_000
+"""Voxels kept of each region to centre patches on."""
+
+_PARTS = ("images", "regions")
 
 
 @dataclass(frozen=True)
 class TrainingCase:
-    """One case in the model's space.
+    """One case in the model's space; the arrays may be views of a file.
 
     Parameters
     ----------
@@ -24,68 +34,118 @@ class TrainingCase:
         Normalised modalities in the decomposition's order, (M, Z, Y, X) float16.
     regions : numpy.ndarray
         Masks in the decomposition's order, (R, Z, Y, X) bool.
-    inside : numpy.ndarray
-        Voxels of any region, (N, 3) int16, to centre patches on.
+    inside : tuple of numpy.ndarray
+        Voxels of each region, (N, 3) int16, to centre patches on.
+    folder : pathlib.Path, optional
+        Where the arrays lie; another process is given this, not what is in them.
     """
 
     images: np.ndarray
     regions: np.ndarray
-    inside: np.ndarray
+    inside: tuple[np.ndarray, ...]
+    folder: Path | None = None
 
+    @classmethod
+    def of(cls, images: np.ndarray, regions: np.ndarray) -> "TrainingCase":
+        """Return the case with some voxels of each region chosen to centre patches on."""
+        return cls(images, regions, tuple(_some(np.argwhere(mask)) for mask in regions))
 
-def find_reference(folder: Path) -> Path:
-    """Return the reference label map of a case folder: the one volume with ``seg`` in its name.
-
-    Raises
-    ------
-    InputError
-        If there is none, or more than one.
-    """
-    found = [path for path in sorted(folder.iterdir()) if "seg" in path.name.lower().split(".")[0]]
-    if len(found) != 1:
-        raise InputError(
-            f"{folder}: {len(found)} label maps with 'seg' in their name; exactly one is needed."
-        )
-    return found[0]
-
-
-def case_folders(folder: Path) -> list[Path]:
-    """Return the case folders below ``folder``, sorted by name.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
-    found = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    if not found:
-        raise InputError(f"{folder}: holds no case folders; point to a folder of cases.")
-    return found
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        if self.folder is not None:
+            return _mapped, (self.folder,)
+        return TrainingCase, (self.images, self.regions, self.inside)
 
 
 def load_cohort(
-    folders: list[Path], settings: TrainSettings, monitor: Monitor
+    cases: Sequence[LabelledCase],
+    settings: TrainSettings,
+    cache: Path,
+    monitor: Monitor,
+    workers: int = 1,
 ) -> list[TrainingCase]:
-    """Read every case and its reference.
+    """Prepare every case that the cache does not hold yet; return all, mapped into memory.
+
+    Parameters
+    ----------
+    cases : sequence of LabelledCase
+        Each with a label map.
+    settings : TrainSettings
+        Modalities, regions, voxel size and normalisation.
+    cache : pathlib.Path
+        A folder; what is in it is named by what it was made from, never by a patient.
+    monitor : Monitor
+        Told after each case.
+    workers : int
+        Cases prepared at the same time.
 
     Raises
     ------
     InputError
         For the first case that cannot be used.
+    CancelledError
+        If the monitor's ``stop`` is set.
     """
-    cases = []
-    for done, folder in enumerate(folders):
-        monitor.step("Reading cases", done, len(folders))
-        cases.append(_load(folder, settings))
-    return cases
+    prepare_folder(cache)
+    folders = []
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        prepared = pool.map(lambda case: _prepared(case, settings, cache, monitor), cases)
+        for done, folder in enumerate(prepared):
+            monitor.step("Preparing cases", done + 1, len(cases))
+            folders.append(folder)
+    return [_mapped(folder) for folder in folders]
 
 
-def _load(folder: Path, settings: TrainSettings) -> TrainingCase:
+def _prepared(
+    labelled: LabelledCase, settings: TrainSettings, cache: Path, monitor: Monitor
+) -> Path:
+    monitor.check()
+    folder = cache / _digest(labelled, settings)
+    if folder.is_dir():
+        return folder
+    if labelled.label is None:
+        raise InputError(f"{labelled.folder}: has no label map; add it or leave the case out.")
     modalities = settings.decomposition.used_modalities
-    case = open_case(folder, needed=modalities)
+    case = labelled.open(modalities)
     seen = to_model_space(case, modalities, settings.spacing, settings.normalisation, Monitor())
-    labels = labels_to_model_space(read_label_map(find_reference(folder), case), seen.grid, case)
+    labels = labels_to_model_space(read_label_map(labelled.label, case), seen.grid, case)
     masks = region_masks(labels, settings.decomposition.regions)
     regions = np.stack([masks[name] for name in settings.decomposition.region_names])
     images = np.stack([seen.images[name] for name in modalities]).astype(np.float16)
-    return TrainingCase(images, regions, np.argwhere(regions.any(axis=0)).astype(np.int16))
+    ready = TrainingCase.of(images, regions)
+    unfinished = prepare_folder(folder.with_name(f".{folder.name}"))
+    for name in _PARTS:
+        np.save(unfinished / f"{name}.npy", getattr(ready, name))
+    for k, voxels in enumerate(ready.inside):
+        np.save(unfinished / f"inside{k}.npy", voxels)
+    shutil.rmtree(folder, ignore_errors=True)
+    return unfinished.rename(folder)
+
+
+def _mapped(folder: Path) -> TrainingCase:
+    images, regions = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in _PARTS)
+    inside = tuple(np.load(folder / f"inside{k}.npy") for k in range(len(regions)))
+    return TrainingCase(images, regions, inside, folder)
+
+
+def _digest(labelled: LabelledCase, settings: TrainSettings) -> str:
+    """Return a name for what a case becomes: its files, and all that the preparation depends on."""
+    whole = settings.decomposition
+    sources = sorted({labelled.label, *labelled.files.values(), *_files(labelled.folder)} - {None})  # type: ignore[type-var]
+    made_of = [
+        *((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in sources if path),
+        *(region.model_dump_json() for region in whole.regions),
+        whole.used_modalities,
+        settings.spacing,
+        sorted(settings.normalisation.items()),
+    ]
+    return hashlib.sha256(repr(made_of).encode()).hexdigest()[:24]
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
+
+
+def _some(voxels: np.ndarray) -> np.ndarray:
+    if len(voxels) > _CENTRES:
+        voxels = voxels[np.random.default_rng(0).choice(len(voxels), _CENTRES, replace=False)]
+    return voxels.astype(np.int16)

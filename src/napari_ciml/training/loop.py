@@ -1,30 +1,43 @@
-"""The training loop of section 4.2, interruptible and resumable."""
+"""The training loop of section 4.2 on Lightning Fabric, interruptible and resumable."""
 
-import csv
-import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from napari_ciml.decomposition import Decomposition, Message
-from napari_ciml.errors import CimlError, InputError
-from napari_ciml.files import replacing
-from napari_ciml.inference.device import choose_device, mixed_precision
+from napari_ciml.errors import CimlError
+from napari_ciml.inference.device import choose_device, half_precision
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.ciml import CIML
-from napari_ciml.network.loss import CIMLLoss
+from napari_ciml.network.loss import CIMLLoss, LossParts
+from napari_ciml.network.segmentor import Prediction
 from napari_ciml.training.cohort import TrainingCase
-from napari_ciml.training.patches import PatchStream
-from napari_ciml.training.settings import TrainSettings
+from napari_ciml.training.patches import Patches, Share
+from napari_ciml.training.run_folder import Epoch, RunFolder
+from napari_ciml.training.settings import Hardware, TrainSettings
+from napari_ciml.training.state import load_state, save_state
+from napari_ciml.training.validation import pseudo_dice
 
-STATE = "state.safetensors"
-LOG = "log.csv"
-_COLUMNS = ("step", "learning_rate", "loss", "dice", "cross_entropy", "kl")
 _CLIP = 12.0
+
+Build = Callable[[TrainSettings], nn.Module]
+"""Makes the network of a run; it takes and gives what `CIML.forward` does."""
+
+
+def build_ciml(settings: TrainSettings) -> nn.Module:
+    """Return the network that the settings describe, with random weights."""
+    return CIML(settings.decomposition, settings.network)
 
 
 def poly_rate(settings: TrainSettings, epoch: int) -> float:
@@ -33,9 +46,10 @@ def poly_rate(settings: TrainSettings, epoch: int) -> float:
 
 
 def draw_muted(
-    decomposition: Decomposition, settings: TrainSettings, rng: np.random.Generator
+    decomposition: Decomposition, settings: TrainSettings, step: int
 ) -> frozenset[Message]:
-    """Draw the messages that one step does without."""
+    """Draw the messages that a step does without."""
+    rng = np.random.default_rng((settings.seed, step))
     absent = {m for m in decomposition.used_modalities if rng.random() < settings.modality_dropout}
     return frozenset(
         message
@@ -44,14 +58,34 @@ def draw_muted(
     )
 
 
+class SampleNoise:
+    """Noise that depends on a run's seed and each patch's index, not on how patches are batched."""
+
+    def __init__(self, seed: int, indices: Sequence[int], device: torch.device) -> None:
+        states = [np.random.SeedSequence((seed, k)).generate_state(1)[0] for k in indices]
+        self.generators = [torch.Generator(device).manual_seed(int(state)) for state in states]
+
+    def __call__(self, like: Tensor) -> Tensor:
+        """Draw eps for each patch of a batch, from the patch's own generator."""
+        return torch.stack(
+            [
+                torch.randn(like.shape[1:], generator=g, device=like.device, dtype=like.dtype)
+                for g in self.generators
+            ]
+        )
+
+
 def train(
     cases: list[TrainingCase],
     settings: TrainSettings,
     folder: Path,
     monitor: Monitor,
-    device_name: str = "auto",
+    *,
+    validation: Sequence[TrainingCase] = (),
+    hardware: Hardware | None = None,
     resume: bool = False,
-) -> CIML:
+    build: Build = build_ciml,
+) -> nn.Module:
     """Train a network; after each epoch its state and a line of the log are written.
 
     Parameters
@@ -61,132 +95,175 @@ def train(
     settings : TrainSettings
         The run.
     folder : pathlib.Path
-        Takes ``settings.json``, ``log.csv`` and ``state.safetensors``.
+        Becomes a `RunFolder`.
     monitor : Monitor
         Told at each step; cancelling leaves the last epoch's state.
-    device_name : str
-        As `choose_device`.
+    validation : sequence of TrainingCase
+        Dice on some patches of these is logged after each epoch.
+    hardware : Hardware, optional
+        Device, number of processes, precision.
     resume : bool
-        Go on from the state in ``folder``.
+        Go on from the state in ``folder``; the curve is that of a run never interrupted.
+    build : callable
+        Makes the network; a function of a module, where several processes are asked for.
 
     Raises
     ------
     InputError
         If there is nothing to resume, or it is of another run.
+    CimlError
+        If the loss is no longer a number.
     """
+    hardware = hardware or Hardware()
+    run = RunFolder(folder)
+    fabric = make_fabric(hardware)
+    run.resume(settings) if resume else run.begin(settings, hardware)
+    task = _Task(cases, validation, settings, run, hardware.workers, resume, build)
+    if hardware.devices == 1:
+        _train(fabric, task, monitor)
+    else:
+        monitor.tell(f"Training in {hardware.devices} processes; the log grows by the epoch.")
+        # Bound, because Fabric walks through arguments and knows no frozen dataclass.
+        fabric.launch(partial(_train, task=task))
+    network = build(settings)
+    load_state(folder, network)
+    return network.eval()
+
+
+def make_fabric(hardware: Hardware) -> Fabric:
+    """Return what places tensors and scales losses on the hardware asked for.
+
+    Raises
+    ------
+    DeviceError
+        If the device is not there.
+    """
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    device = choose_device(hardware.device)
+    half = half_precision(device) if hardware.precision == "auto" else None
+    names = {torch.bfloat16: "bf16-mixed", torch.float16: "16-mixed", None: "32-true"}
+    given = {"auto": names[half], "32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+    # Messages are dropped at random, so in some steps part of the network goes unused.
+    several = DDPStrategy(start_method="spawn", find_unused_parameters=True)
+    return Fabric(
+        accelerator=device.type,
+        devices=hardware.devices,
+        precision=given[hardware.precision],  # type: ignore[arg-type]
+        strategy=several if hardware.devices > 1 else "auto",
+    )
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What every process of a run is given."""
+
+    cases: list[TrainingCase]
+    validation: Sequence[TrainingCase]
+    settings: TrainSettings
+    run: RunFolder
+    workers: int
+    resume: bool
+    build: Build
+
+
+def _train(fabric: Fabric, task: _Task, monitor: Monitor | None = None) -> None:
+    settings, monitor = task.settings, monitor or Monitor()
     torch.manual_seed(settings.seed)
-    device = choose_device(device_name)
-    network = CIML(settings.decomposition, settings.network).to(device)
+    network = task.build(settings)
+    if fabric.world_size > 1 and fabric.device.type == "cuda":
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
     adam = torch.optim.Adam(
         network.parameters(),
         lr=settings.learning_rate,
         betas=(0.9, 0.999),
         weight_decay=settings.weight_decay,
     )
-    first = _resume(folder, settings, network, adam) if resume else _begin(folder, settings)
-    loss_of = CIMLLoss(settings.decomposition, settings.beta)
-    batches = iter(_loader(cases, settings, first * settings.iterations))
-    network.train()
+    trainer = _Trainer(fabric, settings, *fabric.setup(network, adam))
+    first = load_state(task.run.path, network, adam) if task.resume else 0
+    batches = iter(_loader(fabric, task, first))
     for epoch in range(first, settings.epochs):
+        rate = poly_rate(settings, epoch)
         for group in adam.param_groups:
-            group["lr"] = poly_rate(settings, epoch)
-        rng = np.random.default_rng((settings.seed, epoch))
-        rows: list[tuple[float, ...]] = []
-        for _ in range(settings.iterations):
-            monitor.step("Training", epoch * settings.iterations + len(rows), _steps(settings))
-            muted = draw_muted(settings.decomposition, settings, rng)
-            rows.append(_step(network, adam, loss_of, next(batches), muted, device))
-        _log(folder, (epoch + 1) * settings.iterations, poly_rate(settings, epoch), rows)
-        _save_state(folder / STATE, network, adam, epoch + 1)
-    return network.eval()
+            group["lr"] = rate
+        begun, waited, rows = time.perf_counter(), 0.0, []
+        network.train()
+        for step in range(epoch * settings.iterations, (epoch + 1) * settings.iterations):
+            monitor.step("Training", step, settings.steps)
+            asked = time.perf_counter()
+            batch = next(batches)
+            waited += time.perf_counter() - asked
+            rows.append(trainer.step(batch, step))
+        seconds = time.perf_counter() - begun
+        if fabric.is_global_zero:
+            with fabric.autocast():
+                scores = pseudo_dice(network, task.validation, settings, fabric.device)
+            loss, dice, entropy, kl = np.mean(rows, axis=0).tolist()
+            waiting = waited / seconds
+            task.run.log(Epoch(epoch + 1, rate, loss, dice, entropy, kl, waiting, seconds, scores))
+            save_state(task.run.path, network, adam, epoch + 1)
+        fabric.barrier()
 
 
-def _step(
-    network: CIML,
-    adam: torch.optim.Adam,
-    loss_of: CIMLLoss,
-    batch: dict[str, Tensor],
-    muted: frozenset[Message],
-    device: torch.device,
-) -> tuple[float, ...]:
-    whole = network.decomposition
-    images = {
-        m: batch["image"][:, k : k + 1].to(device) for k, m in enumerate(whole.used_modalities)
-    }
-    targets = {
-        r: batch["regions"][:, k : k + 1].to(device) for k, r in enumerate(whole.region_names)
-    }
-    adam.zero_grad(set_to_none=True)
-    with mixed_precision(device):
-        predictions = network(images, muted=muted)
-    parts = loss_of(predictions, targets)
-    parts.total.backward()
-    size = torch.nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
-    if not torch.isfinite(parts.total):
-        raise CimlError(
-            "The loss is no longer a number; use a smaller learning rate, and --resume."
+@dataclass(frozen=True)
+class _Trainer:
+    """One optimiser step; the loss is that of all processes' patches together."""
+
+    fabric: Fabric
+    settings: TrainSettings
+    network: _FabricModule
+    adam: _FabricOptimizer
+
+    def step(self, batch: dict[str, Tensor], step: int) -> list[float]:
+        """Take a step and return total, Dice, cross-entropy and KL."""
+        whole = self.settings.decomposition
+        images = {m: batch["image"][:, k : k + 1] for k, m in enumerate(whole.used_modalities)}
+        targets = {r: batch["regions"][:, k : k + 1] for k, r in enumerate(whole.region_names)}
+        muted = draw_muted(whole, self.settings, step)
+        noise = SampleNoise(self.settings.seed, batch["index"].tolist(), self.fabric.device)
+        self.adam.zero_grad(set_to_none=True)
+        predictions: dict[str, Prediction] = self.network(images, muted=muted, noise=noise)
+        parts = self._loss(predictions, targets)
+        self.fabric.backward(parts.total)
+        size = self.fabric.clip_gradients(
+            self.network, self.adam, max_norm=_CLIP, error_if_nonfinite=False
         )
-    # In half precision single gradients overflow now and then; that step is left out.
-    if torch.isfinite(size):
-        adam.step()
-    return tuple(float(part.detach()) for part in parts)
+        reduced = self.fabric.all_reduce(torch.stack(parts).detach(), reduce_op="mean")
+        if not torch.isfinite(reduced[0]):
+            raise CimlError(
+                "The loss is no longer a number; use a smaller learning rate, and --resume."
+            )
+        # In half precision single gradients overflow now and then; that step is left out. With a
+        # gradient scaler it must be taken all the same: the scaler leaves it out, and scales down.
+        sound = size is not None and bool(torch.isfinite(size))
+        if sound or getattr(self.fabric._precision, "scaler", None) is not None:
+            self.adam.step()
+        return [float(value) for value in reduced]
 
-
-def _loader(
-    cases: list[TrainingCase], settings: TrainSettings, start: int
-) -> DataLoader[dict[str, Tensor]]:
-    return DataLoader(
-        PatchStream(cases, settings, start), batch_size=settings.batch_size, num_workers=1
-    )
-
-
-def _steps(settings: TrainSettings) -> int:
-    return settings.epochs * settings.iterations
-
-
-def _begin(folder: Path, settings: TrainSettings) -> int:
-    with replacing(folder / "settings.json") as path:
-        path.write_text(settings.model_dump_json(indent=2), encoding="utf-8")
-    with replacing(folder / LOG) as path:
-        path.write_text(",".join(_COLUMNS) + "\n", encoding="utf-8")
-    return 0
-
-
-def _log(folder: Path, step: int, rate: float, rows: list[tuple[float, ...]]) -> None:
-    means = np.mean(rows, axis=0)
-    with (folder / LOG).open("a", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerow([step, f"{rate:.3g}", *(f"{value:.5f}" for value in means)])
-
-
-def _save_state(path: Path, network: CIML, adam: torch.optim.Adam, epoch: int) -> None:
-    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
-    for name, parameter in network.named_parameters():
-        for key, value in adam.state[parameter].items():
-            tensors[f"adam.{name}.{key}"] = value
-    tensors["epoch"] = torch.tensor(epoch)
-    with replacing(path) as temporary:
-        save_file({name: value.contiguous() for name, value in tensors.items()}, temporary)
-
-
-def _resume(folder: Path, settings: TrainSettings, network: CIML, adam: torch.optim.Adam) -> int:
-    path = folder / STATE
-    if not path.is_file():
-        raise InputError(f"{folder}: there is no run to resume; leave out --resume.")
-    if json.loads((folder / "settings.json").read_text()) != settings.model_dump(mode="json"):
-        raise InputError(f"{folder}: the run there has other settings; choose another folder.")
-    tensors = load_file(path)
-    network.load_state_dict(
-        {
-            name.removeprefix("network."): t
-            for name, t in tensors.items()
-            if name.startswith("network.")
+    def _loss(self, predictions: dict[str, Prediction], targets: dict[str, Tensor]) -> LossParts:
+        # The Dice loss is no mean over patches: it needs those of all processes at once.
+        everything = {
+            name: prediction._replace(logits=self._gathered(prediction.logits))
+            for name, prediction in predictions.items()
         }
+        return CIMLLoss(self.settings.decomposition, self.settings.beta)(
+            everything, {name: self._gathered(target) for name, target in targets.items()}
+        )
+
+    def _gathered(self, values: Tensor) -> Tensor:
+        if self.fabric.world_size == 1:
+            return values
+        gathered = self.fabric.all_gather(values, sync_grads=True)
+        assert isinstance(gathered, Tensor)
+        return gathered.flatten(0, 1)
+
+
+def _loader(fabric: Fabric, task: _Task, first: int) -> DataLoader[dict[str, Tensor]]:
+    share = Share(task.settings, first, fabric.global_rank, fabric.world_size)
+    loader: DataLoader[dict[str, Tensor]] = DataLoader(
+        Patches(task.cases, task.settings),
+        batch_size=task.settings.batch_size,
+        sampler=share,
+        num_workers=task.workers,
+        pin_memory=fabric.device.type == "cuda",
     )
-    for name, parameter in network.named_parameters():
-        prefix = f"adam.{name}."
-        adam.state[parameter] = {
-            key.removeprefix(prefix): value
-            for key, value in tensors.items()
-            if key.startswith(prefix)
-        }
-    return int(tensors["epoch"])
+    return fabric.setup_dataloaders(loader, use_distributed_sampler=False)  # type: ignore[return-value]

@@ -1,20 +1,21 @@
-"""Patches drawn from a cohort, augmented; an endless, seeded stream of batches."""
+"""Patches drawn from a cohort, augmented; the k-th of a run depends on its seed and k alone."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from monai import transforms
 from torch import Tensor
-from torch.utils.data import IterableDataset, get_worker_info
+from torch.utils.data import Dataset, Sampler
 
 from napari_ciml.training.cohort import TrainingCase
 from napari_ciml.training.settings import TrainSettings
 
 
-class PatchStream(IterableDataset[dict[str, Tensor]]):
-    """Endless patches: ``image`` (M, Z, Y, X) float32 and ``regions`` (R, Z, Y, X) float32.
+class Patches(Dataset[dict[str, Tensor]]):
+    """Endless patches: ``image`` (M, Z, Y, X) float32, ``regions`` (R, Z, Y, X) float32, ``index``.
 
     Parameters
     ----------
@@ -22,33 +23,64 @@ class PatchStream(IterableDataset[dict[str, Tensor]]):
         Drawn from uniformly.
     settings : TrainSettings
         Patch size, foreground share, seed.
-    start : int
-        Optimiser step to go on from; part of the seed, so that a resumed run draws anew.
     """
 
-    def __init__(self, cases: list[TrainingCase], settings: TrainSettings, start: int = 0) -> None:
+    def __init__(self, cases: list[TrainingCase], settings: TrainSettings) -> None:
         self.cases = cases
         self.settings = settings
-        self.start = start
 
-    def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        worker = get_worker_info()
-        seed = (self.settings.seed, self.start, worker.id if worker else 0)
-        rng = np.random.default_rng(seed)
-        augment = augmentation()
-        augment.set_random_state(int(rng.integers(2**31)))
-        while True:
-            case = self.cases[rng.integers(len(self.cases))]
-            yield augment(draw_patch(case, self.settings, rng))
+    @cached_property
+    def _augment(self) -> transforms.Compose:
+        return augmentation()
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        rng = np.random.default_rng((self.settings.seed, index))
+        self._augment.set_random_state(int(rng.integers(2**31)))
+        case = self.cases[rng.integers(len(self.cases))]
+        patch: dict[str, Tensor] = self._augment(draw_patch(case, self.settings, rng))
+        return {**patch, "index": torch.tensor(index)}
+
+
+class Share(Sampler[int]):
+    """The indices of the patches that one of several processes takes, step after step.
+
+    Parameters
+    ----------
+    settings : TrainSettings
+        Steps, batch size.
+    first : int
+        Epoch to begin with.
+    rank, world : int
+        Which process this is, of how many.
+    """
+
+    def __init__(
+        self, settings: TrainSettings, first: int = 0, rank: int = 0, world: int = 1
+    ) -> None:
+        self.steps = range(first * settings.iterations, settings.steps)
+        self.size, self.rank, self.world = settings.batch_size, rank, world
+
+    def __len__(self) -> int:
+        return len(self.steps) * self.size
+
+    def __iter__(self) -> Iterator[int]:
+        for step in self.steps:
+            start = (step * self.world + self.rank) * self.size
+            yield from range(start, start + self.size)
 
 
 def draw_patch(
     case: TrainingCase, settings: TrainSettings, rng: np.random.Generator
 ) -> dict[str, Tensor]:
-    """Cut one patch; beyond the volume's border it is background."""
+    """Cut one patch; beyond the volume's border it is background.
+
+    A share of the patches is centred on a voxel of a region, each region as often as the others.
+    """
     shape = case.regions.shape[1:]
-    if len(case.inside) and rng.random() < settings.foreground_share:
-        centre = case.inside[rng.integers(len(case.inside))]
+    present = [voxels for voxels in case.inside if len(voxels)]
+    if present and rng.random() < settings.foreground_share:
+        voxels = present[rng.integers(len(present))]
+        centre = voxels[rng.integers(len(voxels))]
     else:
         centre = rng.integers(0, shape)
     cut = {"image": case.images, "regions": case.regions}

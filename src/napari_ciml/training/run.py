@@ -1,115 +1,223 @@
-"""A whole run: read the cohort, train, score on the cases held out, write the checkpoint."""
+"""A whole run: check the cohort, train (in folds, if asked), score, write checkpoints."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
+from torch import nn
 
-from napari_ciml.cases.case import open_case
-from napari_ciml.cases.labels import region_masks
-from napari_ciml.cases.write import read_label_map
 from napari_ciml.errors import InputError
-from napari_ciml.inference.segment import SegmentSettings, segment
-from napari_ciml.measures import dice
+from napari_ciml.export.text import write_json
+from napari_ciml.files import prepare_folder
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint, save_checkpoint
 from napari_ciml.network.checkpoint_info import CheckpointInfo, Score, TrainingRecord
-from napari_ciml.training.cohort import case_folders, find_reference, load_cohort
+from napari_ciml.network.ciml import CIML
+from napari_ciml.training.audit import audit, refusal
+from napari_ciml.training.cohort import load_cohort
+from napari_ciml.training.datasets import LabelledCase, find_cases
+from napari_ciml.training.folds import split
 from napari_ciml.training.loop import train
-from napari_ciml.training.settings import TrainSettings
+from napari_ciml.training.scoring import CaseScore, Summary, score, summarise, write_scores
+from napari_ciml.training.settings import Hardware, TrainSettings
+from napari_ciml.training.state import STATE
+
+CHECKPOINT, SCORES, SUMMARY = "checkpoint.safetensors", "scores.csv", "summary.json"
 
 
-def train_and_score(
-    data: Path,
-    path: Path,
-    settings: TrainSettings,
-    *,
-    name: str,
-    description: str,
-    held_out: int,
-    half: bool,
-    device: str,
-    resume: bool,
-    monitor: Monitor,
-) -> CheckpointInfo:
-    """Train on the cases of a folder and write a checkpoint with its provenance and scores.
+@dataclass(frozen=True)
+class RunPlan:
+    """What a run is asked for.
 
     Parameters
     ----------
-    data : pathlib.Path
-        A folder of case folders, each with one label map that has ``seg`` in its name.
-    path : pathlib.Path
-        The checkpoint; the run's other files are written beside it.
+    data, output : pathlib.Path
+        The data set, and where everything goes.
     settings : TrainSettings
-        The run.
+        Of every fold.
+    hardware : Hardware
+        What it may use.
     name, description : str
         For the checkpoint's user.
+    folds : int
+        0 or 1: one network on all cases; from 2 on, cross-validation.
     held_out : int
-        How many cases, the last by name, are kept for scoring.
+        How many cases, the last by name, no network is trained on.
     half : bool
         Store the weights in half precision.
-    device, resume, monitor
-        As `train`.
+    skip_bad : bool
+        Leave out cases that cannot be used.
+    resume : bool
+        Go on with what is in ``output``.
+    cache : pathlib.Path, optional
+        Where prepared cases are kept; by default in ``output``.
+    """
+
+    data: Path
+    output: Path
+    settings: TrainSettings
+    hardware: Hardware = field(default_factory=Hardware)
+    name: str = "untitled"
+    description: str = ""
+    folds: int = 0
+    held_out: int = 0
+    half: bool = False
+    skip_bad: bool = False
+    resume: bool = False
+    cache: Path | None = None
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What came of it: the checkpoints, and the scores as `summarise` gives them, by what of."""
+
+    checkpoints: tuple[Path, ...]
+    summary: dict[str, dict[str, Summary]]
+
+
+def run(plan: RunPlan, monitor: Monitor) -> RunResult:
+    """Do everything that a plan asks for.
 
     Raises
     ------
     InputError
-        If the cohort is too small or one of its cases cannot be used.
+        If a case cannot be used (all of them are listed), or there are too few.
+    CancelledError
+        If the monitor's ``stop`` is set; what was done can be gone on with.
     """
-    folders = case_folders(data)
-    if len(folders) <= held_out:
+    prepare_folder(plan.output)
+    cases = _usable(plan, monitor)
+    if len(cases) <= plan.held_out:
         raise InputError(
-            f"{data}: {len(folders)} cases, of which {held_out} are held out; add some."
+            f"{plan.data}: {len(cases)} cases, of which {plan.held_out} are held out; add some."
         )
-    kept = folders[: len(folders) - held_out]
-    cases = load_cohort(kept, settings, monitor)
-    network = train(cases, settings, path.parent, monitor, device, resume)
-    info = _describe(settings, name, description, len(kept), data.name)
-    scores = _score(folders[len(kept) :], Checkpoint(path, info, "", network), device, monitor)
-    info = info.model_copy(update={"scores": scores})
-    save_checkpoint(path, network, info, torch.float16 if half else torch.float32)
-    return info
+    kept, held_out = cases[: len(cases) - plan.held_out], cases[len(cases) - plan.held_out :]
+    done = (
+        _cross_validate(plan, kept, held_out, monitor)
+        if plan.folds > 1
+        else _train_once(plan, kept, held_out, monitor)
+    )
+    write_json(plan.output / SUMMARY, done.summary)
+    return done
 
 
-def _describe(
-    settings: TrainSettings, name: str, description: str, count: int, data: str
-) -> CheckpointInfo:
+def _usable(plan: RunPlan, monitor: Monitor) -> list[LabelledCase]:
+    cases = find_cases(plan.data)
+    flaws = audit(cases, plan.settings.decomposition, monitor, plan.hardware.workers)
+    if flaws and not plan.skip_bad:
+        raise refusal(cases, flaws)
+    for flaw in flaws:
+        monitor.tell(f"Left out: {flaw}")
+    bad = {flaw.case.name for flaw in flaws}
+    return [case for case in cases if case.name not in bad]
+
+
+def _train_once(
+    plan: RunPlan, kept: list[LabelledCase], held_out: list[LabelledCase], monitor: Monitor
+) -> RunResult:
+    path = plan.output / CHECKPOINT
+    checkpoint = _train(plan, plan.output, kept, held_out, monitor)
+    scores = score(held_out, [checkpoint], plan.hardware.device, monitor)
+    _save(plan, path, checkpoint, scores, "cases held out")
+    write_scores(plan.output / SCORES, scores)
+    return RunResult((path,), {"held out": summarise(scores)} if scores else {})
+
+
+def _cross_validate(
+    plan: RunPlan, kept: list[LabelledCase], held_out: list[LabelledCase], monitor: Monitor
+) -> RunResult:
+    folds = split(kept, plan.folds, plan.settings.seed, plan.output)
+    checkpoints: list[Checkpoint] = []
+    paths: list[Path] = []
+    everything: list[CaseScore] = []
+    summary: dict[str, dict[str, Summary]] = {}
+    for k, validation in enumerate(folds):
+        monitor.tell(f"Fold {k + 1} of {plan.folds}.")
+        chosen = {case.name for case in validation}
+        training = [case for case in kept if case.name not in chosen]
+        folder = prepare_folder(plan.output / f"fold{k}")
+        checkpoint = _train(plan, folder, training, validation, monitor)
+        scores = score(validation, [checkpoint], plan.hardware.device, monitor)
+        _save(plan, folder / CHECKPOINT, checkpoint, scores, "its validation cases")
+        write_scores(folder / SCORES, scores)
+        checkpoints.append(checkpoint)
+        paths.append(folder / CHECKPOINT)
+        everything += scores
+        summary[f"fold {k}"] = summarise(scores)
+        if held_out:
+            others = score(held_out, [checkpoint], plan.hardware.device, monitor)
+            summary[f"fold {k}, held out"] = summarise(others)
+    summary["all folds"] = summarise(everything)
+    if held_out:
+        together = score(held_out, checkpoints, plan.hardware.device, monitor)
+        write_scores(plan.output / "ensemble_scores.csv", together)
+        summary["ensemble, held out"] = summarise(together)
+    write_scores(plan.output / SCORES, everything)
+    return RunResult(tuple(paths), summary)
+
+
+def _train(
+    plan: RunPlan,
+    folder: Path,
+    training: list[LabelledCase],
+    validation: list[LabelledCase],
+    monitor: Monitor,
+) -> Checkpoint:
+    cache = plan.cache or plan.output / "cache"
+    workers = plan.hardware.workers
+    network = train(
+        load_cohort(training, plan.settings, cache, monitor, workers),
+        plan.settings,
+        folder,
+        monitor,
+        validation=load_cohort(validation, plan.settings, cache, monitor, workers),
+        hardware=plan.hardware,
+        # A fold that had not begun when the run was interrupted begins now.
+        resume=plan.resume and (plan.folds < 2 or (folder / STATE).is_file()),
+    )
+    return Checkpoint(folder / CHECKPOINT, _describe(plan, len(training)), "", _ciml(network))
+
+
+def _ciml(network: nn.Module) -> CIML:
+    assert isinstance(network, CIML)
+    return network
+
+
+def _describe(plan: RunPlan, count: int) -> CheckpointInfo:
+    settings = plan.settings
     options = settings.model_dump(
         exclude={"decomposition", "network", "normalisation", "spacing", "patch", "seed"}
     )
     return CheckpointInfo(
-        name=name,
-        description=description,
+        name=plan.name,
+        description=plan.description,
         decomposition=settings.decomposition,
         network=settings.network,
         spacing=settings.spacing,
         patch=settings.patch,
         normalisation=settings.normalisation,
         training=TrainingRecord(
-            data=data,
+            data=plan.data.name,
             cases=count,
-            steps=settings.epochs * settings.iterations,
+            steps=settings.steps,
             seed=settings.seed,
             options=options,
         ),
     )
 
 
-def _score(
-    folders: list[Path], checkpoint: Checkpoint, device: str, monitor: Monitor
-) -> tuple[Score, ...]:
-    whole = checkpoint.info.decomposition
-    found: dict[str, list[float]] = {region: [] for region in whole.region_names}
-    for done, folder in enumerate(folders):
-        monitor.step("Scoring", done, len(folders))
-        case = open_case(folder, needed=whole.used_modalities)
-        result = segment(case, checkpoint, settings=SegmentSettings(device=device))
-        predicted = region_masks(result.label_map, whole.regions)
-        reference = region_masks(read_label_map(find_reference(folder), case), whole.regions)
-        for region, values in found.items():
-            values.append(dice(predicted[region], reference[region]))
-    return tuple(
-        Score(data="cases held out", region=region, cases=len(values), dice=float(np.mean(values)))
-        for region, values in found.items()
-        if values
+def _save(
+    plan: RunPlan, path: Path, checkpoint: Checkpoint, scores: Sequence[CaseScore], data: str
+) -> None:
+    measured = tuple(
+        Score(
+            data=data,
+            region=region,
+            cases=int(found["cases"] or 0),
+            dice=float(found["dice_mean"] or 0),
+        )
+        for region, found in summarise(scores).items()
     )
+    info = checkpoint.info.model_copy(update={"scores": measured})
+    save_checkpoint(path, checkpoint.network, info, torch.float16 if plan.half else torch.float32)

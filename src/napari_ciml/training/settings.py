@@ -1,4 +1,7 @@
-"""How to train; no torch here."""
+"""How to train, and on what; no torch here."""
+
+from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -54,3 +57,33 @@ class TrainSettings(BaseModel):
     modality_dropout: float = Field(default=0.15, ge=0, lt=1)
     message_dropout: float = Field(default=0.1, ge=0, lt=1)
     seed: int = 0
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the whole run."""
+        return self.epochs * self.iterations
+
+
+Precision = Literal["auto", "32", "bf16", "16"]
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What a run may use; it does not change what is computed, up to rounding.
+
+    Parameters
+    ----------
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    devices : int
+        Processes, each with its own device and its own batch of ``batch_size``.
+    precision : str
+        ``32``, ``bf16``, ``16``, or ``auto`` for the half precision that makes the device faster.
+    workers : int
+        Processes that prepare patches for each device; with 0 the training waits for them.
+    """
+
+    device: str = "auto"
+    devices: int = 1
+    precision: Precision = "auto"
+    workers: int = 1

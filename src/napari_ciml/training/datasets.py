@@ -1,0 +1,119 @@
+"""Where a data set keeps its cases: the folder layouts that are known, told by what is there."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from napari_ciml.cases.case import Case, open_case
+from napari_ciml.cases.formats import stem, suffix
+from napari_ciml.cases.recognition import name_parts
+from napari_ciml.errors import InputError
+
+
+@dataclass(frozen=True)
+class LabelledCase:
+    """A case and where its reference is.
+
+    Parameters
+    ----------
+    name : str
+        Of the folder or file; shown, written nowhere unless the user asks.
+    folder : pathlib.Path
+        Where the images are.
+    label : pathlib.Path or None
+        The reference label map.
+    files : mapping of str to pathlib.Path
+        Modalities whose file the layout names; the others go by their names.
+    passed_over : frozenset of int
+        Label values that the data set has and that count as background.
+    """
+
+    name: str
+    folder: Path
+    label: Path | None
+    files: Mapping[str, Path] = field(default_factory=dict, hash=False)
+    passed_over: frozenset[int] = frozenset()
+
+    @property
+    def key(self) -> str:
+        """What stands for the case in files that are written: part of its name's SHA-256."""
+        return hashlib.sha256(self.name.encode()).hexdigest()[:12]
+
+    def open(self, modalities: tuple[str, ...]) -> Case:
+        """Read the images.
+
+        Raises
+        ------
+        InputError
+            If a modality is missing or a file cannot be used.
+        """
+        files = {name: path for name, path in self.files.items() if name in modalities}
+        return open_case(self.folder, overrides=files, needed=modalities)
+
+
+def find_cases(data: Path) -> list[LabelledCase]:
+    """Find the cases of a data set, sorted by name.
+
+    Known are HECKTOR 2022 (``imagesTr`` and ``labelsTr``), autoPET (a folder for each patient, in
+    it one for each study), and a folder for each case with a label map in it (BraTS, phantoms).
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    if not data.is_dir():
+        raise InputError(f"{data}: there is no such folder; point to a folder of cases.")
+    for layout in _LAYOUTS:
+        found = layout(data)
+        if found:
+            return sorted(found, key=lambda case: case.name)
+    raise InputError(f"{data}: holds no case folders; point to a folder of cases.")
+
+
+def _hecktor(data: Path) -> list[LabelledCase]:
+    images = data / "imagesTr"
+    found = []
+    for ct in sorted(images.glob("*__CT.*")) if images.is_dir() else ():
+        name = ct.name.split("__CT.")[0]
+        files = {"CT": ct}
+        for pet in images.glob(f"{name}__PT.*"):
+            files["PET"] = pet
+        label = next((data / "labelsTr").glob(f"{name}.*"), None)
+        # Value 1 is the primary tumour, which the paper does not segment.
+        found.append(LabelledCase(name, images / name, label, files, frozenset({1})))
+    return found
+
+
+def _autopet(data: Path) -> list[LabelledCase]:
+    found = []
+    for pet in sorted(data.glob("*/*/SUV.nii*")):
+        study = pet.parent
+        # CTres is the CT on the grid of the PET, on which the reference lies too.
+        ct = next((path for path in (study / f"CTres{suffix(pet)}",) if path.is_file()), None)
+        files = {"PET": pet} | ({"CT": ct} if ct else {})
+        label = next(study.glob("SEG.nii*"), None)
+        found.append(LabelledCase(f"{study.parent.name}/{study.name}", study, label, files))
+    return found
+
+
+def _folders(data: Path) -> list[LabelledCase]:
+    return [
+        LabelledCase(path.name, path, _only_label(path))
+        for path in data.iterdir()
+        if path.is_dir() and any(suffix(file) for file in path.iterdir())
+    ]
+
+
+def _only_label(folder: Path) -> Path | None:
+    """Return the one label map of a folder; BraTS 2020 spells one of its 369 ``Segm``."""
+    named = [
+        path
+        for path in folder.iterdir()
+        if suffix(path) and name_parts(stem(path)) & {"seg", "segm", "segmentation"}
+    ]
+    return named[0] if len(named) == 1 else None
+
+
+_LAYOUTS: tuple[Callable[[Path], list[LabelledCase]], ...] = (_hecktor, _autopet, _folders)

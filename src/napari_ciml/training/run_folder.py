@@ -1,0 +1,125 @@
+"""The folder of a run: settings, environment, log, curves, state."""
+
+import csv
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+from napari_ciml.errors import InputError
+from napari_ciml.export.text import write_json, write_text
+from napari_ciml.files import replacing
+from napari_ciml.training.settings import Hardware, TrainSettings
+
+SETTINGS, ENVIRONMENT, LOG, CURVES = "settings.json", "environment.json", "log.csv", "curves.png"
+_PACKAGES = ("napari-ciml", "torch", "monai", "lightning-fabric", "numpy", "SimpleITK")
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """A line of the log.
+
+    Parameters
+    ----------
+    epoch : int
+        Epochs done.
+    learning_rate : float
+        Of this one (eq. 13).
+    loss, dice, cross_entropy, kl : float
+        Means over its steps, as `LossParts`.
+    waiting : float
+        Share of its time spent waiting for patches.
+    seconds : float
+        It took.
+    validation : dict of str to float
+        Dice by region, on patches of cases not trained on.
+    """
+
+    epoch: int
+    learning_rate: float
+    loss: float
+    dice: float
+    cross_entropy: float
+    kl: float
+    waiting: float
+    seconds: float
+    validation: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run keeps everything needed to understand it, and to go on with it."""
+
+    path: Path
+
+    def begin(self, settings: TrainSettings, hardware: Hardware) -> None:
+        """Write settings and environment, and an empty log."""
+        write_text(self.path / SETTINGS, settings.model_dump_json(indent=2))
+        write_json(
+            self.path / ENVIRONMENT,
+            {
+                "python": platform.python_version(),
+                "system": f"{platform.system()} {platform.machine()}",
+                "packages": {name: version(name) for name in _PACKAGES},
+                "hardware": asdict(hardware),
+            },
+        )
+        write_text(self.path / LOG, "")
+
+    def resume(self, settings: TrainSettings) -> None:
+        """See that the run here has these settings.
+
+        Raises
+        ------
+        InputError
+            If there is no run, or another one.
+        """
+        path = self.path / SETTINGS
+        if not path.is_file():
+            raise InputError(f"{self.path}: there is no run to resume; leave out --resume.")
+        if json.loads(path.read_text(encoding="utf-8")) != settings.model_dump(mode="json"):
+            raise InputError(
+                f"{self.path}: the run there has other settings; choose another folder."
+            )
+
+    def log(self, epoch: Epoch) -> None:
+        """Add a line to the log (after a resume: over the one of that epoch), redraw the curves."""
+        row = {key: _text(value) for key, value in asdict(epoch).items() if key != "validation"}
+        row |= {f"validation_{name}": _text(value) for name, value in epoch.validation.items()}
+        rows = [old for old in self.rows() if int(old["epoch"]) < epoch.epoch] + [row]
+        with replacing(self.path / LOG) as path, path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(row))
+            writer.writeheader()
+            writer.writerows(rows)
+        if epoch.epoch % max(1, len(rows) // 50) == 0:
+            self._draw(rows)
+
+    def rows(self) -> list[dict[str, str]]:
+        """Return the log, a dict for each epoch."""
+        with (self.path / LOG).open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    def _draw(self, rows: list[dict[str, str]]) -> None:
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(9, 3.2), layout="constrained")
+        losses, scores = figure.subplots(1, 2)
+        epochs = [int(row["epoch"]) for row in rows]
+        for name in ("loss", "dice", "cross_entropy", "kl"):
+            losses.plot(epochs, [float(row[name]) for row in rows], label=name.replace("_", " "))
+        for name in (key for key in rows[-1] if key.startswith("validation_")):
+            values = [float(row[name] or "nan") for row in rows]
+            scores.plot(epochs, values, label=name.removeprefix("validation_"))
+        losses.set(xlabel="epoch", title="Loss on training patches")
+        scores.set(xlabel="epoch", title="Dice on validation patches", ylim=(0, 1))
+        for axes in (losses, scores):
+            if axes.has_data():
+                axes.legend(frameon=False)
+        with replacing(self.path / CURVES) as path:
+            figure.savefig(path, dpi=110)
+
+
+def _text(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.6g}"

@@ -1,0 +1,97 @@
+"""How good a network, or several of them together, is on cases with a reference."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from napari_ciml.cases.labels import label_map, region_masks
+from napari_ciml.cases.write import read_label_map
+from napari_ciml.errors import InputError
+from napari_ciml.files import replacing
+from napari_ciml.inference.segment import THRESHOLD, SegmentSettings, segment
+from napari_ciml.measures import dice, hd95
+from napari_ciml.monitor import Monitor
+from napari_ciml.network.checkpoint import Checkpoint
+from napari_ciml.training.datasets import LabelledCase
+
+Summary = dict[str, float | int | None]
+"""Of one region: cases, mean and standard deviation of Dice and HD95 (None: defined nowhere)."""
+
+
+@dataclass(frozen=True)
+class CaseScore:
+    """One region of one case: by the case's key, Dice, and HD95 in mm (NaN: one is empty)."""
+
+    case: str
+    region: str
+    dice: float
+    hd95_mm: float
+
+
+def score(
+    cases: Sequence[LabelledCase],
+    checkpoints: Sequence[Checkpoint],
+    device: str,
+    monitor: Monitor,
+) -> list[CaseScore]:
+    """Segment cases by the mean probability of all checkpoints, and compare on the case grid.
+
+    Raises
+    ------
+    InputError
+        If a case cannot be used.
+    CancelledError
+        If the monitor's ``stop`` is set.
+    """
+    regions = checkpoints[0].info.decomposition.regions
+    found = []
+    for done, labelled in enumerate(cases):
+        monitor.step("Scoring", done, len(cases))
+        if labelled.label is None:
+            raise InputError(f"{labelled.folder}: has no label map to compare with.")
+        case = labelled.open(checkpoints[0].info.decomposition.used_modalities)
+        results = [
+            segment(case, checkpoint, settings=SegmentSettings(device=device))
+            for checkpoint in checkpoints
+        ]
+        masks = {
+            region.name: np.mean([r.probabilities[region.name] for r in results], axis=0)
+            >= THRESHOLD
+            for region in regions
+        }
+        predicted = region_masks(label_map(masks, regions), regions)
+        expected = region_masks(read_label_map(labelled.label, case), regions)
+        for name, mask in predicted.items():
+            distance = hd95(mask, expected[name], case.grid.scale)
+            found.append(CaseScore(labelled.key, name, dice(mask, expected[name]), distance))
+    return found
+
+
+def write_scores(path: Path, scores: Sequence[CaseScore]) -> None:
+    """Write a table with a line for each case and region."""
+    with replacing(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["case", "region", "dice", "hd95_mm"])
+        writer.writeheader()
+        writer.writerows(asdict(one) for one in scores)
+
+
+def summarise(scores: Sequence[CaseScore]) -> dict[str, Summary]:
+    """Return mean and standard deviation over cases, by region; HD95 where both are not empty."""
+    summary: dict[str, Summary] = {}
+    for region in dict.fromkeys(one.region for one in scores):
+        of_region = [one for one in scores if one.region == region]
+        dices = np.array([one.dice for one in of_region])
+        distances = np.array([one.hd95_mm for one in of_region])
+        known = distances[np.isfinite(distances)]
+        summary[region] = {
+            "cases": len(dices),
+            "dice_mean": round(float(dices.mean()), 4),
+            "dice_sd": round(float(dices.std(ddof=min(1, len(dices) - 1))), 4),
+            "hd95_mm_mean": round(float(known.mean()), 2) if len(known) else None,
+            "hd95_mm_sd": round(float(known.std()), 2) if len(known) else None,
+            "hd95_undefined": int(len(distances) - len(known)),
+        }
+    return summary

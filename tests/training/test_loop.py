@@ -1,0 +1,179 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from lightning_fabric import Fabric
+
+from napari_ciml.errors import CancelledError, CimlError, InputError
+from napari_ciml.monitor import Monitor, Progress
+from napari_ciml.network.ciml import CIML
+from napari_ciml.presets import PRESETS
+from napari_ciml.training.cohort import TrainingCase
+from napari_ciml.training.loop import (
+    SampleNoise,
+    draw_muted,
+    make_fabric,
+    poly_rate,
+    train,
+)
+from napari_ciml.training.run_folder import RunFolder
+from napari_ciml.training.settings import Hardware, TrainSettings
+from napari_ciml.training.state import STATE
+
+PLAIN = Hardware(device="cpu", precision="32", workers=0)
+
+
+def curve(folder: Path) -> np.ndarray:
+    """Return loss, Dice, cross-entropy and KL of every epoch."""
+    names = ("loss", "dice", "cross_entropy", "kl")
+    return np.array([[float(row[name]) for name in names] for row in RunFolder(folder).rows()])
+
+
+def changed(settings: TrainSettings, **values: object) -> TrainSettings:
+    return settings.model_copy(update=values)
+
+
+def stop_at(step: int) -> Monitor:
+    def report(progress: Progress) -> None:
+        if progress.done == step:
+            monitor.stop.set()
+
+    monitor = Monitor(report=report)
+    return monitor
+
+
+def test_learning_rate_is_equation_13(settings: TrainSettings) -> None:
+    paper = changed(settings, epochs=500, learning_rate=1e-4)
+    assert poly_rate(paper, 0) == 1e-4
+    assert poly_rate(paper, 250) == pytest.approx(1e-4 * 0.5**0.9)
+
+
+def test_defaults_are_section_4_2() -> None:
+    fields = {name: field.default for name, field in TrainSettings.model_fields.items()}
+    assert (fields["epochs"], fields["iterations"], fields["batch_size"]) == (500, 100, 2)
+    assert (fields["learning_rate"], fields["weight_decay"]) == (1e-4, 3e-5)
+    assert (fields["beta"], fields["patch"]) == (0.5, (64, 64, 64))
+
+
+def test_loss_falls_and_the_folder_tells_of_the_run(
+    cohort: list[TrainingCase], settings: TrainSettings, tmp_path: Path
+) -> None:
+    network = train(
+        cohort[:3],
+        changed(settings, epochs=6),
+        tmp_path,
+        Monitor(),
+        validation=cohort[3:],
+        hardware=PLAIN,
+    )
+    loss = curve(tmp_path)[:, 0]
+    assert len(loss) == 6
+    assert loss[-1] < 0.85 * loss[0]
+    rows = RunFolder(tmp_path).rows()
+    assert all(0 < float(row["waiting"]) < 1 for row in rows)
+    assert all(0 <= float(row["validation_lesion"]) <= 1 for row in rows)
+    assert (tmp_path / "curves.png").stat().st_size > 5000
+    assert '"lightning-fabric"' in (tmp_path / "environment.json").read_text()
+    assert TrainSettings.model_validate_json((tmp_path / "settings.json").read_text()).epochs == 6
+    assert isinstance(network, CIML)
+    assert not network.training
+
+
+def test_two_processes_learn_as_one_with_twice_the_batch(
+    cohort: list[TrainingCase], settings: TrainSettings, tmp_path: Path
+) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    # With a large rate, Adam's first steps make much of the rounding of the smallest gradients.
+    short = changed(settings, epochs=5, iterations=1, learning_rate=1e-4)
+    train(cohort, changed(short, batch_size=2), tmp_path / "one", Monitor(), hardware=PLAIN)
+    train(
+        cohort,
+        changed(short, batch_size=1),
+        tmp_path / "two",
+        Monitor(),
+        hardware=Hardware(device="cpu", devices=2, precision="32", workers=0),
+    )
+    np.testing.assert_allclose(curve(tmp_path / "two"), curve(tmp_path / "one"), rtol=2e-5)
+
+
+def test_resume_goes_on_with_the_same_curve(
+    cohort: list[TrainingCase], settings: TrainSettings, tmp_path: Path
+) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole.mkdir()
+    broken.mkdir()
+    train(cohort, settings, whole, Monitor(), hardware=PLAIN)
+    with pytest.raises(CancelledError):
+        train(cohort, settings, broken, stop_at(12), hardware=PLAIN)
+    assert len(curve(broken)) == 2
+    train(cohort, settings, broken, Monitor(), hardware=PLAIN, resume=True)
+    # The log is written to six digits.
+    np.testing.assert_allclose(curve(broken), curve(whole), rtol=1e-5)
+    assert (broken / STATE).read_bytes()[:1] != b"\x80"
+
+
+def test_what_cannot_be_resumed_is_said(
+    cohort: list[TrainingCase], settings: TrainSettings, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="no run to resume"):
+        train(cohort, settings, tmp_path, Monitor(), hardware=PLAIN, resume=True)
+    with pytest.raises(CancelledError):
+        train(cohort, settings, tmp_path, stop_at(6), hardware=PLAIN)
+    other = changed(settings, beta=0.1)
+    with pytest.raises(InputError, match="other settings"):
+        train(cohort, other, tmp_path, Monitor(), hardware=PLAIN, resume=True)
+    (tmp_path / STATE).write_bytes(b"half a file")
+    with pytest.raises(InputError, match="damaged"):
+        train(cohort, settings, tmp_path, Monitor(), hardware=PLAIN, resume=True)
+
+
+def test_a_gradient_that_is_no_number_is_left_out(
+    cohort: list[TrainingCase],
+    settings: TrainSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes = iter([torch.tensor(float("nan"))] + [torch.tensor(1.0)] * 4)
+    monkeypatch.setattr(Fabric, "clip_gradients", lambda *_, **__: next(sizes))
+    stepped: list[int] = []
+    monkeypatch.setattr(torch.optim.Adam, "step", lambda *_, **__: stepped.append(1))
+    train(cohort, changed(settings, epochs=1), tmp_path, Monitor(), hardware=PLAIN)
+    assert len(stepped) == 4
+
+
+def test_a_loss_that_is_no_number_ends_the_run_with_the_last_state_kept(
+    cohort: list[TrainingCase], settings: TrainSettings, tmp_path: Path
+) -> None:
+    with pytest.raises(CancelledError):
+        train(cohort, settings, tmp_path, stop_at(6), hardware=PLAIN)
+    before = (tmp_path / STATE).read_bytes()
+    bad = [TrainingCase(np.full_like(c.images, np.nan), c.regions, c.inside) for c in cohort]
+    with pytest.raises(CimlError, match="no longer a number"):
+        train(bad, settings, tmp_path, Monitor(), hardware=PLAIN, resume=True)
+    assert (tmp_path / STATE).read_bytes() == before
+
+
+def test_messages_are_dropped_as_often_as_asked(settings: TrainSettings) -> None:
+    often = changed(settings, modality_dropout=0.3, message_dropout=0.0)
+    drawn = [draw_muted(PRESETS["brats2020"], often, step) for step in range(400)]
+    t1 = [sum(m.auxiliary == "T1" for m in muted) for muted in drawn]
+    assert set(t1) == {0, 3}  # everywhere or nowhere
+    assert np.mean(np.array(t1) > 0) == pytest.approx(0.3, abs=0.07)
+    assert drawn[7] == draw_muted(PRESETS["brats2020"], often, 7)
+
+
+def test_noise_of_a_patch_does_not_depend_on_its_batch() -> None:
+    like, device = torch.zeros(2, 3, 4, 4, 4), torch.device("cpu")
+    together = SampleNoise(1, [4, 5], device)
+    alone = SampleNoise(1, [5], device)
+    for _ in range(2):  # at one gate after another
+        torch.testing.assert_close(together(like)[1:], alone(like[1:]))
+    assert together(like)[0].std() == pytest.approx(1, abs=0.2)
+
+
+@pytest.mark.parametrize(("precision", "expected"), [("32", "32-true"), ("bf16", "bf16-mixed")])
+def test_precision_is_as_asked(precision: str, expected: str) -> None:
+    fabric = make_fabric(Hardware(device="cpu", precision=precision))  # type: ignore[arg-type]
+    assert fabric._precision.precision == expected

@@ -1,0 +1,70 @@
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from napari_ciml.training.cohort import TrainingCase
+from napari_ciml.training.patches import Patches, Share, draw_patch
+from napari_ciml.training.settings import TrainSettings
+
+
+def test_patches_are_centred_on_regions_and_padded(settings: TrainSettings) -> None:
+    images = np.arange(2 * 20 * 20 * 20, dtype=np.float16).reshape(2, 20, 20, 20) + 1
+    regions = np.zeros((1, 20, 20, 20), bool)
+    regions[0, 18, 18, 18] = True
+    case = TrainingCase.of(images, regions)
+    rng = np.random.default_rng(0)
+    always = settings.model_copy(update={"patch": (16, 16, 16), "foreground_share": 1.0})
+    assert all(draw_patch(case, always, rng)["regions"].sum() == 1 for _ in range(20))
+    large = settings.model_copy(update={"patch": (32, 16, 16)})
+    patch = draw_patch(case, large, rng)["image"]
+    assert patch.shape == (2, 32, 16, 16)
+    assert (patch[0].flatten(1).max(1).values > 0).sum() == 20
+    assert patch.dtype == torch.float32
+
+
+def test_a_small_region_is_centred_on_as_often_as_a_large_one(settings: TrainSettings) -> None:
+    regions = np.zeros((2, 48, 48, 48), bool)
+    regions[0, :, :, :24] = True
+    regions[1, 2, 2, 45] = True
+    case = TrainingCase.of(np.zeros((2, 48, 48, 48), np.float16), regions)
+    rng = np.random.default_rng(0)
+    always = settings.model_copy(update={"patch": (16, 16, 16), "foreground_share": 1.0})
+    found = [bool(draw_patch(case, always, rng)["regions"][1].any()) for _ in range(200)]
+    assert 0.4 < np.mean(found) < 0.6
+
+
+def test_a_patch_depends_on_seed_and_index_alone(
+    cohort: list[TrainingCase], settings: TrainSettings
+) -> None:
+    patches = Patches(cohort, settings)
+    first = patches[11]
+    _ = patches[3]
+    again = Patches(cohort, settings)[11]
+    torch.testing.assert_close(first["image"], again["image"])
+    torch.testing.assert_close(first["regions"], again["regions"])
+    other = Patches(cohort, settings.model_copy(update={"seed": 1}))[11]
+    assert not torch.equal(first["image"], other["image"])
+
+
+def test_workers_give_what_one_process_gives(
+    cohort: list[TrainingCase], settings: TrainSettings
+) -> None:
+    def batches(workers: int) -> list[torch.Tensor]:
+        short = settings.model_copy(update={"epochs": 1, "iterations": 3})
+        loader = DataLoader(
+            Patches(cohort, short), batch_size=2, sampler=Share(short), num_workers=workers
+        )
+        return [batch["image"] for batch in loader]
+
+    for one, other in zip(batches(0), batches(2), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_processes_share_a_step_between_them(settings: TrainSettings) -> None:
+    single = settings.model_copy(update={"batch_size": 1, "epochs": 1, "iterations": 3})
+    double = settings.model_copy(update={"batch_size": 2, "epochs": 1, "iterations": 3})
+    a, b = list(Share(single, rank=0, world=2)), list(Share(single, rank=1, world=2))
+    assert [k for pair in zip(a, b, strict=True) for k in pair] == list(Share(double))
+    later = settings.model_copy(update={"epochs": 3, "iterations": 2})
+    assert list(Share(later, first=2)) == [8, 9, 10, 11]
+    assert len(Share(later, first=2)) == 4

@@ -1,0 +1,110 @@
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from napari_ciml.errors import CancelledError, InputError
+from napari_ciml.monitor import Monitor, Progress
+from napari_ciml.network.checkpoint import load_checkpoint
+from napari_ciml.training.datasets import find_cases
+from napari_ciml.training.folds import split
+from napari_ciml.training.run import RunPlan, run
+from napari_ciml.training.scoring import score
+from napari_ciml.training.settings import Hardware, TrainSettings
+
+
+@pytest.fixture
+def plan(data: Path, settings: TrainSettings, tmp_path: Path) -> RunPlan:
+    short = settings.model_copy(update={"epochs": 1, "iterations": 3})
+    return RunPlan(
+        data, tmp_path, short, Hardware(device="cpu", precision="32", workers=0), held_out=1
+    )
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_folds_with_an_ensemble(plan: RunPlan) -> None:
+    plan = RunPlan(**{**vars(plan), "folds": 3})
+    result = run(plan, Monitor())
+    cases = find_cases(plan.data)
+    folds = json.loads((plan.output / "folds.json").read_text())["validation"]
+    assert sorted(key for fold in folds for key in fold) == sorted(c.key for c in cases[:3])
+    assert len(result.checkpoints) == 3
+    infos = [load_checkpoint(path).info for path in result.checkpoints]
+    assert [info.training.cases for info in infos] == [2, 2, 2]
+    # Every case is scored by the one network that has not seen it; the last one by all together.
+    assert [row["case"] for row in table(plan.output / "scores.csv")] == [
+        k for fold in folds for k in fold
+    ]
+    (held_out,) = table(plan.output / "ensemble_scores.csv")
+    assert held_out["case"] == cases[3].key
+    summary = json.loads((plan.output / "summary.json").read_text())
+    assert set(summary) == {
+        *(f"fold {k}" for k in range(3)),
+        *(f"fold {k}, held out" for k in range(3)),
+        "all folds",
+        "ensemble, held out",
+    }
+    assert summary["all folds"]["lesion"]["cases"] == 3
+    texts = [p.read_text() for p in plan.output.glob("*.*") if p.suffix in (".json", ".csv")]
+    assert not any(case.name in text for case in cases for text in texts)
+
+
+def test_an_ensemble_of_one_is_that_one(plan: RunPlan) -> None:
+    (path,) = run(plan, Monitor()).checkpoints
+    one = load_checkpoint(path)
+    cases = find_cases(plan.data)[3:]
+    assert score(cases, [one, one], "cpu", Monitor()) == score(cases, [one], "cpu", Monitor())
+    assert [s.cases for s in one.info.scores] == [1]
+
+
+def test_an_interrupted_cross_validation_goes_on(plan: RunPlan) -> None:
+    def report(progress: Progress) -> None:
+        if progress.stage == "Training":
+            trained.append(progress.done)
+            if len(trained) == 5:
+                monitor.stop.set()
+
+    trained: list[int] = []
+    monitor = Monitor(report=report)
+    plan = RunPlan(**{**vars(plan), "folds": 2})
+    with pytest.raises(CancelledError):
+        run(plan, monitor)
+    again: list[Progress] = []
+    result = run(RunPlan(**{**vars(plan), "resume": True}), Monitor(report=again.append))
+    assert len(result.checkpoints) == 2
+    # The first fold was done; the second one is begun again.
+    assert [p.done for p in again if p.stage == "Training"] == [0, 1, 2]
+
+
+def test_bad_cases_stop_the_run_before_it_begins_or_are_left_out(
+    plan: RunPlan, data: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    spoilt = tmp_path / "spoilt"
+    shutil.copytree(data, spoilt)
+    next(sorted(spoilt.glob("*_0000"))[0].glob("*_seg*")).unlink()
+    plan = RunPlan(**{**vars(plan), "data": spoilt, "output": tmp_path / "run"})
+    with pytest.raises(InputError, match="1 of 4 cases cannot be used"):
+        run(plan, Monitor())
+    assert not (tmp_path / "run" / "state.safetensors").exists()
+    told: list[str] = []
+    run(RunPlan(**{**vars(plan), "skip_bad": True}), Monitor(tell=told.append))
+    assert len(told) == 1
+    assert "no label map" in told[0]
+
+
+def test_folds_are_dealt_once(data: Path, tmp_path: Path) -> None:
+    cases = find_cases(data)
+    dealt = split(cases, 2, 0, tmp_path)
+    assert sorted(len(fold) for fold in dealt) == [2, 2]
+    assert split(cases, 2, 99, tmp_path) == dealt
+    with pytest.raises(InputError, match="other cases or folds"):
+        split(cases[:3], 2, 0, tmp_path)
+    with pytest.raises(InputError, match="cannot make 5 folds"):
+        split(cases, 5, 0, tmp_path)
