@@ -5,32 +5,70 @@ from pathlib import Path
 
 from napari_ciml.cli import options
 
-_NAMES = ("shapes", "ablation", "decompositions", "beta", "filters", "baselines")
+_NAMES = (
+    "shapes",
+    "ablation",
+    "decompositions",
+    "beta",
+    "filters",
+    "baselines",
+    "faithfulness",
+    "report",
+)
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command."""
-    parser = commands.add_parser("reproduce", help="see which of the paper's claims hold")
+    parser = commands.add_parser(
+        "reproduce",
+        help="see which of the paper's claims hold",
+        description="Do a study, or go on with one; `report` turns all tables into a page.",
+    )
     parser.add_argument("name", choices=_NAMES, metavar="NAME", help=", ".join(_NAMES))
-    parser.add_argument("--budget", choices=("small", "paper"), default="small")
+    parser.add_argument(
+        "--budget",
+        choices=("small", "paper"),
+        default="small",
+        help="small: made-up volumes, two cores; paper: section 4.2 on the cases of --data",
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="a data set, for --budget paper")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="a data set, as for train")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     parser.add_argument("--jobs", type=options.positive, metavar="N", help="runs side by side")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Do the study, or go on with it."""
+    """Do what is asked for and print the file it ends in."""
+    from napari_ciml.errors import InputError
+
+    if args.budget == "paper" and args.data is None and args.name not in ("shapes", "report"):
+        raise InputError("--budget paper trains on real cases; name their folder with --data.")
+    print(_do(args))
+
+
+def _do(args: argparse.Namespace) -> Path:
+    heard = options.monitor()
+    if args.name == "report":
+        from napari_ciml.experiments.studies.report import write_report
+
+        return write_report(args.output)
+    if args.name == "shapes":
+        from napari_ciml.experiments.shapes.study import reproduce_shapes
+
+        return reproduce_shapes(args.budget == "paper", args.output, heard)
+    if args.name == "faithfulness":
+        from napari_ciml.experiments.studies.faithfulness import measure_faithfulness
+
+        return measure_faithfulness(args.budget, args.output, heard, args.data)
     from napari_ciml.experiments.studies.reproduce import reproduce
 
-    table = reproduce(
+    return reproduce(
         args.name,
         args.budget,
         args.output,
-        options.monitor(),
+        heard,
         data=args.data,
         device=args.device,
         jobs=args.jobs,
     )
-    print(table)

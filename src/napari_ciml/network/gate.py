@@ -11,6 +11,7 @@ from napari_ciml.network.blocks import conv_block, make_norm
 from napari_ciml.network.settings import NetworkSettings
 
 SIGMA_FLOOR = 1e-3
+_FEW_VOXELS = 2
 
 Noise = Callable[[Tensor], Tensor]
 """Draws eps, from N(0, 1), in the shape and on the device of the tensor given."""
@@ -110,6 +111,14 @@ class Gate(nn.Module):
         return torch.cat([own, total], dim=1)
 
     def _attend(self, own: Tensor, messages: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        # PyTorch's bf16 gradients of a 3x3x3 convolution over two voxels an edge come out infinite,
+        # not a number, or merely wrong on CPUs (torch 2.13); over three and more they do not.
+        if min(own.shape[2:]) > _FEW_VOXELS:
+            return self._weighted(own, messages)
+        with torch.autocast(own.device.type, enabled=False):
+            return self._weighted(own.float(), {n: m.float() for n, m in messages.items()})
+
+    def _weighted(self, own: Tensor, messages: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if self.attention is None:
             return {
                 name: self.fusion[name](message) if name in self.fusion else message

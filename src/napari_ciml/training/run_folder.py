@@ -1,6 +1,5 @@
 """The folder of a run: settings, environment, log, curves, state."""
 
-import csv
 import json
 import platform
 from collections.abc import Mapping
@@ -9,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from napari_ciml.errors import InputError
-from napari_ciml.export.text import write_json, write_text
+from napari_ciml.export.text import read_table, write_json, write_table, write_text
 from napari_ciml.files import replacing
 from napari_ciml.training.settings import Hardware, TrainSettings
 
@@ -89,17 +88,13 @@ class RunFolder:
         row = {key: _text(value) for key, value in asdict(epoch).items() if key != "validation"}
         row |= {f"validation_{name}": _text(value) for name, value in epoch.validation.items()}
         rows = [old for old in self.rows() if int(old["epoch"]) < epoch.epoch] + [row]
-        with replacing(self.path / LOG) as path, path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(row))
-            writer.writeheader()
-            writer.writerows(rows)
+        write_table(self.path / LOG, rows)
         if epoch.epoch % max(1, len(rows) // 50) == 0:
             self._draw(rows)
 
     def rows(self) -> list[dict[str, str]]:
         """Return the log, a dict for each epoch."""
-        with (self.path / LOG).open(newline="") as file:
-            return list(csv.DictReader(file))
+        return read_table(self.path / LOG)
 
     def _draw(self, rows: list[dict[str, str]]) -> None:
         from matplotlib.figure import Figure

@@ -1,6 +1,5 @@
 """How good a network, or several of them together, is on cases with a reference."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 from napari_ciml.cases.labels import label_map, region_masks
 from napari_ciml.cases.write import read_label_map
 from napari_ciml.errors import InputError
-from napari_ciml.files import replacing
+from napari_ciml.export.text import write_table
 from napari_ciml.inference.segment import THRESHOLD, SegmentSettings, segment
 from napari_ciml.measures import dice, hd95
 from napari_ciml.monitor import Monitor
@@ -72,10 +71,7 @@ def score(
 
 def write_scores(path: Path, scores: Sequence[CaseScore]) -> None:
     """Write a table with a line for each case and region."""
-    with replacing(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, ["case", "region", "dice", "hd95_mm"])
-        writer.writeheader()
-        writer.writerows(asdict(one) for one in scores)
+    write_table(path, [asdict(one) for one in scores])
 
 
 def summarise(scores: Sequence[CaseScore]) -> dict[str, Summary]:

@@ -1,6 +1,5 @@
 """Doing a study: its runs side by side, and what they found in one table."""
 
-import csv
 import multiprocessing
 import os
 from collections.abc import Iterator
@@ -10,17 +9,16 @@ from dataclasses import asdict
 from pathlib import Path
 
 from napari_ciml.errors import CancelledError
+from napari_ciml.experiments import TABLES
 from napari_ciml.experiments.studies.catalogue import BudgetName, Study, study
 from napari_ciml.experiments.studies.data import Split, puzzles, real_cases
 from napari_ciml.experiments.studies.runs import Run, perform
-from napari_ciml.export.text import write_json
-from napari_ciml.files import prepare_folder, replacing
+from napari_ciml.export.text import write_json, write_table
+from napari_ciml.files import prepare_folder
 from napari_ciml.monitor import Monitor
 from napari_ciml.training.settings import Hardware, TrainSettings
 
 SEEDS = (0, 1, 2)
-TABLES = "studies"
-"""Folder for what is told of a study: a table of scores and the settings of its variants."""
 
 
 def reproduce(
@@ -58,7 +56,7 @@ def reproduce(
         The table.
     """
     chosen = study(name, budget)
-    split = _split(output, data, chosen.variants[0].settings, monitor)
+    split = make_split(output, data, chosen.variants[0].settings, monitor)
     runs = study_runs(chosen, output, split.name)
     waiting = [run for run in runs if not run.done]
     hardware, count = _hardware(device, jobs)
@@ -70,7 +68,7 @@ def reproduce(
     else:
         for done, _ in enumerate(_side_by_side(waiting, split, hardware, count, monitor), 1):
             monitor.step(f"Runs of {name}", len(runs) - len(waiting) + done, len(runs))
-    return write_table(chosen, runs, output)
+    return write_study(chosen, runs, output)
 
 
 def study_runs(chosen: Study, output: Path, data: str) -> list[Run]:
@@ -79,17 +77,24 @@ def study_runs(chosen: Study, output: Path, data: str) -> list[Run]:
     return [Run(variant, seed, root, data) for seed in SEEDS for variant in chosen.variants]
 
 
-def write_table(chosen: Study, runs: list[Run], output: Path) -> Path:
+def write_study(chosen: Study, runs: list[Run], output: Path) -> Path:
     """Write the scores of all runs as one table, and the settings they can be repeated from."""
     folder = prepare_folder(output / TABLES)
-    path = folder / f"{chosen.name}.csv"
-    with replacing(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["variant", "seed", "case", "region", "dice", "hd95_mm"])
-        for run in runs:
-            for one in run.scores():
-                scores = f"{one.dice:.4f}", f"{one.hd95_mm:.3f}"
-                writer.writerow([run.variant.name, run.seed, one.case, one.region, *scores])
+    path = write_table(
+        folder / f"{chosen.name}.csv",
+        [
+            {
+                "variant": run.variant.name,
+                "seed": run.seed,
+                "case": one.case,
+                "region": one.region,
+                "dice": f"{one.dice:.4f}",
+                "hd95_mm": f"{one.hd95_mm:.3f}",
+            }
+            for run in runs
+            for one in run.scores()
+        ],
+    )
     write_json(
         folder / f"{chosen.name}.json",
         {
@@ -111,7 +116,8 @@ def write_table(chosen: Study, runs: list[Run], output: Path) -> Path:
     return path
 
 
-def _split(output: Path, data: Path | None, settings: TrainSettings, monitor: Monitor) -> Split:
+def make_split(output: Path, data: Path | None, settings: TrainSettings, monitor: Monitor) -> Split:
+    """Return the cases of a study: made up, or those of the data set given."""
     if data is None:
         monitor.step("Making volumes")
         return puzzles()

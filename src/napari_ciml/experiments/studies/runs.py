@@ -1,6 +1,5 @@
 """One run of a study: trained once, scored on the test cases, and remembered."""
 
-import csv
 import hashlib
 import json
 import time
@@ -18,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from napari_ciml.experiments.studies.baselines import Baseline
 from napari_ciml.experiments.studies.catalogue import Variant
 from napari_ciml.experiments.studies.data import Split
-from napari_ciml.export.text import write_json
+from napari_ciml.export.text import read_table, write_json, write_table
 from napari_ciml.files import prepare_folder, replacing
 from napari_ciml.inference.device import choose_device, mixed_precision
 from napari_ciml.measures import dice, hd95
@@ -93,11 +92,10 @@ class Run:
 
     def scores(self) -> list[Score]:
         """Read what `perform` measured."""
-        with (self.folder / SCORES).open(newline="") as file:
-            return [
-                Score(int(r["case"]), r["region"], float(r["dice"]), float(r["hd95_mm"]))
-                for r in csv.DictReader(file)
-            ]
+        return [
+            Score(int(row["case"]), row["region"], float(row["dice"]), float(row["hd95_mm"]))
+            for row in read_table(self.folder / SCORES)
+        ]
 
     def cost(self) -> Cost:
         """Read what `perform` counted."""
@@ -131,7 +129,8 @@ def perform(run: Run, split: Split, hardware: Hardware, monitor: Monitor) -> Non
     write_json(folder / COST, asdict(_cost(network, settings, seconds)))
     with replacing(folder / WEIGHTS) as path:
         save_file({k: v.clone() for k, v in network.state_dict().items()}, path)
-    _write(folder / SCORES, score(network, split.test, settings, hardware, monitor))
+    scores = score(network, split.test, settings, hardware, monitor)
+    write_table(folder / SCORES, [asdict(one) for one in scores])
     (folder / STATE).unlink()
 
 
@@ -176,10 +175,3 @@ def _cost(network: nn.Module, settings: TrainSettings, seconds: float) -> Cost:
         _regions(network, patch, settings)
     parameters = sum(p.numel() for p in network.parameters())
     return Cost(parameters, counter.get_total_flops() / 1e9, round(seconds, 1))
-
-
-def _write(path: Path, scores: list[Score]) -> None:
-    with replacing(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(asdict(scores[0])))
-        writer.writeheader()
-        writer.writerows(asdict(one) for one in scores)

@@ -1,0 +1,1 @@
+"""ShapeComposition (section 4.3): whether the filter passes what is missing, and only that."""

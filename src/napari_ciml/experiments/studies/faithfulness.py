@@ -1,0 +1,125 @@
+"""The muting experiment on the networks that the ablation trained."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.torch import load_file
+
+from napari_ciml.errors import InputError
+from napari_ciml.experiments import TABLES
+from napari_ciml.experiments.studies.catalogue import BudgetName, study
+from napari_ciml.experiments.studies.data import Split
+from napari_ciml.experiments.studies.reproduce import make_split, study_runs
+from napari_ciml.experiments.studies.runs import WEIGHTS, Run
+from napari_ciml.explanation.faithfulness import Muting, maps_of_random_weights, mute_each
+from napari_ciml.export.text import write_table
+from napari_ciml.files import prepare_folder
+from napari_ciml.inference.device import choose_device
+from napari_ciml.inference.engine import Workspace, tile_policy
+from napari_ciml.inference.tiles import make_tiling
+from napari_ciml.monitor import Monitor
+from napari_ciml.network.checkpoint import Checkpoint
+from napari_ciml.network.checkpoint_info import CheckpointInfo, TrainingRecord
+from napari_ciml.network.ciml import CIML
+from napari_ciml.training.cohort import TrainingCase
+
+MUTING, RANDOMISED = "muting.csv", "randomised.csv"
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A network and a test case."""
+
+    seed: int
+    case: int
+    checkpoint: Checkpoint
+    images: dict[str, np.ndarray]
+    references: dict[str, np.ndarray]
+    workspace: Workspace
+
+
+def measure_faithfulness(
+    budget: BudgetName, output: Path, monitor: Monitor, data: Path | None = None
+) -> Path:
+    """Mute every message on every test case, with the full network of each seed.
+
+    Raises
+    ------
+    InputError
+        If the ablation has not been done.
+    CancelledError
+        If the monitor's ``stop`` is set.
+    """
+    chosen = study("ablation", budget)
+    split = make_split(output, data, chosen.variants[0].settings, monitor)
+    runs = [
+        run
+        for run in study_runs(chosen, output, split.name)
+        if run.variant.name == chosen.reference and run.done
+    ]
+    if not runs:
+        raise InputError(f"{output}: has no finished ablation; run `reproduce ablation` first.")
+    folder = prepare_folder(output / TABLES)
+    muting: list[dict[str, object]] = []
+    randomised: list[dict[str, object]] = []
+    asked = list(_questions(runs, split))
+    for done, one in enumerate(asked):
+        monitor.step("Muting messages", done, len(asked))
+        found = mute_each(one.checkpoint, one.images, one.references, one.workspace, monitor)
+        muting += [_row(one, row) for row in found]
+        alike = maps_of_random_weights(one.checkpoint, one.images, one.workspace, monitor)
+        randomised.append({"seed": one.seed, "case": one.case, "spearman": f"{alike:.4f}"})
+    write_table(folder / RANDOMISED, randomised)
+    return write_table(folder / MUTING, muting)
+
+
+def _questions(runs: list[Run], split: Split) -> Iterator[_Asked]:
+    device = choose_device("auto")
+    for run in runs:
+        checkpoint = _checkpoint(run)
+        largest, overlap = tile_policy(checkpoint)
+        whole = checkpoint.info.decomposition
+        for k, case in enumerate(split.test):
+            workspace = Workspace(device, make_tiling(case.regions.shape[1:], largest, overlap))
+            yield _Asked(
+                run.seed,
+                k,
+                checkpoint,
+                _by_name(case, whole.used_modalities),
+                dict(zip(whole.region_names, case.regions, strict=True)),
+                workspace,
+            )
+
+
+def _checkpoint(run: Run) -> Checkpoint:
+    settings = run.settings
+    network = CIML(settings.decomposition, settings.network)
+    network.load_state_dict(load_file(run.folder / WEIGHTS))
+    info = CheckpointInfo(
+        name=run.variant.name,
+        decomposition=settings.decomposition,
+        network=settings.network,
+        spacing=settings.spacing,
+        patch=settings.patch,
+        normalisation=settings.normalisation,
+        training=TrainingRecord(data=run.data, cases=0, steps=settings.steps, seed=run.seed),
+    )
+    return Checkpoint(run.folder / WEIGHTS, info, "", network.eval().requires_grad_(False))
+
+
+def _by_name(case: TrainingCase, modalities: tuple[str, ...]) -> dict[str, np.ndarray]:
+    return {name: case.images[k].astype(np.float32) for k, name in enumerate(modalities)}
+
+
+def _row(asked: _Asked, muting: Muting) -> dict[str, object]:
+    measured = ("weight", "information", "dice_drop", "logit_drop")
+    return {
+        "seed": asked.seed,
+        "case": asked.case,
+        "primary": muting.pair.primary,
+        "region": muting.pair.region,
+        "auxiliary": muting.auxiliary,
+        **{name: f"{getattr(muting, name):.5g}" for name in measured},
+    }

@@ -1,0 +1,172 @@
+"""`reproduce report`: what all studies found, as one page made from their tables."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from napari_ciml.errors import InputError
+from napari_ciml.experiments import TABLES
+from napari_ciml.experiments.shapes.study import FIGURE as SHAPES_FIGURE
+from napari_ciml.experiments.shapes.study import TABLE as SHAPES_TABLE
+from napari_ciml.experiments.studies.catalogue import STUDIES, study
+from napari_ciml.experiments.studies.faithfulness import MUTING, RANDOMISED
+from napari_ciml.experiments.studies.figures import draw_muting, draw_variants
+from napari_ciml.experiments.studies.statistics import (
+    MEAN,
+    Difference,
+    difference,
+    estimate,
+    rank_correlation,
+    with_mean,
+)
+from napari_ciml.export.text import write_text
+
+PAGE = "results.md"
+
+_HEAD = """# What of the paper holds here
+
+Made by `napari-ciml reproduce report` from the tables in [`studies`](studies); beside each one a
+JSON file has the settings to repeat it with. Dice is a mean over test cases, then over seeds, with
+the standard deviation over seeds. A difference is paired by case, with a 95 % confidence interval.
+"""
+
+
+def write_report(output: Path) -> Path:
+    """Write the page and its figures from the tables below ``output``.
+
+    A text ``studies/<name>.md`` is put below the study's table: what to make of it.
+
+    Raises
+    ------
+    InputError
+        If there is no table.
+    """
+    folder = output / TABLES
+    sections = [text for text in _sections(folder) if text]
+    if not sections:
+        raise InputError(f"{folder}: holds no table; run a study first.")
+    return write_text(output / PAGE, "\n".join([_HEAD, *sections]))
+
+
+def _sections(folder: Path) -> Iterator[str]:
+    yield _shapes(folder)
+    for name in STUDIES:
+        yield _study(folder, name)
+    yield _faithfulness(folder)
+
+
+def _study(folder: Path, name: str) -> str:
+    path = folder / f"{name}.csv"
+    if not path.is_file():
+        return ""
+    table = with_mean(pd.read_csv(path))
+    about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    variants, reference = list(about["variants"]), about["reference"]
+    regions = list(dict.fromkeys(table.region))
+    draw_variants(table, variants, folder / f"{name}.png")
+    head = ["variant", *(f"Dice {region}" for region in regions), "HD95 mm", "difference in MEAN"]
+    rows = [[*head, "parameters", "GFLOP a patch"]]
+    for variant in variants:
+        cost = about["variants"][variant]
+        rows.append(
+            [
+                f"**{variant}**" if variant == reference else variant,
+                *(_plus_minus(table, variant, region) for region in regions),
+                f"{estimate(table, variant, MEAN, 'hd95_mm').mean:.1f}",
+                "" if variant == reference else _interval(difference(table, variant, reference)),
+                f"{cost['parameters'] / 1e6:.2f} M",
+                f"{cost['gflops']:.2f}",
+            ]
+        )
+    seeds, cases = table.seed.nunique(), table.case.nunique()
+    known = study(name, "small")
+    return _section(
+        f"{known.title} ({known.source})",
+        f"{cases} test cases, {seeds} seeds; data: {_data(about['data'])}. Differences are to "
+        f"{reference}.",
+        _markdown(rows),
+        f"![Dice by variant]({TABLES}/{name}.png)",
+        _note(folder, name),
+    )
+
+
+def _shapes(folder: Path) -> str:
+    if not (folder / SHAPES_TABLE).is_file():
+        return ""
+    table = pd.read_csv(folder / SHAPES_TABLE)
+    parts = ["auxiliary only", "overlap", "primary only", "background"]
+    rows = [["primary", "beta", "seeds", "Dice", "nats a set", *parts]]
+    for (primary, beta), group in table.groupby(["primary", "beta"]):
+        shares = [f"{group[part].mean():.3f} ± {group[part].std():.3f}" for part in parts]
+        dice = f"{group.dice.mean():.4f} ± {group.dice.std():.4f}"
+        rows.append(
+            [str(primary), f"{beta:g}", str(len(group)), dice, f"{group.nats.mean():.0f}", *shares]
+        )
+    return _section(
+        "ShapeComposition (section 4.3, Fig. 9)",
+        "Where the nats of the complementary information lie, as shares of their sum.",
+        _markdown(rows),
+        f"![Fig. 9 redrawn]({TABLES}/{SHAPES_FIGURE})",
+        _note(folder, "shapes"),
+    )
+
+
+def _faithfulness(folder: Path) -> str:
+    if not (folder / MUTING).is_file():
+        return ""
+    table = pd.read_csv(folder / MUTING)
+    draw_muting(table, folder / "muting.png")
+    rows = [["said to be added", "lost when muted", "Spearman's rho", "on average within a pair"]]
+    for said in ("weight", "information"):
+        for lost in ("logit_drop", "dice_drop"):
+            by_pair = table.groupby(["primary", "region"])[["case", said, lost]]
+            within = [rank_correlation(group, said, lost).mean for _, group in by_pair]
+            rows.append(
+                [
+                    said,
+                    lost.replace("_", " "),
+                    _interval(rank_correlation(table, said, lost)),
+                    f"{sum(within) / len(within):+.2f}",
+                ]
+            )
+    random = pd.read_csv(folder / RANDOMISED).spearman
+    return _section(
+        "Are the maps faithful?",
+        f"{len(table)} mutings: every message, on {table.case.nunique()} cases, "
+        f"{table.seed.nunique()} networks. Weight is eq. 16, information the mean of the map.",
+        _markdown(rows),
+        f"Maps of the same network with its convolutions drawn anew: Spearman's rho with the "
+        f"trained network's maps, over voxels, {random.mean():+.2f} ± {random.std():.2f}.",
+        f"![Said and lost]({TABLES}/muting.png)",
+        _note(folder, "muting"),
+    )
+
+
+def _data(text: str) -> str:
+    return "made-up volumes" if text.startswith("puzzles") else " ".join(text.split()[:2])
+
+
+def _plus_minus(table: pd.DataFrame, variant: str, region: str) -> str:
+    found = estimate(table, variant, region)
+    return f"{found.mean:.3f} ± {found.deviation:.3f}"
+
+
+def _interval(found: Difference) -> str:
+    text = f"{found.mean:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
+    return f"**{text}**" if found.told else text
+
+
+def _note(folder: Path, name: str) -> str:
+    path = folder / f"{name}.md"
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+
+
+def _section(title: str, *parts: str) -> str:
+    return "\n\n".join([f"## {title}", *(part for part in parts if part)]) + "\n"
+
+
+def _markdown(rows: list[list[str]]) -> str:
+    head, *body = (f"| {' | '.join(row)} |" for row in rows)
+    return "\n".join([head, "|" + " --- |" * len(rows[0]), *body])
