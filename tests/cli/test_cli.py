@@ -207,3 +207,40 @@ def test_phantom_then_train_then_segment(
     checkpoint = tmp_path / "run" / "checkpoint.safetensors"
     assert run("segment", case, "-o", tmp_path / "out", "--checkpoint", checkpoint) == 0
     assert "lesion" in capsys.readouterr().out
+
+
+def test_a_bad_cohort_is_listed_before_anything_is_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, made = tmp_path / "data", ("--kind", "petct", "--spacing", "8", "--count", "3")
+    assert run("phantom", "-o", data, *made) == 0
+    next((data / "petct_0000").glob("*_seg*")).unlink()
+    next((data / "petct_0002").glob("*_CT*")).unlink()
+    capsys.readouterr()
+    training = ("train", data, "-o", tmp_path / "run", "--preset", "autopet", "--patch", "32")
+    assert run(*training) == 2
+    told = capsys.readouterr()
+    listed = told.out.strip().splitlines()
+    assert listed[0].startswith("note: petct_0000: there is no label map")
+    assert listed[1].startswith("note: petct_0002: CT is missing")
+    assert told.err.count("\n") == 1
+    assert "2 of 3 cases cannot be used" in told.err
+    assert "--skip-bad" in told.err
+    assert not list((tmp_path / "run").glob("*.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("ablation", "--budget", "paper"), "name their folder with --data"),
+        (("faithfulness", "--data", "nowhere"), "there is no such folder"),
+        (("report",), "holds no table"),
+    ],
+)
+def test_what_reproduce_cannot_do_is_one_sentence(
+    words: tuple[str, ...], expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("reproduce", *words, "-o", tmp_path) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert expected in error

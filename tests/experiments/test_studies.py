@@ -33,9 +33,9 @@ CPU = Hardware(device="cpu", precision="32", workers=0)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two epochs of two steps, one seed, six volumes in all."""
 
-    def settings(budget: catalogue.BudgetName) -> TrainSettings:
+    def settings(budget: catalogue.BudgetName, preset: str) -> TrainSettings:
         changes = {"epochs": 2, "iterations": 2, "network": NetworkSettings(base_filters=2)}
-        return base_settings(budget).model_copy(update=changes)
+        return base_settings(budget, preset).model_copy(update=changes)
 
     monkeypatch.setattr(catalogue, "base_settings", settings)
     monkeypatch.setattr(reproduce, "SEEDS", (0,))
@@ -79,6 +79,16 @@ def test_table_5_table_6_and_the_figures() -> None:
         assert {(v.settings.epochs, v.settings.learning_rate) for v in variants} == {(500, 1e-4)}
     with pytest.raises(InputError, match="There is no study"):
         study("nothing", "small")
+
+
+def test_tables_3_and_4_are_of_other_presets() -> None:
+    for preset in ("autopet", "hecktor2022"):
+        variants = study("baselines", "paper", preset).variants
+        assert {v.settings.patch for v in variants} == {(128, 128, 128)}
+        assert {v.settings.network.norm for v in variants} == {"instance"}
+        assert variants[0].settings.normalisation == {"PET": "suv", "CT": "ct"}
+    with pytest.raises(InputError, match="for brats2020 only"):
+        study("decompositions", "paper", "autopet")
 
 
 @pytest.mark.parametrize("name", list(BASELINES))

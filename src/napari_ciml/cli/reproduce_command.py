@@ -33,6 +33,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
     parser.add_argument("--data", type=Path, metavar="DIR", help="a data set, as for train")
+    parser.add_argument(
+        "--preset", default="brats2020", metavar="NAME", help="of DATA: brats2020, autopet, ..."
+    )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     parser.add_argument("--jobs", type=options.positive, metavar="N", help="runs side by side")
     parser.set_defaults(run=run)
@@ -69,6 +72,7 @@ def _do(args: argparse.Namespace) -> Path:
         args.output,
         heard,
         data=args.data,
+        preset=args.preset,
         device=args.device,
         jobs=args.jobs,
     )

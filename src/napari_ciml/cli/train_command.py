@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_ciml.cli import options
-from napari_ciml.decomposition import Decomposition
 
 if TYPE_CHECKING:
-    from napari_ciml.cases.intensity import Normalisation
     from napari_ciml.training.run import RunPlan
     from napari_ciml.training.settings import TrainSettings
 
@@ -47,7 +45,10 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         help="edge in voxels; default: 64 for BraTS, else 128",
     )
     parser.add_argument(
-        "--spacing", type=options.millimetres, default=1.0, metavar="MM", help="voxel size"
+        "--spacing",
+        type=options.millimetres,
+        metavar="MM",
+        help="voxel size; default: 1, for autopet the PET's",
     )
 
 
@@ -138,38 +139,25 @@ def _plan(args: argparse.Namespace) -> "RunPlan":
 def _settings(args: argparse.Namespace) -> "TrainSettings":
     from napari_ciml.errors import InputError
     from napari_ciml.network.settings import STRIDE, NetworkSettings
-    from napari_ciml.training.settings import TrainSettings
+    from napari_ciml.training.settings import paper_settings
 
-    wanted = options.decomposition(args.preset)
-    brain = _is_brats(wanted)
-    patch = args.patch or (64 if brain else 128)
-    norm = args.norm or ("batch" if brain else "instance")
+    paper = paper_settings(options.decomposition(args.preset))
+    patch = args.patch or paper.patch[0]
+    norm = args.norm or paper.network.norm
     if patch < STRIDE or patch % STRIDE:
         raise InputError(f"--patch {patch}: must be a multiple of {STRIDE}.")
     if norm == "instance" and patch < 2 * STRIDE:
         raise InputError(f"--patch {patch}: instance norm needs at least {2 * STRIDE}.")
-    return TrainSettings(
-        decomposition=wanted,
-        network=NetworkSettings(base_filters=args.base_filters, norm=norm),
-        normalisation={name: _normalisation(name) for name in wanted.used_modalities},
-        spacing=(args.spacing,) * 3,
-        patch=(patch,) * 3,
-        batch_size=args.batch_size,
-        epochs=args.epochs,
-        iterations=args.iterations,
-        learning_rate=args.learning_rate,
-        beta=args.beta,
-        seed=args.seed,
+    return paper.model_copy(
+        update={
+            "network": NetworkSettings(base_filters=args.base_filters, norm=norm),
+            "spacing": (args.spacing,) * 3 if args.spacing else paper.spacing,
+            "patch": (patch,) * 3,
+            "batch_size": args.batch_size,
+            "epochs": args.epochs,
+            "iterations": args.iterations,
+            "learning_rate": args.learning_rate,
+            "beta": args.beta,
+            "seed": args.seed,
+        }
     )
-
-
-def _is_brats(decomposition: Decomposition) -> bool:
-    """Whether section 4.2's settings for BraTS apply: tumours in brain MR."""
-    return set(decomposition.used_modalities) <= {"FLAIR", "T1", "T1CE", "T2"}
-
-
-def _normalisation(modality: str) -> "Normalisation":
-    """CT has fixed units, PET is in SUV; everything else is normalised by its own statistics."""
-    if modality == "CT":
-        return "ct"
-    return "suv" if modality == "PET" else "zscore"

@@ -77,15 +77,6 @@ def audit(
     return tuple(sorted(flaws, key=lambda flaw: order[flaw.case.name]))
 
 
-def refusal(cases: Sequence[LabelledCase], flaws: Sequence[Flaw]) -> InputError:
-    """Return the error that lists all flaws."""
-    listed = "\n".join(f"  {flaw}" for flaw in flaws)
-    return InputError(
-        f"{len(flaws)} of {len(cases)} cases cannot be used; mend them, or leave them out with "
-        f"--skip-bad:\n{listed}"
-    )
-
-
 def _look(case: LabelledCase, decomposition: Decomposition, monitor: Monitor) -> bool | str:
     """Return whether all modalities lie on one grid, or what is wrong."""
     monitor.check()

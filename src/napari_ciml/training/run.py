@@ -14,7 +14,7 @@ from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint, save_checkpoint
 from napari_ciml.network.checkpoint_info import CheckpointInfo, Score, TrainingRecord
 from napari_ciml.network.ciml import CIML
-from napari_ciml.training.audit import audit, refusal
+from napari_ciml.training.audit import audit
 from napari_ciml.training.cohort import load_cohort
 from napari_ciml.training.datasets import LabelledCase, find_cases
 from napari_ciml.training.folds import split
@@ -82,7 +82,7 @@ def run(plan: RunPlan, monitor: Monitor) -> RunResult:
     Raises
     ------
     InputError
-        If a case cannot be used (all of them are listed), or there are too few.
+        If a case cannot be used (the monitor is told of all of them), or there are too few.
     CancelledError
         If the monitor's ``stop`` is set; what was done can be gone on with.
     """
@@ -105,10 +105,13 @@ def run(plan: RunPlan, monitor: Monitor) -> RunResult:
 def _usable(plan: RunPlan, monitor: Monitor) -> list[LabelledCase]:
     cases = find_cases(plan.data)
     flaws = audit(cases, plan.settings.decomposition, monitor, plan.hardware.workers)
-    if flaws and not plan.skip_bad:
-        raise refusal(cases, flaws)
     for flaw in flaws:
-        monitor.tell(f"Left out: {flaw}")
+        monitor.tell(f"Left out: {flaw}" if plan.skip_bad else str(flaw))
+    if flaws and not plan.skip_bad:
+        raise InputError(
+            f"{plan.data}: {len(flaws)} of {len(cases)} cases cannot be used, as listed; mend "
+            "them, or leave them out with --skip-bad."
+        )
     bad = {flaw.case.name for flaw in flaws}
     return [case for case in cases if case.name not in bad]
 

@@ -64,6 +64,28 @@ class TrainSettings(BaseModel):
         return self.epochs * self.iterations
 
 
+_SPACING = {"autopet": (3.0, 2.04, 2.04)}
+"""The voxel size of data sets that are not at 1 mm, (Z, Y, X) in mm."""
+
+
+def paper_settings(decomposition: Decomposition) -> TrainSettings:
+    """Return section 4.2's settings for a decomposition.
+
+    Tumours in brain MR get batch norm and patches of 64 voxels, everything else instance norm and
+    128. CT has fixed units and PET is in SUV; other modalities are normalised by themselves.
+    """
+    units: dict[str, Normalisation] = {"CT": "ct", "PET": "suv"}
+    used = decomposition.used_modalities
+    brain = set(used) <= {"FLAIR", "T1", "T1CE", "T2"}
+    return TrainSettings(
+        decomposition=decomposition,
+        network=NetworkSettings(norm="batch" if brain else "instance"),
+        normalisation={name: units.get(name, "zscore") for name in used},
+        spacing=_SPACING.get(decomposition.name, (1.0, 1.0, 1.0)),
+        patch=(64, 64, 64) if brain else (128, 128, 128),
+    )
+
+
 Precision = Literal["auto", "32", "bf16", "16"]
 
 

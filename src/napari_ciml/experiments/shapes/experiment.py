@@ -13,8 +13,9 @@ from napari_ciml.measures import dice
 from napari_ciml.monitor import Monitor
 
 _SETS, _TEST = 1000, 200
-_WARM_UP = 0.3
-"""Share of the steps over which beta grows to its value."""
+_WARM_UP = ((0.2, 0.5), (0.05, 1.0))
+"""Shares of the steps between which beta grows, and the shares of its value it has there."""
+_CLIP = 1.0
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,13 @@ def train_shapes(training: Shapes, settings: ShapeSettings, monitor: Monitor) ->
         chosen = rng.integers(0, len(training.primary), settings.batch_size)
         batch = Shapes(training.primary[chosen], training.auxiliary[chosen])
         seen = network(images(batch.primary), images(batch.auxiliary), sample=True)
-        # At full weight from the start, saying nothing at all would be where it stays.
-        beta = settings.beta * min(1.0, step / (_WARM_UP * settings.steps))
+        # At full weight from the start, saying nothing at all would be where it stays; without any
+        # weight, mu would grow so large that the network does not find back.
+        beta = settings.beta * np.interp(step / settings.steps, *_WARM_UP)
         loss = _loss(seen, images(batch.union)) + beta * seen.nats().mean()
         adam.zero_grad(set_to_none=True)
         loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
         adam.step()
     return network.eval()
 

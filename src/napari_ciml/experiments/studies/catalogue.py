@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from napari_ciml.errors import InputError
-from napari_ciml.experiments.studies.puzzle import MODALITIES, SPACING_MM
+from napari_ciml.experiments.studies.puzzle import SPACING_MM
 from napari_ciml.network.settings import NetworkSettings
 from napari_ciml.presets import DEFAULT, PRESETS
-from napari_ciml.training.settings import TrainSettings
+from napari_ciml.training.settings import TrainSettings, paper_settings
 
 BudgetName = Literal["small", "paper"]
 BETAS = (0.001, 0.01, 0.1, 0.5, 1.0, 10.0)
@@ -70,13 +70,9 @@ class Study:
     reference: str
 
 
-def base_settings(budget: BudgetName) -> TrainSettings:
+def base_settings(budget: BudgetName, preset: str = DEFAULT) -> TrainSettings:
     """Return the settings that every run of a budget shares; ``paper`` is section 4.2."""
-    shared = TrainSettings(
-        decomposition=PRESETS[DEFAULT],
-        network=NetworkSettings(),
-        normalisation=dict.fromkeys(MODALITIES, "zscore"),
-    )
+    shared = paper_settings(PRESETS[preset])
     if budget == "paper":
         return shared
     return shared.model_copy(
@@ -92,18 +88,22 @@ def base_settings(budget: BudgetName) -> TrainSettings:
     )
 
 
-def study(name: str, budget: BudgetName) -> Study:
-    """Return a study by name.
+def study(name: str, budget: BudgetName, preset: str = DEFAULT) -> Study:
+    """Return a study by name; Tables 3 and 4 are ``baselines`` with another preset.
 
     Raises
     ------
     InputError
-        If there is none of that name.
+        If there is none of that name, or it makes no sense for the preset.
     """
+    if preset not in PRESETS:
+        raise InputError(f"There is no preset '{preset}'; known are {', '.join(PRESETS)}.")
+    if preset != DEFAULT and (budget == "small" or name == "decompositions"):
+        raise InputError(f"The study '{name}' with budget {budget} is for {DEFAULT} only.")
     if name not in _STUDIES:
         raise InputError(f"There is no study '{name}'; known are {', '.join(_STUDIES)}.")
     title, source, reference, make = _STUDIES[name]
-    return Study(name, title, source, tuple(make(base_settings(budget), budget)), reference)
+    return Study(name, title, source, tuple(make(base_settings(budget, preset), budget)), reference)
 
 
 def _ablation(base: TrainSettings, _: BudgetName) -> Iterator[Variant]:

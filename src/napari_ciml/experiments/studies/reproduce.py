@@ -16,6 +16,7 @@ from napari_ciml.experiments.studies.runs import Run, perform
 from napari_ciml.export.text import write_json, write_table
 from napari_ciml.files import prepare_folder
 from napari_ciml.monitor import Monitor
+from napari_ciml.presets import DEFAULT
 from napari_ciml.training.settings import Hardware, TrainSettings
 
 SEEDS = (0, 1, 2)
@@ -28,6 +29,7 @@ def reproduce(
     monitor: Monitor,
     *,
     data: Path | None = None,
+    preset: str = DEFAULT,
     device: str = "auto",
     jobs: int | None = None,
 ) -> Path:
@@ -45,6 +47,8 @@ def reproduce(
         Told after each run; cancelling keeps every epoch done.
     data : pathlib.Path, optional
         A data set; the made-up volumes by default.
+    preset : str
+        Of ``data``.
     device : str
         As `Hardware`.
     jobs : int, optional
@@ -55,7 +59,7 @@ def reproduce(
     pathlib.Path
         The table.
     """
-    chosen = study(name, budget)
+    chosen = study(name, budget, preset)
     split = make_split(output, data, chosen.variants[0].settings, monitor)
     runs = study_runs(chosen, output, split.name)
     waiting = [run for run in runs if not run.done]
