@@ -48,6 +48,8 @@ class Review:
         The checkpoint and what it says about itself.
     device : str
         Where to compute.
+    clean : bool
+        Whether the next segmentation is freed of specks and holes.
     segmentation, explanation
         The results for the case, or None.
     """
@@ -71,6 +73,7 @@ class Review:
         self.checkpoint: Path | None = None
         self.info: CheckpointInfo | None = None
         self.device = "auto"
+        self.clean = True
         self.segmentation: Segmentation | None = None
         self.explanation: Explanation | None = None
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -11,6 +12,7 @@ from napari_ciml.errors import CancelledError, InputError
 from napari_ciml.inference.segment import SegmentSettings, ensemble, segment
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
+from napari_ciml.network.checkpoint_info import Finish
 from napari_ciml.presets import PRESETS
 
 
@@ -53,6 +55,21 @@ def test_muting_changes_that_segmentor_and_no_other(
     for pair in before.pairs:
         same = np.allclose(before.pairs[pair], after.pairs[pair], atol=1e-6)
         assert same == (pair.primary != "FLAIR")
+
+
+def test_what_the_checkpoint_says_is_done_to_its_output(
+    case_folder: Path, tiny_checkpoint: Checkpoint
+) -> None:
+    case = open_case(case_folder)
+    plain = segment(case, tiny_checkpoint)
+    finish = Finish(temperatures={"WT": 3.0}, smallest_ml={"TC": 1e6})
+    info = tiny_checkpoint.info.model_copy(update={"finish": finish})
+    done = segment(case, replace(tiny_checkpoint, info=info))
+    assert done.volumes_ml["TC"] == done.volumes_ml["ET"] or not plain.volumes_ml["TC"]
+    assert 0.5 < done.probabilities["WT"].max() < plain.probabilities["WT"].max()
+    raw = segment(case, replace(tiny_checkpoint, info=info), settings=SegmentSettings(clean=False))
+    np.testing.assert_array_equal(raw.label_map, plain.label_map)
+    assert (raw.cleaned, done.cleaned) == (False, True)
 
 
 def test_missing_modality(case_folder: Path, tiny_checkpoint: Checkpoint) -> None:

@@ -13,6 +13,8 @@ from qtpy.QtWidgets import QPushButton
 from conftest import write_case
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.decomposition import Pair
+from napari_ciml.network.checkpoint import Checkpoint, save_checkpoint
+from napari_ciml.network.checkpoint_info import Finish
 from napari_ciml.presets import PRESETS
 from napari_ciml.widgets import session as session_module
 from napari_ciml.widgets.desk import Desk
@@ -286,6 +288,23 @@ def test_probability_on_request(loaded: Desk, qtbot: QtBot) -> None:
     assert not any("probability" in name for name in names(loaded))
     click(qtbot, loaded.segment.volumes.cellWidget(1, 2))
     assert "probability of TC" in names(loaded)
+
+
+def test_specks_are_kept_when_their_removal_is_switched_off(
+    desk: Desk, case_folder: Path, tiny_checkpoint: Checkpoint, tmp_path: Path, qtbot: QtBot
+) -> None:
+    everything = dict.fromkeys(tiny_checkpoint.info.decomposition.region_names, 1e6)
+    info = tiny_checkpoint.info.model_copy(update={"finish": Finish(smallest_ml=everything)})
+    save_checkpoint(tmp_path / "strict.safetensors", tiny_checkpoint.network, info)
+    desk.segment.choose(tmp_path / "strict.safetensors")
+    desk.case.open(case_folder)
+    wait(qtbot, desk)
+    run_segment(qtbot, desk)
+    assert not desk.viewer.layers["segmentation"].data.any()
+    qtbot.mouseClick(desk.segment.clean, LEFT, pos=QPoint(8, desk.segment.clean.height() // 2))
+    assert not desk.segment.clean.isChecked()
+    run_segment(qtbot, desk)
+    assert desk.viewer.layers["segmentation"].data.any()
 
 
 def test_fits_a_small_screen(loaded: Desk, qtbot: QtBot) -> None:

@@ -94,6 +94,9 @@ def add_inference(parser: argparse.ArgumentParser) -> None:
         metavar="PRIMARY:AUX",
         help="messages not to pass, for example T2:T1",
     )
+    parser.add_argument(
+        "--raw", action="store_true", help="leave specks and holes as the network made them"
+    )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     parser.add_argument("--engine", choices=("auto", "torch"), default="auto")
 
@@ -190,7 +193,7 @@ def settings(args: argparse.Namespace) -> "SegmentSettings":
         if not (primary and colon and auxiliary):
             raise InputError(f"--mute {text}: write it as PRIMARY:AUX, for example T2:T1.")
         muted.add(Message(primary, auxiliary))
-    return SegmentSettings(device=args.device, muted=frozenset(muted))
+    return SegmentSettings(device=args.device, muted=frozenset(muted), clean=not args.raw)
 
 
 def load(path: Path, heard: Monitor) -> "Checkpoint":

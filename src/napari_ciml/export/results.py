@@ -80,6 +80,7 @@ def summary(case: Case, segmentation: Segmentation) -> dict[str, object]:
         "pairs": [f"{pair.primary}:{pair.region}" for pair in plan.pairs],
         "reference_modality": case.reference,
         "grid": case.native.describe(),
+        "cleaned": segmentation.cleaned,
         "engine": segmentation.engine,
         "device": segmentation.device,
         "seconds": segmentation.seconds,

@@ -14,6 +14,7 @@ from napari_ciml.decomposition import Decomposition, Message, Pair
 from napari_ciml.errors import InputError
 from napari_ciml.inference.device import choose_device
 from napari_ciml.inference.engine import predict_pairs, with_fallback
+from napari_ciml.inference.finish import calibrated, cleaned
 from napari_ciml.inference.memory import peak_memory_mib
 from napari_ciml.inference.plan import Plan, make_plan
 from napari_ciml.monitor import Monitor
@@ -32,10 +33,13 @@ class SegmentSettings:
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     muted : frozenset of Message
         Messages that are not passed.
+    clean : bool
+        Remove specks and fill holes as the checkpoint says; probabilities keep them.
     """
 
     device: str = "auto"
     muted: frozenset[Message] = frozenset()
+    clean: bool = True
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Segmentation:
     label_map : numpy.ndarray
         Label values of the decomposition's regions, (Z, Y, X) unsigned integers.
     probabilities : dict of str to numpy.ndarray
-        By region, (Z, Y, X) float32: the mean over the pairs that predict it.
+        By region, (Z, Y, X) float32: the mean over the pairs that predict it, calibrated.
     volumes_ml : dict of str to float
         By region, in millilitres.
     plan : Plan
@@ -58,6 +62,8 @@ class Segmentation:
         What the network saw.
     pairs : dict of Pair to numpy.ndarray
         Each pair's probability on the grid of ``model_input``, (z, y, x) float32.
+    cleaned : bool
+        Whether specks and holes were looked for.
     engine, device : str
         What ran it, at the end if it fell back.
     seconds : dict of str to float
@@ -75,6 +81,7 @@ class Segmentation:
     checkpoint: str
     model_input: ModelInput
     pairs: dict[Pair, np.ndarray]
+    cleaned: bool
     engine: str
     device: str
     seconds: dict[str, float]
@@ -154,8 +161,13 @@ def segment(
             aloud,
         )
     with clock.stage("assemble"):
-        probabilities = _on_case_grid(ensemble(pairs, plan), seen, case, aloud)
+        finish = checkpoint.info.finish
+        placed = _on_case_grid(ensemble(pairs, plan), seen, case, aloud)
+        # On the case grid, so that no mask moves: between voxels, sigmoids of logits do not mix.
+        probabilities = calibrated(placed, finish.temperatures)
         masks = {name: values >= THRESHOLD for name, values in probabilities.items()}
+        if settings.clean:
+            masks = cleaned(masks, finish, case.grid.voxel_ml)
         labels = label_map(masks, wanted.regions)
         final = region_masks(labels, wanted.regions)
     volumes = {name: float(mask.sum() * case.grid.voxel_ml) for name, mask in final.items()}
@@ -167,6 +179,7 @@ def segment(
         checkpoint=checkpoint.sha256,
         model_input=seen,
         pairs=pairs,
+        cleaned=settings.clean,
         engine="torch",
         device=workspace.device.type,
         seconds=clock.seconds,

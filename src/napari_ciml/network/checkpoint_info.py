@@ -66,6 +66,24 @@ class Score(_Frozen):
     dice: float = Field(ge=0, le=1)
 
 
+class Finish(_Frozen):
+    """What is done to the network's output, as measured to help.
+
+    Parameters
+    ----------
+    temperatures : dict of str to float
+        By region; logits are divided by it, so that a probability means what it says.
+    smallest_ml : dict of str to float
+        By region; connected components below this volume are specks.
+    without_holes : tuple of str
+        Regions in which holes are filled.
+    """
+
+    temperatures: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = {}
+    smallest_ml: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = {}
+    without_holes: tuple[str, ...] = ()
+
+
 class CheckpointInfo(_Frozen):
     """Everything about a checkpoint but its weights.
 
@@ -87,6 +105,8 @@ class CheckpointInfo(_Frozen):
         Provenance.
     scores : tuple of Score
         As measured after training.
+    finish : Finish
+        What is done to the network's output.
     """
 
     format_version: int = Field(default=FORMAT_VERSION, ge=1, le=FORMAT_VERSION)
@@ -100,6 +120,7 @@ class CheckpointInfo(_Frozen):
     normalisation: dict[str, Normalisation]
     training: TrainingRecord
     scores: tuple[Score, ...] = ()
+    finish: Finish = Finish()
 
     @model_validator(mode="after")
     def _normalises_what_it_uses(self) -> Self:

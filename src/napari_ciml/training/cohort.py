@@ -12,7 +12,6 @@ import numpy as np
 from napari_ciml.cases.labels import region_masks
 from napari_ciml.cases.model_space import labels_to_model_space, to_model_space
 from napari_ciml.cases.write import read_label_map
-from napari_ciml.errors import InputError
 from napari_ciml.files import prepare_folder
 from napari_ciml.monitor import Monitor
 from napari_ciml.training.datasets import LabelledCase
@@ -102,12 +101,10 @@ def _prepared(
     folder = cache / _digest(labelled, settings)
     if folder.is_dir():
         return folder
-    if labelled.label is None:
-        raise InputError(f"{labelled.folder}: has no label map; add it or leave the case out.")
     modalities = settings.decomposition.used_modalities
     case = labelled.open(modalities)
     seen = to_model_space(case, modalities, settings.spacing, settings.normalisation, Monitor())
-    labels = labels_to_model_space(read_label_map(labelled.label, case), seen.grid, case)
+    labels = labels_to_model_space(read_label_map(labelled.reference, case), seen.grid, case)
     masks = region_masks(labels, settings.decomposition.regions)
     regions = np.stack([masks[name] for name in settings.decomposition.region_names])
     images = np.stack([seen.images[name] for name in modalities]).astype(np.float16)

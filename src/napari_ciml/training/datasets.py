@@ -40,6 +40,19 @@ class LabelledCase:
         """What stands for the case in files that are written: part of its name's SHA-256."""
         return hashlib.sha256(self.name.encode()).hexdigest()[:12]
 
+    @property
+    def reference(self) -> Path:
+        """The label map, of a case that has one.
+
+        Raises
+        ------
+        InputError
+            If it has none.
+        """
+        if self.label is None:
+            raise InputError(f"{self.folder}: has no label map; add it or leave the case out.")
+        return self.label
+
     def open(self, modalities: tuple[str, ...]) -> Case:
         """Read the images.
 

@@ -1,7 +1,7 @@
 """A whole run: check the cohort, train (in folds, if asked), score, write checkpoints."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -15,6 +15,7 @@ from napari_ciml.network.checkpoint import Checkpoint, save_checkpoint
 from napari_ciml.network.checkpoint_info import CheckpointInfo, Score, TrainingRecord
 from napari_ciml.network.ciml import CIML
 from napari_ciml.training.audit import audit
+from napari_ciml.training.calibration import choose_finish, judge
 from napari_ciml.training.cohort import load_cohort
 from napari_ciml.training.datasets import LabelledCase, find_cases
 from napari_ciml.training.folds import split
@@ -43,7 +44,8 @@ class RunPlan:
     folds : int
         0 or 1: one network on all cases; from 2 on, cross-validation.
     held_out : int
-        How many cases, the last by name, no network is trained on.
+        How many cases, the last by name, no network is trained on; with one network, it is
+        calibrated on them.
     half : bool
         Store the weights in half precision.
     skip_bad : bool
@@ -121,6 +123,10 @@ def _train_once(
 ) -> RunResult:
     path = plan.output / CHECKPOINT
     checkpoint = _train(plan, plan.output, kept, held_out, monitor)
+    if held_out:
+        judged = judge(held_out, checkpoint, plan.hardware.device, monitor)
+        info = checkpoint.info.model_copy(update={"finish": choose_finish(judged)})
+        checkpoint = replace(checkpoint, info=info)
     scores = score(held_out, [checkpoint], plan.hardware.device, monitor)
     _save(plan, path, checkpoint, scores, "cases held out")
     write_scores(plan.output / SCORES, scores)

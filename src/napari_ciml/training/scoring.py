@@ -8,7 +8,6 @@ import numpy as np
 
 from napari_ciml.cases.labels import label_map, region_masks
 from napari_ciml.cases.write import read_label_map
-from napari_ciml.errors import InputError
 from napari_ciml.export.text import write_table
 from napari_ciml.inference.segment import THRESHOLD, SegmentSettings, segment
 from napari_ciml.measures import dice, hd95
@@ -49,8 +48,6 @@ def score(
     found = []
     for done, labelled in enumerate(cases):
         monitor.step("Scoring", done, len(cases))
-        if labelled.label is None:
-            raise InputError(f"{labelled.folder}: has no label map to compare with.")
         case = labelled.open(checkpoints[0].info.decomposition.used_modalities)
         results = [
             segment(case, checkpoint, settings=SegmentSettings(device=device))
@@ -62,7 +59,7 @@ def score(
             for region in regions
         }
         predicted = region_masks(label_map(masks, regions), regions)
-        expected = region_masks(read_label_map(labelled.label, case), regions)
+        expected = region_masks(read_label_map(labelled.reference, case), regions)
         for name, mask in predicted.items():
             distance = hd95(mask, expected[name], case.grid.scale)
             found.append(CaseScore(labelled.key, name, dice(mask, expected[name]), distance))

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QComboBox, QFileDialog, QTableWidgetItem
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QTableWidgetItem
 
 from napari_ciml.errors import CimlError
 from napari_ciml.network.checkpoint_info import CheckpointInfo
@@ -34,6 +34,9 @@ class SegmentWidget(Dock):
         self.device = QComboBox()
         self.device.addItems(DEVICES)
         self.device.setToolTip("Where to compute; auto takes a graphics card if there is one.")
+        self.clean = QCheckBox("Remove specks and holes")
+        self.clean.setToolTip("As measured to help this checkpoint; probabilities keep them.")
+        self.clean.setChecked(self.review.clean)
         self.run = button("Segment", "Segment the case as the decomposition says.")
         self.jobs = JobBar(self, "Segmenting")
         self.volumes = table("Region", "mL", "")
@@ -41,6 +44,7 @@ class SegmentWidget(Dock):
         self.column.addLayout(row(self.checkpoints, self.browse))
         self.column.addWidget(self.about)
         self.column.addLayout(row(label("Compute on"), self.device, self.run))
+        self.column.addWidget(self.clean)
         for part in (self.jobs, self.volumes, self.summary):
             self.column.addWidget(part)
         self.column.addStretch()
@@ -49,6 +53,7 @@ class SegmentWidget(Dock):
         self.browse.clicked.connect(self._ask)
         self.device.setCurrentText(self.review.device)
         self.device.currentTextChanged.connect(self._set_device)
+        self.clean.toggled.connect(self._set_clean)
         self.run.clicked.connect(lambda: self.attempt(self.session.segment))
         self.review.checkpoint_changed.connect(self._show_checkpoint)
         self.review.segmentation_changed.connect(self._show_result)
@@ -71,6 +76,9 @@ class SegmentWidget(Dock):
 
     def _set_device(self, device: str) -> None:
         self.review.set_device(device)
+
+    def _set_clean(self, clean: bool) -> None:
+        self.review.clean = clean
 
     def _show_checkpoint(self) -> None:
         current = self.review.checkpoint

@@ -121,14 +121,16 @@ class Session:
             If no case or no checkpoint is there, or the decomposition cannot be run.
         """
         case, path = self._ready()
-        wanted, device = self.review.decomposition, self.review.device
+        wanted = self.review.decomposition
+        device, clean = self.review.device, self.review.clean
 
         def work(monitor: Monitor) -> "Segmentation":
             monitor.step("Loading the checkpoint")
             checkpoint = _load(path)
             from napari_ciml.inference.segment import SegmentSettings, segment
 
-            return segment(case, checkpoint, wanted, SegmentSettings(device=device), monitor)
+            settings = SegmentSettings(device=device, clean=clean)
+            return segment(case, checkpoint, wanted, settings, monitor)
 
         self.runner.submit("Segmenting", work, self._for_case(case, self._segmented))
 

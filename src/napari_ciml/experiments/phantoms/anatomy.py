@@ -63,6 +63,13 @@ def atlas(spacing: float) -> Anatomy:
     return Anatomy(white, grey, fluid, ventricles.astype(np.float32), brain)
 
 
+@lru_cache(maxsize=4)
+def depth_mm(spacing: float) -> np.ndarray:
+    """Return how deep in the atlas' brain each voxel lies, (Z, Y, X) float32 in mm; 0 outside."""
+    depth = ndimage.distance_transform_edt(atlas(spacing).brain) * spacing
+    return np.asarray(depth, np.float32)
+
+
 def deform(
     rng: np.random.Generator, spacing: float, push: np.ndarray | None = None
 ) -> tuple[Anatomy, np.ndarray]:

@@ -25,33 +25,51 @@ _MEANS = {
 }  # fmt: skip
 
 
+_STRANGE = 0.2
+"""Share of the phantoms whose contrasts are far from usual."""
+
+_UNEVEN = ("necrosis", "solid", "enhancing", "edema")
+"""Tissues whose signal varies from place to place."""
+
+
 def render(
     rng: np.random.Generator, anatomy: Anatomy, tumour: Tumour, spacing: float
 ) -> dict[str, np.ndarray]:
     """Return the four modalities, (Z, Y, X) float32, exactly 0 outside the brain."""
     shares = _shares(rng, anatomy, tumour)
+    patchy = rough_field(rng, anatomy.brain.shape, rng.uniform(5, 14) / spacing)
+    bleeding = _bleeding(rng, tumour, spacing)
+    strange = 2.2 if rng.random() < _STRANGE else 1.0
+    field_of_view = _field_of_view(rng, anatomy.brain)
     hyper = _white_matter_lesions(rng, anatomy, spacing)
     texture = rough_field(rng, anatomy.brain.shape, 5 / spacing)
     images = {}
     for name in MODALITIES:
-        means = _draw_means(rng, "T1" if name == "T1CE" else name)
+        means = _draw_means(rng, "T1" if name == "T1CE" else name, strange)
         image = np.zeros(anatomy.brain.shape, np.float32)
         if name == "T1CE":
-            means["enhancing"] = means["white"] * rng.uniform(1.15, 2.1)
+            means["enhancing"] = max(means["white"], means["grey"]) * rng.uniform(1.1, 2.2)
             image += _vessels(rng, anatomy, spacing) * means["white"] * rng.uniform(0.2, 0.9)
         for tissue, share in shares.items():
-            image += share * means[tissue]
+            uneven = 1 + rng.uniform(0, 0.3) * patchy if tissue in _UNEVEN else 1.0
+            image += share * means[tissue] * np.clip(uneven, 0.3, 2)
+        if bleeding is not None:
+            level = means["white"] * rng.uniform(0.3, 1.6)
+            image = image * (1 - bleeding) + bleeding * level
         if name in ("FLAIR", "T2"):
             image += hyper * (means["edema"] - means["white"]) * rng.uniform(0.5, 1.1)
         image *= 1 + rng.uniform(0.01, 0.05) * texture
-        images[name] = _scan(rng, image, anatomy.brain, spacing)
+        image = _remnants(rng, image, anatomy.brain, spacing)
+        images[name] = _scan(rng, _misplaced(rng, image, spacing), field_of_view, spacing)
     return images
 
 
-def _draw_means(rng: np.random.Generator, name: str) -> dict[str, float]:
-    contrast = rng.uniform(0.75, 1.25)
+def _draw_means(rng: np.random.Generator, name: str, strange: float) -> dict[str, float]:
+    """Draw each tissue's mean around its physical value; ``strange`` widens the spread."""
+    contrast = rng.uniform(0.65, 1.3)
     means = {
-        tissue: rng.normal(mean, 0.8 * spread) for tissue, (mean, spread) in _MEANS[name].items()
+        tissue: rng.normal(mean, strange * spread)
+        for tissue, (mean, spread) in _MEANS[name].items()
     }
     centre = means["grey"]
     return {tissue: max(0.05, centre + contrast * (m - centre)) for tissue, m in means.items()}
@@ -85,6 +103,50 @@ def _white_matter_lesions(rng: np.random.Generator, anatomy: Anatomy, spacing: f
     near = blur(anatomy.ventricles, 4 / spacing)
     spots = rough_field(rng, anatomy.brain.shape, 7 / spacing) + 4 * near
     return blur(anatomy.white * (spots > rng.uniform(2.2, 3.2)), 0.6)
+
+
+def _bleeding(rng: np.random.Generator, tumour: Tumour, spacing: float) -> np.ndarray | None:
+    """Blood in the core: bright or dark, differently in every modality."""
+    core = tumour.labels == NECROSIS
+    if rng.random() > 0.12 or not core.any():
+        return None
+    patches = rough_field(rng, core.shape, rng.uniform(5, 10) / spacing) > rng.uniform(0.5, 1.8)
+    return soften(core & patches, 0.5)
+
+
+def _field_of_view(rng: np.random.Generator, brain: np.ndarray) -> np.ndarray:
+    """Leave out slices at an end now and then, as scans and defacing do."""
+    seen = brain.copy()
+    if rng.random() < 0.12:
+        axis = int(rng.choice(3, p=(0.5, 0.3, 0.2)))
+        filled = np.flatnonzero(brain.any(axis=tuple(a for a in range(3) if a != axis)))
+        cut = int(rng.uniform(0.05, 0.3) * len(filled))
+        ends = slice(0, filled[0] + cut), slice(filled[-1] - cut, None)
+        gone = [slice(None)] * 3
+        gone[axis] = ends[int(rng.integers(2))]
+        seen[tuple(gone)] = False
+    return seen
+
+
+def _remnants(
+    rng: np.random.Generator, image: np.ndarray, brain: np.ndarray, spacing: float
+) -> np.ndarray:
+    """Put what skull stripping left behind on the brain's rim: dura, fat, marrow."""
+    if rng.random() > 0.2:
+        return image
+    rim = brain & (blur(brain, 2 / spacing) < 0.75)
+    left = blur(rim & (smooth_field(rng, brain.shape, 18 / spacing) > rng.uniform(0.8, 1.8)), 0.4)
+    inside = image[brain]
+    return image * (1 - left) + left * inside.mean() * rng.uniform(0.2, 2.2)
+
+
+def _misplaced(rng: np.random.Generator, image: np.ndarray, spacing: float) -> np.ndarray:
+    """Shift a modality by up to a millimetre, as registration leaves it."""
+    if rng.random() > 0.3:
+        return image
+    from scipy import ndimage
+
+    return np.asarray(ndimage.shift(image, rng.uniform(-1, 1, 3) / spacing, order=1))
 
 
 def _vessels(rng: np.random.Generator, anatomy: Anatomy, spacing: float) -> np.ndarray:

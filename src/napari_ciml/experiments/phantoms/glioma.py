@@ -2,17 +2,19 @@
 
 import numpy as np
 
-from napari_ciml.experiments.phantoms.anatomy import atlas, deform
+from napari_ciml.experiments.phantoms.anatomy import deform, depth_mm
 from napari_ciml.experiments.phantoms.contrast import render
 from napari_ciml.experiments.phantoms.tumour import draw_kind, draw_lesions, grow, mass_effect
 
 
 def make(rng: np.random.Generator, spacing: float) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return modalities, each (Z, Y, X) float32, and labels, (Z, Y, X) uint8."""
-    brain = atlas(spacing).brain
+    depth = depth_mm(spacing)
     kind = draw_kind(rng)
-    lesions = draw_lesions(rng, kind, brain, spacing)
-    push = mass_effect(rng, lesions, brain.shape, spacing)
+    lesions = draw_lesions(rng, kind, depth)
+    push = mass_effect(rng, lesions, depth, spacing)
     anatomy, _ = deform(rng, spacing, push)
     tumour = grow(rng, kind, lesions, anatomy, spacing)
-    return render(rng, anatomy, tumour, spacing), tumour.labels
+    images = render(rng, anatomy, tumour, spacing)
+    # What lies outside the field of view is labelled by nobody.
+    return images, tumour.labels * (images["T1"] > 0)

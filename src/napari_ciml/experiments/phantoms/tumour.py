@@ -3,13 +3,17 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from napari_ciml.experiments.phantoms.anatomy import Anatomy
 from napari_ciml.experiments.phantoms.fields import Shape, blur, grid_points, rough_field
 
-KINDS = {"ring": 0.5, "solid": 0.13, "low-grade": 0.2, "metastases": 0.12, "none": 0.05}
+KINDS = {
+    "ring": 0.33, "mixed": 0.25, "solid": 0.1, "low-grade": 0.17, "metastases": 0.12, "none": 0.03,
+}  # fmt: skip
 """How often each kind of tumour occurs."""
+
+_SKULL_MM = 15.0
+"""Depth over which the skull holds tissue back."""
 
 NECROSIS, EDEMA, ENHANCING = 1, 2, 4
 
@@ -42,12 +46,9 @@ def draw_kind(rng: np.random.Generator) -> str:
     return str(rng.choice(list(KINDS), p=list(KINDS.values())))
 
 
-def draw_lesions(
-    rng: np.random.Generator, kind: str, brain: np.ndarray, spacing: float
-) -> list[Lesion]:
-    """Draw the foci of a tumour; none for the kind ``none``."""
-    depth = ndimage.distance_transform_edt(brain) * spacing
-    places = np.argwhere((depth > 12) & _upper(brain.shape))
+def draw_lesions(rng: np.random.Generator, kind: str, depth: np.ndarray) -> list[Lesion]:
+    """Draw the foci of a tumour, given each voxel's depth in mm; none for the kind ``none``."""
+    places = np.argwhere((depth > 12) & _upper(depth.shape))
     count = {"none": 0, "metastases": int(rng.integers(1, 5))}.get(kind, 1 + (rng.random() < 0.1))
     lesions = []
     for _ in range(count):
@@ -55,31 +56,34 @@ def draw_lesions(
             core = rng.uniform(4, 14)
             spread = rng.uniform(1.3, 3.0)
         elif kind == "low-grade":
-            core = rng.uniform(12, 27)
+            core = rng.uniform(12, 36)
             spread = rng.uniform(1.02, 1.35)
         else:
-            core = np.clip(rng.lognormal(np.log(17), 0.35), 7, 32)
-            spread = rng.uniform(1.15, 2.0)
+            core = np.clip(rng.lognormal(np.log(19), 0.4), 7, 42)
+            spread = rng.uniform(1.1, 2.3)
         centre = places[rng.integers(len(places))].astype(np.float32)
-        lesions.append(Lesion(centre, float(core), float(min(core * spread, 46))))
+        lesions.append(Lesion(centre, float(core), float(min(core * spread, 62))))
     return lesions
 
 
 def mass_effect(
-    rng: np.random.Generator, lesions: list[Lesion], shape: Shape, spacing: float
+    rng: np.random.Generator, lesions: list[Lesion], depth: np.ndarray, spacing: float
 ) -> np.ndarray:
     """Return the displacement in voxels, (3, Z, Y, X), that pulls samples towards each focus.
 
-    Sampling nearer to the centre than a voxel lies is what pushes tissue outwards.
+    Sampling nearer to the centre than a voxel lies is what pushes tissue outwards; at the skull,
+    where ``depth`` in mm is 0, nothing gives way.
     """
+    shape: Shape = depth.shape
+    held = 1 - np.exp(-((depth / _SKULL_MM) ** 2))
     total = np.zeros((3, *shape), np.float32)
     for lesion in lesions:
         away = (grid_points(shape) - lesion.centre[:, None, None, None]) * spacing
         distance = np.sqrt((away**2).sum(axis=0)) + 1e-3
         reach = 1.6 * lesion.core
-        strength = rng.uniform(0, 0.35) * lesion.core
+        strength = rng.uniform(0, 0.5) * lesion.core
         shift = strength * (distance / reach) * np.exp(1 - distance / reach)
-        total -= away / distance * shift / spacing
+        total -= away / distance * (shift * held) / spacing
     return total
 
 
@@ -123,6 +127,8 @@ def _inside(
         cyst = core & (noise > rng.uniform(0.8, 2.5))
         faint = core & (noise < -1.7) if rng.random() < 0.25 else nothing
         return cyst, faint
+    if kind == "mixed":
+        return _mosaic(rng, core, spacing)
     if kind == "solid" or (kind == "metastases" and lesion.core < 7):
         necrosis = core & (noise > rng.uniform(1.2, 2.5)) & (r < 0.8 * lesion.core)
         patch = core & ~necrosis & (rough_field(rng, shape, 12 / spacing) > rng.uniform(-2, -0.6))
@@ -133,6 +139,19 @@ def _inside(
     gaps = rough_field(rng, shape, 14 / spacing) > rng.uniform(1.0, 2.5)
     solid_part = hollow & (rough_field(rng, shape, 12 / spacing) > rng.uniform(0.5, 2.5))
     return hollow & ~solid_part, rim & ~gaps
+
+
+def _mosaic(
+    rng: np.random.Generator, core: np.ndarray, spacing: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Divide a core into ragged patches of necrosis, enhancing and solid tissue, of any sizes."""
+    shape: Shape = core.shape
+    fields = [rough_field(rng, shape, rng.uniform(8, 22) / spacing) for _ in range(3)]
+    wanted = rng.dirichlet((2.0, 2.5, 1.2)) + 1e-3
+    # Each field is raised until its patches take about the share that was drawn for them.
+    scores = np.stack([f + np.log(share) for f, share in zip(fields, wanted, strict=True)])
+    chosen = scores.argmax(axis=0)
+    return core & (chosen == 0), core & (chosen == 1)
 
 
 def _distance(rng: np.random.Generator, lesion: Lesion, shape: Shape, spacing: float) -> np.ndarray:

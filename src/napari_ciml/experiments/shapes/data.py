@@ -38,7 +38,7 @@ class Shapes:
 
 
 def make_shapes(count: int, seed: int, primary: Primary = "ellipse") -> Shapes:
-    """Draw sets; in each one the shapes share between 15 and 60 % of the smaller one.
+    """Draw sets; in each one the shapes share between 5 and 40 % of the smaller one.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def _overlapping(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     while True:
         triangle, ellipse = _triangle(rng), _ellipse(rng)
         smaller = min(triangle.sum(), ellipse.sum())
-        if smaller > 80 and 0.15 < (triangle & ellipse).sum() / smaller < 0.6:
+        if smaller > 80 and 0.05 < (triangle & ellipse).sum() / smaller < 0.4:
             return triangle, ellipse
 
 

@@ -36,7 +36,7 @@ class ShapeSettings:
         Of weights, batches and noise; the sets are the same for all seeds.
     """
 
-    beta: float = 0.5
+    beta: float = 1.5
     primary: Primary = "ellipse"
     steps: int = 2000
     batch_size: int = 16

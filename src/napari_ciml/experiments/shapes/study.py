@@ -24,10 +24,10 @@ _PAPER_STEPS = 100_000
 _SHOWN = 4
 
 VARIANTS = (
-    ShapeSettings(beta=0.05),
-    ShapeSettings(beta=0.5),
-    ShapeSettings(beta=5.0),
-    ShapeSettings(beta=0.5, primary="triangle"),
+    ShapeSettings(beta=0.1),
+    ShapeSettings(beta=1.5),
+    ShapeSettings(beta=3.0),
+    ShapeSettings(beta=1.5, primary="triangle"),
 )
 
 

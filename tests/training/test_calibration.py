@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from napari_ciml.network.checkpoint_info import Finish
+from napari_ciml.training.calibration import Judged, calibration_error, choose_finish
+
+
+def overconfident(seed: int, specks: bool) -> Judged:
+    """Return a case whose probabilities claim twice the logits that are true."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(-2, 1.5, (24, 24, 24))
+    logits[8:18, 8:18, 8:18] = rng.normal(4, 1, (10, 10, 10))
+    truth = rng.random((24, 24, 24)) < 1 / (1 + np.exp(-logits))
+    if specks:
+        logits = np.full((24, 24, 24), -3.0)
+        logits[8:18, 8:18, 8:18] = 3
+        truth = logits > 0
+        logits[2, 2, 2:4] = 3
+    values = 1 / (1 + np.exp(-2 * logits))
+    inside = np.ones((24, 24, 24), bool)
+    return Judged({"WT": values.astype(np.float32)}, {"WT": truth}, inside, 0.01)
+
+
+def test_the_temperature_is_found_and_calibrates() -> None:
+    cases = [overconfident(seed, specks=False) for seed in range(3)]
+    finish = choose_finish(cases)
+    assert finish.temperatures["WT"] == pytest.approx(2, rel=0.1)
+    before, after = calibration_error(cases, "WT"), calibration_error(cases, "WT", finish)
+    assert after < 0.02 < before
+
+
+def test_only_what_helps_is_chosen() -> None:
+    speckled = choose_finish([overconfident(0, specks=True)])
+    assert speckled.smallest_ml["WT"] == 0.05
+    assert speckled.without_holes == ()
+    clean = overconfident(0, specks=True)
+    lonely = np.zeros((24, 24, 24), bool)
+    lonely[2, 2, 2:4] = True
+    small = Judged({"WT": np.where(lonely, 0.9, 0.1)}, {"WT": lonely}, clean.inside, 0.01)
+    assert choose_finish([small]).smallest_ml["WT"] == 0.0
+
+
+def test_calibration_error_by_hand() -> None:
+    values = np.array([0.95, 0.95, 0.05, 0.05], np.float32).reshape(1, 1, 4)
+    truth = np.array([True, False, False, False]).reshape(1, 1, 4)
+    case = Judged({"WT": values}, {"WT": truth}, np.ones((1, 1, 4), bool), 1.0)
+    assert calibration_error([case], "WT") == pytest.approx((abs(1.9 - 1) + 0.1) / 4)
+    assert calibration_error([case], "WT", Finish()) == calibration_error([case], "WT")
