@@ -1,5 +1,7 @@
 """Edits of a decomposition, each returning a new one; the result may be wrong and say so."""
 
+from collections.abc import Collection
+from itertools import combinations
 from typing import Literal
 
 from napari_ciml.decomposition import Decomposition, Subtask
@@ -53,6 +55,38 @@ def with_subtask(whole: Decomposition) -> Decomposition:
 def without_subtask(whole: Decomposition, row: int) -> Decomposition:
     """Remove the subtask of a row."""
     return _edited(whole, subtasks=whole.subtasks[:row] + whole.subtasks[row + 1 :])
+
+
+def with_only(whole: Decomposition, modalities: Collection[str]) -> Decomposition:
+    """Keep what some modalities are enough for.
+
+    Subtasks stay whose primaries are all there, with the messages of those that are there, and the
+    regions that somebody still predicts. There may be none.
+    """
+    there = set(modalities)
+    subtasks = tuple(
+        task.model_copy(update={"auxiliaries": tuple(a for a in task.auxiliaries if a in there)})
+        for task in whole.subtasks
+        if set(task.primary) <= there
+    )
+    predicted = {region for task in subtasks for region in task.regions}
+    kept = tuple(m for m in whole.modalities if m in there)
+    return whole.model_copy(
+        update={
+            "name": f"{whole.name} with {', '.join(kept)}",
+            "modalities": kept,
+            "regions": tuple(region for region in whole.regions if region.name in predicted),
+            "subtasks": subtasks,
+        }
+    )
+
+
+def subsets(whole: Decomposition) -> tuple[Decomposition, ...]:
+    """Return what is left for every smaller set of the used modalities that still segments."""
+    used = whole.used_modalities
+    smaller = (some for count in range(1, len(used)) for some in combinations(used, count))
+    kept = (with_only(whole, some) for some in smaller)
+    return tuple(one for one in kept if one.subtasks and one.used_modalities == one.modalities)
 
 
 def _included(

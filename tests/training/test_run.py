@@ -59,7 +59,11 @@ def test_an_ensemble_of_one_is_that_one(plan: RunPlan) -> None:
     one = load_checkpoint(path)
     cases = find_cases(plan.data)[3:]
     assert score(cases, [one, one], "cpu", Monitor()) == score(cases, [one], "cpu", Monitor())
-    assert [s.cases for s in one.info.scores] == [1]
+    assert [(s.modalities, s.cases) for s in one.info.scores] == [
+        ((), 1),
+        (("PET",), 1),
+        (("CT",), 1),
+    ]
 
 
 def test_an_interrupted_cross_validation_goes_on(plan: RunPlan) -> None:

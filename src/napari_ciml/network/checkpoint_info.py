@@ -58,12 +58,16 @@ class TrainingRecord(_Frozen):
 
 
 class Score(_Frozen):
-    """Mean Dice of one region over ``cases`` cases of the data named."""
+    """Mean Dice of one region over ``cases`` cases of the data named.
+
+    ``modalities`` are those that were given to the network; empty means all of them.
+    """
 
     data: str
     region: str
     cases: int = Field(ge=1)
     dice: float = Field(ge=0, le=1)
+    modalities: tuple[str, ...] = ()
 
 
 class Finish(_Frozen):

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from napari_ciml.editing import subsets
 from napari_ciml.errors import InputError
 from napari_ciml.export.text import write_json
 from napari_ciml.files import prepare_folder
@@ -23,6 +24,9 @@ from napari_ciml.training.loop import train
 from napari_ciml.training.scoring import CaseScore, Summary, score, summarise, write_scores
 from napari_ciml.training.settings import Hardware, TrainSettings
 from napari_ciml.training.state import STATE
+
+_SUBSET_CASES = 10
+"""On how many of the cases held out every subset of modalities is scored."""
 
 CHECKPOINT, SCORES, SUMMARY = "checkpoint.safetensors", "scores.csv", "summary.json"
 
@@ -128,7 +132,8 @@ def _train_once(
         info = checkpoint.info.model_copy(update={"finish": choose_finish(judged)})
         checkpoint = replace(checkpoint, info=info)
     scores = score(held_out, [checkpoint], plan.hardware.device, monitor)
-    _save(plan, path, checkpoint, scores, "cases held out")
+    fewer = _with_fewer_modalities(plan, checkpoint, held_out, monitor)
+    _save(path, checkpoint, (*_means(scores, "cases held out"), *fewer), plan.half)
     write_scores(plan.output / SCORES, scores)
     return RunResult((path,), {"held out": summarise(scores)} if scores else {})
 
@@ -148,7 +153,8 @@ def _cross_validate(
         folder = prepare_folder(plan.output / f"fold{k}")
         checkpoint = _train(plan, folder, training, validation, monitor)
         scores = score(validation, [checkpoint], plan.hardware.device, monitor)
-        _save(plan, folder / CHECKPOINT, checkpoint, scores, "its validation cases")
+        means = _means(scores, "its validation cases")
+        _save(folder / CHECKPOINT, checkpoint, means, plan.half)
         write_scores(folder / SCORES, scores)
         checkpoints.append(checkpoint)
         paths.append(folder / CHECKPOINT)
@@ -216,17 +222,33 @@ def _describe(plan: RunPlan, count: int) -> CheckpointInfo:
     )
 
 
-def _save(
-    plan: RunPlan, path: Path, checkpoint: Checkpoint, scores: Sequence[CaseScore], data: str
-) -> None:
-    measured = tuple(
+def _with_fewer_modalities(
+    plan: RunPlan, checkpoint: Checkpoint, cases: list[LabelledCase], monitor: Monitor
+) -> tuple[Score, ...]:
+    """Score the network on every subset of its modalities: what one that is missing costs."""
+    found: list[Score] = []
+    for fewer in subsets(checkpoint.info.decomposition) if cases else ():
+        device = plan.hardware.device
+        scores = score(cases[:_SUBSET_CASES], [checkpoint], device, monitor, fewer)
+        found += _means(scores, "cases held out", fewer.modalities)
+    return tuple(found)
+
+
+def _means(
+    scores: Sequence[CaseScore], data: str, modalities: tuple[str, ...] = ()
+) -> tuple[Score, ...]:
+    return tuple(
         Score(
             data=data,
             region=region,
             cases=int(found["cases"] or 0),
             dice=float(found["dice_mean"] or 0),
+            modalities=modalities,
         )
         for region, found in summarise(scores).items()
     )
-    info = checkpoint.info.model_copy(update={"scores": measured})
-    save_checkpoint(path, checkpoint.network, info, torch.float16 if plan.half else torch.float32)
+
+
+def _save(path: Path, checkpoint: Checkpoint, scores: tuple[Score, ...], half: bool) -> None:
+    info = checkpoint.info.model_copy(update={"scores": scores})
+    save_checkpoint(path, checkpoint.network, info, torch.float16 if half else torch.float32)

@@ -8,7 +8,9 @@ import numpy as np
 
 from napari_ciml.cases.labels import label_map, region_masks
 from napari_ciml.cases.write import read_label_map
+from napari_ciml.decomposition import Decomposition
 from napari_ciml.export.text import write_table
+from napari_ciml.inference.finish import cleaned
 from napari_ciml.inference.segment import THRESHOLD, SegmentSettings, segment
 from napari_ciml.measures import dice, hd95
 from napari_ciml.monitor import Monitor
@@ -34,8 +36,22 @@ def score(
     checkpoints: Sequence[Checkpoint],
     device: str,
     monitor: Monitor,
+    decomposition: Decomposition | None = None,
 ) -> list[CaseScore]:
     """Segment cases by the mean probability of all checkpoints, and compare on the case grid.
+
+    Parameters
+    ----------
+    cases : sequence of LabelledCase
+        With a label map each.
+    checkpoints : sequence of Checkpoint
+        Of one decomposition and one way to finish.
+    device : str
+        As `SegmentSettings`.
+    monitor : Monitor
+        Told at each case.
+    decomposition : Decomposition, optional
+        What is asked of them; their own by default.
 
     Raises
     ------
@@ -44,13 +60,15 @@ def score(
     CancelledError
         If the monitor's ``stop`` is set.
     """
-    regions = checkpoints[0].info.decomposition.regions
+    info = checkpoints[0].info
+    wanted = decomposition or info.decomposition
+    regions = wanted.regions
     found = []
     for done, labelled in enumerate(cases):
         monitor.step("Scoring", done, len(cases))
-        case = labelled.open(checkpoints[0].info.decomposition.used_modalities)
+        case = labelled.open(wanted.used_modalities)
         results = [
-            segment(case, checkpoint, settings=SegmentSettings(device=device))
+            segment(case, checkpoint, wanted, SegmentSettings(device=device))
             for checkpoint in checkpoints
         ]
         masks = {
@@ -58,6 +76,7 @@ def score(
             >= THRESHOLD
             for region in regions
         }
+        masks = cleaned(masks, info.finish, case.grid.voxel_ml)
         predicted = region_masks(label_map(masks, regions), regions)
         expected = region_masks(read_label_map(labelled.reference, case), regions)
         for name, mask in predicted.items():

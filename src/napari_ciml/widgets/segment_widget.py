@@ -121,7 +121,8 @@ def describe(info: CheckpointInfo) -> str:
     modalities, regions = ", ".join(whole.used_modalities), ", ".join(whole.region_names)
     parts = [f"{info.name}: {modalities} to {regions}, at {spacing} mm."]
     parts.append(f"{training.steps} steps on {training.cases} cases ({training.data}).")
-    if info.scores:
-        dice = ", ".join(f"{score.region} {score.dice:.2f}" for score in info.scores)
-        parts.append(f"Mean Dice on {info.scores[0].cases} {info.scores[0].data}: {dice}.")
+    whole_input = [score for score in info.scores if not score.modalities]
+    if whole_input:
+        dice = ", ".join(f"{score.region} {score.dice:.2f}" for score in whole_input)
+        parts.append(f"Mean Dice on {whole_input[0].cases} {whole_input[0].data}: {dice}.")
     return "\n".join(filter(None, (*parts, info.description)))
