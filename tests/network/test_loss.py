@@ -85,3 +85,23 @@ def test_half_precision_logits_are_compared_in_float32() -> None:
     assert made.total.dtype == torch.float32
     assert float(made.dice) == pytest.approx(float(expected.dice), abs=1e-6)
     assert float(made.total) == pytest.approx(float(expected.total), abs=1e-6)
+
+
+def test_what_is_not_certain_does_not_count() -> None:
+    torch.manual_seed(0)
+    logits, target = torch.randn(2, 1, 4, 4, 4), (torch.rand(2, 1, 4, 4, 4) > 0.5).float()
+    certain = torch.zeros(2, 1, 4, 4, 4)
+    certain[:, :, :2] = 1
+    made = {name: Prediction(logits, None) for name in ("PET", "CT")}
+    inner = {name: Prediction(logits[:, :, :2], None) for name in ("PET", "CT")}
+    loss = CIMLLoss(PETCT)
+    partly = loss(made, {"lesion": target}, certain)
+    wholly = loss(inner, {"lesion": target[:, :, :2]})
+    assert float(partly.dice) == pytest.approx(float(wholly.dice), rel=1e-5)
+    assert float(partly.cross_entropy) == pytest.approx(float(wholly.cross_entropy), rel=1e-5)
+    other = torch.where(certain > 0, target, 1 - target)
+    again = loss(made, {"lesion": other}, certain)
+    torch.testing.assert_close(again.total, partly.total)
+    everywhere = loss(made, {"lesion": target}, torch.ones_like(certain))
+    torch.testing.assert_close(everywhere.total, loss(made, {"lesion": target}).total)
+    assert torch.isfinite(loss(made, {"lesion": target}, torch.zeros_like(certain)).total)

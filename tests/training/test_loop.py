@@ -10,16 +10,11 @@ from napari_ciml.monitor import Monitor, Progress
 from napari_ciml.network.ciml import CIML
 from napari_ciml.presets import PRESETS
 from napari_ciml.training.cohort import TrainingCase
-from napari_ciml.training.loop import (
-    SampleNoise,
-    draw_muted,
-    make_fabric,
-    poly_rate,
-    train,
-)
+from napari_ciml.training.loop import make_fabric, poly_rate, train
 from napari_ciml.training.run_folder import RunFolder
 from napari_ciml.training.settings import Hardware, TrainSettings
 from napari_ciml.training.state import STATE
+from napari_ciml.training.step import SampleNoise, draw_muted
 
 PLAIN = Hardware(device="cpu", precision="32", workers=0)
 

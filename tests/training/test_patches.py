@@ -68,3 +68,19 @@ def test_processes_share_a_step_between_them(settings: TrainSettings) -> None:
     later = settings.model_copy(update={"epochs": 3, "iterations": 2})
     assert list(Share(later, first=2)) == [8, 9, 10, 11]
     assert len(Share(later, first=2)) == 4
+
+
+def test_what_is_certain_moves_with_its_patch(settings: TrainSettings) -> None:
+    rng = np.random.default_rng(0)
+    regions = rng.random((1, 40, 40, 40)) > 0.5
+    images = np.zeros((2, 40, 40, 40), np.float16)
+    whole = TrainingCase.of(images, regions)
+    partly = TrainingCase(images, regions, whole.inside, certain=regions[0])
+    patches = Patches([whole, partly], settings)
+    seen = [patches[k] for k in range(30)]
+    same = [torch.equal(patch["certain"], patch["regions"]) for patch in seen]
+    sure = [bool((patch["certain"] == 1).float().mean() > 0.6) for patch in seen]
+    assert any(same)
+    assert any(sure)
+    assert all(a or b for a, b in zip(same, sure, strict=True))
+    assert "certain" not in Patches([whole], settings)[0]

@@ -1,7 +1,7 @@
 """The training loss: Dice + binary cross-entropy + beta KL, summed over subtasks (eq. 8, 4.2)."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from monai.losses import DiceLoss
@@ -36,10 +36,13 @@ class CIMLLoss(nn.Module):
         super().__init__()
         self.regions = {task.name: task.regions for task in decomposition.subtasks}
         self.beta = beta
-        self.dice = DiceLoss(sigmoid=True, batch=True)
+        self.dice = DiceLoss(batch=True)
 
     def forward(
-        self, predictions: Mapping[str, Prediction], targets: Mapping[str, Tensor]
+        self,
+        predictions: Mapping[str, Prediction],
+        targets: Mapping[str, Tensor],
+        certain: Tensor | None = None,
     ) -> LossParts:
         """Compare predictions with targets.
 
@@ -49,13 +52,30 @@ class CIMLLoss(nn.Module):
             By subtask.
         targets : mapping of str to torch.Tensor
             By region, float masks (B, 1, Z, Y, X).
+        certain : torch.Tensor, optional
+            Where the targets are to be believed, a float mask (B, 1, Z, Y, X); everywhere by
+            default. Dice and cross-entropy look nowhere else.
         """
         dice, entropy, kl = [], [], []
         for name, prediction in predictions.items():
             target = torch.cat([targets[region] for region in self.regions[name]], dim=1)
             logits = prediction.logits.float()
-            dice.append(self.dice(logits, target))
-            entropy.append(functional.binary_cross_entropy_with_logits(logits, target))
+            dice.append(self._dice(logits, target, certain))
+            entropy.append(_cross_entropy(logits, target, certain))
             kl.append(logits.new_zeros(()) if prediction.kl is None else prediction.kl)
         parts = torch.stack(dice).sum(), torch.stack(entropy).sum(), torch.stack(kl).sum()
         return LossParts(parts[0] + parts[1] + self.beta * parts[2], *parts)
+
+    def _dice(self, logits: Tensor, target: Tensor, certain: Tensor | None) -> Tensor:
+        values = torch.sigmoid(logits)
+        if certain is None:
+            return cast("Tensor", self.dice(values, target))
+        return cast("Tensor", self.dice(values * certain, target * certain))
+
+
+def _cross_entropy(logits: Tensor, target: Tensor, certain: Tensor | None) -> Tensor:
+    if certain is None:
+        return functional.binary_cross_entropy_with_logits(logits, target)
+    weight = certain.expand_as(logits)
+    total = functional.binary_cross_entropy_with_logits(logits, target, weight, reduction="sum")
+    return total / weight.sum().clamp(min=1)

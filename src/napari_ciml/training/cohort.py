@@ -37,12 +37,15 @@ class TrainingCase:
         Voxels of each region, (N, 3) int16, to centre patches on.
     folder : pathlib.Path, optional
         Where the arrays lie; another process is given this, not what is in them.
+    certain : numpy.ndarray, optional
+        Where the masks are to be believed, (Z, Y, X) bool; everywhere by default.
     """
 
     images: np.ndarray
     regions: np.ndarray
     inside: tuple[np.ndarray, ...]
     folder: Path | None = None
+    certain: np.ndarray | None = None
 
     @classmethod
     def of(cls, images: np.ndarray, regions: np.ndarray) -> "TrainingCase":
@@ -52,7 +55,7 @@ class TrainingCase:
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         if self.folder is not None:
             return _mapped, (self.folder,)
-        return TrainingCase, (self.images, self.regions, self.inside)
+        return TrainingCase, (self.images, self.regions, self.inside, None, self.certain)
 
 
 def load_cohort(

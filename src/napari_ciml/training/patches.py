@@ -17,6 +17,8 @@ from napari_ciml.training.settings import TrainSettings
 class Patches(Dataset[dict[str, Tensor]]):
     """Endless patches: ``image`` (M, Z, Y, X) float32, ``regions`` (R, Z, Y, X) float32, ``index``.
 
+    If some case is certain in parts only, also ``certain`` (1, Z, Y, X) float32.
+
     Parameters
     ----------
     cases : list of TrainingCase
@@ -28,16 +30,20 @@ class Patches(Dataset[dict[str, Tensor]]):
     def __init__(self, cases: list[TrainingCase], settings: TrainSettings) -> None:
         self.cases = cases
         self.settings = settings
+        self.partly = any(case.certain is not None for case in cases)
 
     @cached_property
     def _augment(self) -> transforms.Compose:
-        return augmentation()
+        return augmentation(("regions", "certain") if self.partly else ("regions",))
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         rng = np.random.default_rng((self.settings.seed, index))
         self._augment.set_random_state(int(rng.integers(2**31)))
         case = self.cases[rng.integers(len(self.cases))]
-        patch: dict[str, Tensor] = self._augment(draw_patch(case, self.settings, rng))
+        drawn = draw_patch(case, self.settings, rng)
+        if self.partly and case.certain is None:
+            drawn["certain"] = torch.ones_like(drawn["regions"][:1])
+        patch: dict[str, Tensor] = self._augment(drawn)
         return {**patch, "index": torch.tensor(index)}
 
 
@@ -84,15 +90,17 @@ def draw_patch(
     else:
         centre = rng.integers(0, shape)
     cut = {"image": case.images, "regions": case.regions}
+    if case.certain is not None:
+        cut["certain"] = case.certain[None]
     starts = [
         _start(int(c), n, p, rng) for c, n, p in zip(centre, shape, settings.patch, strict=True)
     ]
     return {name: torch.from_numpy(_cut(a, starts, settings.patch)) for name, a in cut.items()}
 
 
-def augmentation() -> transforms.Compose:
+def augmentation(masks: tuple[str, ...] = ("regions",)) -> transforms.Compose:
     """Return nnU-Net's default augmentation in MONAI's transforms: space, noise, intensity."""
-    both, nearest = ("image", "regions"), ("bilinear", "nearest")
+    both, nearest = ("image", *masks), ("bilinear", *("nearest" for _ in masks))
     keys: dict[str, Any] = {"keys": "image"}
     return transforms.Compose(
         [
