@@ -15,6 +15,7 @@ from napari_ciml.cases.geometry import Grid
 from napari_ciml.cli import main
 from napari_ciml.inference.segment import segment
 from napari_ciml.network.checkpoint import load_checkpoint
+from napari_ciml.resources import sample_data
 
 
 def run(*arguments: object) -> int:
@@ -244,3 +245,21 @@ def test_what_reproduce_cannot_do_is_one_sentence(
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert expected in error
+
+
+def test_finetune_tells_before_and_after(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, made = tmp_path / "data", ("--kind", "petct", "--spacing", "4", "--count", "1")
+    assert run("phantom", "-o", data, *made) == 0
+    capsys.readouterr()
+    old = sample_data() / "petct.safetensors"
+    tuning = ("finetune", old, data / "petct_0000", "-o", tmp_path / "run", "--minutes", "0.05")
+    assert run(*tuning) == 0
+    assert re.search(r"lesion +0\.\d{3} +0\.\d{3} +0\.\d{3} +0\.\d{3}", capsys.readouterr().out)
+    new = load_checkpoint(tmp_path / "run" / "checkpoint.safetensors")
+    assert new.info.training.parent == load_checkpoint(old).sha256
+    assert new.info.decomposition == load_checkpoint(old).info.decomposition
+    next((data / "petct_0000").glob("*_seg*")).unlink()
+    assert run(*tuning) == 2
+    assert "has no label map" in capsys.readouterr().err

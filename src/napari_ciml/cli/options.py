@@ -43,6 +43,14 @@ def millimetres(text: str) -> float:
     return size
 
 
+def minutes(text: str) -> float:
+    """Read a time in minutes, above 0."""
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no time above 0")
+    return number
+
+
 def rate(text: str) -> float:
     """Read a finite number that is not negative."""
     number = float(text)

@@ -2,16 +2,20 @@
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
+from napari_ciml.cases.case import Case
+from napari_ciml.cases.intensity import Normalisation
 from napari_ciml.cases.labels import region_masks
 from napari_ciml.cases.model_space import labels_to_model_space, to_model_space
 from napari_ciml.cases.write import read_label_map
+from napari_ciml.decomposition import Decomposition
 from napari_ciml.files import prepare_folder
 from napari_ciml.monitor import Monitor
 from napari_ciml.training.datasets import LabelledCase
@@ -58,6 +62,22 @@ class TrainingCase:
         return TrainingCase, (self.images, self.regions, self.inside, None, self.certain)
 
 
+class Space(Protocol):
+    """What says where a network works."""
+
+    @property
+    def decomposition(self) -> Decomposition:
+        """Modalities and regions."""
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Voxel size, (Z, Y, X) in mm."""
+
+    @property
+    def normalisation(self) -> Mapping[str, Normalisation]:
+        """By modality."""
+
+
 def load_cohort(
     cases: Sequence[LabelledCase],
     settings: TrainSettings,
@@ -97,6 +117,41 @@ def load_cohort(
     return [_mapped(folder) for folder in folders]
 
 
+def to_training_case(
+    case: Case, labels: np.ndarray, space: Space, certain: np.ndarray | None = None
+) -> TrainingCase:
+    """Bring a case and its label map into the model's space.
+
+    Parameters
+    ----------
+    case : Case
+        With every modality of the decomposition.
+    labels : numpy.ndarray
+        Label values on the case grid, (Z, Y, X).
+    space : Space
+        Decomposition, voxel size and normalisation: settings of a run, or a checkpoint's info.
+    certain : numpy.ndarray, optional
+        Where the labels are to be believed, (Z, Y, X) bool on the case grid; everywhere by default.
+
+    Raises
+    ------
+    InputError
+        If nothing of a modality is left at this voxel size.
+    """
+    whole = space.decomposition
+    seen = to_model_space(
+        case, whole.used_modalities, space.spacing, dict(space.normalisation), Monitor()
+    )
+    masks = region_masks(labels_to_model_space(labels, seen.grid, case), whole.regions)
+    regions = np.stack([masks[name] for name in whole.region_names])
+    images = np.stack([seen.images[name] for name in whole.used_modalities]).astype(np.float16)
+    ready = TrainingCase.of(images, regions)
+    if certain is None:
+        return ready
+    believed = labels_to_model_space(certain.astype(np.uint8), seen.grid, case) > 0
+    return replace(ready, certain=believed)
+
+
 def _prepared(
     labelled: LabelledCase, settings: TrainSettings, cache: Path, monitor: Monitor
 ) -> Path:
@@ -104,14 +159,8 @@ def _prepared(
     folder = cache / _digest(labelled, settings)
     if folder.is_dir():
         return folder
-    modalities = settings.decomposition.used_modalities
-    case = labelled.open(modalities)
-    seen = to_model_space(case, modalities, settings.spacing, settings.normalisation, Monitor())
-    labels = labels_to_model_space(read_label_map(labelled.reference, case), seen.grid, case)
-    masks = region_masks(labels, settings.decomposition.regions)
-    regions = np.stack([masks[name] for name in settings.decomposition.region_names])
-    images = np.stack([seen.images[name] for name in modalities]).astype(np.float16)
-    ready = TrainingCase.of(images, regions)
+    case = labelled.open(settings.decomposition.used_modalities)
+    ready = to_training_case(case, read_label_map(labelled.reference, case), settings)
     unfinished = prepare_folder(folder.with_name(f".{folder.name}"))
     for name in _PARTS:
         np.save(unfinished / f"{name}.npy", getattr(ready, name))

@@ -113,10 +113,15 @@ def _autopet(data: Path) -> list[LabelledCase]:
 
 def _folders(data: Path) -> list[LabelledCase]:
     return [
-        LabelledCase(path.name, path, _only_label(path))
+        labelled_case(path)
         for path in data.iterdir()
         if path.is_dir() and any(suffix(file) for file in path.iterdir())
     ]
+
+
+def labelled_case(folder: Path) -> LabelledCase:
+    """Return a case folder with the one label map in it; none, if there is not exactly one."""
+    return LabelledCase(folder.name, folder, _only_label(folder))
 
 
 def _only_label(folder: Path) -> Path | None:

@@ -25,12 +25,16 @@ class Patches(Dataset[dict[str, Tensor]]):
         Drawn from uniformly.
     settings : TrainSettings
         Patch size, foreground share, seed.
+    partly : bool
+        Say what is certain even if everything is.
     """
 
-    def __init__(self, cases: list[TrainingCase], settings: TrainSettings) -> None:
+    def __init__(
+        self, cases: list[TrainingCase], settings: TrainSettings, partly: bool = False
+    ) -> None:
         self.cases = cases
         self.settings = settings
-        self.partly = any(case.certain is not None for case in cases)
+        self.partly = partly or any(case.certain is not None for case in cases)
 
     @cached_property
     def _augment(self) -> transforms.Compose:
@@ -43,8 +47,8 @@ class Patches(Dataset[dict[str, Tensor]]):
         drawn = draw_patch(case, self.settings, rng)
         if self.partly and case.certain is None:
             drawn["certain"] = torch.ones_like(drawn["regions"][:1])
-        patch: dict[str, Tensor] = self._augment(drawn)
-        return {**patch, "index": torch.tensor(index)}
+        patch = self._augment(drawn)  # which adds entries of its own
+        return {name: patch[name] for name in drawn} | {"index": torch.tensor(index)}
 
 
 class Share(Sampler[int]):

@@ -64,6 +64,38 @@ class TrainSettings(BaseModel):
         return self.epochs * self.iterations
 
 
+class FineTuneSettings(BaseModel):
+    """How to learn from corrected cases; the defaults suit one of them, and a CPU.
+
+    Parameters
+    ----------
+    adapt : {"decoders", "all", "new"}
+        Filters and predictors; everything; or only what a changed decomposition made new.
+    minutes : float
+        How long.
+    learning_rate : float
+        At the start, of Adam; it decays as eq. 13, by the time.
+    beta : float
+        Trade-off of eq. 8.
+    replay_share : float
+        Share of the patches that are of cases not to be forgotten.
+    tolerance : float
+        Dice that a region may lose on those cases.
+    seed : int
+        Of patches, augmentation and noise.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    adapt: Literal["decoders", "all", "new"] = "all"
+    minutes: float = Field(default=5.0, gt=0)
+    learning_rate: float = Field(default=3e-4, gt=0)
+    beta: float = Field(default=0.5, ge=0)
+    replay_share: float = Field(default=0.5, ge=0, le=1)
+    tolerance: float = Field(default=0.01, ge=0, le=1)
+    seed: int = 0
+
+
 _SPACING = {"autopet": (3.0, 2.04, 2.04)}
 """The voxel size of data sets that are not at 1 mm, (Z, Y, X) in mm."""
 

@@ -1,0 +1,89 @@
+"""What a fine-tune reports, obeys and ends with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_ciml.training.finetune.versions import Version
+
+Dices = dict[str, float]
+"""Mean Dice by region; a region that is in no case has none."""
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """What a fine-tune reports after each step.
+
+    Parameters
+    ----------
+    step : int
+        Of the optimiser, from 1.
+    share : float
+        Of its time that has gone by.
+    loss, dice, cross_entropy, kl : float
+        Of this step, as `LossParts`.
+    looked : Version or None
+        What the network was worth after this step, where it was measured.
+    """
+
+    step: int
+    share: float
+    loss: float
+    dice: float
+    cross_entropy: float
+    kl: float
+    looked: "Version | None" = None
+
+
+def _nothing(_: Progressed) -> None:
+    """Report to nobody."""
+
+
+@dataclass(frozen=True)
+class Controls:
+    """What the user may do while it runs, from any thread; cancelling is the monitor's.
+
+    Parameters
+    ----------
+    finish : threading.Event
+        End now, with the best version so far.
+    pause : threading.Event
+        Do nothing while it is set; the time stands still.
+    progressed : callable
+        Called after each step.
+    """
+
+    finish: Event = field(default_factory=Event)
+    pause: Event = field(default_factory=Event)
+    progressed: Callable[[Progressed], None] = _nothing
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """What came of it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The new version; the old one is where it was.
+    steps : int
+        Taken in all.
+    corrected_before, corrected_after, replay_before, replay_after : dict of str to float
+        Mean Dice by region, without and with what was learnt.
+    harmless : bool
+        Whether no region lost more than the tolerance on the replay cases.
+    notices : tuple of str
+        What the user must know.
+    """
+
+    path: Path
+    steps: int
+    corrected_before: Dices
+    corrected_after: Dices
+    replay_before: Dices
+    replay_after: Dices
+    harmless: bool
+    notices: tuple[str, ...] = ()

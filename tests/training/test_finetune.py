@@ -1,0 +1,240 @@
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import tiny_info
+from napari_ciml.decomposition import Pair, Region
+from napari_ciml.errors import CancelledError, CimlError, DeviceError, InputError
+from napari_ciml.monitor import Monitor
+from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from napari_ciml.network.ciml import CIML
+from napari_ciml.presets import PRESETS
+from napari_ciml.training.cohort import TrainingCase
+from napari_ciml.training.finetune.clock import Clock
+from napari_ciml.training.finetune.outcome import Controls, Progressed
+from napari_ciml.training.finetune.run import finetune
+from napari_ciml.training.settings import FineTuneSettings, Hardware
+from napari_ciml.training.step import Trainer
+
+CPU = Hardware(device="cpu", precision="32", workers=0)
+QUICK = FineTuneSettings(minutes=0.1, learning_rate=5e-3)
+WHOLE = PRESETS["autopet"]
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Checkpoint:
+    """Random weights that see nothing anywhere, so that anything learnt shows."""
+    torch.manual_seed(0)
+    info = tiny_info(WHOLE, base_filters=4)
+    network = CIML(WHOLE, info.network)
+    for task in WHOLE.subtasks:
+        torch.nn.init.constant_(network.segmentor(task.name).output.bias, -3.0)
+    save_checkpoint(tmp_path / "old.safetensors", network, info)
+    return load_checkpoint(tmp_path / "old.safetensors")
+
+
+@pytest.fixture
+def case() -> TrainingCase:
+    """A bright ball in noise."""
+    rng = np.random.default_rng(0)
+    z, y, x = np.indices((40, 40, 40)) - 20
+    ball = z**2 + y**2 + x**2 < 81
+    images = rng.normal(0, 0.3, (2, 40, 40, 40)) + 2 * ball
+    return TrainingCase.of(images.astype(np.float16), ball[None])
+
+
+def inverted(case: TrainingCase) -> TrainingCase:
+    """Return a case in which everything but the ball is the lesion."""
+    return TrainingCase.of(case.images, ~case.regions)
+
+
+def test_it_learns_and_keeps_the_old_version(
+    checkpoint: Checkpoint, case: TrainingCase, tmp_path: Path
+) -> None:
+    before = {name: value.clone() for name, value in checkpoint.network.state_dict().items()}
+    reports: list[Progressed] = []
+    done = finetune(
+        checkpoint,
+        [case],
+        [case],
+        QUICK,
+        tmp_path / "run",
+        Monitor(),
+        hardware=CPU,
+        controls=Controls(progressed=reports.append),
+    )
+    assert done.corrected_before["lesion"] < 0.2
+    assert done.corrected_after["lesion"] > 0.7
+    assert done.harmless
+    new = load_checkpoint(done.path)
+    assert new.info.training.parent == checkpoint.sha256
+    assert new.sha256 != checkpoint.sha256
+    for name, value in checkpoint.network.state_dict().items():
+        torch.testing.assert_close(value, before[name])
+    assert [report.step for report in reports] == list(range(1, done.steps + 1))
+    assert 3 <= sum(report.looked is not None for report in reports) <= 6
+    assert all(a.share <= b.share <= 1 for a, b in pairwise(reports))
+
+
+def test_what_forgets_is_offered_and_said_to_be_harmful(
+    checkpoint: Checkpoint, case: TrainingCase, tmp_path: Path
+) -> None:
+    for task in WHOLE.subtasks:
+        torch.nn.init.constant_(checkpoint.network.segmentor(task.name).output.bias, 3.0)
+    alone = QUICK.model_copy(update={"replay_share": 0.0})
+    done = finetune(
+        checkpoint, [case], [inverted(case)], alone, tmp_path / "run", Monitor(), hardware=CPU
+    )
+    assert done.replay_before["lesion"] > 0.8
+    assert done.corrected_after["lesion"] > done.corrected_before["lesion"]
+    assert done.replay_after["lesion"] < done.replay_before["lesion"] - alone.tolerance
+    assert not done.harmless
+
+
+def test_only_what_is_certain_teaches(
+    checkpoint: Checkpoint, case: TrainingCase, tmp_path: Path
+) -> None:
+    certain = np.zeros((40, 40, 40), bool)
+    certain[:, :, :20] = True
+    wrong = case.regions.copy()
+    wrong[..., 20:] = True  # nonsense, but marked as not certain
+    partly = replace(TrainingCase.of(case.images, wrong), certain=certain)
+    done = finetune(checkpoint, [partly], [], QUICK, tmp_path / "run", Monitor(), hardware=CPU)
+    assert done.corrected_after["lesion"] > 0.7
+    judged = finetune(
+        load_checkpoint(done.path),
+        [case],
+        [],
+        FineTuneSettings(minutes=1e-6),
+        tmp_path / "judged",
+        Monitor(),
+        hardware=CPU,
+    )
+    assert judged.corrected_before["lesion"] > 0.5
+
+
+def test_cancel_finish_and_pause(
+    checkpoint: Checkpoint, case: TrainingCase, tmp_path: Path
+) -> None:
+    long = QUICK.model_copy(update={"minutes": 60.0})
+    monitor = Monitor()
+    controls = Controls(progressed=lambda p: monitor.stop.set() if p.step == 3 else None)
+    with pytest.raises(CancelledError):
+        finetune(
+            checkpoint, [case], [], long, tmp_path / "a", monitor, hardware=CPU, controls=controls
+        )
+    assert load_checkpoint(tmp_path / "a" / "checkpoint.safetensors")
+    ended = Controls(progressed=lambda p: ended.finish.set() if p.step == 3 else None)
+    done = finetune(
+        checkpoint, [case], [], long, tmp_path / "b", Monitor(), hardware=CPU, controls=ended
+    )
+    assert done.steps == 3
+    paused = Controls()
+    paused.pause.set()
+    waiting = Monitor()
+    clock = Clock(60)
+    from threading import Timer
+
+    Timer(0.3, paused.pause.clear).start()
+    clock.wait_while(paused.pause, waiting)
+    assert clock.share < 0.1 / 60
+
+
+def test_a_loss_that_is_no_number_keeps_the_best(
+    checkpoint: Checkpoint, case: TrainingCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object) -> None:
+        raise CimlError("The loss is no longer a number.")
+
+    monkeypatch.setattr(Trainer, "step", breaks)
+    told: list[str] = []
+    done = finetune(
+        checkpoint, [case], [], QUICK, tmp_path / "run", Monitor(tell=told.append), hardware=CPU
+    )
+    assert "no longer a number" in told[0]
+    assert done.notices == tuple(told)
+    assert done.corrected_after == done.corrected_before
+    kept = load_checkpoint(done.path).network.state_dict()
+    for name, value in checkpoint.network.state_dict().items():
+        torch.testing.assert_close(kept[name], value)
+
+
+def test_full_memory_makes_patches_smaller(
+    checkpoint: Checkpoint, case: TrainingCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = checkpoint.info.model_copy(update={"patch": (64, 64, 64)})
+    seen: list[int] = []
+
+    def full(limit: int) -> None:
+        def step(_: object, batch: dict[str, torch.Tensor], __: int) -> list[float]:
+            seen.append(batch["image"].shape[-1])
+            if seen[-1] > limit:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return [1.0, 1.0, 0.0, 0.0]
+
+        monkeypatch.setattr(Trainer, "step", step)
+
+    full(limit=32)
+    told: list[str] = []
+    finetune(
+        replace(checkpoint, info=info),
+        [case],
+        [],
+        FineTuneSettings(minutes=0.02),
+        tmp_path / "run",
+        Monitor(tell=told.append),
+        hardware=CPU,
+    )
+    assert seen[:2] == [64, 32]
+    assert told == ["The memory is full; going on with patches of 32 voxels."]
+    full(limit=0)
+    with pytest.raises(DeviceError, match="patches of 32"):
+        finetune(checkpoint, [case], [], QUICK, tmp_path / "b", Monitor(), hardware=CPU)
+
+
+def test_what_is_adapted(checkpoint: Checkpoint, case: TrainingCase, tmp_path: Path) -> None:
+    short = QUICK.model_copy(update={"adapt": "decoders"})
+    done = finetune(checkpoint, [case], [], short, tmp_path / "a", Monitor(), hardware=CPU)
+    new, old = load_checkpoint(done.path).network.state_dict(), checkpoint.network.state_dict()
+    moved = {name.split(".")[0] for name in new if not torch.equal(new[name], old[name])}
+    assert moved == {"segmentors"}
+    with pytest.raises(InputError, match="Nothing in this decomposition is new"):
+        finetune(
+            checkpoint,
+            [case],
+            [],
+            FineTuneSettings(adapt="new"),
+            tmp_path / "b",
+            Monitor(),
+            hardware=CPU,
+        )
+    with pytest.raises(InputError, match="no corrected case"):
+        finetune(checkpoint, [], [], short, tmp_path / "c", Monitor(), hardware=CPU)
+
+
+def test_a_new_region_is_learnt_by_its_output_alone(
+    checkpoint: Checkpoint, case: TrainingCase, tmp_path: Path
+) -> None:
+    core = Region(name="core", labels=(2,), colour="#0000ff")
+    more = WHOLE.model_copy(
+        update={
+            "regions": (*WHOLE.regions, core),
+            "subtasks": tuple(
+                task.model_copy(update={"regions": ("lesion", "core")}) for task in WHOLE.subtasks
+            ),
+        }
+    ).checked()
+    both = TrainingCase.of(case.images, np.concatenate([case.regions, case.regions]))
+    only = FineTuneSettings(minutes=0.05, adapt="new", learning_rate=1e-2)
+    done = finetune(
+        checkpoint, [both], [], only, tmp_path / "a", Monitor(), decomposition=more, hardware=CPU
+    )
+    new = load_checkpoint(done.path)
+    assert Pair("PET", "core") in new.info.decomposition.pairs
+    old = checkpoint.network.state_dict()
+    kept = new.network.state_dict()
+    assert all(torch.equal(kept[name], old[name]) for name in old if ".output." not in name)
