@@ -13,6 +13,7 @@ from psygnal import Signal
 from napari_ciml.cases.case import Case, default_reference
 from napari_ciml.cases.scan import Scan, Source
 from napari_ciml.decomposition import Decomposition, Problem
+from napari_ciml.editing import with_only
 from napari_ciml.errors import CimlError, InputError
 from napari_ciml.inference.plan import untrained
 from napari_ciml.network.checkpoint_info import CheckpointInfo, read_info
@@ -197,18 +198,17 @@ class Review:
         lacking = missing(self.decomposition, case.images)
         if not lacking:
             return
-        fitting = [preset for preset in PRESETS.values() if not missing(preset, case.images)]
         for path, info in self._checkpoints():
-            for preset in fitting:
-                if not untrained(info, preset):
-                    if path != self.checkpoint:
-                        self.set_checkpoint(path)
-                    self.set_decomposition(preset)
-                    self.told.emit(
-                        f"{lacking[0].message} The decomposition is now '{preset.name}', "
-                        f"the checkpoint '{info.name}'."
-                    )
-                    return
+            kept = _what_is_left(info, case.images)
+            if kept is not None:
+                if path != self.checkpoint:
+                    self.set_checkpoint(path)
+                self.set_decomposition(kept)
+                now = f"The decomposition is now '{kept.name}', the checkpoint '{info.name}'."
+                costs = info.told_of(kept.used_modalities)
+                self.told.emit(" ".join((lacking[0].message, now, *costs)))
+                return
+        fitting = [preset for preset in PRESETS.values() if not missing(preset, case.images)]
         if fitting:
             self.set_decomposition(fitting[0])
 
@@ -230,3 +230,15 @@ def missing(decomposition: Decomposition, images: Mapping[str, object]) -> tuple
         for name in decomposition.used_modalities
         if name not in images
     )
+
+
+def _what_is_left(info: CheckpointInfo, images: Mapping[str, object]) -> Decomposition | None:
+    """Return what a checkpoint can do without the modalities a case lacks: a preset, if one is.
+
+    None if there is nothing it can do.
+    """
+    kept = with_only(info.decomposition, [m for m in info.decomposition.modalities if m in images])
+    if not kept.subtasks or kept.problems():
+        return None
+    presets = (preset for preset in PRESETS.values() if not untrained(info, preset))
+    return next((p for p in presets if set(p.used_modalities) == set(kept.used_modalities)), kept)

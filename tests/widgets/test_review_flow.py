@@ -14,7 +14,7 @@ from conftest import write_case
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.decomposition import Pair
 from napari_ciml.network.checkpoint import Checkpoint, save_checkpoint
-from napari_ciml.network.checkpoint_info import Finish
+from napari_ciml.network.checkpoint_info import Finish, Score
 from napari_ciml.presets import PRESETS
 from napari_ciml.widgets import session as session_module
 from napari_ciml.widgets.desk import Desk
@@ -235,6 +235,29 @@ def test_two_modalities_get_a_decomposition_that_fits(
     assert "flair-t1ce" in desk.case.notices.text()
     run_segment(qtbot, desk)
     assert set(desk.session.review.segmentation.pairs) == set(PRESETS["flair-t1ce"].pairs)
+
+
+def test_what_a_missing_modality_costs_is_said(
+    desk: Desk, case_folder: Path, tiny_checkpoint: Checkpoint, tmp_path: Path, qtbot: QtBot
+) -> None:
+    there = ("FLAIR", "T1CE", "T2")
+    scores = (
+        Score(data="cases held out", region="WT", cases=20, dice=0.92),
+        Score(data="cases held out", region="WT", cases=10, dice=0.9, modalities=there),
+    )
+    info = tiny_checkpoint.info.model_copy(update={"scores": scores})
+    save_checkpoint(tmp_path / "scored.safetensors", tiny_checkpoint.network, info)
+    desk.segment.choose(tmp_path / "scored.safetensors")
+    assert "20 cases held out: WT 0.92" in desk.segment.about.text()
+    (case_folder / "case_t1.nii.gz").unlink()
+    desk.case.open(case_folder)
+    wait(qtbot, desk)
+    said = desk.case.notices.text()
+    assert "The case has no T1." in said
+    assert "10 cases held out: WT 0.90 (0.92 with all)" in said
+    assert {task.name for task in desk.session.review.decomposition.subtasks} == set(there)
+    run_segment(qtbot, desk)
+    assert set(desk.session.review.segmentation.volumes_ml) == {"WT", "TC", "ET"}
 
 
 def test_muting_in_the_grid_takes_effect_at_the_next_run(loaded: Desk, qtbot: QtBot) -> None:

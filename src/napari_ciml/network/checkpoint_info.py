@@ -126,6 +126,20 @@ class CheckpointInfo(_Frozen):
     scores: tuple[Score, ...] = ()
     finish: Finish = Finish()
 
+    def told_of(self, modalities: tuple[str, ...]) -> tuple[str, ...]:
+        """Say what was measured with fewer modalities, beside what was with all; if it was."""
+        fewer = {s.region: s for s in self.scores if set(s.modalities) == set(modalities)}
+        everything = {s.region: s for s in self.scores if not s.modalities}
+        if not fewer:
+            return ()
+        dices = ", ".join(
+            f"{name} {score.dice:.2f} ({everything[name].dice:.2f} with all)"
+            for name, score in fewer.items()
+            if name in everything
+        )
+        first = next(iter(fewer.values()))
+        return (f"Mean Dice with these on {first.cases} {first.data}: {dices}.",)
+
     @model_validator(mode="after")
     def _normalises_what_it_uses(self) -> Self:
         missing = set(self.decomposition.used_modalities) - self.normalisation.keys()
