@@ -21,7 +21,8 @@ FLOORS = (
     {"network"},
     {"inference"},
     {"explanation"},
-    {"experiments", "training", "export", "review", "doctor"},
+    {"training", "export", "review", "doctor"},
+    {"experiments"},
     {"widgets"},
     {"cli"},
 )
