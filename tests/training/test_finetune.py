@@ -87,7 +87,13 @@ def test_what_forgets_is_offered_and_said_to_be_harmful(
         torch.nn.init.constant_(checkpoint.network.segmentor(task.name).output.bias, 3.0)
     alone = QUICK.model_copy(update={"replay_share": 0.0})
     done = finetune(
-        checkpoint, [case], [inverted(case)], alone, tmp_path / "run", Monitor(), hardware=CPU
+        checkpoint,
+        [case],
+        [inverted(case)],
+        alone,
+        tmp_path / "run",
+        Monitor(),
+        hardware=CPU,
     )
     assert done.replay_before["lesion"] > 0.8
     assert done.corrected_after["lesion"] > done.corrected_before["lesion"]
@@ -125,12 +131,26 @@ def test_cancel_finish_and_pause(
     controls = Controls(progressed=lambda p: monitor.stop.set() if p.step == 3 else None)
     with pytest.raises(CancelledError):
         finetune(
-            checkpoint, [case], [], long, tmp_path / "a", monitor, hardware=CPU, controls=controls
+            checkpoint,
+            [case],
+            [],
+            long,
+            tmp_path / "a",
+            monitor,
+            hardware=CPU,
+            controls=controls,
         )
-    assert load_checkpoint(tmp_path / "a" / "checkpoint.safetensors")
+    assert load_checkpoint(tmp_path / "a")
     ended = Controls(progressed=lambda p: ended.finish.set() if p.step == 3 else None)
     done = finetune(
-        checkpoint, [case], [], long, tmp_path / "b", Monitor(), hardware=CPU, controls=ended
+        checkpoint,
+        [case],
+        [],
+        long,
+        tmp_path / "b",
+        Monitor(),
+        hardware=CPU,
+        controls=ended,
     )
     assert done.steps == 3
     paused = Controls()
@@ -153,7 +173,13 @@ def test_a_loss_that_is_no_number_keeps_the_best(
     monkeypatch.setattr(Trainer, "step", breaks)
     told: list[str] = []
     done = finetune(
-        checkpoint, [case], [], QUICK, tmp_path / "run", Monitor(tell=told.append), hardware=CPU
+        checkpoint,
+        [case],
+        [],
+        QUICK,
+        tmp_path / "run",
+        Monitor(tell=told.append),
+        hardware=CPU,
     )
     assert "no longer a number" in told[0]
     assert done.notices == tuple(told)
@@ -231,7 +257,14 @@ def test_a_new_region_is_learnt_by_its_output_alone(
     both = TrainingCase.of(case.images, np.concatenate([case.regions, case.regions]))
     only = FineTuneSettings(minutes=0.05, adapt="new", learning_rate=1e-2)
     done = finetune(
-        checkpoint, [both], [], only, tmp_path / "a", Monitor(), decomposition=more, hardware=CPU
+        checkpoint,
+        [both],
+        [],
+        only,
+        tmp_path / "a",
+        Monitor(),
+        decomposition=more,
+        hardware=CPU,
     )
     new = load_checkpoint(done.path)
     assert Pair("PET", "core") in new.info.decomposition.pairs

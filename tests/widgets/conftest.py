@@ -1,4 +1,4 @@
-"""A viewer with the four dock widgets and the tiny checkpoint."""
+"""A viewer with the five dock widgets and the tiny checkpoint."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +11,18 @@ from napari_ciml.widgets.desk import Desk, lay_out
 
 
 @pytest.fixture
-def desk(make_napari_viewer: Callable[..., Any], tiny_checkpoint_path: Path) -> Desk:
+def desk(
+    make_napari_viewer: Callable[..., Any],
+    tiny_checkpoint_path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Desk:
+    monkeypatch.setattr("platformdirs.user_data_path", lambda *_, **__: tmp_path / "user")
     viewer = make_napari_viewer(show=True)
     made = lay_out(viewer)
     made.session.review.set_checkpoint(tiny_checkpoint_path)
     yield made
+    made.finetune.tuning.close()
     made.session.close()
 
 

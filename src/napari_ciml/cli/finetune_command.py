@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from napari_ciml.decomposition import Decomposition
     from napari_ciml.network.checkpoint import Checkpoint
     from napari_ciml.training.cohort import TrainingCase
+    from napari_ciml.training.datasets import LabelledCase
     from napari_ciml.training.finetune.outcome import FineTuned
 
 
@@ -47,6 +48,8 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 def run(args: argparse.Namespace) -> None:
     """Learn, and print what it brought."""
     from napari_ciml.files import prepare_folder
+    from napari_ciml.resources import sample_data
+    from napari_ciml.training.datasets import labelled_case, replay_cases
     from napari_ciml.training.finetune.run import finetune
     from napari_ciml.training.settings import FineTuneSettings, Hardware
 
@@ -54,10 +57,11 @@ def run(args: argparse.Namespace) -> None:
     folder = prepare_folder(args.output)
     checkpoint = options.load(args.checkpoint, heard)
     wanted = options.wanted_decomposition(args, checkpoint.info)
+    replay = replay_cases(args.replay, sample_data(), wanted.used_modalities)
     done = finetune(
         checkpoint,
-        _cases(args.cases, checkpoint, wanted, heard),
-        _cases(_replay(args.replay, wanted), checkpoint, wanted, heard),
+        _cases([labelled_case(folder) for folder in args.cases], checkpoint, wanted, heard),
+        _cases(replay, checkpoint, wanted, heard),
         FineTuneSettings(
             adapt=args.adapt,
             minutes=args.minutes,
@@ -66,7 +70,7 @@ def run(args: argparse.Namespace) -> None:
             tolerance=args.tolerance,
             seed=args.seed,
         ),
-        folder,
+        folder / "checkpoint.safetensors",
         heard,
         decomposition=wanted,
         hardware=Hardware(device=args.device, workers=0),
@@ -75,36 +79,18 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _cases(
-    folders: list[Path], checkpoint: "Checkpoint", wanted: "Decomposition", heard: Monitor
+    cases: "list[LabelledCase]", checkpoint: "Checkpoint", wanted: "Decomposition", heard: Monitor
 ) -> "list[TrainingCase]":
     from napari_ciml.cases.write import read_label_map
     from napari_ciml.training.cohort import to_training_case
-    from napari_ciml.training.datasets import labelled_case
 
     space = checkpoint.info.model_copy(update={"decomposition": wanted})
     found = []
-    for done, folder in enumerate(folders):
-        heard.step("Reading cases", done, len(folders))
-        labelled = labelled_case(folder)
+    for done, labelled in enumerate(cases):
+        heard.step("Reading cases", done, len(cases))
         case = labelled.open(wanted.used_modalities)
         found.append(to_training_case(case, read_label_map(labelled.reference, case), space))
     return found
-
-
-def _replay(folder: Path | None, wanted: "Decomposition") -> list[Path]:
-    """Return the cases of the folder, or the sample case that has all modalities."""
-    from napari_ciml.cases.scan import scan
-    from napari_ciml.resources import sample_data
-    from napari_ciml.training.datasets import find_cases
-
-    if folder is not None:
-        return [case.folder for case in find_cases(folder)]
-    samples = [path for path in sample_data().iterdir() if path.is_dir()]
-    return [
-        path
-        for path in samples
-        if set(wanted.used_modalities) <= {source.modality for source in scan(path).sources}
-    ]
 
 
 def _tell(done: "FineTuned") -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from napari_ciml.cases.case import Case, open_case
 from napari_ciml.cases.formats import stem, suffix
 from napari_ciml.cases.recognition import name_parts
+from napari_ciml.cases.scan import scan
 from napari_ciml.errors import InputError
 
 
@@ -83,6 +84,26 @@ def find_cases(data: Path) -> list[LabelledCase]:
         if found:
             return sorted(found, key=lambda case: case.name)
     raise InputError(f"{data}: holds no case folders; point to a folder of cases.")
+
+
+def replay_cases(
+    folder: Path | None, samples: Path, modalities: tuple[str, ...]
+) -> list[LabelledCase]:
+    """Return the cases not to forget: those of a folder, or the samples with all modalities.
+
+    Raises
+    ------
+    InputError
+        If the folder holds none.
+    """
+    if folder is not None:
+        return find_cases(folder)
+    found = [labelled_case(path) for path in sorted(samples.iterdir()) if path.is_dir()]
+    return [
+        case
+        for case in found
+        if set(modalities) <= {source.modality for source in scan(case.folder).sources}
+    ]
 
 
 def _hecktor(data: Path) -> list[LabelledCase]:

@@ -1,4 +1,4 @@
-"""A viewer with its four dock widgets, and waiting for what they do."""
+"""A viewer with its five dock widgets, and waiting for what they do."""
 
 import time
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from napari_ciml.errors import CimlError
 from napari_ciml.widgets.case_widget import CaseWidget
 from napari_ciml.widgets.decomposition_widget import DecompositionWidget
 from napari_ciml.widgets.explain_widget import ExplainWidget
+from napari_ciml.widgets.finetune_widget import FineTuneWidget
 from napari_ciml.widgets.parts import Dock
 from napari_ciml.widgets.segment_widget import SegmentWidget
 from napari_ciml.widgets.session import Session, session_of
@@ -18,7 +19,7 @@ from napari_ciml.widgets.session import Session, session_of
 
 @dataclass
 class Desk:
-    """A viewer with its four dock widgets."""
+    """A viewer with its five dock widgets."""
 
     viewer: napari.Viewer
     session: Session
@@ -26,6 +27,7 @@ class Desk:
     decomposition: DecompositionWidget
     segment: SegmentWidget
     explain: ExplainWidget
+    finetune: FineTuneWidget
 
     def do(self, intent: Callable[[], None]) -> None:
         """Ask for something and wait for it, with the window alive.
@@ -53,18 +55,20 @@ class Desk:
 
 
 def lay_out(viewer: napari.Viewer) -> Desk:
-    """Add the four dock widgets, tabbed on the right."""
+    """Add the five dock widgets, tabbed on the right."""
     case, decomposition = CaseWidget(viewer), DecompositionWidget(viewer)
     segment, explain = SegmentWidget(viewer), ExplainWidget(viewer)
+    finetune = FineTuneWidget(viewer)
     named = {
         "Case": case,
         "Decomposition": decomposition,
         "Segment": segment,
         "Explain": explain,
+        "Fine-tune": finetune,
     }
     for name, widget in named.items():
         viewer.window.add_dock_widget(widget, name=name, area="right", tabify=name != "Case")
-    return Desk(viewer, session_of(viewer), case, decomposition, segment, explain)
+    return Desk(viewer, session_of(viewer), case, decomposition, segment, explain, finetune)
 
 
 def bring_forward(widget: Dock) -> None:

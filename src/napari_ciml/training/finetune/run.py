@@ -27,7 +27,6 @@ from napari_ciml.training.loop import make_fabric
 from napari_ciml.training.settings import FineTuneSettings, Hardware, TrainSettings
 from napari_ciml.training.step import Trainer
 
-CHECKPOINT = "checkpoint.safetensors"
 _LOOKS = 6
 """How often, over its time, a fine-tune is measured."""
 
@@ -37,7 +36,7 @@ def finetune(
     corrected: Sequence[TrainingCase],
     replay: Sequence[TrainingCase],
     settings: FineTuneSettings,
-    folder: Path,
+    path: Path,
     monitor: Monitor,
     *,
     decomposition: Decomposition | None = None,
@@ -59,10 +58,10 @@ def finetune(
         In the checkpoint's space, with regions as ``decomposition`` has them.
     settings : FineTuneSettings
         What to adapt, for how long.
-    folder : pathlib.Path
-        Takes ``checkpoint.safetensors``, replaced whole whenever a better version is found.
+    path : pathlib.Path
+        The new version's file, replaced whole whenever a better one is found.
     monitor : Monitor
-        Told of fall-backs; cancelling leaves the best version found so far in the folder.
+        Told of fall-backs; cancelling leaves the best version found so far.
     decomposition : Decomposition, optional
         If it is to be another one; weights are carried over.
     hardware : Hardware, optional
@@ -91,7 +90,7 @@ def finetune(
         choose_device(hardware.device),
         monitor,
     )
-    path = prepare_folder(folder) / CHECKPOINT
+    prepare_folder(path.parent)
     return _Run(
         checkpoint, begun, judge, settings, path, monitor, hardware, controls or Controls()
     ).go()

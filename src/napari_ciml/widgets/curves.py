@@ -1,0 +1,77 @@
+"""Live curves of a fine-tune: loss, and Dice where it was measured."""
+
+from qtpy.QtCore import QPointF, QRectF, Qt
+from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
+from qtpy.QtWidgets import QWidget
+
+_COLOURS = {
+    "Dice loss": "#4e79a7",
+    "cross-entropy": "#f28e2b",
+    "KL": "#59a14f",
+    "Dice, corrected": "#e15759",
+    "Dice, replay": "#b07aa1",
+}
+_HEIGHT, _LEGEND, _SMOOTH = 150, 34, 0.9
+
+
+class Curves(QWidget):
+    """Lines over the share of the time; each on a scale from 0 to its own largest value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFixedHeight(_HEIGHT)
+        self.points: dict[str, list[tuple[float, float]]] = {}
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.points = {name: [] for name in _COLOURS}
+        self.update()
+
+    def add(self, name: str, share: float, value: float) -> None:
+        """Add a point; losses are smoothed, as single steps say little."""
+        line = self.points.setdefault(name, [])
+        if line and not name.startswith("Dice,"):
+            value = _SMOOTH * line[-1][1] + (1 - _SMOOTH) * value
+        line.append((share, value))
+        self.update()
+
+    def paintEvent(self, _: QPaintEvent) -> None:  # noqa: N802
+        """Draw legend and lines."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        left, line = 0.0, 12.0
+        box = QRectF(2, _LEGEND, self.width() - 4, self.height() - _LEGEND - 4)
+        painter.setPen(QPen(QColor("#808080"), 1))
+        painter.drawRect(box)
+        for name, colour in _COLOURS.items():
+            width = 20 + painter.fontMetrics().horizontalAdvance(name)
+            if left + width > self.width():
+                left, line = 0.0, line + 16
+            painter.fillRect(QRectF(left, line - 9, 9, 9), QColor(colour))
+            painter.setPen(self.palette().text().color())
+            painter.drawText(QPointF(left + 12, line), name)
+            left += width
+            self._draw(painter, self.points.get(name, []), QColor(colour), box, name)
+
+    def _draw(
+        self,
+        painter: QPainter,
+        points: list[tuple[float, float]],
+        colour: QColor,
+        box: QRectF,
+        name: str,
+    ) -> None:
+        if not points:
+            return
+        top = 1.0 if name.startswith("Dice,") else max(value for _, value in points) or 1.0
+        places = [
+            QPointF(box.left() + share * box.width(), box.bottom() - value / top * box.height())
+            for share, value in points
+        ]
+        painter.setPen(QPen(colour, 2))
+        painter.drawPolyline(QPolygonF(places))
+        if name.startswith("Dice,"):
+            painter.setBrush(colour)
+            for place in places:
+                painter.drawEllipse(place, 3, 3)
+            painter.setBrush(Qt.BrushStyle.NoBrush)
