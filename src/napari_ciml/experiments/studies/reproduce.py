@@ -69,8 +69,10 @@ def reproduce(
         for done, run in enumerate(waiting):
             monitor.step(f"Runs of {name}", len(runs) - len(waiting) + done, len(runs))
             perform(run, split, hardware, monitor)
+            write_study(chosen, runs, output)
     else:
         for done, _ in enumerate(_side_by_side(waiting, split, hardware, count, monitor), 1):
+            write_study(chosen, runs, output)
             monitor.step(f"Runs of {name}", len(runs) - len(waiting) + done, len(runs))
     return write_study(chosen, runs, output)
 
@@ -82,42 +84,43 @@ def study_runs(chosen: Study, output: Path, data: str) -> list[Run]:
 
 
 def write_study(chosen: Study, runs: list[Run], output: Path) -> Path:
-    """Write the scores of all runs as one table, and the settings they can be repeated from."""
+    """Write the scores of all runs done, and the settings that they can be repeated from."""
     folder = prepare_folder(output / TABLES)
-    path = write_table(
-        folder / f"{chosen.name}.csv",
-        [
-            {
-                "variant": run.variant.name,
-                "seed": run.seed,
-                "case": one.case,
-                "region": one.region,
-                "dice": f"{one.dice:.4f}",
-                "hd95_mm": f"{one.hd95_mm:.3f}",
-            }
-            for run in runs
-            for one in run.scores()
-        ],
-    )
-    write_json(
-        folder / f"{chosen.name}.json",
+    done = [run for run in runs if run.done]
+    first: dict[str, Run] = {}
+    for run in done:
+        first.setdefault(run.variant.name, run)
+    about = {
+        "study": chosen.name,
+        "data": runs[0].data,
+        "reference": chosen.reference,
+        "variants": {name: _about(run) for name, run in first.items()},
+    }
+    write_json(folder / f"{chosen.name}.json", about)
+    return write_table(folder / f"{chosen.name}.csv", [row for run in done for row in _rows(run)])
+
+
+def _rows(run: Run) -> list[dict[str, object]]:
+    return [
         {
-            "study": chosen.name,
-            "data": runs[0].data,
-            "reference": chosen.reference,
-            "variants": {
-                run.variant.name: {
-                    "run": run.folder.name,
-                    "baseline": run.variant.baseline,
-                    **asdict(run.cost()),
-                    "settings": run.variant.settings.model_dump(mode="json", exclude={"seed"}),
-                }
-                for run in runs
-                if run.seed == SEEDS[0]
-            },
-        },
-    )
-    return path
+            "variant": run.variant.name,
+            "seed": run.seed,
+            "case": one.case,
+            "region": one.region,
+            "dice": f"{one.dice:.4f}",
+            "hd95_mm": f"{one.hd95_mm:.3f}",
+        }
+        for one in run.scores()
+    ]
+
+
+def _about(run: Run) -> dict[str, object]:
+    return {
+        "run": run.folder.name,
+        "baseline": run.variant.baseline,
+        **asdict(run.cost()),
+        "settings": run.variant.settings.model_dump(mode="json", exclude={"seed"}),
+    }
 
 
 def make_split(output: Path, data: Path | None, settings: TrainSettings, monitor: Monitor) -> Split:
