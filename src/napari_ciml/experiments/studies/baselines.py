@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from monai.networks.nets import UNETR, AttentionUnet, DynUNet, SegResNet
 from torch import Tensor, cat, nn
 
 from napari_ciml.decomposition import Decomposition, Message, Subtask
+from napari_ciml.errors import InputError
 from napari_ciml.network.gate import Noise
 from napari_ciml.network.segmentor import Prediction
 from napari_ciml.training.settings import TrainSettings
@@ -100,6 +102,8 @@ def _attention_unet(
 
 def _unetr(inputs: int, outputs: int, width: int, patch: tuple[int, int, int]) -> nn.Module:
     """Return UNETR; its embedding grows with the width, at 16 filters it is the usual 768."""
+    if find_spec("einops") is None:
+        raise InputError("UNETR needs einops: pip install 'napari-ciml[studies]'.")
     return UNETR(
         in_channels=inputs,
         out_channels=outputs,
