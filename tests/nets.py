@@ -40,5 +40,5 @@ def settled(norm: str) -> CIML:
     """Return a network in evaluation mode whose batch norms have seen something."""
     net = network(norm=norm)
     with torch.no_grad():
-        net(images(BRATS, batch=2))
+        net(images(BRATS, batch=2), noise=torch.randn_like)
     return net.eval()

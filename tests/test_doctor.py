@@ -8,7 +8,7 @@ def test_everything_needed_is_here() -> None:
     assert found.can_segment
     text = doctor.render(found)
     assert "glioma (4 modalities)" in text
-    assert "4 dock widgets" in text
+    assert "5 dock widgets" in text
 
 
 def test_a_missing_package_is_said_and_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,14 +59,14 @@ def test_the_complementary_path_teaches_the_primary_encoder_nothing() -> None:
 
 
 def test_information_gathers_where_the_primary_sees_nothing() -> None:
-    settings = ShapeSettings(beta=0.5, steps=100, batch_size=8)
+    settings = ShapeSettings(beta=0.1, steps=300, batch_size=4, learning_rate=4e-3)
     training, test = split_shapes("ellipse")
     assert len(training.primary), len(test.primary) == (800, 200)
     result = measure(train_shapes(training, settings, Monitor()), test)
-    assert result.dice > 0.8
+    assert result.dice > 0.9
     assert sum(result.shares.values()) == pytest.approx(1)
-    area = {name: float(part.mean()) for name, part in test.parts().items()}
-    assert result.shares["auxiliary only"] > 4 * area["auxiliary only"]
+    assert result.shares["auxiliary only"] > 0.6
+    assert result.shares["overlap"] < 0.1
 
 
 def test_a_stopped_study_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

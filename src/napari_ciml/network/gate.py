@@ -116,7 +116,7 @@ class Gate(nn.Module):
         if min(own.shape[2:]) > _FEW_VOXELS:
             return self._weighted(own, messages)
         with torch.autocast(own.device.type, enabled=False):
-            return self._weighted(own.float(), {n: m.float() for n, m in messages.items()})
+            return self._weighted(_single(own), {n: _single(m) for n, m in messages.items()})
 
     def _weighted(self, own: Tensor, messages: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if self.attention is None:
@@ -137,6 +137,11 @@ class Gate(nn.Module):
             for k, name in enumerate(self.auxiliaries)
             if name in messages
         }
+
+
+def _single(values: Tensor) -> Tensor:
+    """Return values in single precision, or in a higher one that they are in already."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def _pointwise(channels: int, names: tuple[str, ...]) -> nn.ModuleDict:
