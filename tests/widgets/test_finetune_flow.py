@@ -101,6 +101,16 @@ def test_discard_and_failures(painted: Desk, qtbot: QtBot, monkeypatch: pytest.M
     assert widget.start.isEnabled()
 
 
+def test_a_label_that_means_nothing_is_refused(painted: Desk, qtbot: QtBot) -> None:
+    labels = painted.viewer.layers["segmentation"]
+    labels.data = np.where(labels.data == 4, 3, labels.data)
+    qtbot.mouseClick(painted.finetune.start, LEFT)
+    ended(painted, qtbot)
+    assert (
+        "has label 3, which is in no region of brats2020 (1, 2, 4)" in painted.finetune.error.text()
+    )
+
+
 def test_without_a_case_it_says_what_is_missing(desk: Desk, qtbot: QtBot) -> None:
     qtbot.mouseClick(desk.finetune.start, LEFT)
     assert "Open a case" in desk.finetune.error.text()

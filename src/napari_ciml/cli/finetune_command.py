@@ -82,6 +82,7 @@ def _cases(
     cases: "list[LabelledCase]", checkpoint: "Checkpoint", wanted: "Decomposition", heard: Monitor
 ) -> "list[TrainingCase]":
     from napari_ciml.cases.write import read_label_map
+    from napari_ciml.training.audit import refuse_strange_labels
     from napari_ciml.training.cohort import to_training_case
 
     space = checkpoint.info.model_copy(update={"decomposition": wanted})
@@ -89,7 +90,9 @@ def _cases(
     for done, labelled in enumerate(cases):
         heard.step("Reading cases", done, len(cases))
         case = labelled.open(wanted.used_modalities)
-        found.append(to_training_case(case, read_label_map(labelled.reference, case), space))
+        labels = read_label_map(labelled.reference, case)
+        refuse_strange_labels(labels, wanted, str(labelled.reference))
+        found.append(to_training_case(case, labels, space))
     return found
 
 

@@ -77,6 +77,32 @@ def audit(
     return tuple(sorted(flaws, key=lambda flaw: order[flaw.case.name]))
 
 
+def refuse_strange_labels(labels: np.ndarray, decomposition: Decomposition, what: str) -> None:
+    """See that every label value means something; as background it would be learnt as such.
+
+    Raises
+    ------
+    InputError
+        If a value is in no region.
+    """
+    strange = _strange(labels, decomposition)
+    if strange:
+        raise InputError(f"{what}: {_strange_text(strange, decomposition)}")
+
+
+def _strange(labels: np.ndarray, decomposition: Decomposition) -> list[int]:
+    known = {label for region in decomposition.regions for label in region.labels}
+    return sorted(set(np.unique(labels).tolist()) - known - {0})
+
+
+def _strange_text(strange: list[int], decomposition: Decomposition) -> str:
+    known = sorted({label for region in decomposition.regions for label in region.labels})
+    return (
+        f"has label {', '.join(map(str, strange))}, which is in no region of {decomposition.name} "
+        f"({', '.join(map(str, known))}); relabel it, or choose another decomposition."
+    )
+
+
 def _look(case: LabelledCase, decomposition: Decomposition, monitor: Monitor) -> bool | str:
     """Return whether all modalities lie on one grid, or what is wrong."""
     monitor.check()
@@ -106,14 +132,9 @@ def _label_flaw(case: LabelledCase, decomposition: Decomposition, grids: list[Gr
     if case.label is None:
         return "there is no label map, or more than one; it needs one with 'seg' in its name."
     labels, grid = read_labels(case.label)
-    known = {label for region in decomposition.regions for label in region.labels}
-    strange = sorted(set(np.unique(labels).tolist()) - known - {0} - case.passed_over)
+    strange = [value for value in _strange(labels, decomposition) if value not in case.passed_over]
     if strange:
-        return (
-            f"{case.label.name} has label {', '.join(map(str, strange))}, which is in no region of "
-            f"{decomposition.name} ({', '.join(map(str, sorted(known)))}); relabel it, or choose "
-            "another preset."
-        )
+        return f"{case.label.name} {_strange_text(strange, decomposition)}"
     # Labels are read in LPS orientation, so grids are compared by the box they fill.
     if not any(_same_voxels(grid, other) for other in grids):
         return (

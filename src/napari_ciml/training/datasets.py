@@ -145,13 +145,13 @@ def labelled_case(folder: Path) -> LabelledCase:
     return LabelledCase(folder.name, folder, _only_label(folder))
 
 
+_LABELS = {"seg", "segm", "segmentation", "label", "labels", "otmulticlass", "groundtruth"}
+"""Name parts of label maps."""
+
+
 def _only_label(folder: Path) -> Path | None:
     """Return the one label map of a folder; BraTS 2020 spells one of its 369 ``Segm``."""
-    named = [
-        path
-        for path in folder.iterdir()
-        if suffix(path) and name_parts(stem(path)) & {"seg", "segm", "segmentation"}
-    ]
+    named = [path for path in folder.iterdir() if suffix(path) and name_parts(stem(path)) & _LABELS]
     return named[0] if len(named) == 1 else None
 
 

@@ -184,6 +184,7 @@ def _learn(
     from napari_ciml.cases.write import read_label_map
     from napari_ciml.decomposition import Decomposition
     from napari_ciml.network.checkpoint import load_checkpoint
+    from napari_ciml.training.audit import refuse_strange_labels
     from napari_ciml.training.cohort import to_training_case
     from napari_ciml.training.datasets import replay_cases
     from napari_ciml.training.finetune.run import finetune
@@ -193,6 +194,8 @@ def _learn(
     checkpoint = load_checkpoint(path)
     space = checkpoint.info.model_copy(update={"decomposition": wanted})
     monitor.step("Preparing the cases")
+    for one in corrected:
+        refuse_strange_labels(one.labels, wanted, "The label map")
     learnt = [to_training_case(c.case, c.labels, space, c.certain) for c in corrected]
     others = []
     for labelled in replay_cases(replay, sample_data(), wanted.used_modalities):
