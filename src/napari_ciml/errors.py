@@ -25,5 +25,9 @@ class DeviceError(CimlError):
     """A device that is not there, or that has no memory left for even the smallest tile."""
 
 
+class DivergedError(CimlError):
+    """A training whose loss is no longer a number."""
+
+
 class CancelledError(Exception):
     """The user cancelled; not an error, and nothing is shown for it."""

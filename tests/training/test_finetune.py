@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from conftest import tiny_info
-from napari_ciml.decomposition import Pair, Region
-from napari_ciml.errors import CancelledError, CimlError, DeviceError, InputError
+from napari_ciml.decomposition import Pair, Region, Subtask
+from napari_ciml.errors import CancelledError, DeviceError, DivergedError, InputError
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from napari_ciml.network.ciml import CIML
@@ -168,7 +168,7 @@ def test_a_loss_that_is_no_number_keeps_the_best(
     checkpoint: Checkpoint, case: TrainingCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaks(*_: object) -> None:
-        raise CimlError("The loss is no longer a number.")
+        raise DivergedError("The loss is no longer a number.")
 
     monkeypatch.setattr(Trainer, "step", breaks)
     told: list[str] = []
@@ -271,3 +271,39 @@ def test_a_new_region_is_learnt_by_its_output_alone(
     old = checkpoint.network.state_dict()
     kept = new.network.state_dict()
     assert all(torch.equal(kept[name], old[name]) for name in old if ".output." not in name)
+
+
+def test_what_is_not_a_diverged_loss_is_not_called_one(
+    checkpoint: Checkpoint, case: TrainingCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object) -> None:
+        raise DeviceError("There is not enough memory for even the smallest tile.")
+
+    monkeypatch.setattr(Trainer, "step", breaks)
+    with pytest.raises(DeviceError, match="smallest tile"):
+        finetune(checkpoint, [case], [], QUICK, tmp_path / "run", Monitor(), hardware=CPU)
+
+
+def test_a_new_modality_can_be_learnt_and_loaded_again(
+    checkpoint: Checkpoint, case: TrainingCase, tmp_path: Path
+) -> None:
+    more = WHOLE.model_copy(
+        update={
+            "modalities": (*WHOLE.modalities, "MR"),
+            "subtasks": (*WHOLE.subtasks, Subtask(primary=("MR",), regions=("lesion",))),
+        }
+    ).checked()
+    three = TrainingCase.of(np.concatenate([case.images, case.images[:1]]), case.regions)
+    short = FineTuneSettings(minutes=0.02)
+    done = finetune(
+        checkpoint,
+        [three],
+        [],
+        short,
+        tmp_path / "run",
+        Monitor(),
+        decomposition=more,
+        hardware=CPU,
+    )
+    info = load_checkpoint(done.path).info
+    assert info.normalisation == dict.fromkeys(("PET", "CT", "MR"), "zscore")

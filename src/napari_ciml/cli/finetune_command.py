@@ -5,13 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_ciml.cli import options
-from napari_ciml.monitor import Monitor
 
 if TYPE_CHECKING:
-    from napari_ciml.decomposition import Decomposition
-    from napari_ciml.network.checkpoint import Checkpoint
-    from napari_ciml.training.cohort import TrainingCase
-    from napari_ciml.training.datasets import LabelledCase
     from napari_ciml.training.finetune.outcome import FineTuned
 
 
@@ -50,6 +45,7 @@ def run(args: argparse.Namespace) -> None:
     from napari_ciml.files import prepare_folder
     from napari_ciml.resources import sample_data
     from napari_ciml.training.datasets import labelled_case, replay_cases
+    from napari_ciml.training.finetune.data import read_cases, space_for
     from napari_ciml.training.finetune.run import finetune
     from napari_ciml.training.settings import FineTuneSettings, Hardware
 
@@ -57,11 +53,12 @@ def run(args: argparse.Namespace) -> None:
     folder = prepare_folder(args.output)
     checkpoint = options.load(args.checkpoint, heard)
     wanted = options.wanted_decomposition(args, checkpoint.info)
+    space = space_for(checkpoint.info, wanted)
     replay = replay_cases(args.replay, sample_data(), wanted.used_modalities)
     done = finetune(
         checkpoint,
-        _cases([labelled_case(folder) for folder in args.cases], checkpoint, wanted, heard),
-        _cases(replay, checkpoint, wanted, heard),
+        read_cases([labelled_case(path) for path in args.cases], space, heard),
+        read_cases(replay, space, heard),
         FineTuneSettings(
             adapt=args.adapt,
             minutes=args.minutes,
@@ -76,24 +73,6 @@ def run(args: argparse.Namespace) -> None:
         hardware=Hardware(device=args.device, workers=0),
     )
     _tell(done)
-
-
-def _cases(
-    cases: "list[LabelledCase]", checkpoint: "Checkpoint", wanted: "Decomposition", heard: Monitor
-) -> "list[TrainingCase]":
-    from napari_ciml.cases.write import read_label_map
-    from napari_ciml.training.audit import refuse_strange_labels
-    from napari_ciml.training.cohort import to_training_case
-
-    space = checkpoint.info.model_copy(update={"decomposition": wanted})
-    found = []
-    for done, labelled in enumerate(cases):
-        heard.step("Reading cases", done, len(cases))
-        case = labelled.open(wanted.used_modalities)
-        labels = read_label_map(labelled.reference, case)
-        refuse_strange_labels(labels, wanted, str(labelled.reference))
-        found.append(to_training_case(case, labels, space))
-    return found
 
 
 def _tell(done: "FineTuned") -> None:

@@ -10,7 +10,7 @@ from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
 from torch import Tensor
 
 from napari_ciml.decomposition import Decomposition, Message
-from napari_ciml.errors import CimlError
+from napari_ciml.errors import DivergedError
 from napari_ciml.network.loss import CIMLLoss, LossParts
 from napari_ciml.network.segmentor import Prediction
 from napari_ciml.training.settings import TrainSettings
@@ -74,7 +74,7 @@ class Trainer:
         )
         reduced = self.fabric.all_reduce(torch.stack(parts).detach(), reduce_op="mean")
         if not torch.isfinite(reduced[0]):
-            raise CimlError(
+            raise DivergedError(
                 "The loss is no longer a number; use a smaller learning rate, and --resume."
             )
         # In half precision single gradients overflow now and then; that step is left out. With a

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from qtpy.QtCore import QObject, Signal
 
+from napari_ciml.decomposition import Decomposition
 from napari_ciml.errors import CimlError
 from napari_ciml.monitor import Monitor
 from napari_ciml.resources import sample_data
@@ -178,34 +179,28 @@ def _learn(
     monitor: Monitor,
     controls: "Controls",
     device: str,
-    wanted: object,
+    wanted: Decomposition,
 ) -> "FineTuned":
     """Prepare the cases and learn; runs in a thread."""
-    from napari_ciml.cases.write import read_label_map
-    from napari_ciml.decomposition import Decomposition
     from napari_ciml.network.checkpoint import load_checkpoint
     from napari_ciml.training.audit import refuse_strange_labels
     from napari_ciml.training.cohort import to_training_case
     from napari_ciml.training.datasets import replay_cases
+    from napari_ciml.training.finetune.data import read_cases, space_for
     from napari_ciml.training.finetune.run import finetune
     from napari_ciml.training.settings import Hardware
 
-    assert isinstance(wanted, Decomposition)
     checkpoint = load_checkpoint(path)
-    space = checkpoint.info.model_copy(update={"decomposition": wanted})
+    space = space_for(checkpoint.info, wanted)
     monitor.step("Preparing the cases")
     for one in corrected:
         refuse_strange_labels(one.labels, wanted, "The label map")
     learnt = [to_training_case(c.case, c.labels, space, c.certain) for c in corrected]
-    others = []
-    for labelled in replay_cases(replay, sample_data(), wanted.used_modalities):
-        monitor.step("Preparing the replay cases")
-        case = labelled.open(wanted.used_modalities)
-        others.append(to_training_case(case, read_label_map(labelled.reference, case), space))
+    others = replay_cases(replay, sample_data(), wanted.used_modalities)
     return finetune(
         checkpoint,
         learnt,
-        others,
+        read_cases(others, space, monitor),
         settings,
         next_version(path),
         monitor,

@@ -1,12 +1,49 @@
-"""Patches of corrected cases, mixed with others."""
+"""Cases to learn from and cases not to forget, and patches of both."""
+
+from collections.abc import Sequence
 
 import numpy as np
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from napari_ciml.training.cohort import TrainingCase
+from napari_ciml.cases.write import read_label_map
+from napari_ciml.decomposition import Decomposition
+from napari_ciml.monitor import Monitor
+from napari_ciml.network.checkpoint_info import CheckpointInfo
+from napari_ciml.training.audit import refuse_strange_labels
+from napari_ciml.training.cohort import TrainingCase, to_training_case
+from napari_ciml.training.datasets import LabelledCase
 from napari_ciml.training.patches import Patches
-from napari_ciml.training.settings import TrainSettings
+from napari_ciml.training.settings import TrainSettings, paper_settings
+
+
+def space_for(info: CheckpointInfo, wanted: Decomposition) -> CheckpointInfo:
+    """Return a checkpoint's space with another decomposition; new modalities get usual units."""
+    usual = paper_settings(wanted).normalisation
+    normalisation = {**usual, **info.normalisation}
+    return info.model_copy(update={"decomposition": wanted, "normalisation": normalisation})
+
+
+def read_cases(
+    cases: Sequence[LabelledCase], space: CheckpointInfo, monitor: Monitor
+) -> list[TrainingCase]:
+    """Read cases with their label maps.
+
+    Raises
+    ------
+    InputError
+        If one cannot be used, or has a label that is in no region.
+    CancelledError
+        If the monitor's ``stop`` is set.
+    """
+    found = []
+    for done, labelled in enumerate(cases):
+        monitor.step("Reading cases", done, len(cases))
+        case = labelled.open(space.decomposition.used_modalities)
+        labels = read_label_map(labelled.reference, case)
+        refuse_strange_labels(labels, space.decomposition, str(labelled.reference))
+        found.append(to_training_case(case, labels, space))
+    return found
 
 
 class Mixed(Dataset[dict[str, Tensor]]):

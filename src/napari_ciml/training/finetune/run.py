@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from napari_ciml.decomposition import Decomposition
-from napari_ciml.errors import CimlError, DeviceError, InputError
+from napari_ciml.errors import DeviceError, DivergedError, InputError
 from napari_ciml.files import prepare_folder
 from napari_ciml.inference.device import choose_device, is_out_of_memory, release
 from napari_ciml.monitor import Monitor
@@ -20,7 +20,7 @@ from napari_ciml.network.settings import STRIDE
 from napari_ciml.network.transfer import Transfer, transfer
 from napari_ciml.training.cohort import TrainingCase
 from napari_ciml.training.finetune.clock import Clock
-from napari_ciml.training.finetune.data import Mixed
+from napari_ciml.training.finetune.data import Mixed, space_for
 from napari_ciml.training.finetune.outcome import Controls, FineTuned, Progressed
 from napari_ciml.training.finetune.versions import Judge, Version
 from napari_ciml.training.loop import make_fabric
@@ -146,7 +146,7 @@ class _Run:
         """Return whether it came to an end; if not, memory was full."""
         try:
             self._steps(clock, self._train_settings(patch))
-        except CimlError:
+        except DivergedError:
             self._tell("The loss was no longer a number; the best version before it is kept.")
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
@@ -195,9 +195,9 @@ class _Run:
         yield from loader
 
     def _train_settings(self, patch: tuple[int, int, int]) -> TrainSettings:
-        info = self.checkpoint.info
+        info = self._info()
         return TrainSettings(
-            decomposition=self.begun.network.decomposition,
+            decomposition=info.decomposition,
             network=info.network,
             normalisation=info.normalisation,
             spacing=info.spacing,
@@ -209,7 +209,7 @@ class _Run:
         )
 
     def _info(self) -> CheckpointInfo:
-        old = self.checkpoint.info
+        space = space_for(self.checkpoint.info, self.begun.network.decomposition)
         record = TrainingRecord(
             data=f"{len(self.judge.corrected)} corrected and {len(self.judge.replay)} other cases",
             cases=len(self.judge.corrected),
@@ -218,13 +218,7 @@ class _Run:
             options=self.settings.model_dump(exclude={"seed"}),
             parent=self.checkpoint.sha256,
         )
-        return old.model_copy(
-            update={
-                "decomposition": self.begun.network.decomposition,
-                "training": record,
-                "scores": (),
-            }
-        )
+        return space.model_copy(update={"training": record, "scores": ()})
 
     def _save(self) -> None:
         network = self.begun.network
