@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
+from safetensors.torch import load_file
 
 from napari_ciml.errors import CancelledError, CimlError, InputError
 from napari_ciml.monitor import Monitor, Progress
 from napari_ciml.network.ciml import CIML
 from napari_ciml.presets import PRESETS
 from napari_ciml.training.cohort import TrainingCase
-from napari_ciml.training.loop import make_fabric, poly_rate, train
+from napari_ciml.training.loop import averaged, make_fabric, poly_rate, train
 from napari_ciml.training.run_folder import RunFolder
 from napari_ciml.training.settings import Hardware, TrainSettings
 from napari_ciml.training.state import STATE
@@ -172,3 +173,35 @@ def test_noise_of_a_patch_does_not_depend_on_its_batch() -> None:
 def test_precision_is_as_asked(precision: str, expected: str) -> None:
     fabric = make_fabric(Hardware(device="cpu", precision=precision))  # type: ignore[arg-type]
     assert fabric._precision.precision == expected
+
+
+def test_the_average_of_the_weights_is_kept_and_resumed(
+    cohort: list[TrainingCase], settings: TrainSettings, tmp_path: Path
+) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole.mkdir()
+    broken.mkdir()
+    short = changed(settings, average=0.5)
+    expected = train(cohort, short, whole, Monitor(), hardware=PLAIN).state_dict()
+    with pytest.raises(CancelledError):
+        train(cohort, short, broken, stop_at(12), hardware=PLAIN)
+    network = train(cohort, short, broken, Monitor(), hardware=PLAIN, resume=True)
+    last = load_file(broken / STATE)
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(value, expected[name], rtol=1e-4, atol=1e-6)
+    name = next(n for n, _ in network.named_parameters())
+    assert not torch.equal(network.state_dict()[name], last[f"network.{name}"])
+
+
+def test_the_average_forgets_faster_at_first() -> None:
+    layer = torch.nn.Linear(1, 1, bias=False)
+    layer.weight.data.fill_(0.0)
+    average = averaged(layer, 0.5)
+    values, expected = [4.0, 1.0, 3.0], 4.0
+    for count, value in enumerate(values):
+        layer.weight.data.fill_(value)
+        average.update_parameters(layer)
+        if count:
+            decay = min(0.5, (1 + count) / (10 + count))
+            expected = decay * expected + (1 - decay) * value
+    assert average.module.weight.item() == pytest.approx(expected)

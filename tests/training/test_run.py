@@ -3,6 +3,8 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from napari_ciml.errors import CancelledError, InputError
 from napari_ciml.monitor import Monitor, Progress
@@ -112,3 +114,19 @@ def test_folds_are_dealt_once(data: Path, tmp_path: Path) -> None:
         split(cases[:3], 2, 0, tmp_path)
     with pytest.raises(InputError, match="cannot make 5 folds"):
         split(cases, 5, 0, tmp_path)
+
+
+def test_what_an_interrupted_run_has_learnt_can_be_had(plan: RunPlan) -> None:
+    longer = plan.settings.model_copy(update={"epochs": 5, "average": 0.9})
+    monitor = Monitor(report=lambda p: monitor.stop.set() if p.done == 7 else None)
+    plan = RunPlan(**{**vars(plan), "settings": longer})
+    with pytest.raises(CancelledError):
+        run(plan, monitor)
+    assert not (plan.output / "checkpoint.safetensors").exists()
+    result = run(RunPlan(**{**vars(plan), "resume": True, "finish": True}), Monitor())
+    checkpoint = load_checkpoint(result.checkpoints[0])
+    assert checkpoint.info.training.steps == 6
+    state = load_file(plan.output / "state.safetensors")
+    for name, value in checkpoint.network.named_parameters():
+        assert torch.equal(value, state[f"average.module.{name}"])
+    assert result.summary["held out"]["lesion"]["cases"] == 1

@@ -59,6 +59,14 @@ def rate(text: str) -> float:
     return number
 
 
+def decay(text: str) -> float:
+    """Read how much of itself an average keeps at each step."""
+    number = float(text)
+    if not 0 <= number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to below 1")
+    return number
+
+
 def add_case(parser: argparse.ArgumentParser) -> None:
     """Add CASE and what says which of its files is which modality."""
     parser.add_argument(

@@ -60,8 +60,18 @@ def _add_schedule(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=options.positive, default=2, metavar="N")
     parser.add_argument("--learning-rate", type=options.rate, default=1e-4, metavar="R")
     parser.add_argument("--beta", type=options.rate, default=0.5)
+    parser.add_argument(
+        "--average",
+        type=options.decay,
+        default=0.0,
+        metavar="DECAY",
+        help="keep a moving average of the weights, as 0.999; default: the last weights",
+    )
     parser.add_argument("--seed", type=options.positive_or_zero, default=0)
     parser.add_argument("--resume", action="store_true", help="go on with the run in RUN")
+    parser.add_argument(
+        "--finish", action="store_true", help="no more training: score what RUN has learnt so far"
+    )
 
 
 def _add_cohort(parser: argparse.ArgumentParser) -> None:
@@ -131,7 +141,8 @@ def _plan(args: argparse.Namespace) -> "RunPlan":
         held_out=args.held_out,
         half=args.half,
         skip_bad=args.skip_bad,
-        resume=args.resume,
+        resume=args.resume or args.finish,
+        finish=args.finish,
         cache=args.cache,
     )
 
@@ -158,6 +169,7 @@ def _settings(args: argparse.Namespace) -> "TrainSettings":
             "iterations": args.iterations,
             "learning_rate": args.learning_rate,
             "beta": args.beta,
+            "average": args.average,
             "seed": args.seed,
         }
     )

@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from napari_ciml.inference.device import choose_device, half_precision
@@ -21,7 +23,7 @@ from napari_ciml.training.cohort import TrainingCase
 from napari_ciml.training.patches import Patches, Share
 from napari_ciml.training.run_folder import Epoch, RunFolder
 from napari_ciml.training.settings import Hardware, TrainSettings
-from napari_ciml.training.state import load_state, save_state
+from napari_ciml.training.state import load_result, load_state, save_state
 from napari_ciml.training.step import Trainer
 from napari_ciml.training.validation import pseudo_dice
 
@@ -90,8 +92,18 @@ def train(
         # Bound, because Fabric walks through arguments and knows no frozen dataclass.
         fabric.launch(partial(_train, task=task))
     network = build(settings)
-    load_state(folder, network)
+    load_result(folder, network)
     return network.eval()
+
+
+def averaged(network: nn.Module, decay: float) -> AveragedModel:
+    """Return a moving average of a network's weights, which early on forgets faster."""
+
+    def mix(averages: Any, weights: Any, count: Any) -> None:
+        steps = int(count)
+        get_ema_multi_avg_fn(min(decay, (1 + steps) / (10 + steps)))(averages, weights, count)
+
+    return AveragedModel(network, multi_avg_fn=mix, use_buffers=True)
 
 
 def make_fabric(hardware: Hardware) -> Fabric:
@@ -143,7 +155,8 @@ def _train(fabric: Fabric, task: _Task, monitor: Monitor | None = None) -> None:
         weight_decay=settings.weight_decay,
     )
     trainer = Trainer(fabric, settings, *fabric.setup(network, adam))
-    first = load_state(task.run.path, network, adam) if task.resume else 0
+    average = averaged(network, settings.average) if settings.average else None
+    first = load_state(task.run.path, network, adam, average) if task.resume else 0
     batches = iter(_loader(fabric, task, first))
     for epoch in range(first, settings.epochs):
         rate = poly_rate(settings, epoch)
@@ -157,14 +170,16 @@ def _train(fabric: Fabric, task: _Task, monitor: Monitor | None = None) -> None:
             batch = next(batches)
             waited += time.perf_counter() - asked
             rows.append(trainer.step(batch, step))
+            if average is not None:
+                average.update_parameters(network)
         seconds = time.perf_counter() - begun
         if fabric.is_global_zero:
             with fabric.autocast():
-                scores = pseudo_dice(network, task.validation, settings, fabric.device)
+                scores = pseudo_dice(average or network, task.validation, settings, fabric.device)
             loss, dice, entropy, kl = np.mean(rows, axis=0).tolist()
             waiting = waited / seconds
             task.run.log(Epoch(epoch + 1, rate, loss, dice, entropy, kl, waiting, seconds, scores))
-            save_state(task.run.path, network, adam, epoch + 1)
+            save_state(task.run.path, network, adam, epoch + 1, average)
         fabric.barrier()
 
 

@@ -20,10 +20,10 @@ from napari_ciml.training.calibration import choose_finish, judge
 from napari_ciml.training.cohort import load_cohort
 from napari_ciml.training.datasets import LabelledCase, find_cases
 from napari_ciml.training.folds import split
-from napari_ciml.training.loop import train
+from napari_ciml.training.loop import build_ciml, train
 from napari_ciml.training.scoring import CaseScore, Summary, score, summarise, write_scores
 from napari_ciml.training.settings import Hardware, TrainSettings
-from napari_ciml.training.state import STATE
+from napari_ciml.training.state import STATE, load_result
 
 _SUBSET_CASES = 10
 """On how many of the cases held out every subset of modalities is scored."""
@@ -56,6 +56,8 @@ class RunPlan:
         Leave out cases that cannot be used.
     resume : bool
         Go on with what is in ``output``.
+    finish : bool
+        With ``resume``: train no more, and take what has been learnt.
     cache : pathlib.Path, optional
         Where prepared cases are kept; by default in ``output``.
     """
@@ -71,6 +73,7 @@ class RunPlan:
     half: bool = False
     skip_bad: bool = False
     resume: bool = False
+    finish: bool = False
     cache: Path | None = None
 
 
@@ -179,9 +182,27 @@ def _train(
     validation: list[LabelledCase],
     monitor: Monitor,
 ) -> Checkpoint:
+    info = _describe(plan, len(training))
+    if plan.finish:
+        network = build_ciml(plan.settings).eval()
+        steps = load_result(folder, network) * plan.settings.iterations
+        record = info.training.model_copy(update={"steps": steps})
+        info = info.model_copy(update={"training": record})
+    else:
+        network = _learn(plan, folder, training, validation, monitor)
+    return Checkpoint(folder / CHECKPOINT, info, "", _ciml(network))
+
+
+def _learn(
+    plan: RunPlan,
+    folder: Path,
+    training: list[LabelledCase],
+    validation: list[LabelledCase],
+    monitor: Monitor,
+) -> nn.Module:
     cache = plan.cache or plan.output / "cache"
     workers = plan.hardware.workers
-    network = train(
+    return train(
         load_cohort(training, plan.settings, cache, monitor, workers),
         plan.settings,
         folder,
@@ -191,7 +212,6 @@ def _train(
         # A fold that had not begun when the run was interrupted begins now.
         resume=plan.resume and (plan.folds < 2 or (folder / STATE).is_file()),
     )
-    return Checkpoint(folder / CHECKPOINT, _describe(plan, len(training)), "", _ciml(network))
 
 
 def _ciml(network: nn.Module) -> CIML:

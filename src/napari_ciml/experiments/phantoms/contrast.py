@@ -3,7 +3,13 @@
 import numpy as np
 
 from napari_ciml.experiments.phantoms.anatomy import Anatomy
-from napari_ciml.experiments.phantoms.fields import Shape, blur, rough_field, smooth_field
+from napari_ciml.experiments.phantoms.fields import (
+    Shape,
+    blur,
+    grid_points,
+    rough_field,
+    smooth_field,
+)
 from napari_ciml.experiments.phantoms.tumour import ENHANCING, NECROSIS, Tumour, soften
 
 MODALITIES = ("FLAIR", "T1", "T1CE", "T2")
@@ -48,7 +54,7 @@ def render(
         means = _draw_means(rng, "T1" if name == "T1CE" else name, strange)
         image = np.zeros(anatomy.brain.shape, np.float32)
         if name == "T1CE":
-            means["enhancing"] = max(means["white"], means["grey"]) * rng.uniform(1.1, 2.2)
+            means["enhancing"] = max(means["white"], means["grey"]) * _enhancement(rng)
             image += _vessels(rng, anatomy, spacing) * means["white"] * rng.uniform(0.2, 0.9)
         for tissue, share in shares.items():
             uneven = 1 + rng.uniform(0, 0.3) * patchy if tissue in _UNEVEN else 1.0
@@ -72,7 +78,18 @@ def _draw_means(rng: np.random.Generator, name: str, strange: float) -> dict[str
         for tissue, (mean, spread) in _MEANS[name].items()
     }
     centre = means["grey"]
-    return {tissue: max(0.05, centre + contrast * (m - centre)) for tissue, m in means.items()}
+    means = {tissue: max(0.05, centre + contrast * (m - centre)) for tissue, m in means.items()}
+    if name in ("FLAIR", "T2"):
+        # Tumours of patients are often only a little brighter than the brain around them.
+        seen = rng.uniform(0.4 if name == "FLAIR" else 0.6, 1.05)
+        for tissue in ("edema", "solid", "enhancing"):
+            means[tissue] = means["grey"] + seen * (means[tissue] - means["grey"])
+    return means
+
+
+def _enhancement(rng: np.random.Generator) -> float:
+    """Draw how bright enhancing tumour is, relative to the brightest healthy tissue."""
+    return float(rng.uniform(0.98, 1.35) if rng.random() < 0.55 else rng.uniform(1.2, 2.2))
 
 
 def _shares(rng: np.random.Generator, anatomy: Anatomy, tumour: Tumour) -> dict[str, np.ndarray]:
@@ -115,16 +132,13 @@ def _bleeding(rng: np.random.Generator, tumour: Tumour, spacing: float) -> np.nd
 
 
 def _field_of_view(rng: np.random.Generator, brain: np.ndarray) -> np.ndarray:
-    """Leave out slices at an end now and then, as scans and defacing do."""
+    """Cut an end off now and then, straight or oblique, as scans and defacing do."""
     seen = brain.copy()
-    if rng.random() < 0.12:
-        axis = int(rng.choice(3, p=(0.5, 0.3, 0.2)))
-        filled = np.flatnonzero(brain.any(axis=tuple(a for a in range(3) if a != axis)))
-        cut = int(rng.uniform(0.05, 0.3) * len(filled))
-        ends = slice(0, filled[0] + cut), slice(filled[-1] - cut, None)
-        gone = [slice(None)] * 3
-        gone[axis] = ends[int(rng.integers(2))]
-        seen[tuple(gone)] = False
+    if rng.random() < 0.15:
+        across = np.eye(3)[rng.choice(3, p=(0.4, 0.4, 0.2))] * rng.choice((-1, 1))
+        across += rng.normal(0, 0.12, 3)
+        depth = np.tensordot(across, grid_points(brain.shape), 1)
+        seen &= depth > np.quantile(depth[brain], rng.uniform(0.02, 0.4))
     return seen
 
 

@@ -165,8 +165,10 @@ def _distance(rng: np.random.Generator, lesion: Lesion, shape: Shape, spacing: f
 
 def _upper(shape: Shape) -> np.ndarray:
     """Exclude cerebellum and brain stem, where gliomas of adults are rare."""
-    z, y, _ = np.meshgrid(*(np.linspace(-1, 1, edge) for edge in shape), indexing="ij")
-    return (z > -0.35) & ~((z < -0.1) & (y > 0.2))
+    z, y, x = np.meshgrid(*(np.linspace(-1, 1, edge) for edge in shape), indexing="ij")
+    cerebellum = (z < -0.1) & (y > 0.2)
+    brain_stem = (z < -0.35) & (np.abs(x) < 0.3)
+    return (z > -0.65) & ~cerebellum & ~brain_stem
 
 
 def soften(mask: np.ndarray, sigma: float) -> np.ndarray:
