@@ -254,12 +254,17 @@ def test_finetune_tells_before_and_after(
     assert run("phantom", "-o", data, *made) == 0
     capsys.readouterr()
     old = sample_data() / "petct.safetensors"
-    tuning = ("finetune", old, data / "petct_0000", "-o", tmp_path / "run", "--minutes", "0.05")
+    tuning = ("finetune", old, data / "petct_0000", "-o", tmp_path / "run", "--steps", "2")
     assert run(*tuning) == 0
     assert re.search(r"lesion +0\.\d{3} +0\.\d{3} +0\.\d{3} +0\.\d{3}", capsys.readouterr().out)
     new = load_checkpoint(tmp_path / "run" / "checkpoint.safetensors")
     assert new.info.training.parent == load_checkpoint(old).sha256
     assert new.info.decomposition == load_checkpoint(old).info.decomposition
+    assert not (tmp_path / "run" / "unfinished").exists()
+    assert run("finetune", "--resume", "-o", tmp_path / "run") == 2
+    assert "no fine-tune to go on with" in capsys.readouterr().err
+    assert run("finetune", "-o", tmp_path / "run") == 2
+    assert "cases to learn from, or --resume" in capsys.readouterr().err
     next((data / "petct_0000").glob("*_seg*")).unlink()
     assert run(*tuning) == 2
     assert "has no label map" in capsys.readouterr().err

@@ -6,11 +6,18 @@ from threading import Event
 import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtGui import QCloseEvent
+from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox
 
+from napari_ciml.experiments.phantoms import write_phantoms
+from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import load_checkpoint
+from napari_ciml.training.finetune.folder import LessonFolder
+from napari_ciml.training.finetune.keeper import gone_by
 from napari_ciml.training.step import Trainer
 from napari_ciml.widgets.desk import Desk
+from napari_ciml.widgets.finetune_widget import FineTuneWidget
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -23,8 +30,13 @@ def painted(loaded: Desk, qtbot: QtBot) -> Desk:
     corrected[10:30, 10:30, 10:30] = 2
     corrected[14:26, 14:26, 14:26] = 4
     labels.data = corrected
-    loaded.finetune.minutes.setValue(0.05)
+    how_long(loaded, 6)
     return loaded
+
+
+def how_long(desk: Desk, steps: int) -> None:
+    desk.finetune.options.unit.setCurrentText("steps")
+    desk.finetune.options.amount.setValue(steps)
 
 
 def ended(desk: Desk, qtbot: QtBot) -> None:
@@ -59,7 +71,7 @@ def test_it_gives_way_to_the_case(
     painted: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     widget = painted.finetune
-    widget.minutes.setValue(60)
+    how_long(painted, 100_000)
     begun, go_on = Event(), Event()
 
     def slow(*_: object) -> None:
@@ -83,7 +95,7 @@ def test_it_gives_way_to_the_case(
 
 def test_discard_and_failures(painted: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
     widget, old = painted.finetune, painted.session.review.checkpoint
-    widget.minutes.setValue(60)
+    how_long(painted, 100_000)
     qtbot.mouseClick(widget.start, LEFT)
     qtbot.waitUntil(lambda: "Step" in widget.state.text(), timeout=30000)
     qtbot.mouseClick(widget.discard, LEFT)
@@ -123,6 +135,7 @@ def test_only_a_part_that_is_certain(
     mask[20] = 1
     painted.viewer.add_labels(mask, name="slice 20")
     widget = painted.finetune
+    how_long(painted, 40)
     widget.certain.setCurrentText("slice 20")
     seen: list[float] = []
 
@@ -134,3 +147,117 @@ def test_only_a_part_that_is_certain(
     qtbot.mouseClick(widget.start, LEFT)
     ended(painted, qtbot)
     assert min(seen) < 0.2
+
+
+def test_several_cases_and_what_each_is_for(
+    painted: Desk, qtbot: QtBot, case_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    widget, options = painted.finetune, painted.finetune.options
+    qtbot.mouseClick(widget.keep_case, LEFT)
+    first = painted.session.review.case
+    assert widget.others.rows.rowCount() == 1
+    qtbot.mouseClick(widget.keep_case, LEFT)
+    assert widget.others.rows.rowCount() == 1
+    painted.case.open(case_folder)
+    qtbot.waitUntil(lambda: painted.session.review.case is not first, timeout=20000)
+    shape = painted.session.review.case.grid.shape
+    painted.viewer.add_labels(np.full(shape, 2, np.uint8), name="second")
+    widget.labels.setCurrentText("second")
+    data = case_folder.parent / "more"
+    write_phantoms(data, "glioma", 1, 0, 8.0, Monitor())
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_, **__: str(data))
+    qtbot.mouseClick(widget.add_folder, LEFT)
+    widget.others.purpose(1).setCurrentText("not to forget")
+    options.rate.setValue(1e-3)
+    options.beta.setValue(0.1)
+    options.held_out.setValue(0.5)
+    qtbot.mouseClick(widget.start, LEFT)
+    ended(painted, qtbot)
+    assert widget.error.text() == ""
+    result = widget.tuning.result
+    assert result.held_out == 1
+    assert set(result.replay_before) == {"WT", "TC", "ET"}
+    assert widget.scores.horizontalHeaderItem(1).text() == "Held out"
+    record = load_checkpoint(result.path).info.training
+    assert record.data == "1 corrected and 1 other cases"
+    assert (record.options["learning_rate"], record.options["beta"]) == (1e-3, 0.1)
+    qtbot.mouseClick(widget.others.rows.cellWidget(0, 2), LEFT)
+    qtbot.mouseClick(widget.others.rows.cellWidget(0, 2), LEFT)
+    assert not widget.others.isVisibleTo(widget)
+
+
+def test_what_is_untrained_is_said(painted: Desk) -> None:
+    review = painted.session.review
+    assert painted.finetune.untrained.text() == ""
+    task = review.decomposition.subtasks[0]
+    other = task.model_copy(update={"regions": ("WT", "TC", "ET")})
+    rest = review.decomposition.subtasks[1:]
+    review.set_decomposition(review.decomposition.model_copy(update={"subtasks": (other, *rest)}))
+    missing = sorted({"WT", "TC", "ET"} - set(task.regions))
+    for region in missing:
+        assert f"{region} from {task.name} is untrained" in painted.finetune.untrained.text()
+
+
+def test_closing_asks_stops_and_leaves_what_can_be_gone_on_with(
+    painted: Desk, qtbot: QtBot, tmp_path: Path
+) -> None:
+    widget = painted.finetune
+    window = widget.guard.window()
+    how_long(painted, 100_000)
+    qtbot.mouseClick(widget.start, LEFT)
+    qtbot.waitUntil(lambda: "Step" in widget.state.text(), timeout=30000)
+    answer(QMessageBox.StandardButton.No)
+    window.close()
+    assert window.isVisible()
+    assert widget.tuning.running
+    answer(QMessageBox.StandardButton.Yes)
+    assert not widget.guard.eventFilter(window, QCloseEvent())
+    (kept,) = (tmp_path / "user" / "fine-tunes").iterdir()
+    steps, _ = gone_by(kept)
+    assert steps > 0
+    lesson = LessonFolder(kept).lesson()
+    shorter = lesson.settings.model_copy(update={"steps": steps + 2})
+    (kept / "lesson.json").write_text(
+        lesson.model_copy(update={"settings": shorter}).model_dump_json()
+    )
+    later = FineTuneWidget(painted.viewer)
+    qtbot.addWidget(later)
+    later.show()
+    assert "was interrupted" in later.interrupted.text()
+    qtbot.mouseClick(later.go_on, LEFT)
+    qtbot.waitUntil(lambda: not later.tuning.running, timeout=60000)
+    assert later.error.text() == ""
+    assert later.tuning.result.steps == steps + 2
+    assert load_checkpoint(later.tuning.result.path)
+    assert not kept.exists()
+    assert not later.go_on.isVisible()
+
+
+def answer(button: QMessageBox.StandardButton) -> None:
+    """Click a button of the question that is about to be asked."""
+
+    def click() -> None:
+        box = QApplication.activeModalWidget()
+        if isinstance(box, QMessageBox):
+            box.button(button).click()
+        else:
+            QTimer.singleShot(20, click)
+
+    QTimer.singleShot(20, click)
+
+
+def test_discarded_or_failed_leaves_nothing_behind(
+    painted: Desk, qtbot: QtBot, tmp_path: Path
+) -> None:
+    widget = painted.finetune
+    how_long(painted, 100_000)
+    qtbot.mouseClick(widget.start, LEFT)
+    qtbot.waitUntil(lambda: "Step" in widget.state.text(), timeout=30000)
+    qtbot.mouseClick(widget.discard, LEFT)
+    ended(painted, qtbot)
+    assert list((tmp_path / "user" / "fine-tunes").iterdir()) == []
+    labels = painted.viewer.layers["segmentation"]
+    labels.data = np.where(labels.data == 4, 3, labels.data)
+    qtbot.mouseClick(widget.start, LEFT)
+    ended(painted, qtbot)
+    assert list((tmp_path / "user" / "fine-tunes").iterdir()) == []

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_ciml.cli import options
+from napari_ciml.monitor import Monitor, Progress
 
 if TYPE_CHECKING:
+    from napari_ciml.training.finetune.folder import LessonFolder
     from napari_ciml.training.finetune.outcome import FineTuned
 
 
@@ -17,12 +19,18 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="learn from corrected cases",
         description="Train on from a checkpoint; before and after are measured, side by side.",
     )
-    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    parser.add_argument("checkpoint", type=Path, nargs="?", metavar="CHECKPOINT")
     parser.add_argument(
-        "cases", type=Path, nargs="+", metavar="CASE", help="folders with a label map each"
+        "cases", type=Path, nargs="*", metavar="CASE", help="folders with a label map each"
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="RUN")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with what was interrupted in RUN"
+    )
     parser.add_argument("--minutes", type=options.minutes, default=5.0, metavar="M")
+    parser.add_argument(
+        "--steps", type=options.positive, metavar="N", help="of the optimiser, in place of time"
+    )
     parser.add_argument(
         "--replay", type=Path, metavar="DIR", help="cases not to forget; default: the sample case"
     )
@@ -35,6 +43,13 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument(
         "--tolerance", type=options.rate, default=0.01, help="Dice that replay cases may lose"
     )
+    parser.add_argument(
+        "--held-out",
+        type=options.share,
+        default=0.0,
+        metavar="SHARE",
+        help="of the cases, from 0 to below 1: judged on, not learnt from",
+    )
     parser.add_argument("--seed", type=options.positive_or_zero, default=0)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     parser.set_defaults(run=run)
@@ -42,41 +57,61 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def run(args: argparse.Namespace) -> None:
     """Learn, and print what it brought."""
+    from napari_ciml.errors import InputError
     from napari_ciml.files import prepare_folder
+    from napari_ciml.training.finetune.folder import LessonFolder
+    from napari_ciml.training.finetune.learn import learn
+    from napari_ciml.training.finetune.outcome import Controls
+
+    heard = options.monitor()
+    folder = LessonFolder(prepare_folder(args.output) / "unfinished")
+    if not args.resume:
+        if args.checkpoint is None or not args.cases:
+            raise InputError("Name a checkpoint and the cases to learn from, or --resume.")
+        _prepare(args, folder, heard)
+    told = Controls(
+        progressed=lambda p: heard.report(Progress("Learning", round(1000 * p.share), 1000))
+    )
+    _tell(learn(folder, heard, told))
+
+
+def _prepare(args: argparse.Namespace, folder: "LessonFolder", heard: Monitor) -> None:
+    """Read the cases, and write down what is to be done with them."""
     from napari_ciml.resources import sample_data
     from napari_ciml.training.datasets import labelled_case, replay_cases
     from napari_ciml.training.finetune.data import read_cases, space_for
-    from napari_ciml.training.finetune.run import finetune
-    from napari_ciml.training.settings import FineTuneSettings, Hardware
+    from napari_ciml.training.finetune.folder import Lesson
+    from napari_ciml.training.settings import FineTuneSettings
 
-    heard = options.monitor()
-    folder = prepare_folder(args.output)
     checkpoint = options.load(args.checkpoint, heard)
     wanted = options.wanted_decomposition(args, checkpoint.info)
     space = space_for(checkpoint.info, wanted)
     replay = replay_cases(args.replay, sample_data(), wanted.used_modalities)
-    done = finetune(
-        checkpoint,
-        read_cases([labelled_case(path) for path in args.cases], space, heard),
-        read_cases(replay, space, heard),
-        FineTuneSettings(
-            adapt=args.adapt,
-            minutes=args.minutes,
-            learning_rate=args.learning_rate,
-            beta=args.beta,
-            tolerance=args.tolerance,
-            seed=args.seed,
-        ),
-        folder / "checkpoint.safetensors",
-        heard,
-        decomposition=wanted,
-        hardware=Hardware(device=args.device, workers=0),
+    settings = FineTuneSettings(
+        adapt=args.adapt,
+        minutes=args.minutes,
+        steps=args.steps,
+        learning_rate=args.learning_rate,
+        beta=args.beta,
+        tolerance=args.tolerance,
+        held_out=args.held_out,
+        seed=args.seed,
     )
-    _tell(done)
+    lesson = Lesson(
+        checkpoint=args.checkpoint.resolve(),
+        sha256=checkpoint.sha256,
+        path=args.output.resolve() / "checkpoint.safetensors",
+        decomposition=wanted,
+        settings=settings,
+        device=args.device,
+    )
+    corrected = read_cases([labelled_case(path) for path in args.cases], space, heard)
+    folder.write(lesson, corrected, read_cases(replay, space, heard))
 
 
 def _tell(done: "FineTuned") -> None:
-    print(f"{'region':<10}{'corrected':>12}{'after':>8}{'replay':>10}{'after':>8}")
+    judged = "held out" if done.held_out else "corrected"
+    print(f"{'region':<10}{judged:>12}{'after':>8}{'replay':>10}{'after':>8}")
     for region, before in done.corrected_before.items():
         replay = [d.get(region, float("nan")) for d in (done.replay_before, done.replay_after)]
         print(

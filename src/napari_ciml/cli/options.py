@@ -59,8 +59,8 @@ def rate(text: str) -> float:
     return number
 
 
-def decay(text: str) -> float:
-    """Read how much of itself an average keeps at each step."""
+def share(text: str) -> float:
+    """Read a number from 0 to below 1."""
     number = float(text)
     if not 0 <= number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not from 0 to below 1")

@@ -62,7 +62,7 @@ def _add_schedule(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--beta", type=options.rate, default=0.5)
     parser.add_argument(
         "--average",
-        type=options.decay,
+        type=options.share,
         default=0.0,
         metavar="DECAY",
         help="keep a moving average of the weights, as 0.999; default: the last weights",

@@ -24,7 +24,7 @@ from napari_ciml.training.settings import TrainSettings
 _CENTRES = 20_000
 """Voxels kept of each region to centre patches on."""
 
-_PARTS = ("images", "regions")
+_PARTS, _CERTAIN = ("images", "regions"), "certain.npy"
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class TrainingCase:
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         if self.folder is not None:
-            return _mapped, (self.folder,)
+            return read_case, (self.folder,)
         return TrainingCase, (self.images, self.regions, self.inside, None, self.certain)
 
 
@@ -114,7 +114,7 @@ def load_cohort(
         for done, folder in enumerate(prepared):
             monitor.step("Preparing cases", done + 1, len(cases))
             folders.append(folder)
-    return [_mapped(folder) for folder in folders]
+    return [read_case(folder) for folder in folders]
 
 
 def to_training_case(
@@ -161,19 +161,28 @@ def _prepared(
         return folder
     case = labelled.open(settings.decomposition.used_modalities)
     ready = to_training_case(case, read_label_map(labelled.reference, case), settings)
+    return write_case(ready, folder)
+
+
+def write_case(case: TrainingCase, folder: Path) -> Path:
+    """Write a prepared case into a folder of its own, which is there whole or not at all."""
     unfinished = prepare_folder(folder.with_name(f".{folder.name}"))
     for name in _PARTS:
-        np.save(unfinished / f"{name}.npy", getattr(ready, name))
-    for k, voxels in enumerate(ready.inside):
+        np.save(unfinished / f"{name}.npy", getattr(case, name))
+    for k, voxels in enumerate(case.inside):
         np.save(unfinished / f"inside{k}.npy", voxels)
+    if case.certain is not None:
+        np.save(unfinished / _CERTAIN, case.certain)
     shutil.rmtree(folder, ignore_errors=True)
     return unfinished.rename(folder)
 
 
-def _mapped(folder: Path) -> TrainingCase:
+def read_case(folder: Path) -> TrainingCase:
+    """Read a prepared case, mapped into memory."""
     images, regions = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in _PARTS)
     inside = tuple(np.load(folder / f"inside{k}.npy") for k in range(len(regions)))
-    return TrainingCase(images, regions, inside, folder)
+    certain = np.load(folder / _CERTAIN) if (folder / _CERTAIN).is_file() else None
+    return TrainingCase(images, regions, inside, folder, certain)
 
 
 def _digest(labelled: LabelledCase, settings: TrainSettings) -> str:

@@ -156,7 +156,9 @@ def _train(fabric: Fabric, task: _Task, monitor: Monitor | None = None) -> None:
     )
     trainer = Trainer(fabric, settings, *fabric.setup(network, adam))
     average = averaged(network, settings.average) if settings.average else None
-    first = load_state(task.run.path, network, adam, average) if task.resume else 0
+    first = 0
+    if task.resume:
+        first = int(load_state(task.run.path, network, adam, average)["epochs"])
     batches = iter(_loader(fabric, task, first))
     for epoch in range(first, settings.epochs):
         rate = poly_rate(settings, epoch)
@@ -179,7 +181,7 @@ def _train(fabric: Fabric, task: _Task, monitor: Monitor | None = None) -> None:
             loss, dice, entropy, kl = np.mean(rows, axis=0).tolist()
             waiting = waited / seconds
             task.run.log(Epoch(epoch + 1, rate, loss, dice, entropy, kl, waiting, seconds, scores))
-            save_state(task.run.path, network, adam, epoch + 1, average)
+            save_state(task.run.path, network, adam, {"epochs": epoch + 1}, average)
         fabric.barrier()
 
 

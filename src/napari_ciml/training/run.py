@@ -185,7 +185,7 @@ def _train(
     info = _describe(plan, len(training))
     if plan.finish:
         network = build_ciml(plan.settings).eval()
-        steps = load_result(folder, network) * plan.settings.iterations
+        steps = int(load_result(folder, network)["epochs"]) * plan.settings.iterations
         record = info.training.model_copy(update={"steps": steps})
         info = info.model_copy(update={"training": record})
     else:

@@ -77,14 +77,18 @@ class FineTuneSettings(BaseModel):
         Filters and predictors; everything; or only what a changed decomposition made new.
     minutes : float
         How long.
+    steps : int, optional
+        Of the optimiser; if given, these count instead of the time.
     learning_rate : float
-        At the start, of Adam; it decays as eq. 13, by the time.
+        At the start, of Adam; it decays as eq. 13, by time or steps.
     beta : float
         Trade-off of eq. 8.
     replay_share : float
         Share of the patches that are of cases not to be forgotten.
     tolerance : float
         Dice that a region may lose on those cases.
+    held_out : float
+        Share of the corrected cases not learnt from, on which versions are judged instead.
     seed : int
         Of patches, augmentation and noise.
     """
@@ -93,9 +97,11 @@ class FineTuneSettings(BaseModel):
 
     adapt: Literal["decoders", "all", "new"] = "all"
     minutes: float = Field(default=5.0, gt=0)
+    steps: int | None = Field(default=None, ge=1)
     learning_rate: float = Field(default=3e-4, gt=0)
     beta: float = Field(default=0.5, ge=0)
     replay_share: float = Field(default=0.5, ge=0, le=1)
+    held_out: float = Field(default=0.0, ge=0, lt=1)
     tolerance: float = Field(default=0.01, ge=0, le=1)
     seed: int = 0
 

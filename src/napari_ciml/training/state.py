@@ -1,5 +1,6 @@
 """The state of a run between two epochs: one safetensors file, replaced whole."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -18,10 +19,10 @@ def save_state(
     folder: Path,
     network: nn.Module,
     adam: torch.optim.Optimizer,
-    epoch: int,
+    done: Mapping[str, float],
     average: AveragedModel | None = None,
 ) -> None:
-    """Write weights, the optimiser's moments, the average and the number of epochs done.
+    """Write weights, the optimiser's moments, the average and how much is done.
 
     Raises
     ------
@@ -34,7 +35,7 @@ def save_state(
     for name, parameter in network.named_parameters():
         for key, value in adam.state[parameter].items():
             tensors[f"adam.{name}.{key}"] = value
-    tensors["epoch"] = torch.tensor(epoch)
+    tensors |= {f"done.{name}": torch.tensor(float(value)) for name, value in done.items()}
     with replacing(folder / STATE) as temporary:
         try:
             # Copies, because some networks hold a tensor under two names.
@@ -48,8 +49,8 @@ def load_state(
     network: nn.Module,
     adam: torch.optim.Optimizer,
     average: AveragedModel | None = None,
-) -> int:
-    """Put a saved state into a network, its optimiser and its average; return the epochs done.
+) -> dict[str, float]:
+    """Put a saved state into a network, its optimiser and its average; return how much is done.
 
     Raises
     ------
@@ -65,11 +66,11 @@ def load_state(
             key: value.to(parameter.device) if value.ndim else value
             for key, value in _part(tensors, f"adam.{name}.").items()
         }
-    return int(tensors["epoch"])
+    return _done(tensors)
 
 
-def load_result(folder: Path, network: nn.Module) -> int:
-    """Put what a run has learnt, the average if it keeps one, into a network; return its epochs.
+def load_result(folder: Path, network: nn.Module) -> dict[str, float]:
+    """Put what was learnt, the average if one is kept, into a network; return how much is done.
 
     Raises
     ------
@@ -78,7 +79,18 @@ def load_result(folder: Path, network: nn.Module) -> int:
     """
     tensors = _read(folder)
     network.load_state_dict(_part(tensors, "average.module.") or _part(tensors, "network."))
-    return int(tensors["epoch"])
+    return _done(tensors)
+
+
+def how_far(folder: Path) -> dict[str, float]:
+    """Return how much is done.
+
+    Raises
+    ------
+    InputError
+        If there is no state, or it is damaged.
+    """
+    return _done(_read(folder))
 
 
 def _read(folder: Path) -> dict[str, Tensor]:
@@ -89,6 +101,10 @@ def _read(folder: Path) -> dict[str, Tensor]:
         return load_file(path)
     except SafetensorError as error:
         raise InputError(f"{path}: is damaged; start again in another folder.") from error
+
+
+def _done(tensors: dict[str, Tensor]) -> dict[str, float]:
+    return {name: float(value) for name, value in _part(tensors, "done.").items()}
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -5,22 +5,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Labels
-from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QFileDialog, QTableWidgetItem
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QComboBox, QFileDialog, QTableWidgetItem
 
 from napari_ciml.errors import CimlError
-from napari_ciml.training.settings import FineTuneSettings
+from napari_ciml.inference.plan import untrained
+from napari_ciml.widgets.close_guard import CloseGuard
 from napari_ciml.widgets.curves import Curves
+from napari_ciml.widgets.learning_options import LearningOptions
+from napari_ciml.widgets.material_table import MaterialTable
+from napari_ciml.widgets.materials import Corrected, Material
 from napari_ciml.widgets.parts import QUIET_COLOUR, Dock, Words, button, label, row, table
 from napari_ciml.widgets.session import session_of
-from napari_ciml.widgets.tuning import Corrected, Tuning
+from napari_ciml.widgets.tuning import Tuning
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_ciml.training.finetune.outcome import Progressed
 
-_EVERYWHERE = "everywhere"
-_ADAPT = {"everything": "all", "the decoders": "decoders", "what is new": "new"}
+_EVERYWHERE, _NOTHING = "everywhere", "nothing of the open case"
 
 
 class FineTuneWidget(Dock):
@@ -36,17 +40,14 @@ class FineTuneWidget(Dock):
         super().__init__(session_of(viewer))
         self.viewer = viewer
         self.tuning = Tuning(self.session)
-        self.replay: Path | None = None
-        self.labels, self.certain, self.adapt = QComboBox(), QComboBox(), QComboBox()
+        self.guard: CloseGuard | None = None
+        self.labels, self.certain = QComboBox(), QComboBox()
         self.labels.setToolTip("The corrected label map of the open case.")
         self.certain.setToolTip("A Labels layer that marks the part of the case that is corrected.")
-        self.adapt.addItems(list(_ADAPT))
-        self.adapt.setToolTip("What may change: less is safer, more learns more.")
-        self.minutes = QDoubleSpinBox()
-        self.minutes.setRange(0.05, 24 * 60)
-        self.minutes.setValue(5)
-        self.minutes.setSuffix(" min")
-        self.choose_replay = button("Replay cases ...", "A folder of cases not to be forgotten.")
+        self.keep_case = button("Keep this case", "Keep it with these labels, and open the next.")
+        self.add_folder = button("Add folder ...", "Cases with their label maps, on disk.")
+        self.others, self.options = MaterialTable(), LearningOptions()
+        self.untrained = Words(colour=QUIET_COLOUR)
         self.start = button("Learn from this", "Learn in the background; go on working.")
         self.pause = button("Pause", "Hold; go on later.")
         self.pause.setCheckable(True)
@@ -54,19 +55,35 @@ class FineTuneWidget(Dock):
         self.discard = button("Discard", "End now and forget it.")
         self.adopt = button("Use the new version", "The one before stays where it is.")
         self.back = button("Back to the version before", "Use the old version again.")
+        self.interrupted = Words()
+        self.go_on = button("Go on with it", "From where it was left.")
+        self.forget = button("Forget it", "It cannot be gone on with then.")
         self.state, self.verdict = Words(colour=QUIET_COLOUR), Words()
         self.curves = Curves()
         self.scores = table("Region", "Here", "after", "Replay", "after")
         self._lay_out()
         self._connect()
         self._list_layers()
-        self._refresh()
+        self._say_untrained()
+        self.tuning.look_for_interrupted()
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
+        """Watch the window that the widget has come to be in."""
+        super().showEvent(event)
+        window = self.window()
+        while window.parentWidget() is not None:
+            window = window.parentWidget()
+        if self.guard is None or self.guard.window() is not window:
+            self.guard = CloseGuard(window, self.tuning, self)
 
     def _lay_out(self) -> None:
+        self.column.addWidget(self.interrupted)
+        self.column.addLayout(row(self.go_on, self.forget))
         self.column.addLayout(row(label("Learn from"), self.labels))
         self.column.addLayout(row(label("corrected"), self.certain))
-        self.column.addLayout(row(label("Adapt"), self.adapt, self.minutes))
-        self.column.addLayout(row(self.choose_replay, self.start))
+        self.column.addLayout(row(self.keep_case, self.add_folder))
+        for part in (self.others, self.options, self.untrained, self.start):
+            self.column.addWidget(part)
         self.column.addLayout(row(self.pause, self.keep, self.discard))
         for part in (self.state, self.curves, self.scores, self.verdict):
             self.column.addWidget(part)
@@ -82,7 +99,10 @@ class FineTuneWidget(Dock):
         self.discard.clicked.connect(tuning.discard)
         self.adopt.clicked.connect(lambda: self.attempt(tuning.adopt))
         self.back.clicked.connect(lambda: self.attempt(tuning.go_back))
-        self.choose_replay.clicked.connect(self._ask)
+        self.keep_case.clicked.connect(lambda: self.attempt(self._keep_case))
+        self.add_folder.clicked.connect(self._ask)
+        self.go_on.clicked.connect(lambda: self.attempt(tuning.go_on))
+        self.forget.clicked.connect(tuning.forget)
         tuning.progressed.connect(self._on_progress)
         tuning.changed.connect(self._refresh)
         tuning.runner.told.connect(self.verdict.say)
@@ -91,26 +111,34 @@ class FineTuneWidget(Dock):
         for happened in (layers.events.inserted, layers.events.removed, layers.events.renamed):
             happened.connect(self._list_layers)
         self.review.case_changed.connect(self._list_layers)
+        self.review.decomposition_changed.connect(self._say_untrained)
+        self.review.checkpoint_changed.connect(self._say_untrained)
         self.destroyed.connect(tuning.close)
 
     def _start(self) -> None:
-        case = self.review.case
-        layer = self._layer(self.labels)
-        if case is None or layer is None:
+        shown = self._shown()
+        others = self.others.materials(but=shown.case if shown else None)
+        materials = [*others, *([Material(shown)] if shown else [])]
+        if not any(material.learn for material in materials):
             raise CimlError("Open a case, and segment it or add its label map, first.")
-        certain = self._layer(self.certain)
-        learnt = Corrected(
-            case,
-            np.array(layer.data),
-            None if certain is None else np.asarray(certain.data) > 0,
-        )
-        settings = FineTuneSettings(
-            adapt=_ADAPT[self.adapt.currentText()],
-            minutes=self.minutes.value(),
-        )
         self.curves.clear()
         self.verdict.say("")
-        self.tuning.start([learnt], settings, self.replay)
+        self.tuning.start(materials, self.options.settings())
+
+    def _shown(self) -> Corrected | None:
+        """Return the open case with the labels chosen."""
+        case, layer = self.review.case, self._layer(self.labels)
+        if case is None or layer is None:
+            return None
+        certain = self._layer(self.certain)
+        believed = None if certain is None else np.asarray(certain.data) > 0
+        return Corrected(case, np.array(layer.data), believed)
+
+    def _keep_case(self) -> None:
+        shown = self._shown()
+        if shown is None:
+            raise CimlError("Open a case, and segment it or add its label map, first.")
+        self.others.add(shown)
 
     def _layer(self, box: QComboBox) -> Labels | None:
         name = box.currentText()
@@ -125,17 +153,24 @@ class FineTuneWidget(Dock):
             and case is not None
             and layer.data.shape == case.grid.shape
         ]
-        for box, first in ((self.labels, []), (self.certain, [_EVERYWHERE])):
-            chosen = box.currentText()
+        for box, first, last in (
+            (self.labels, [], [_NOTHING]),
+            (self.certain, [_EVERYWHERE], []),
+        ):
+            chosen = box.currentText() if box.count() > 1 else ""
             box.clear()
-            box.addItems([*first, *names])
+            box.addItems([*first, *names, *last])
             box.setCurrentIndex(max(0, box.findText(chosen)))
 
     def _ask(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "A folder of cases not to be forgotten")
+        folder = QFileDialog.getExistingDirectory(self, "Cases with their label maps")
         if folder:
-            self.replay = Path(folder)
-            self.choose_replay.setText(f"Replay: {self.replay.name}")
+            self.others.add(Path(folder))
+
+    def _say_untrained(self) -> None:
+        info, wanted = self.review.info, self.review.decomposition
+        problems = untrained(info, wanted) if info is not None else ()
+        self.untrained.say("\n".join(problem.message for problem in problems))
 
     def _on_progress(self, progress: "Progressed") -> None:
         curves, share = self.curves, progress.share
@@ -147,12 +182,15 @@ class FineTuneWidget(Dock):
             if progress.looked.replay:
                 values = progress.looked.replay.values()
                 curves.add("Dice, replay", share, sum(values) / len(values))
-        left = (1 - share) * self.minutes.value()
-        self.state.say(f"Step {progress.step}; {left:.1f} minutes left.")
+        self.state.say(f"Step {progress.step}; {progress.left / 60:.1f} minutes left.")
 
     def _refresh(self) -> None:
         tuning = self.tuning
         self.start.setEnabled(not tuning.running)
+        held = tuning.interrupted is not None and not tuning.running
+        self.interrupted.say("A fine-tune was interrupted before it was done." if held else "")
+        for part in (self.go_on, self.forget):
+            part.setVisible(held)
         for part in (self.pause, self.keep, self.discard):
             part.setEnabled(tuning.running)
         if not tuning.running:
@@ -175,6 +213,8 @@ class FineTuneWidget(Dock):
         if result is None:
             return
         self.adopt.setEnabled(self.review.checkpoint != result.path)
+        here = "Held out" if result.held_out else "Here"
+        self.scores.setHorizontalHeaderLabels(["Region", here, "after", "Replay", "after"])
         self.scores.setRowCount(len(result.corrected_after))
         for k, region in enumerate(result.corrected_after):
             values = [

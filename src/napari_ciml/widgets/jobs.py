@@ -117,6 +117,7 @@ class JobRunner(QObject):
         self.cancel()
         if self._thread is not None:
             self._thread.join(_CLOSE_WITHIN)
+        self._running = None
 
     def _begin(self) -> None:
         job = self._running = self._waiting.popleft()

@@ -1,43 +1,22 @@
 """The controller of fine-tuning: beside the session, on a thread of its own, giving way to it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
-import numpy as np
 from qtpy.QtCore import QObject, Signal
 
-from napari_ciml.decomposition import Decomposition
 from napari_ciml.errors import CimlError
 from napari_ciml.monitor import Monitor
-from napari_ciml.resources import sample_data
 from napari_ciml.training.settings import FineTuneSettings
 from napari_ciml.widgets.jobs import JobRunner
+from napari_ciml.widgets.materials import Material, Using, lessons, prepare
 from napari_ciml.widgets.session import Session
 
 if TYPE_CHECKING:
-    from napari_ciml.cases.case import Case
+    from napari_ciml.training.finetune.folder import LessonFolder
     from napari_ciml.training.finetune.outcome import Controls, FineTuned
-
-
-@dataclass(frozen=True)
-class Corrected:
-    """A case with its corrected label map.
-
-    Parameters
-    ----------
-    case : Case
-        As it is open.
-    labels : numpy.ndarray
-        On the case grid, (Z, Y, X).
-    certain : numpy.ndarray or None
-        Where the labels are to be believed, (Z, Y, X) bool; everywhere if None.
-    """
-
-    case: "Case"
-    labels: np.ndarray
-    certain: np.ndarray | None = None
 
 
 class Tuning(QObject):
@@ -63,7 +42,11 @@ class Tuning(QObject):
         self.controls: Controls | None = None
         self.result: FineTuned | None = None
         self.before: Path | None = None
+        self.interrupted: LessonFolder | None = None
         self.paused = False
+        self._folder: LessonFolder | None = None
+        self._discarding = False
+        self.runner.cancelled.connect(self._cancelled)
         session.runner.started.connect(self._give_way)
         session.runner.idle.connect(self._give_way)
         for signal in (self.runner.started, self.runner.cancelled, self.runner.idle):
@@ -79,47 +62,78 @@ class Tuning(QObject):
         """Whether it waits for the session's queue."""
         return self.running and self.session.runner.busy
 
-    def start(
-        self,
-        corrected: Sequence[Corrected],
-        settings: FineTuneSettings,
-        replay: Path | None = None,
-    ) -> None:
+    def start(self, materials: Sequence[Material], settings: FineTuneSettings) -> None:
         """Learn from corrected cases.
 
         Parameters
         ----------
-        corrected : sequence of Corrected
-            At least one.
+        materials : sequence of Material
+            At least one to learn from. If none is not to be forgotten, the samples of the same
+            modalities stand in.
         settings : FineTuneSettings
             What to adapt, for how long.
-        replay : pathlib.Path, optional
-            A folder of cases not to forget; by default the sample case of the same modalities.
 
         Raises
         ------
         CimlError
             If one is under way, there is nothing to learn from, or no checkpoint is chosen.
         """
-        path = self.session.review.checkpoint
+        review = self.session.review
         if self.running:
             raise CimlError("A fine-tune is under way; stop it first.")
-        if path is None or not corrected:
+        if review.checkpoint is None or not any(material.learn for material in materials):
             raise CimlError("Open a case and choose the labels to learn from first.")
+        from napari_ciml.training.finetune.folder import LessonFolder
+
+        using = Using(review.checkpoint, review.decomposition, review.device)
+        folder = LessonFolder(lessons() / uuid4().hex)
+
+        def ready(monitor: Monitor) -> None:
+            try:
+                prepare(folder, materials, settings, using, monitor)
+            except BaseException:
+                folder.forget()
+                raise
+
+        self._run(folder, ready)
+
+    def go_on(self) -> None:
+        """Go on with the fine-tune that was interrupted."""
+        if self.interrupted is not None and not self.running:
+            self._run(self.interrupted, lambda _: None)
+
+    def forget(self) -> None:
+        """Forget the fine-tune that was interrupted."""
+        if self.interrupted is not None:
+            self.interrupted.forget()
+        self.look_for_interrupted()
+
+    def look_for_interrupted(self) -> None:
+        """See whether a fine-tune was interrupted, here or in another window."""
+        self.interrupted = None
+        # Imports torch, and is needed by nobody who has never fine-tuned.
+        if lessons().is_dir():
+            from napari_ciml.training.finetune.folder import unfinished
+
+            self.interrupted = next(iter(unfinished(lessons())), None)
+        self.changed.emit()
+
+    def _run(self, folder: "LessonFolder", ready: Callable[[Monitor], None]) -> None:
         from napari_ciml.training.finetune.outcome import Controls, Progressed
 
         def report(progress: Progressed) -> None:
             self.progressed.emit(progress)
 
-        self.controls, self.result, self.paused = Controls(progressed=report), None, False
+        controls = Controls(progressed=report)
+        self.controls, self.result, self.paused = controls, None, False
+        self.interrupted, self._folder = None, folder
         self._give_way()
-        controls, device = self.controls, self.session.review.device
-        wanted = self.session.review.decomposition
 
         def work(monitor: Monitor) -> "FineTuned":
-            return _learn(
-                path, list(corrected), settings, replay, monitor, controls, device, wanted
-            )
+            from napari_ciml.training.finetune.learn import learn
+
+            ready(monitor)
+            return learn(folder, monitor, controls)
 
         self.runner.submit("Learning", work, self._ended)
 
@@ -137,6 +151,7 @@ class Tuning(QObject):
 
     def discard(self) -> None:
         """End now and forget it."""
+        self._discarding = True
         self.runner.cancel()
         if self.controls is not None:
             self.controls.pause.clear()
@@ -156,7 +171,7 @@ class Tuning(QObject):
             self.changed.emit()
 
     def close(self) -> None:
-        """Stop; the best version so far is on disk."""
+        """Stop; it can be gone on with, and the best version so far is on disk."""
         if self.controls is not None:
             self.controls.pause.clear()
         self.runner.close()
@@ -170,53 +185,7 @@ class Tuning(QObject):
     def _ended(self, result: "FineTuned") -> None:
         self.result = result
 
-
-def _learn(
-    path: Path,
-    corrected: list[Corrected],
-    settings: FineTuneSettings,
-    replay: Path | None,
-    monitor: Monitor,
-    controls: "Controls",
-    device: str,
-    wanted: Decomposition,
-) -> "FineTuned":
-    """Prepare the cases and learn; runs in a thread."""
-    from napari_ciml.network.checkpoint import load_checkpoint
-    from napari_ciml.training.audit import refuse_strange_labels
-    from napari_ciml.training.cohort import to_training_case
-    from napari_ciml.training.datasets import replay_cases
-    from napari_ciml.training.finetune.data import read_cases, space_for
-    from napari_ciml.training.finetune.run import finetune
-    from napari_ciml.training.settings import Hardware
-
-    checkpoint = load_checkpoint(path)
-    space = space_for(checkpoint.info, wanted)
-    monitor.step("Preparing the cases")
-    for one in corrected:
-        refuse_strange_labels(one.labels, wanted, "The label map")
-    learnt = [to_training_case(c.case, c.labels, space, c.certain) for c in corrected]
-    others = replay_cases(replay, sample_data(), wanted.used_modalities)
-    return finetune(
-        checkpoint,
-        learnt,
-        read_cases(others, space, monitor),
-        settings,
-        next_version(path),
-        monitor,
-        decomposition=wanted,
-        hardware=Hardware(device=device, workers=0),
-        controls=controls,
-    )
-
-
-def next_version(path: Path) -> Path:
-    """Return where a checkpoint's next version goes: into the user's own folder, numbered."""
-    from platformdirs import user_data_path
-
-    folder = user_data_path("napari-ciml", appauthor=False) / "checkpoints"
-    stem = path.stem.rpartition("-v")[0] or path.stem
-    number = 1
-    while (made := folder / f"{stem}-v{number}.safetensors").exists():
-        number += 1
-    return made
+    def _cancelled(self, *_: object) -> None:
+        if self._discarding and self._folder is not None:
+            self._folder.forget()
+        self._discarding = False

@@ -22,7 +22,9 @@ class Progressed:
     step : int
         Of the optimiser, from 1.
     share : float
-        Of its time that has gone by.
+        Of its time, or steps, that has gone by.
+    left : float
+        Seconds that are left.
     loss, dice, cross_entropy, kl : float
         Of this step, as `LossParts`.
     looked : Version or None
@@ -31,6 +33,7 @@ class Progressed:
 
     step: int
     share: float
+    left: float
     loss: float
     dice: float
     cross_entropy: float
@@ -75,6 +78,8 @@ class FineTuned:
         Mean Dice by region, without and with what was learnt.
     harmless : bool
         Whether no region lost more than the tolerance on the replay cases.
+    held_out : int
+        How many corrected cases were not learnt from; if any, it was measured on these alone.
     notices : tuple of str
         What the user must know.
     """
@@ -86,4 +91,5 @@ class FineTuned:
     replay_before: Dices
     replay_after: Dices
     harmless: bool
+    held_out: int = 0
     notices: tuple[str, ...] = ()

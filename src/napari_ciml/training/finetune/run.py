@@ -1,7 +1,7 @@
 """Learning from corrected cases: another version of a checkpoint, never worse by accident."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -9,18 +9,19 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from napari_ciml.decomposition import Decomposition
-from napari_ciml.errors import DeviceError, DivergedError, InputError
+from napari_ciml.errors import CancelledError, DeviceError, DivergedError, InputError
 from napari_ciml.files import prepare_folder
 from napari_ciml.inference.device import choose_device, is_out_of_memory, release
 from napari_ciml.monitor import Monitor
-from napari_ciml.network.checkpoint import Checkpoint, save_checkpoint
+from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from napari_ciml.network.checkpoint_info import CheckpointInfo, TrainingRecord
 from napari_ciml.network.ciml import CIML
 from napari_ciml.network.settings import STRIDE
 from napari_ciml.network.transfer import Transfer, transfer
 from napari_ciml.training.cohort import TrainingCase
 from napari_ciml.training.finetune.clock import Clock
-from napari_ciml.training.finetune.data import Mixed, space_for
+from napari_ciml.training.finetune.data import Mixed, hold_out, space_for
+from napari_ciml.training.finetune.keeper import Keeper, gone_by
 from napari_ciml.training.finetune.outcome import Controls, FineTuned, Progressed
 from napari_ciml.training.finetune.versions import Judge, Version
 from napari_ciml.training.loop import make_fabric
@@ -42,6 +43,7 @@ def finetune(
     decomposition: Decomposition | None = None,
     hardware: Hardware | None = None,
     controls: Controls | None = None,
+    state: Path | None = None,
 ) -> FineTuned:
     """Train on from a checkpoint, on corrected cases and, so that nothing is forgotten, on others.
 
@@ -68,6 +70,9 @@ def finetune(
         One device.
     controls : Controls, optional
         To pause it, to end it early, to hear of it.
+    state : pathlib.Path, optional
+        A folder that keeps what is needed to go on after an interruption; if it holds that of an
+        earlier one, this goes on from there.
 
     Raises
     ------
@@ -81,19 +86,32 @@ def finetune(
     if not corrected:
         raise InputError("There is no corrected case to learn from.")
     hardware = hardware or Hardware(workers=0)
+    learnt, held_out = hold_out(corrected, settings.held_out, settings.seed)
     begun = transfer(checkpoint.network, decomposition or checkpoint.info.decomposition)
     _choose_parameters(begun, settings)
     judge = Judge(
-        list(corrected),
+        held_out or learnt,
         list(replay),
         settings.tolerance,
         choose_device(hardware.device),
         monitor,
     )
     prepare_folder(path.parent)
-    return _Run(
-        checkpoint, begun, judge, settings, path, monitor, hardware, controls or Controls()
-    ).go()
+    run = _Run(
+        checkpoint,
+        begun,
+        learnt,
+        judge,
+        settings,
+        path,
+        monitor,
+        hardware,
+        controls or Controls(),
+        state,
+    )
+    if settings.held_out and not held_out:
+        run.tell("One case is too few to hold any out; versions are judged on what it learns from.")
+    return replace(run.go(), held_out=len(held_out))
 
 
 @dataclass
@@ -102,14 +120,17 @@ class _Run:
 
     checkpoint: Checkpoint
     begun: Transfer
+    learnt: list[TrainingCase]
     judge: Judge
     settings: FineTuneSettings
     path: Path
     monitor: Monitor
     hardware: Hardware
     controls: Controls
+    state: Path | None
     versions: list[Version] = field(default_factory=list)
     steps: int = 0
+    resumes: bool = False
     notices: list[str] = field(default_factory=list)
 
     @property
@@ -120,15 +141,21 @@ class _Run:
         return max(better, key=lambda v: (v.harmless, v.worth), default=first)
 
     def go(self) -> FineTuned:
-        """Train until the time is up, with smaller patches when memory is full."""
-        self._look()
-        clock, patch = Clock(self.settings.minutes * 60), self.checkpoint.info.patch
+        """Train until time or steps are up, with smaller patches when memory is full."""
+        self.steps, share = gone_by(self.state)
+        self.resumes = self.steps > 0
+        self._measure(self.begun.network)
+        if self.resumes and self.path.is_file():
+            self._measure(load_checkpoint(self.path).network)
+        self._save()
+        clock = Clock(self.settings.minutes * 60, self.settings.steps, share)
+        patch = self.checkpoint.info.patch
         while not self._train(clock, patch):
             release(self.judge.device)
             if max(patch) <= 2 * STRIDE:
                 raise DeviceError("There is not enough memory even for patches of 32 voxels.")
             patch = _halved(patch)
-            self._tell(f"The memory is full; going on with patches of {patch[0]} voxels.")
+            self.tell(f"The memory is full; going on with patches of {patch[0]} voxels.")
         first, best = self.versions[0], self.best
         self._save()
         return FineTuned(
@@ -139,7 +166,7 @@ class _Run:
             first.replay,
             best.replay,
             best.harmless,
-            tuple(self.notices),
+            notices=tuple(self.notices),
         )
 
     def _train(self, clock: Clock, patch: tuple[int, int, int]) -> bool:
@@ -147,7 +174,7 @@ class _Run:
         try:
             self._steps(clock, self._train_settings(patch))
         except DivergedError:
-            self._tell("The loss was no longer a number; the best version before it is kept.")
+            self.tell("The loss was no longer a number; the best version before it is kept.")
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -159,35 +186,56 @@ class _Run:
         learning = [p for p in network.parameters() if p.requires_grad]
         adam = torch.optim.Adam(learning, lr=settings.learning_rate)
         trainer = Trainer(fabric, settings, *fabric.setup(network, adam))
+        keeper = Keeper(self.state, network, adam, clock)
+        if self.resumes:
+            keeper.take_up()
+        self.resumes = False
+        try:
+            self._go_through(trainer, keeper)
+            self._look()
+        except CancelledError:
+            keeper.keep(self.steps)
+            raise
+
+    def _go_through(self, trainer: Trainer, keeper: Keeper) -> None:
+        settings, clock = trainer.settings, keeper.clock
         for batch in self._batches(settings):
+            if self.controls.pause.is_set():
+                keeper.keep(self.steps)
             clock.wait_while(self.controls.pause, self.monitor)
             self.monitor.check()
-            if clock.share >= 1 or self.controls.finish.is_set():
+            keeper.keep_at_times(self.steps)
+            share = clock.share(self.steps)
+            if share >= 1 or self.controls.finish.is_set():
                 break
-            for group in adam.param_groups:
-                group["lr"] = settings.learning_rate * (1 - clock.share) ** 0.9
-            moved = {name: values.to(fabric.device) for name, values in batch.items()}
+            for group in keeper.adam.param_groups:
+                group["lr"] = settings.learning_rate * (1 - share) ** 0.9
+            moved = {name: values.to(trainer.fabric.device) for name, values in batch.items()}
             loss, dice, entropy, kl = trainer.step(moved, self.steps)
             self.steps += 1
-            due = clock.share * _LOOKS >= len(self.versions)
-            looked = self._look() if due else None
+            share = clock.share(self.steps)
+            looked = self._look() if share * _LOOKS >= len(self.versions) else None
             self.controls.progressed(
-                Progressed(self.steps, min(clock.share, 1.0), loss, dice, entropy, kl, looked)
+                Progressed(
+                    self.steps, share, clock.left(self.steps), loss, dice, entropy, kl, looked
+                )
             )
-        self._look()
 
     def _look(self) -> Version:
         """Measure the network as it is; a better one than all before is written at once."""
-        network = self.begun.network.eval()
-        first = self.versions[0] if self.versions else None
-        seen = self.judge.measure(Checkpoint(self.path, self._info(), "", network), first)
-        self.versions.append(seen)
+        seen = self._measure(self.begun.network)
         if seen is self.best:
             self._save()
         return seen
 
+    def _measure(self, network: CIML) -> Version:
+        first = self.versions[0] if self.versions else None
+        checkpoint = Checkpoint(self.path, self._info(), "", network.eval())
+        self.versions.append(self.judge.measure(checkpoint, first))
+        return self.versions[-1]
+
     def _batches(self, settings: TrainSettings) -> Iterator[dict[str, Tensor]]:
-        mixed = Mixed(self.judge.corrected, self.judge.replay, settings, self.settings.replay_share)
+        mixed = Mixed(self.learnt, self.judge.replay, settings, self.settings.replay_share)
         endless = range(self.steps * settings.batch_size, 2**31)
         loader: DataLoader[dict[str, Tensor]] = DataLoader(
             mixed, settings.batch_size, sampler=endless, num_workers=self.hardware.workers
@@ -211,11 +259,11 @@ class _Run:
     def _info(self) -> CheckpointInfo:
         space = space_for(self.checkpoint.info, self.begun.network.decomposition)
         record = TrainingRecord(
-            data=f"{len(self.judge.corrected)} corrected and {len(self.judge.replay)} other cases",
-            cases=len(self.judge.corrected),
+            data=f"{len(self.learnt)} corrected and {len(self.judge.replay)} other cases",
+            cases=len(self.learnt),
             steps=self.steps,
             seed=self.settings.seed,
-            options=self.settings.model_dump(exclude={"seed"}),
+            options=self.settings.model_dump(exclude={"seed"}, exclude_none=True),
             parent=self.checkpoint.sha256,
         )
         return space.model_copy(update={"training": record, "scores": ()})
@@ -226,7 +274,8 @@ class _Run:
         kept.load_state_dict(self.best.weights)
         save_checkpoint(self.path, kept, self._info())
 
-    def _tell(self, sentence: str) -> None:
+    def tell(self, sentence: str) -> None:
+        """Tell the user, now and in the end."""
         self.notices.append(sentence)
         self.monitor.tell(sentence)
 

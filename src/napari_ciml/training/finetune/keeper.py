@@ -1,0 +1,61 @@
+"""The state of a fine-tune under way, kept so that it can be gone on with."""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from napari_ciml.training.finetune.clock import Clock
+from napari_ciml.training.state import STATE, how_far, load_state, save_state
+
+_EVERY = 20.0
+
+
+def gone_by(folder: Path | None) -> tuple[int, float]:
+    """Return the steps taken and the share of the time that an interrupted fine-tune had."""
+    if folder is None or not (folder / STATE).is_file():
+        return 0, 0.0
+    done = how_far(folder)
+    return int(done["steps"]), done["share"]
+
+
+@dataclass
+class Keeper:
+    """Keeps weights, the optimiser's moments, the steps and the time.
+
+    Parameters
+    ----------
+    folder : pathlib.Path or None
+        Where; without one nothing is kept.
+    network : torch.nn.Module
+        That learns.
+    adam : torch.optim.Optimizer
+        That it learns by.
+    clock : Clock
+        Its time.
+    """
+
+    folder: Path | None
+    network: nn.Module
+    adam: torch.optim.Optimizer
+    clock: Clock
+    last: float = field(default_factory=time.monotonic)
+
+    def take_up(self) -> None:
+        """Put back what was kept."""
+        if self.folder is not None:
+            load_state(self.folder, self.network, self.adam)
+
+    def keep(self, steps: int) -> None:
+        """Keep it as it is now."""
+        if self.folder is not None:
+            done = {"steps": steps, "share": self.clock.share(steps)}
+            save_state(self.folder, self.network, self.adam, done)
+        self.last = time.monotonic()
+
+    def keep_at_times(self, steps: int) -> None:
+        """Keep it, if that was not done for a while."""
+        if time.monotonic() - self.last > _EVERY:
+            self.keep(steps)

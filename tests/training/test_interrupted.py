@@ -1,0 +1,200 @@
+"""A fine-tune that is interrupted goes on, and a kill leaves the old or the new file, whole."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import tiny_info
+from napari_ciml.errors import CancelledError, InputError
+from napari_ciml.monitor import Monitor
+from napari_ciml.network.checkpoint import load_checkpoint, save_checkpoint
+from napari_ciml.network.ciml import CIML
+from napari_ciml.presets import PRESETS
+from napari_ciml.training.cohort import TrainingCase
+from napari_ciml.training.finetune.data import hold_out
+from napari_ciml.training.finetune.folder import Lesson, LessonFolder, unfinished
+from napari_ciml.training.finetune.keeper import gone_by
+from napari_ciml.training.finetune.learn import learn
+from napari_ciml.training.finetune.outcome import Controls
+from napari_ciml.training.settings import FineTuneSettings
+
+WHOLE = PRESETS["autopet"]
+
+
+@pytest.fixture
+def case() -> TrainingCase:
+    """A bright ball in noise, certain in most of it."""
+    rng = np.random.default_rng(0)
+    z, y, x = np.indices((36, 36, 36)) - 18
+    ball = z**2 + y**2 + x**2 < 64
+    images = rng.normal(0, 0.3, (2, 36, 36, 36)) + 2 * ball
+    whole = TrainingCase.of(images.astype(np.float16), ball[None])
+    return TrainingCase(whole.images, whole.regions, whole.inside, None, x < 10)
+
+
+@pytest.fixture
+def lesson(tmp_path: Path) -> Lesson:
+    torch.manual_seed(0)
+    info = tiny_info(WHOLE, base_filters=4)
+    network = CIML(WHOLE, info.network)
+    for task in WHOLE.subtasks:
+        torch.nn.init.constant_(network.segmentor(task.name).output.bias, -3.0)
+    path = tmp_path / "old.safetensors"
+    save_checkpoint(path, network, info)
+    return Lesson(
+        checkpoint=path,
+        sha256=load_checkpoint(path).sha256,
+        path=tmp_path / "new.safetensors",
+        decomposition=WHOLE,
+        settings=FineTuneSettings(steps=24, learning_rate=5e-3),
+        device="cpu",
+    )
+
+
+def written(path: Path, lesson: Lesson, case: TrainingCase) -> LessonFolder:
+    folder = LessonFolder(path)
+    folder.write(lesson, [case], [case])
+    return folder
+
+
+def stop_after(step: int, monitor: Monitor) -> Controls:
+    return Controls(progressed=lambda p: monitor.stop.set() if p.step == step else None)
+
+
+def test_gone_on_with_it_learns_what_it_would_have(
+    lesson: Lesson, case: TrainingCase, tmp_path: Path
+) -> None:
+    whole = learn(written(tmp_path / "tunes" / "a", lesson, case), Monitor())
+    expected = load_checkpoint(whole.path).network.state_dict()
+    whole.path.unlink()
+    folder = written(tmp_path / "tunes" / "b", lesson, case)
+    monitor = Monitor()
+    with pytest.raises(CancelledError):
+        learn(folder, monitor, stop_after(14, monitor))
+    assert gone_by(folder.path) == (14, pytest.approx(14 / 24))
+    assert unfinished(tmp_path / "tunes") == [folder]
+    steps: list[int] = []
+    done = learn(folder, Monitor(), Controls(progressed=lambda p: steps.append(p.step)))
+    assert steps == list(range(15, 25))
+    assert done.corrected_before == whole.corrected_before
+    assert done.corrected_after["lesion"] == pytest.approx(
+        whole.corrected_after["lesion"], abs=0.02
+    )
+    found = load_checkpoint(done.path).network.state_dict()
+    for name, value in found.items():
+        torch.testing.assert_close(value, expected[name], rtol=1e-3, atol=1e-4)
+    assert unfinished(tmp_path / "tunes") == []
+    assert not folder.path.exists()
+
+
+def test_the_best_found_before_is_not_lost(
+    lesson: Lesson, case: TrainingCase, tmp_path: Path
+) -> None:
+    folder = written(tmp_path / "tunes" / "a", lesson, case)
+    monitor = Monitor()
+    with pytest.raises(CancelledError):
+        learn(folder, monitor, stop_after(20, monitor))
+    before = load_checkpoint(lesson.path).network.state_dict()
+    ended = Controls()
+    ended.finish.set()
+    done = learn(folder, Monitor(), ended)
+    assert done.corrected_after["lesion"] > done.corrected_before["lesion"] + 0.1
+    assert done.steps == 20
+    assert set(before) == set(load_checkpoint(done.path).network.state_dict())
+
+
+def test_cases_come_back_as_they_were(lesson: Lesson, case: TrainingCase, tmp_path: Path) -> None:
+    ((found,), (other,)) = written(tmp_path / "a", lesson, case).cases()
+    for one in (found, other):
+        np.testing.assert_array_equal(one.images, case.images)
+        np.testing.assert_array_equal(one.regions, case.regions)
+        np.testing.assert_array_equal(one.certain, case.certain)
+        np.testing.assert_array_equal(one.inside[0], case.inside[0])
+
+
+def test_what_cannot_be_gone_on_with_is_said(
+    lesson: Lesson, case: TrainingCase, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="no fine-tune to go on with"):
+        LessonFolder(tmp_path).lesson()
+    folder = written(tmp_path / "tunes" / "a", lesson, case)
+    with folder.owned():
+        assert unfinished(tmp_path / "tunes") == []
+        with pytest.raises(InputError, match="under way already"):
+            learn(folder, Monitor())
+    assert folder.lesson() == lesson
+    other = lesson.model_copy(update={"sha256": "0" * 64})
+    folder.write(other, [case], [])
+    with pytest.raises(InputError, match="another file than when"):
+        learn(folder, Monitor())
+    assert not (folder.path / "lesson.json").exists()
+    # What a kill left before the lesson was written is removed.
+    (tmp_path / "tunes" / "b" / "corrected").mkdir(parents=True)
+    assert unfinished(tmp_path / "tunes") == []
+    assert not (tmp_path / "tunes" / "b" / "corrected").exists()
+
+
+def test_held_out_cases() -> None:
+    cases = [TrainingCase(np.full(1, k), np.zeros(0), ()) for k in range(5)]
+    for share, count in ((0.0, 0), (0.01, 1), (0.4, 2), (0.9, 4)):
+        learnt, held_out = hold_out(cases, share, seed=0)
+        assert len(held_out) == count
+        assert sorted(int(c.images[0]) for c in (*learnt, *held_out)) == list(range(5))
+    assert hold_out(cases[:1], 0.5, seed=0) == (cases[:1], [])
+
+
+# Loads everything once, then learns in children, each of which is killed at another moment.
+KILLED = """
+import os, random, signal, sys, time
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from napari_ciml.monitor import Monitor
+from napari_ciml.network.checkpoint import load_checkpoint
+from napari_ciml.training.finetune import keeper, run
+from napari_ciml.training.finetune.folder import LessonFolder
+from napari_ciml.training.finetune.learn import learn
+keeper._EVERY, run._LOOKS = 0.0, 100000
+folder, new, times = LessonFolder(Path(sys.argv[1])), Path(sys.argv[2]), int(sys.argv[3])
+draw, steps = random.Random(0), []
+for _ in range(times):
+    child = os.fork()
+    if not child:
+        learn(folder, Monitor())
+        os._exit(0)
+    time.sleep(draw.uniform(0.3, 1.5))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    if new.exists():
+        load_checkpoint(new)
+    steps.append(keeper.gone_by(folder.path)[0])
+print(*steps)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked processes")
+def test_killed_at_any_moment_it_goes_on(
+    lesson: Lesson, case: TrainingCase, tmp_path: Path
+) -> None:
+    endless = lesson.model_copy(
+        update={"settings": FineTuneSettings(steps=1_000_000, learning_rate=1e-3)}
+    )
+    folder = written(tmp_path / "tunes" / "a", endless, case)
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(folder.path), str(lesson.path), "20"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    steps = [int(text) for text in done.stdout.split()]
+    assert len(steps) == 20
+    assert steps == sorted(steps)
+    assert steps[-1] > steps[0]
+    assert load_checkpoint(lesson.path).info.training.parent == lesson.sha256
+    assert unfinished(tmp_path / "tunes") == [folder]
