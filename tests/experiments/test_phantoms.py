@@ -7,6 +7,8 @@ from napari_ciml.cases.case import open_case
 from napari_ciml.cases.write import read_label_map
 from napari_ciml.errors import InputError
 from napari_ciml.experiments.phantoms import Phantom, make_phantom, write_phantoms
+from napari_ciml.experiments.phantoms.anatomy import Anatomy
+from napari_ciml.experiments.phantoms.contrast import Carried, hidden
 from napari_ciml.monitor import Monitor
 
 pytest.importorskip("nilearn")
@@ -81,3 +83,36 @@ def test_written_cases_are_read_back(kind: str, tmp_path: Path) -> None:
 def test_unknown_kind() -> None:
     with pytest.raises(InputError, match="no phantom of kind"):
         make_phantom("kidney", 0)
+
+
+def test_a_region_that_one_modality_carries_is_hidden_in_the_others() -> None:
+    plain = make_phantom("glioma", 3, 4.0)
+    for region, kept in (("WT", "FLAIR"), ("TC", "T1CE"), ("ET", "T1CE")):
+        carried = make_phantom("glioma", 3, 4.0, carried=Carried(region, kept))
+        np.testing.assert_array_equal(carried.labels, plain.labels)
+        np.testing.assert_array_equal(carried.images[kept], plain.images[kept])
+        for name in set(plain.images) - {kept}:
+            assert not np.allclose(carried.images[name], plain.images[name], rtol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("region", "gone", "whole"),
+    [
+        ("WT", {"edema"}, {"white", "grey", "fluid"}),
+        ("TC", {"necrosis", "solid", "enhancing"}, {"edema"}),
+        ("ET", {"enhancing"}, {"solid"}),
+    ],
+)
+def test_what_hides_a_region_takes_its_place(region: str, gone: set[str], whole: set[str]) -> None:
+    rng = np.random.default_rng(0)
+    parts = rng.dirichlet(np.ones(7), (4, 4, 4)).astype(np.float32)
+    names = ("necrosis", "solid", "enhancing", "edema", "white", "grey", "fluid")
+    shares = {name: parts[..., k] for k, name in enumerate(names)}
+    tissue = rng.dirichlet(np.ones(3), (4, 4, 4)).astype(np.float32)
+    nothing = np.zeros((4, 4, 4), bool)
+    anatomy = Anatomy(tissue[..., 0], tissue[..., 1], tissue[..., 2], nothing, ~nothing)
+    found = hidden(shares, anatomy, region)
+    assert {name for name, share in found.items() if not share.any()} == gone
+    np.testing.assert_allclose(sum(found.values()), 1, atol=1e-5)
+    untouched = set(names) - gone - whole
+    assert all(np.array_equal(found[name], shares[name]) for name in untouched)

@@ -13,6 +13,7 @@ _NAMES = (
     "filters",
     "baselines",
     "faithfulness",
+    "carriers",
     "report",
 )
 
@@ -36,6 +37,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument(
         "--preset", default="brats2020", metavar="NAME", help="of DATA: brats2020, autopet, ..."
     )
+    parser.add_argument(
+        "--checkpoint", type=Path, help="for carriers; default: the glioma one that ships"
+    )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     parser.add_argument("--jobs", type=options.positive, metavar="N", help="runs side by side")
     parser.set_defaults(run=run)
@@ -45,7 +49,8 @@ def run(args: argparse.Namespace) -> None:
     """Do what is asked for and print the file it ends in."""
     from napari_ciml.errors import InputError
 
-    if args.budget == "paper" and args.data is None and args.name not in ("shapes", "report"):
+    without = ("shapes", "carriers", "report")
+    if args.budget == "paper" and args.data is None and args.name not in without:
         raise InputError("--budget paper trains on real cases; name their folder with --data.")
     print(_do(args))
 
@@ -64,6 +69,12 @@ def _do(args: argparse.Namespace) -> Path:
         from napari_ciml.experiments.studies.faithfulness import measure_faithfulness
 
         return measure_faithfulness(args.budget, args.output, heard, args.data)
+    if args.name == "carriers":
+        from napari_ciml.experiments.studies.carriers import measure_carriers
+        from napari_ciml.resources import shipped_checkpoint
+
+        checkpoint = options.load(args.checkpoint or shipped_checkpoint(), heard)
+        return measure_carriers(checkpoint, args.output, heard)
     from napari_ciml.experiments.studies.reproduce import reproduce
 
     return reproduce(

@@ -1,5 +1,7 @@
 """What FLAIR, T1, T1CE and T2 make of a brain with a tumour, and of the scanner."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from napari_ciml.experiments.phantoms.anatomy import Anatomy
@@ -11,6 +13,9 @@ from napari_ciml.experiments.phantoms.fields import (
     smooth_field,
 )
 from napari_ciml.experiments.phantoms.tumour import ENHANCING, NECROSIS, Tumour, soften
+
+Shares = dict[str, np.ndarray]
+"""How much of each voxel is which tissue."""
 
 MODALITIES = ("FLAIR", "T1", "T1CE", "T2")
 
@@ -26,7 +31,7 @@ _MEANS = {
     },
     "FLAIR": {
         "white": (0.60, 0.05), "grey": (0.70, 0.06), "fluid": (0.25, 0.08), "edema": (1.12, 0.14),
-        "solid": (1.02, 0.14), "necrosis": (0.72, 0.22), "enhancing": (0.98, 0.14),
+        "solid": (0.96, 0.14), "necrosis": (0.72, 0.22), "enhancing": (0.98, 0.14),
     },
 }  # fmt: skip
 
@@ -34,29 +39,52 @@ _MEANS = {
 _STRANGE = 0.2
 """Share of the phantoms whose contrasts are far from usual."""
 
+_CYSTIC = 0.25
+"""Share of the phantoms whose necrosis is a cyst: it looks like fluid in every modality."""
+
 _UNEVEN = ("necrosis", "solid", "enhancing", "edema")
 """Tissues whose signal varies from place to place."""
 
 
+@dataclass(frozen=True)
+class Carried:
+    """A region whose border only one modality shows: WT, TC or ET, and which."""
+
+    region: str
+    modality: str
+
+
 def render(
-    rng: np.random.Generator, anatomy: Anatomy, tumour: Tumour, spacing: float
+    rng: np.random.Generator,
+    anatomy: Anatomy,
+    tumour: Tumour,
+    spacing: float,
+    carried: Carried | None = None,
 ) -> dict[str, np.ndarray]:
     """Return the four modalities, (Z, Y, X) float32, exactly 0 outside the brain."""
     shares = _shares(rng, anatomy, tumour)
     patchy = rough_field(rng, anatomy.brain.shape, rng.uniform(5, 14) / spacing)
     bleeding = _bleeding(rng, tumour, spacing)
     strange = 2.2 if rng.random() < _STRANGE else 1.0
+    cystic = rng.random() < _CYSTIC
     field_of_view = _field_of_view(rng, anatomy.brain)
     hyper = _white_matter_lesions(rng, anatomy, spacing)
     texture = rough_field(rng, anatomy.brain.shape, 5 / spacing)
     images = {}
     for name in MODALITIES:
         means = _draw_means(rng, "T1" if name == "T1CE" else name, strange)
+        if cystic:
+            means["necrosis"] = means["fluid"] * rng.uniform(0.9, 1.3)
         image = np.zeros(anatomy.brain.shape, np.float32)
         if name == "T1CE":
             means["enhancing"] = max(means["white"], means["grey"]) * _enhancement(rng)
             image += _vessels(rng, anatomy, spacing) * means["white"] * rng.uniform(0.2, 0.9)
-        for tissue, share in shares.items():
+        visible = (
+            shares
+            if carried is None or carried.modality == name
+            else hidden(shares, anatomy, carried.region)
+        )
+        for tissue, share in visible.items():
             uneven = 1 + rng.uniform(0, 0.3) * patchy if tissue in _UNEVEN else 1.0
             image += share * means[tissue] * np.clip(uneven, 0.3, 2)
         if bleeding is not None:
@@ -68,6 +96,20 @@ def render(
         image = _remnants(rng, image, anatomy.brain, spacing)
         images[name] = _scan(rng, _misplaced(rng, image, spacing), field_of_view, spacing)
     return images
+
+
+def hidden(shares: Shares, anatomy: Anatomy, region: str) -> Shares:
+    """Return shares in which a region looks like what is around it."""
+    nothing = np.zeros_like(shares["edema"])
+    core = shares["necrosis"] + shares["solid"] + shares["enhancing"]
+    if region == "ET":
+        return shares | {"solid": shares["solid"] + shares["enhancing"], "enhancing": nothing}
+    if region == "TC":
+        coreless = dict.fromkeys(("necrosis", "solid", "enhancing"), nothing)
+        return shares | coreless | {"edema": shares["edema"] + core}
+    healthy = np.clip(1 - core, 0, 1)
+    tissues = {"white": anatomy.white, "grey": anatomy.grey, "fluid": anatomy.fluid}
+    return shares | {"edema": nothing} | {name: t * healthy for name, t in tissues.items()}
 
 
 def _draw_means(rng: np.random.Generator, name: str, strange: float) -> dict[str, float]:
@@ -92,7 +134,7 @@ def _enhancement(rng: np.random.Generator) -> float:
     return float(rng.uniform(0.98, 1.35) if rng.random() < 0.55 else rng.uniform(1.2, 2.2))
 
 
-def _shares(rng: np.random.Generator, anatomy: Anatomy, tumour: Tumour) -> dict[str, np.ndarray]:
+def _shares(rng: np.random.Generator, anatomy: Anatomy, tumour: Tumour) -> Shares:
     """Return how much of each voxel is which tissue; they sum to 1 inside the brain."""
     sigma = rng.uniform(0.3, 0.7)
     core = soften(tumour.labels == NECROSIS, sigma)

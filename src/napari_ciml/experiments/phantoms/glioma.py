@@ -3,11 +3,13 @@
 import numpy as np
 
 from napari_ciml.experiments.phantoms.anatomy import deform, depth_mm
-from napari_ciml.experiments.phantoms.contrast import render
+from napari_ciml.experiments.phantoms.contrast import Carried, render
 from napari_ciml.experiments.phantoms.tumour import draw_kind, draw_lesions, grow, mass_effect
 
 
-def make(rng: np.random.Generator, spacing: float) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def make(
+    rng: np.random.Generator, spacing: float, carried: Carried | None = None
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return modalities, each (Z, Y, X) float32, and labels, (Z, Y, X) uint8."""
     depth = depth_mm(spacing)
     kind = draw_kind(rng)
@@ -15,6 +17,6 @@ def make(rng: np.random.Generator, spacing: float) -> tuple[dict[str, np.ndarray
     push = mass_effect(rng, lesions, depth, spacing)
     anatomy, _ = deform(rng, spacing, push)
     tumour = grow(rng, kind, lesions, anatomy, spacing)
-    images = render(rng, anatomy, tumour, spacing)
+    images = render(rng, anatomy, tumour, spacing, carried)
     # What lies outside the field of view is labelled by nobody.
     return images, tumour.labels * (images["T1"] > 0)

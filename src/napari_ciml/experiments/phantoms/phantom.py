@@ -7,6 +7,7 @@ import numpy as np
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.errors import InputError
 from napari_ciml.experiments.phantoms import glioma, petct
+from napari_ciml.experiments.phantoms.contrast import Carried
 
 KINDS = ("glioma", "petct")
 
@@ -33,7 +34,9 @@ class Phantom:
     grid: Grid
 
 
-def make_phantom(kind: str, seed: int, spacing: float = 2.0) -> Phantom:
+def make_phantom(
+    kind: str, seed: int, spacing: float = 2.0, carried: Carried | None = None
+) -> Phantom:
     """Make a phantom; the same seed gives the same one.
 
     Parameters
@@ -44,6 +47,8 @@ def make_phantom(kind: str, seed: int, spacing: float = 2.0) -> Phantom:
         Of everything random.
     spacing : float
         Voxel size in mm.
+    carried : Carried, optional
+        Let only one modality of a glioma show a region's border.
 
     Raises
     ------
@@ -53,8 +58,9 @@ def make_phantom(kind: str, seed: int, spacing: float = 2.0) -> Phantom:
     if kind not in KINDS:
         raise InputError(f"There is no phantom of kind '{kind}'; known are {', '.join(KINDS)}.")
     rng = np.random.default_rng((seed, KINDS.index(kind)))
-    make = glioma.make if kind == "glioma" else petct.make
-    images, labels = make(rng, spacing)
+    images, labels = (
+        glioma.make(rng, spacing, carried) if kind == "glioma" else petct.make(rng, spacing)
+    )
     x, y, z = (-0.5 * (edge - 1) * spacing for edge in labels.shape[::-1])
     grid = Grid(labels.shape[::-1], (spacing,) * 3, (x, y, z))
     return Phantom(kind, images, labels, grid)

@@ -48,7 +48,8 @@ def draw_kind(rng: np.random.Generator) -> str:
 
 def draw_lesions(rng: np.random.Generator, kind: str, depth: np.ndarray) -> list[Lesion]:
     """Draw the foci of a tumour, given each voxel's depth in mm; none for the kind ``none``."""
-    places = np.argwhere((depth > 12) & _upper(depth.shape))
+    deep = 12 if rng.random() < 0.5 else rng.uniform(3, 12)
+    places = np.argwhere((depth > deep) & _upper(depth.shape))
     count = {"none": 0, "metastases": int(rng.integers(1, 5))}.get(kind, 1 + (rng.random() < 0.1))
     lesions = []
     for _ in range(count):

@@ -1,0 +1,34 @@
+"""``napari-ciml measure``."""
+
+import argparse
+from pathlib import Path
+
+from napari_ciml.cli import options
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "measure",
+        help="score a checkpoint on a data set",
+        description="Score a checkpoint with every subset of its modalities, and its calibration.",
+    )
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    parser.add_argument(
+        "data", type=Path, metavar="DATA_DIR", help="cases with label maps, as for train"
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Measure, and print the page."""
+    from napari_ciml.training.datasets import find_cases
+    from napari_ciml.training.measuring import measure
+
+    heard = options.monitor()
+    checkpoint = options.load(args.checkpoint, heard)
+    page = measure(checkpoint, find_cases(args.data), args.device, heard, args.output)
+    print(page.read_text(encoding="utf-8"))
+    print(page)
