@@ -32,7 +32,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "--steps", type=options.positive, metavar="N", help="of the optimiser, in place of time"
     )
     parser.add_argument(
-        "--replay", type=Path, metavar="DIR", help="cases not to forget; default: the sample case"
+        "--replay", type=Path, metavar="DIR", help="cases not to forget; default: the samples"
     )
     parser.add_argument("--adapt", choices=("decoders", "all", "new"), default="all")
     parser.add_argument(

@@ -16,7 +16,13 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument(
         "--spacing", type=options.millimetres, default=2.0, metavar="MM", help="voxel size"
     )
+    parser.add_argument(
+        "--picture", type=Path, metavar="PNG", help="draw the first of them, a row each"
+    )
     parser.set_defaults(run=run)
+
+
+_ROWS = 8
 
 
 def run(args: argparse.Namespace) -> None:
@@ -26,4 +32,14 @@ def run(args: argparse.Namespace) -> None:
 
     folder = prepare_folder(args.output)
     write_phantoms(folder, args.kind, args.count, args.seed, args.spacing, options.monitor())
+    if args.picture:
+        _draw(args)
     print(f"{args.count} {args.kind} phantom(s) in {folder}")
+
+
+def _draw(args: argparse.Namespace) -> None:
+    from napari_ciml.experiments.phantoms import make_phantom
+    from napari_ciml.experiments.phantoms.picture import draw_phantoms
+
+    seeds = range(args.seed, args.seed + min(args.count, _ROWS))
+    draw_phantoms([make_phantom(args.kind, seed, args.spacing) for seed in seeds], args.picture)

@@ -89,7 +89,7 @@ def find_cases(data: Path) -> list[LabelledCase]:
 def replay_cases(
     folder: Path | None, samples: Path, modalities: tuple[str, ...]
 ) -> list[LabelledCase]:
-    """Return the cases not to forget: those of a folder, or the samples with all modalities.
+    """Return the cases not to forget: those of a folder, or all samples with the modalities.
 
     Raises
     ------
@@ -98,7 +98,8 @@ def replay_cases(
     """
     if folder is not None:
         return find_cases(folder)
-    found = [labelled_case(path) for path in sorted(samples.iterdir()) if path.is_dir()]
+    folders = sorted({path.parent for path in samples.rglob("*_seg.nii.gz")})
+    found = [labelled_case(folder) for folder in folders]
     return [
         case
         for case in found
