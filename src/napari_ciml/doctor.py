@@ -121,7 +121,7 @@ def _samples() -> str:
     from napari_ciml.cases.scan import scan
     from napari_ciml.resources import sample_data
 
-    cases = [folder for folder in sorted(sample_data().iterdir()) if folder.is_dir()]
+    cases = sorted({path.parent for path in sample_data().rglob("*_seg.nii.gz")})
     counted = (f"{folder.name} ({len(scan(folder).sources)} modalities)" for folder in cases)
     return ", ".join(counted)
 
