@@ -1,9 +1,14 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
+from conftest import tiny_info
 from napari_ciml.experiments.phantoms import write_phantoms
 from napari_ciml.monitor import Monitor
+from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from napari_ciml.network.ciml import CIML
 from napari_ciml.network.settings import NetworkSettings
 from napari_ciml.presets import PRESETS
 from napari_ciml.training.cohort import TrainingCase, load_cohort
@@ -38,3 +43,26 @@ def cohort(
     data: Path, settings: TrainSettings, tmp_path_factory: pytest.TempPathFactory
 ) -> list[TrainingCase]:
     return load_cohort(find_cases(data), settings, tmp_path_factory.mktemp("cache"), Monitor())
+
+
+@pytest.fixture
+def blind(tmp_path: Path) -> Checkpoint:
+    """Random weights that see nothing anywhere, so that anything learnt shows."""
+    torch.manual_seed(0)
+    whole = PRESETS["autopet"]
+    info = tiny_info(whole, base_filters=4)
+    network = CIML(whole, info.network)
+    for task in whole.subtasks:
+        torch.nn.init.constant_(network.segmentor(task.name).output.bias, -3.0)
+    save_checkpoint(tmp_path / "old.safetensors", network, info)
+    return load_checkpoint(tmp_path / "old.safetensors")
+
+
+@pytest.fixture
+def ball() -> TrainingCase:
+    """A bright ball in noise."""
+    rng = np.random.default_rng(0)
+    z, y, x = np.indices((40, 40, 40)) - 20
+    inside = z**2 + y**2 + x**2 < 81
+    images = rng.normal(0, 0.3, (2, 40, 40, 40)) + 2 * inside
+    return TrainingCase.of(images.astype(np.float16), inside[None])

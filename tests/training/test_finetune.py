@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import tiny_info
 from napari_ciml.decomposition import Pair, Region, Subtask
 from napari_ciml.errors import CancelledError, DeviceError, DivergedError, InputError
 from napari_ciml.monitor import Monitor
-from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from napari_ciml.network.ciml import CIML
+from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint
 from napari_ciml.presets import PRESETS
 from napari_ciml.training.cohort import TrainingCase
 from napari_ciml.training.finetune.clock import Clock
@@ -25,42 +23,20 @@ QUICK = FineTuneSettings(steps=40, learning_rate=5e-3)
 WHOLE = PRESETS["autopet"]
 
 
-@pytest.fixture
-def checkpoint(tmp_path: Path) -> Checkpoint:
-    """Random weights that see nothing anywhere, so that anything learnt shows."""
-    torch.manual_seed(0)
-    info = tiny_info(WHOLE, base_filters=4)
-    network = CIML(WHOLE, info.network)
-    for task in WHOLE.subtasks:
-        torch.nn.init.constant_(network.segmentor(task.name).output.bias, -3.0)
-    save_checkpoint(tmp_path / "old.safetensors", network, info)
-    return load_checkpoint(tmp_path / "old.safetensors")
-
-
-@pytest.fixture
-def case() -> TrainingCase:
-    """A bright ball in noise."""
-    rng = np.random.default_rng(0)
-    z, y, x = np.indices((40, 40, 40)) - 20
-    ball = z**2 + y**2 + x**2 < 81
-    images = rng.normal(0, 0.3, (2, 40, 40, 40)) + 2 * ball
-    return TrainingCase.of(images.astype(np.float16), ball[None])
-
-
-def inverted(case: TrainingCase) -> TrainingCase:
+def inverted(ball: TrainingCase) -> TrainingCase:
     """Return a case in which everything but the ball is the lesion."""
-    return TrainingCase.of(case.images, ~case.regions)
+    return TrainingCase.of(ball.images, ~ball.regions)
 
 
 def test_it_learns_and_keeps_the_old_version(
-    checkpoint: Checkpoint, case: TrainingCase, tmp_path: Path
+    blind: Checkpoint, ball: TrainingCase, tmp_path: Path
 ) -> None:
-    before = {name: value.clone() for name, value in checkpoint.network.state_dict().items()}
+    before = {name: value.clone() for name, value in blind.network.state_dict().items()}
     reports: list[Progressed] = []
     done = finetune(
-        checkpoint,
-        [case],
-        [case],
+        blind,
+        [ball],
+        [ball],
         QUICK,
         tmp_path / "run",
         Monitor(),
@@ -71,9 +47,9 @@ def test_it_learns_and_keeps_the_old_version(
     assert done.corrected_after["lesion"] > 0.7
     assert done.harmless
     new = load_checkpoint(done.path)
-    assert new.info.training.parent == checkpoint.sha256
-    assert new.sha256 != checkpoint.sha256
-    for name, value in checkpoint.network.state_dict().items():
+    assert new.info.training.parent == blind.sha256
+    assert new.sha256 != blind.sha256
+    for name, value in blind.network.state_dict().items():
         torch.testing.assert_close(value, before[name])
     assert [report.step for report in reports] == list(range(1, done.steps + 1))
     assert 3 <= sum(report.looked is not None for report in reports) <= 6
@@ -81,15 +57,15 @@ def test_it_learns_and_keeps_the_old_version(
 
 
 def test_what_forgets_is_offered_and_said_to_be_harmful(
-    checkpoint: Checkpoint, case: TrainingCase, tmp_path: Path
+    blind: Checkpoint, ball: TrainingCase, tmp_path: Path
 ) -> None:
     for task in WHOLE.subtasks:
-        torch.nn.init.constant_(checkpoint.network.segmentor(task.name).output.bias, 3.0)
+        torch.nn.init.constant_(blind.network.segmentor(task.name).output.bias, 3.0)
     alone = QUICK.model_copy(update={"replay_share": 0.0})
     done = finetune(
-        checkpoint,
-        [case],
-        [inverted(case)],
+        blind,
+        [ball],
+        [inverted(ball)],
         alone,
         tmp_path / "run",
         Monitor(),
@@ -102,18 +78,18 @@ def test_what_forgets_is_offered_and_said_to_be_harmful(
 
 
 def test_only_what_is_certain_teaches(
-    checkpoint: Checkpoint, case: TrainingCase, tmp_path: Path
+    blind: Checkpoint, ball: TrainingCase, tmp_path: Path
 ) -> None:
     certain = np.zeros((40, 40, 40), bool)
     certain[:, :, :20] = True
-    wrong = case.regions.copy()
+    wrong = ball.regions.copy()
     wrong[..., 20:] = True  # nonsense, but marked as not certain
-    partly = replace(TrainingCase.of(case.images, wrong), certain=certain)
-    done = finetune(checkpoint, [partly], [], QUICK, tmp_path / "run", Monitor(), hardware=CPU)
+    partly = replace(TrainingCase.of(ball.images, wrong), certain=certain)
+    done = finetune(blind, [partly], [], QUICK, tmp_path / "run", Monitor(), hardware=CPU)
     assert done.corrected_after["lesion"] > 0.7
     judged = finetune(
         load_checkpoint(done.path),
-        [case],
+        [ball],
         [],
         FineTuneSettings(steps=1, learning_rate=1e-9),
         tmp_path / "judged",
@@ -123,16 +99,14 @@ def test_only_what_is_certain_teaches(
     assert judged.corrected_before["lesion"] > 0.5
 
 
-def test_cancel_finish_and_pause(
-    checkpoint: Checkpoint, case: TrainingCase, tmp_path: Path
-) -> None:
+def test_cancel_finish_and_pause(blind: Checkpoint, ball: TrainingCase, tmp_path: Path) -> None:
     long = QUICK.model_copy(update={"steps": 10_000})
     monitor = Monitor()
     controls = Controls(progressed=lambda p: monitor.stop.set() if p.step == 3 else None)
     with pytest.raises(CancelledError):
         finetune(
-            checkpoint,
-            [case],
+            blind,
+            [ball],
             [],
             long,
             tmp_path / "a",
@@ -143,8 +117,8 @@ def test_cancel_finish_and_pause(
     assert load_checkpoint(tmp_path / "a")
     ended = Controls(progressed=lambda p: ended.finish.set() if p.step == 3 else None)
     done = finetune(
-        checkpoint,
-        [case],
+        blind,
+        [ball],
         [],
         long,
         tmp_path / "b",
@@ -165,7 +139,7 @@ def test_cancel_finish_and_pause(
 
 
 def test_a_loss_that_is_no_number_keeps_the_best(
-    checkpoint: Checkpoint, case: TrainingCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    blind: Checkpoint, ball: TrainingCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaks(*_: object) -> None:
         raise DivergedError("The loss is no longer a number.")
@@ -173,8 +147,8 @@ def test_a_loss_that_is_no_number_keeps_the_best(
     monkeypatch.setattr(Trainer, "step", breaks)
     told: list[str] = []
     done = finetune(
-        checkpoint,
-        [case],
+        blind,
+        [ball],
         [],
         QUICK,
         tmp_path / "run",
@@ -185,14 +159,14 @@ def test_a_loss_that_is_no_number_keeps_the_best(
     assert done.notices == tuple(told)
     assert done.corrected_after == done.corrected_before
     kept = load_checkpoint(done.path).network.state_dict()
-    for name, value in checkpoint.network.state_dict().items():
+    for name, value in blind.network.state_dict().items():
         torch.testing.assert_close(kept[name], value)
 
 
 def test_full_memory_makes_patches_smaller(
-    checkpoint: Checkpoint, case: TrainingCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    blind: Checkpoint, ball: TrainingCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    info = checkpoint.info.model_copy(update={"patch": (64, 64, 64)})
+    info = blind.info.model_copy(update={"patch": (64, 64, 64)})
     seen: list[int] = []
 
     def full(limit: int) -> None:
@@ -207,8 +181,8 @@ def test_full_memory_makes_patches_smaller(
     full(limit=32)
     told: list[str] = []
     finetune(
-        replace(checkpoint, info=info),
-        [case],
+        replace(blind, info=info),
+        [ball],
         [],
         FineTuneSettings(steps=3),
         tmp_path / "run",
@@ -219,19 +193,19 @@ def test_full_memory_makes_patches_smaller(
     assert told == ["The memory is full; going on with patches of 32 voxels."]
     full(limit=0)
     with pytest.raises(DeviceError, match="patches of 32"):
-        finetune(checkpoint, [case], [], QUICK, tmp_path / "b", Monitor(), hardware=CPU)
+        finetune(blind, [ball], [], QUICK, tmp_path / "b", Monitor(), hardware=CPU)
 
 
-def test_what_is_adapted(checkpoint: Checkpoint, case: TrainingCase, tmp_path: Path) -> None:
+def test_what_is_adapted(blind: Checkpoint, ball: TrainingCase, tmp_path: Path) -> None:
     short = QUICK.model_copy(update={"adapt": "decoders"})
-    done = finetune(checkpoint, [case], [], short, tmp_path / "a", Monitor(), hardware=CPU)
-    new, old = load_checkpoint(done.path).network.state_dict(), checkpoint.network.state_dict()
+    done = finetune(blind, [ball], [], short, tmp_path / "a", Monitor(), hardware=CPU)
+    new, old = load_checkpoint(done.path).network.state_dict(), blind.network.state_dict()
     moved = {name.split(".")[0] for name in new if not torch.equal(new[name], old[name])}
     assert moved == {"segmentors"}
     with pytest.raises(InputError, match="Nothing in this decomposition is new"):
         finetune(
-            checkpoint,
-            [case],
+            blind,
+            [ball],
             [],
             FineTuneSettings(adapt="new"),
             tmp_path / "b",
@@ -239,11 +213,11 @@ def test_what_is_adapted(checkpoint: Checkpoint, case: TrainingCase, tmp_path: P
             hardware=CPU,
         )
     with pytest.raises(InputError, match="no corrected case"):
-        finetune(checkpoint, [], [], short, tmp_path / "c", Monitor(), hardware=CPU)
+        finetune(blind, [], [], short, tmp_path / "c", Monitor(), hardware=CPU)
 
 
 def test_a_new_region_is_learnt_by_its_output_alone(
-    checkpoint: Checkpoint, case: TrainingCase, tmp_path: Path
+    blind: Checkpoint, ball: TrainingCase, tmp_path: Path
 ) -> None:
     core = Region(name="core", labels=(2,), colour="#0000ff")
     more = WHOLE.model_copy(
@@ -254,10 +228,10 @@ def test_a_new_region_is_learnt_by_its_output_alone(
             ),
         }
     ).checked()
-    both = TrainingCase.of(case.images, np.concatenate([case.regions, case.regions]))
+    both = TrainingCase.of(ball.images, np.concatenate([ball.regions, ball.regions]))
     only = FineTuneSettings(steps=20, adapt="new", learning_rate=1e-2)
     done = finetune(
-        checkpoint,
+        blind,
         [both],
         [],
         only,
@@ -268,24 +242,24 @@ def test_a_new_region_is_learnt_by_its_output_alone(
     )
     new = load_checkpoint(done.path)
     assert Pair("PET", "core") in new.info.decomposition.pairs
-    old = checkpoint.network.state_dict()
+    old = blind.network.state_dict()
     kept = new.network.state_dict()
     assert all(torch.equal(kept[name], old[name]) for name in old if ".output." not in name)
 
 
 def test_what_is_not_a_diverged_loss_is_not_called_one(
-    checkpoint: Checkpoint, case: TrainingCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    blind: Checkpoint, ball: TrainingCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaks(*_: object) -> None:
         raise DeviceError("There is not enough memory for even the smallest tile.")
 
     monkeypatch.setattr(Trainer, "step", breaks)
     with pytest.raises(DeviceError, match="smallest tile"):
-        finetune(checkpoint, [case], [], QUICK, tmp_path / "run", Monitor(), hardware=CPU)
+        finetune(blind, [ball], [], QUICK, tmp_path / "run", Monitor(), hardware=CPU)
 
 
 def test_a_new_modality_can_be_learnt_and_loaded_again(
-    checkpoint: Checkpoint, case: TrainingCase, tmp_path: Path
+    blind: Checkpoint, ball: TrainingCase, tmp_path: Path
 ) -> None:
     more = WHOLE.model_copy(
         update={
@@ -293,10 +267,10 @@ def test_a_new_modality_can_be_learnt_and_loaded_again(
             "subtasks": (*WHOLE.subtasks, Subtask(primary=("MR",), regions=("lesion",))),
         }
     ).checked()
-    three = TrainingCase.of(np.concatenate([case.images, case.images[:1]]), case.regions)
+    three = TrainingCase.of(np.concatenate([ball.images, ball.images[:1]]), ball.regions)
     short = FineTuneSettings(steps=3)
     done = finetune(
-        checkpoint,
+        blind,
         [three],
         [],
         short,

@@ -3,52 +3,43 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from conftest import tiny_info
 from napari_ciml.errors import CancelledError, InputError
 from napari_ciml.monitor import Monitor
-from napari_ciml.network.checkpoint import load_checkpoint, save_checkpoint
-from napari_ciml.network.ciml import CIML
+from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint
 from napari_ciml.presets import PRESETS
 from napari_ciml.training.cohort import TrainingCase
+from napari_ciml.training.finetune import keeper
 from napari_ciml.training.finetune.data import hold_out
 from napari_ciml.training.finetune.folder import Lesson, LessonFolder, unfinished
 from napari_ciml.training.finetune.keeper import gone_by
 from napari_ciml.training.finetune.learn import learn
 from napari_ciml.training.finetune.outcome import Controls
 from napari_ciml.training.settings import FineTuneSettings
+from napari_ciml.training.step import Trainer
 
 WHOLE = PRESETS["autopet"]
 
 
 @pytest.fixture
-def case() -> TrainingCase:
-    """A bright ball in noise, certain in most of it."""
-    rng = np.random.default_rng(0)
-    z, y, x = np.indices((36, 36, 36)) - 18
-    ball = z**2 + y**2 + x**2 < 64
-    images = rng.normal(0, 0.3, (2, 36, 36, 36)) + 2 * ball
-    whole = TrainingCase.of(images.astype(np.float16), ball[None])
-    return TrainingCase(whole.images, whole.regions, whole.inside, None, x < 10)
+def case(ball: TrainingCase) -> TrainingCase:
+    """The ball, certain in most of the volume."""
+    certain = np.ones(ball.regions.shape[1:], bool)
+    certain[..., 30:] = False
+    return replace(ball, certain=certain)
 
 
 @pytest.fixture
-def lesson(tmp_path: Path) -> Lesson:
-    torch.manual_seed(0)
-    info = tiny_info(WHOLE, base_filters=4)
-    network = CIML(WHOLE, info.network)
-    for task in WHOLE.subtasks:
-        torch.nn.init.constant_(network.segmentor(task.name).output.bias, -3.0)
-    path = tmp_path / "old.safetensors"
-    save_checkpoint(path, network, info)
+def lesson(blind: Checkpoint, tmp_path: Path) -> Lesson:
     return Lesson(
-        checkpoint=path,
-        sha256=load_checkpoint(path).sha256,
+        checkpoint=blind.path,
+        sha256=blind.sha256,
         path=tmp_path / "new.safetensors",
         decomposition=WHOLE,
         settings=FineTuneSettings(steps=24, learning_rate=5e-3),
@@ -106,6 +97,26 @@ def test_the_best_found_before_is_not_lost(
     assert done.corrected_after["lesion"] > done.corrected_before["lesion"] + 0.1
     assert done.steps == 20
     assert set(before) == set(load_checkpoint(done.path).network.state_dict())
+
+
+def test_a_failure_after_some_steps_loses_nothing(
+    lesson: Lesson, case: TrainingCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, step = written(tmp_path / "tunes" / "a", lesson, case), Trainer.step
+    monkeypatch.setattr(keeper, "_EVERY", 0.0)
+
+    def breaks(self: Trainer, batch: dict[str, torch.Tensor], number: int) -> list[float]:
+        if number == 3:
+            raise ValueError("no such thing")
+        return step(self, batch, number)
+
+    monkeypatch.setattr(Trainer, "step", breaks)
+    with pytest.raises(ValueError, match="no such thing"):
+        learn(folder, Monitor())
+    assert gone_by(folder.path)[0] == 3
+    assert unfinished(tmp_path / "tunes") == [folder]
+    monkeypatch.setattr(Trainer, "step", step)
+    assert learn(folder, Monitor()).steps == 24
 
 
 def test_cases_come_back_as_they_were(lesson: Lesson, case: TrainingCase, tmp_path: Path) -> None:

@@ -5,6 +5,9 @@ from pathlib import Path
 
 from napari_ciml.cli import options
 
+_ROWS = 8
+"""Of a picture, at most."""
+
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command."""
@@ -20,9 +23,6 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "--picture", type=Path, metavar="PNG", help="draw the first of them, a row each"
     )
     parser.set_defaults(run=run)
-
-
-_ROWS = 8
 
 
 def run(args: argparse.Namespace) -> None:

@@ -47,9 +47,10 @@ class Tuning(QObject):
         self._folder: LessonFolder | None = None
         self._discarding = False
         self.runner.cancelled.connect(self._cancelled)
+        self.runner.idle.connect(self.look_for_interrupted)
         session.runner.started.connect(self._give_way)
         session.runner.idle.connect(self._give_way)
-        for signal in (self.runner.started, self.runner.cancelled, self.runner.idle):
+        for signal in (self.runner.started, self.runner.cancelled):
             signal.connect(lambda *_: self.changed.emit())
 
     @property
@@ -111,8 +112,8 @@ class Tuning(QObject):
     def look_for_interrupted(self) -> None:
         """See whether a fine-tune was interrupted, here or in another window."""
         self.interrupted = None
-        # Imports torch, and is needed by nobody who has never fine-tuned.
-        if lessons().is_dir():
+        # The import takes its time, and is needed only if something is there.
+        if lessons().is_dir() and any(lessons().iterdir()):
             from napari_ciml.training.finetune.folder import unfinished
 
             self.interrupted = next(iter(unfinished(lessons())), None)

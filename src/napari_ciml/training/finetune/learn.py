@@ -4,6 +4,7 @@ from napari_ciml.errors import CancelledError, InputError
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import load_checkpoint
 from napari_ciml.training.finetune.folder import Lesson, LessonFolder
+from napari_ciml.training.finetune.keeper import gone_by
 from napari_ciml.training.finetune.outcome import Controls, FineTuned
 from napari_ciml.training.finetune.run import finetune
 from napari_ciml.training.settings import Hardware
@@ -12,7 +13,8 @@ from napari_ciml.training.settings import Hardware
 def learn(folder: LessonFolder, monitor: Monitor, controls: Controls | None = None) -> FineTuned:
     """Do what a folder's lesson asks for, from where it was left; the folder goes when it is done.
 
-    Cancelling leaves the folder, and so does the end of the process at any moment.
+    Cancelling leaves the folder, and so does the end of the process at any moment, or a failure
+    after the first steps.
 
     Raises
     ------
@@ -28,7 +30,9 @@ def learn(folder: LessonFolder, monitor: Monitor, controls: Controls | None = No
         except CancelledError:
             raise
         except Exception:
-            folder.forget()
+            # What was learnt before a full disk or memory is not lost; without a step nothing is.
+            if not gone_by(folder.path)[0]:
+                folder.forget()
             raise
     folder.forget()
     return done
