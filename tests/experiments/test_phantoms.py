@@ -80,6 +80,24 @@ def test_written_cases_are_read_back(kind: str, tmp_path: Path) -> None:
     assert "seed: 3" in (tmp_path / "dataset.yaml").read_text()
 
 
+def test_a_share_of_the_phantoms_is_carried_by_one_modality(tmp_path: Path) -> None:
+    write_phantoms(tmp_path, "glioma", 3, 0, 8.0, Monitor(), carried=1.0)
+    assert "carried: 1.0" in (tmp_path / "dataset.yaml").read_text()
+    found = set()
+    for seed in range(3):
+        case = open_case(tmp_path / f"glioma_{seed:04d}")
+        plain = make_phantom("glioma", seed, 8.0)
+        # The modality that carries it, and those of the same draw, are as they would have been.
+        same = {
+            name
+            for name, image in case.images.items()
+            if np.allclose(image, plain.images[name], atol=1)
+        }
+        assert len(same) == 1
+        found |= same
+    assert len(found) > 1
+
+
 def test_unknown_kind() -> None:
     with pytest.raises(InputError, match="no phantom of kind"):
         make_phantom("kidney", 0)

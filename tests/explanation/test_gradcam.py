@@ -1,5 +1,6 @@
 """Grad-CAM on the complementary information: one tile by hand, many tiles like one."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from conftest import tiny_info
 from napari_ciml.decomposition import Message, Pair
 from napari_ciml.explanation.explain import complementary_weights
 from napari_ciml.explanation.gradcam import Triple, complementary_maps, to_full_resolution
+from napari_ciml.explanation.statistics import held_statistics
 from napari_ciml.inference.engine import Workspace
 from napari_ciml.inference.plan import Plan, make_plan
 from napari_ciml.inference.tiles import make_tiling
@@ -33,6 +35,30 @@ def volume(plan: Plan, shape: tuple[int, int, int]) -> dict[str, np.ndarray]:
 
 def whole_plan(checkpoint: Checkpoint) -> Plan:
     return make_plan(checkpoint.info, checkpoint.info.decomposition)
+
+
+def hold(network: torch.nn.Module, run: Callable[[], object]) -> None:
+    """Let every instance norm go on with the mean and deviation it has in this run."""
+
+    def remember(layer: torch.nn.Module, inputs: tuple[torch.Tensor], _: torch.Tensor) -> None:
+        deviation, mean = torch.std_mean(inputs[0], dim=(2, 3, 4), keepdim=True, correction=0)
+        known[layer] = mean, (deviation**2 + layer.eps).sqrt()
+
+    def replay(
+        layer: torch.nn.Module, inputs: tuple[torch.Tensor], _: torch.Tensor
+    ) -> torch.Tensor:
+        mean, deviation = known[layer]
+        weight, bias = (p[:, None, None, None] for p in (layer.weight, layer.bias))
+        return (inputs[0] - mean) / deviation * weight + bias
+
+    known: dict[torch.nn.Module, tuple[torch.Tensor, torch.Tensor]] = {}
+    norms = [layer for layer in network.modules() if isinstance(layer, torch.nn.InstanceNorm3d)]
+    first = [layer.register_forward_hook(remember) for layer in norms]
+    run()
+    for hook in first:
+        hook.remove()
+    for layer in known:
+        layer.register_forward_hook(replay)
 
 
 def test_maps_are_equations_14_and_15(tiny_checkpoint: Checkpoint) -> None:
@@ -59,6 +85,7 @@ def test_maps_are_equations_14_and_15(tiny_checkpoint: Checkpoint) -> None:
             moved = state._replace(kappas={**state.kappas, auxiliary: kappa})
             return float(segmentor.predict(moved)[0, 1][asked].sum())
 
+        hold(segmentor, lambda: segmentor.predict(state))
         kappa, count = state.kappas[auxiliary], 16**3
         alpha = []
         for channel in range(2):
@@ -69,6 +96,30 @@ def test_maps_are_equations_14_and_15(tiny_checkpoint: Checkpoint) -> None:
         expected = to_full_resolution(zeta).numpy()
     assert expected.max() > 0
     np.testing.assert_allclose(maps[pair, auxiliary], expected, atol=2e-3 * expected.max())
+
+
+def test_statistics_of_instance_norm_are_held() -> None:
+    """Live ones leave no mean gradient, which is what alpha is; the values stay what they are."""
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Conv3d(2, 3, 1), torch.nn.InstanceNorm3d(3, affine=True))
+    torch.nn.init.uniform_(net[1].weight, 0.5, 2)
+    values = torch.randn(1, 2, 8, 8, 8, requires_grad=True)
+    asked = torch.rand(8, 8, 8) < 0.1
+
+    def alpha() -> tuple[torch.Tensor, torch.Tensor]:
+        found = net(values)
+        (gradient,) = torch.autograd.grad(found[0, 1][asked].sum(), values)
+        return found, gradient.mean(dim=(0, 2, 3, 4))
+
+    live, nothing = alpha()
+    with held_statistics(net):
+        held, something = alpha()
+    torch.testing.assert_close(held, live)
+    deviation = net[0](values)[0, 1].var(correction=0).add(1e-5).sqrt()
+    by_hand = net[0].weight[1, :, 0, 0, 0] * net[1].weight[1] / deviation * asked.sum() / 8**3
+    torch.testing.assert_close(something, by_hand)
+    assert nothing.abs().max() < 1e-3 * something.abs().max()
+    assert torch.equal(alpha()[1], nothing)  # afterwards all is as before
 
 
 def test_a_map_lies_where_its_voxels_come_from() -> None:

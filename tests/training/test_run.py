@@ -6,9 +6,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from napari_ciml.errors import CancelledError, InputError
+from napari_ciml.errors import CancelledError, CheckpointError, InputError
 from napari_ciml.monitor import Monitor, Progress
-from napari_ciml.network.checkpoint import load_checkpoint
+from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint
+from napari_ciml.network.settings import NetworkSettings
 from napari_ciml.training.datasets import find_cases
 from napari_ciml.training.folds import split
 from napari_ciml.training.run import RunPlan, run
@@ -130,3 +131,16 @@ def test_what_an_interrupted_run_has_learnt_can_be_had(plan: RunPlan) -> None:
     for name, value in checkpoint.network.named_parameters():
         assert torch.equal(value, state[f"average.module.{name}"])
     assert result.summary["held out"]["lesion"]["cases"] == 1
+
+
+def test_a_run_begins_with_the_weights_of_a_checkpoint(plan: RunPlan, blind: Checkpoint) -> None:
+    standing = plan.settings.model_copy(update={"learning_rate": 1e-12, "weight_decay": 0.0})
+    begun = RunPlan(**{**vars(plan), "settings": standing, "start": blind.path})
+    (path,) = run(begun, Monitor()).checkpoints
+    learnt = load_checkpoint(path)
+    assert learnt.info.training.parent == blind.sha256
+    for name, value in blind.network.named_parameters():
+        torch.testing.assert_close(learnt.network.get_parameter(name), value)
+    other = standing.model_copy(update={"network": NetworkSettings(base_filters=2)})
+    with pytest.raises(CheckpointError, match="choose the same base filters"):
+        run(RunPlan(**{**vars(begun), "settings": other}), Monitor())

@@ -20,6 +20,13 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "--spacing", type=options.millimetres, default=2.0, metavar="MM", help="voxel size"
     )
     parser.add_argument(
+        "--carried",
+        type=options.share,
+        default=0.0,
+        metavar="SHARE",
+        help="of the gliomas in which only one modality shows a region's border",
+    )
+    parser.add_argument(
         "--picture", type=Path, metavar="PNG", help="draw the first of them, a row each"
     )
     parser.set_defaults(run=run)
@@ -31,7 +38,8 @@ def run(args: argparse.Namespace) -> None:
     from napari_ciml.files import prepare_folder
 
     folder = prepare_folder(args.output)
-    write_phantoms(folder, args.kind, args.count, args.seed, args.spacing, options.monitor())
+    wanted = (args.kind, args.count, args.seed, args.spacing)
+    write_phantoms(folder, *wanted, options.monitor(), args.carried)
     if args.picture:
         _draw(args)
     print(f"{args.count} {args.kind} phantom(s) in {folder}")

@@ -68,6 +68,12 @@ def _add_schedule(parser: argparse.ArgumentParser) -> None:
         help="keep a moving average of the weights, as 0.999; default: the last weights",
     )
     parser.add_argument("--seed", type=options.positive_or_zero, default=0)
+    parser.add_argument(
+        "--start",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="begin with these weights wherever they fit; default: random ones",
+    )
     parser.add_argument("--resume", action="store_true", help="go on with the run in RUN")
     parser.add_argument(
         "--finish", action="store_true", help="no more training: score what RUN has learnt so far"
@@ -144,6 +150,7 @@ def _plan(args: argparse.Namespace) -> "RunPlan":
         resume=args.resume or args.finish,
         finish=args.finish,
         cache=args.cache,
+        start=args.start,
     )
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_ciml.decomposition import Message, Pair
+from napari_ciml.explanation.statistics import held_statistics
 from napari_ciml.inference.device import mixed_precision
 from napari_ciml.inference.engine import Workspace, padded_stack, tile_inputs
 from napari_ciml.inference.plan import Plan
@@ -116,7 +117,7 @@ def _add_tile(
     """Add one tile's gradients of each region's y, and keep its kappas."""
     if not state.kappas:
         return
-    with torch.enable_grad():
+    with torch.enable_grad(), held_statistics(network.segmentor(subtask)):
         for kappa in state.kappas.values():
             kappa.requires_grad_()
         logits = network.segmentor(subtask).predict(state)[0]

@@ -46,7 +46,7 @@ class TrainingRecord(_Frozen):
     options : dict
         Everything else needed to repeat it: learning rate, beta, batch size and so on.
     parent : str, optional
-        SHA-256 of the checkpoint it was fine-tuned from.
+        SHA-256 of the checkpoint whose weights it began with.
     """
 
     data: str

@@ -2,19 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from napari_ciml.editing import subsets
-from napari_ciml.errors import InputError
+from napari_ciml.errors import CheckpointError, InputError
 from napari_ciml.export.text import write_json
 from napari_ciml.files import prepare_folder
 from napari_ciml.monitor import Monitor
-from napari_ciml.network.checkpoint import Checkpoint, save_checkpoint
-from napari_ciml.network.checkpoint_info import CheckpointInfo, Score, TrainingRecord
+from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from napari_ciml.network.checkpoint_info import CheckpointInfo, Score, TrainingRecord, file_hash
 from napari_ciml.network.ciml import CIML
+from napari_ciml.network.transfer import transfer
 from napari_ciml.training.audit import audit
 from napari_ciml.training.calibration import choose_finish, judge
 from napari_ciml.training.cohort import load_cohort
@@ -60,6 +62,8 @@ class RunPlan:
         With ``resume``: train no more, and take what has been learnt.
     cache : pathlib.Path, optional
         Where prepared cases are kept; by default in ``output``.
+    start : pathlib.Path, optional
+        A checkpoint whose weights the training begins with, wherever they fit.
     """
 
     data: Path
@@ -75,6 +79,7 @@ class RunPlan:
     resume: bool = False
     finish: bool = False
     cache: Path | None = None
+    start: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -211,7 +216,25 @@ def _learn(
         hardware=plan.hardware,
         # A fold that had not begun when the run was interrupted begins now.
         resume=plan.resume and (plan.folds < 2 or (folder / STATE).is_file()),
+        build=partial(begun, plan.start) if plan.start else build_ciml,
     )
+
+
+def begun(start: Path, settings: TrainSettings) -> CIML:
+    """Return the network of a run with a checkpoint's weights wherever they fit.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is refused, or its widths, norm or parts are not the run's.
+    """
+    old = load_checkpoint(start)
+    if old.info.network != settings.network:
+        raise CheckpointError(
+            f"{start}: its network ({old.info.network}) is not the run's ({settings.network}); "
+            "choose the same base filters and norm."
+        )
+    return transfer(old.network, settings.decomposition).network.requires_grad_()
 
 
 def _ciml(network: nn.Module) -> CIML:
@@ -238,6 +261,7 @@ def _describe(plan: RunPlan, count: int) -> CheckpointInfo:
             steps=settings.steps,
             seed=settings.seed,
             options=options,
+            parent=file_hash(plan.start) if plan.start else None,
         ),
     )
 

@@ -54,6 +54,16 @@ class Carried:
     modality: str
 
 
+CARRIERS = (
+    Carried("WT", "FLAIR"),
+    Carried("WT", "T2"),
+    Carried("TC", "T1CE"),
+    Carried("TC", "T2"),
+    Carried("TC", "T1"),
+)
+"""What a phantom may be drawn to be: each a modality that is a primary of that region."""
+
+
 def render(
     rng: np.random.Generator,
     anatomy: Anatomy,

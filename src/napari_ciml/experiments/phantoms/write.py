@@ -7,6 +7,7 @@ import yaml
 
 from napari_ciml import __version__
 from napari_ciml.cases.write import write_volume
+from napari_ciml.experiments.phantoms.contrast import CARRIERS, Carried
 from napari_ciml.experiments.phantoms.phantom import Phantom, make_phantom
 from napari_ciml.export.text import write_text
 from napari_ciml.files import prepare_folder
@@ -16,9 +17,17 @@ _FILES = {"FLAIR": "flair", "T1": "t1", "T1CE": "t1ce", "T2": "t2", "PET": "PET"
 
 
 def write_phantoms(
-    folder: Path, kind: str, count: int, seed: int, spacing: float, monitor: Monitor
+    folder: Path,
+    kind: str,
+    count: int,
+    seed: int,
+    spacing: float,
+    monitor: Monitor,
+    carried: float = 0.0,
 ) -> None:
     """Write phantoms ``seed`` to ``seed + count - 1``, one folder each, and ``dataset.yaml``.
+
+    In a share ``carried`` of the gliomas only one modality shows a region's border.
 
     Raises
     ------
@@ -30,10 +39,18 @@ def write_phantoms(
     for done in range(count):
         monitor.step("Making phantoms", done, count)
         name = f"{kind}_{seed + done:04d}"
-        write_phantom(prepare_folder(folder / name), name, make_phantom(kind, seed + done, spacing))
-    about = {"kind": kind, "count": count, "seed": seed, "spacing_mm": spacing}
+        phantom = make_phantom(kind, seed + done, spacing, _draw_carried(seed + done, carried))
+        write_phantom(prepare_folder(folder / name), name, phantom)
+    about: dict[str, object] = {"kind": kind, "count": count, "seed": seed, "spacing_mm": spacing}
+    about |= {"carried": carried} if carried else {}
     about["napari-ciml"] = __version__
     write_text(folder / "dataset.yaml", yaml.safe_dump(about, sort_keys=False))
+
+
+def _draw_carried(seed: int, share: float) -> Carried | None:
+    # A stream of its own, so that a phantom's anatomy does not depend on the share.
+    rng = np.random.default_rng((seed, len(CARRIERS)))
+    return CARRIERS[rng.integers(len(CARRIERS))] if rng.random() < share else None
 
 
 def write_phantom(folder: Path, name: str, phantom: Phantom) -> None:
