@@ -1,19 +1,25 @@
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from napari_ciml.cases.case import open_case
+from napari_ciml.cases.geometry import Grid
 from napari_ciml.cases.model_space import to_case_grid
 from napari_ciml.decomposition import Message, Pair
 from napari_ciml.errors import CancelledError, CheckpointError
 from napari_ciml.explanation.explain import complementary_weights, explain
 from napari_ciml.explanation.gradcam import complementary_maps
+from napari_ciml.explanation.maps import PlacedMaps
+from napari_ciml.inference.assemble import ensemble
 from napari_ciml.inference.engine import Workspace
-from napari_ciml.inference.segment import SegmentSettings, ensemble, segment
+from napari_ciml.inference.kept import Kept
+from napari_ciml.inference.segment import segment
+from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.inference.tiles import make_tiling
 from napari_ciml.monitor import Monitor, Progress
 from napari_ciml.network.checkpoint import Checkpoint
@@ -111,7 +117,57 @@ def test_a_muted_message_has_no_map(case_folder: Path, tiny_checkpoint: Checkpoi
     assert (Pair("FLAIR", "WT"), "T2") in found.maps
 
 
-@pytest.mark.parametrize("stage", ["Explaining", "Assembling", "Placing"])
+def test_maps_start_from_what_the_segmentation_kept(
+    case_folder: Path, tiny_checkpoint: Checkpoint
+) -> None:
+    """No encoder runs again, and the maps are those of a run that has kept nothing."""
+    case = open_case(case_folder)
+    result = segment(case, tiny_checkpoint)
+    forgetful = replace(result, kept=Kept(result.kept.workspace, messages_limit=0))
+    expected = explain(case, tiny_checkpoint, forgetful)
+    for part in tiny_checkpoint.network.encoders.values():
+        part.register_forward_hook(lambda *_: pytest.fail("encoded again"))
+    found = explain(case, tiny_checkpoint, result)
+    assert found.weights == expected.weights
+    assert found.strongest == expected.strongest
+    for triple, zeta in found.maps.items():
+        np.testing.assert_array_equal(zeta, expected.maps[triple])
+
+
+def test_why_here(case_folder: Path, tiny_checkpoint: Checkpoint) -> None:
+    """Asked about one voxel, and about all that was found of a region."""
+    case = open_case(case_folder)
+    result = segment(case, tiny_checkpoint)
+    whole = explain(case, tiny_checkpoint, result)
+    region = next(pair.region for pair, _ in whole.maps if whole.maps[pair, "T2"].any())
+    one = np.zeros(case.grid.shape, bool)
+    one[20, 22, 24] = True
+    found = explain(case, tiny_checkpoint, result, asked={region: one})
+    assert {pair.region for pair, _ in found.maps} == {region}
+    assert 0 < found.largest < whole.largest
+    assert found.notices == ()
+    corner = np.zeros(case.grid.shape, bool)
+    corner[0, 0, 0] = True
+    outside = explain(case, tiny_checkpoint, result, asked={region: corner})
+    assert outside.strongest is None
+    assert "lie outside" in outside.notices[0]
+
+
+def test_placed_maps_are_few_and_the_same_each_time() -> None:
+    grid = Grid((3, 3, 3), (2.0, 2.0, 2.0), (0.5, 0.5, 0.5))
+    case = SimpleNamespace(grid=Grid((6, 6, 6), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)))
+    triples = [(Pair("T2", "WT"), str(k)) for k in range(9)]
+    held = {t: np.full((3, 3, 3), k, np.float32) for k, t in enumerate(triples)}
+    maps = PlacedMaps(held, 8.0, grid, case)
+    assert list(maps) == triples
+    assert maps[triples[4]][2, 3, 3] == 0.5
+    assert maps[triples[4]] is maps[triples[4]]
+    for triple in triples:
+        assert maps[triple].shape == (6, 6, 6)
+    assert len(maps._placed) < len(maps)
+
+
+@pytest.mark.parametrize("stage", ["Explaining", "Assembling"])
 def test_cancel_in_every_stage(case_folder: Path, tiny_checkpoint: Checkpoint, stage: str) -> None:
     case, stop, last = open_case(case_folder), Event(), []
     result = segment(case, tiny_checkpoint)

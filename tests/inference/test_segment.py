@@ -9,7 +9,9 @@ from napari_ciml.cases.case import open_case
 from napari_ciml.decomposition import Message, Pair
 from napari_ciml.editing import without_subtask
 from napari_ciml.errors import CancelledError, InputError
-from napari_ciml.inference.segment import SegmentSettings, ensemble, segment
+from napari_ciml.inference.assemble import ensemble
+from napari_ciml.inference.segment import segment
+from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.network.checkpoint_info import Finish
@@ -69,7 +71,7 @@ def test_what_the_checkpoint_says_is_done_to_its_output(
     assert 0.5 < done.probabilities["WT"].max() < plain.probabilities["WT"].max()
     raw = segment(case, replace(tiny_checkpoint, info=info), settings=SegmentSettings(clean=False))
     np.testing.assert_array_equal(raw.label_map, plain.label_map)
-    assert (raw.cleaned, done.cleaned) == (False, True)
+    assert (raw.settings.clean, done.settings.clean) == (False, True)
 
 
 def test_missing_modality(case_folder: Path, tiny_checkpoint: Checkpoint) -> None:

@@ -12,6 +12,8 @@ from napari_ciml.errors import InputError
 from napari_ciml.monitor import Monitor
 
 _MARGIN_MM = 4.0
+_HALFWAY = 1e-6
+"""Where a voxel lies between two, the first takes it, whatever rounding has done to it."""
 
 
 @dataclass(frozen=True)
@@ -123,3 +125,33 @@ def to_case_grid(array: np.ndarray, grid: Grid, case: Case, fill: float = 0.0) -
 def labels_to_model_space(labels: np.ndarray, grid: Grid, case: Case) -> np.ndarray:
     """Bring a label map from the case grid onto a model's grid, by the nearest voxel."""
     return resample(labels, case.grid, grid, labels=True)
+
+
+def voxels_to_model_space(mask: np.ndarray, grid: Grid, case: Case) -> np.ndarray:
+    """Return the voxels of a model's grid that hold a voxel of a mask on the case grid.
+
+    Unlike the nearest voxel of each, this loses no single voxel on a coarser grid.
+
+    Parameters
+    ----------
+    mask : numpy.ndarray
+        (Z, Y, X) bool on the case grid.
+    grid : Grid
+        Of the model.
+    case : Case
+        Whose grid the mask is on.
+
+    Returns
+    -------
+    numpy.ndarray
+        (z, y, x) bool.
+    """
+    found = np.zeros(grid.shape, bool)
+    where = np.argwhere(mask)[:, ::-1] * case.grid.spacing
+    world = where @ np.reshape(case.grid.direction, (3, 3)).T + case.grid.origin
+    turned = (world - np.asarray(grid.origin)) @ np.linalg.inv(np.reshape(grid.direction, (3, 3))).T
+    index = np.rint(turned / grid.spacing - _HALFWAY).astype(int)
+    inside = ((index >= 0) & (index < grid.size)).all(axis=1)
+    x, y, z = index[inside].T
+    found[z, y, x] = True
+    return found

@@ -11,7 +11,7 @@ from napari_ciml.monitor import Monitor, Progress
 
 if TYPE_CHECKING:
     from napari_ciml.cases.case import Case
-    from napari_ciml.inference.segment import SegmentSettings
+    from napari_ciml.inference.settings import SegmentSettings
     from napari_ciml.network.checkpoint import Checkpoint
     from napari_ciml.network.checkpoint_info import CheckpointInfo
 
@@ -201,7 +201,7 @@ def wanted_decomposition(args: argparse.Namespace, info: "CheckpointInfo") -> De
 
 def settings(args: argparse.Namespace) -> "SegmentSettings":
     """Return the inference settings that the arguments name."""
-    from napari_ciml.inference.segment import SegmentSettings
+    from napari_ciml.inference.settings import SegmentSettings
 
     muted = set()
     for text in args.mute:

@@ -1,18 +1,21 @@
 """Explanation of a segmentation: the one call that the widgets and the command line share."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from napari_ciml.cases.case import Case
-from napari_ciml.cases.model_space import to_case_grid
+from napari_ciml.cases.model_space import voxels_to_model_space
 from napari_ciml.decomposition import Pair
 from napari_ciml.errors import CheckpointError
 from napari_ciml.explanation.gradcam import Triple, complementary_maps
+from napari_ciml.explanation.maps import PlacedMaps
+from napari_ciml.inference.assemble import ensemble
 from napari_ciml.inference.device import choose_device
-from napari_ciml.inference.engine import with_fallback
-from napari_ciml.inference.segment import THRESHOLD, Segmentation, ensemble
+from napari_ciml.inference.engine import Workspace, with_fallback
+from napari_ciml.inference.finish import calibrated
+from napari_ciml.inference.segment import Segmentation
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
 
@@ -23,21 +26,25 @@ class Explanation:
 
     Parameters
     ----------
-    maps : dict of (Pair, str) to numpy.ndarray
+    maps : PlacedMaps
         Complementary-information maps by pair and auxiliary, (Z, Y, X) float32 on the case grid,
-        in [0, 1]: divided by the largest value of all of them, so that they can be compared.
+        in [0, 1]: divided by the largest value of all of them, so that they can be compared. Each
+        is brought there when it is looked up.
     weights : dict of (Pair, str) to float
         Complementary-information weights (eq. 16); they sum to 1 over a pair's auxiliaries, and
         are NaN where all of a pair's maps are zero.
     largest : float
         The value that 1 stands for.
+    strongest : (Pair, str), optional
+        Whose map has that value; None where all maps are zero.
     notices : tuple of str
         What the user must know, for example which region has no voxel to ask about.
     """
 
-    maps: dict[Triple, np.ndarray]
+    maps: PlacedMaps
     weights: dict[Triple, float]
     largest: float
+    strongest: Triple | None
     notices: tuple[str, ...] = ()
 
 
@@ -47,8 +54,11 @@ def explain(
     segmentation: Segmentation,
     monitor: Monitor | None = None,
     device: str = "auto",
+    asked: Mapping[str, np.ndarray] | None = None,
 ) -> Explanation:
     """Explain a segmentation: every primary-region-auxiliary triple of its plan, in one run.
+
+    It starts from the messages that the segmentation kept.
 
     Parameters
     ----------
@@ -57,11 +67,14 @@ def explain(
     checkpoint : Checkpoint
         The one that segmented it.
     segmentation : Segmentation
-        Its predicted regions are the voxels asked about.
+        Its predicted regions are the voxels asked about, if nothing else is.
     monitor : Monitor, optional
         Hears progress and fall-backs, can cancel within one tile.
     device : str
-        As in `SegmentSettings`.
+        As in `SegmentSettings`; what is kept stays where it was computed.
+    asked : mapping of str to numpy.ndarray, optional
+        By region, the voxels asked about, (Z, Y, X) bool on the case grid: one lesion, one voxel.
+        Only the pairs of these regions are explained.
 
     Raises
     ------
@@ -76,26 +89,46 @@ def explain(
             f"{case.name} was segmented with another checkpoint; segment it again with this one."
         )
     seen, plan = segmentation.model_input, segmentation.plan
-    targets = {
-        name: (values >= THRESHOLD) & seen.foreground
-        for name, values in ensemble(segmentation.pairs, plan).items()
-    }
+    if asked is None:
+        targets = _predicted(segmentation, checkpoint)
+        empty = "No {} was found, so nothing explains it."
+    else:
+        grid = seen.grid
+        targets = {name: voxels_to_model_space(mask, grid, case) for name, mask in asked.items()}
+        empty = "The voxels asked about {} lie outside of what the network saw."
+        plan = replace(plan, pairs=tuple(pair for pair in plan.pairs if pair.region in asked))
+    targets = {name: mask & seen.foreground for name, mask in targets.items()}
+
+    def run(where: Workspace) -> dict[Triple, np.ndarray]:
+        kept = segmentation.kept if where is segmentation.kept.workspace else None
+        return complementary_maps(checkpoint, seen.images, targets, plan, where, monitor, kept)
+
     maps, _ = with_fallback(
-        lambda where: complementary_maps(checkpoint, seen.images, targets, plan, where, monitor),
+        run,
         seen.foreground.shape,
         checkpoint,
         choose_device(device),
         monitor,
+        segmentation.kept.workspace,
     )
     maps = {triple: zeta * seen.foreground for triple, zeta in maps.items()}
-    largest = max((float(zeta.max()) for zeta in maps.values()), default=0.0)
-    placed = {}
-    for done, (triple, zeta) in enumerate(maps.items()):
-        monitor.step("Placing maps on the case", done, len(maps))
-        placed[triple] = to_case_grid(zeta / (largest or 1.0), seen.grid, case)
-    empty = [name for name, mask in targets.items() if not mask.any()]
-    notices = tuple(f"No {name} was found, so nothing explains it." for name in empty)
-    return Explanation(placed, complementary_weights(maps), largest, notices)
+    peaks = {triple: float(zeta.max()) for triple, zeta in maps.items()}
+    largest = max(peaks.values(), default=0.0)
+    return Explanation(
+        maps=PlacedMaps(maps, largest, seen.grid, case),
+        weights=complementary_weights(maps),
+        largest=largest,
+        strongest=max(peaks, key=peaks.__getitem__) if largest > 0 else None,
+        notices=tuple(empty.format(name) for name, mask in targets.items() if not mask.any()),
+    )
+
+
+def _predicted(segmentation: Segmentation, checkpoint: Checkpoint) -> dict[str, np.ndarray]:
+    """Return where each region is predicted, on the model's grid."""
+    whole = ensemble(segmentation.pairs, segmentation.plan)
+    probabilities = calibrated(whole, checkpoint.info.finish.temperatures)
+    threshold = segmentation.settings.threshold
+    return {name: values >= threshold(name) for name, values in probabilities.items()}
 
 
 def complementary_weights(maps: Mapping[Triple, np.ndarray]) -> dict[Triple, float]:

@@ -1,8 +1,9 @@
 """Grad-CAM on the complementary information of the shallowest gate (eq. 14, 15), tile by tile.
 
-The gradient runs from the logits to kappa and no further, so one forward pass per tile serves
-every pair. Memory: the kappas of all tiles are kept in half precision, C bytes * messages / 4 for
-each voxel that the tiles cover (C = 32 and twelve messages over 3.6 million voxels: 330 MiB).
+The gradient runs from the logits to the aligned sum of the kappas and no further: every kappa's is
+that one through its 1x1x1 convolution, and only tiles with a voxel asked about have one. Memory:
+the kappas of all tiles are kept in half precision, C bytes * messages / 4 for each voxel that the
+tiles cover (C = 32 and twelve messages over 3.6 million voxels: 330 MiB).
 """
 
 from collections.abc import Mapping
@@ -17,12 +18,13 @@ from napari_ciml.decomposition import Message, Pair
 from napari_ciml.explanation.statistics import held_statistics
 from napari_ciml.inference.device import mixed_precision
 from napari_ciml.inference.engine import Workspace, padded_stack, tile_inputs
+from napari_ciml.inference.kept import Kept
 from napari_ciml.inference.plan import Plan
 from napari_ciml.inference.tiles import blending_window
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.network.ciml import CIML
-from napari_ciml.network.segmentor import Filtered
+from napari_ciml.network.segmentor import Filtered, Segmentor
 
 Triple = tuple[Pair, str]
 """A primary-region pair and the auxiliary modality whose message is explained."""
@@ -32,7 +34,7 @@ Triple = tuple[Pair, str]
 class _Gathered:
     """Gradient sums over the whole volume, (C,) each; and kappa of each tile, (C, z, y, x)."""
 
-    gradients: dict[Triple, Tensor] = field(default_factory=dict)
+    gradients: dict[Pair, Tensor] = field(default_factory=dict)
     kappas: dict[Message, list[Tensor]] = field(default_factory=dict)
 
 
@@ -43,6 +45,7 @@ def complementary_maps(
     plan: Plan,
     workspace: Workspace,
     monitor: Monitor,
+    kept: Kept | None = None,
 ) -> dict[Triple, np.ndarray]:
     """Compute zeta of eq. 14 for every pair and every auxiliary it hears.
 
@@ -61,6 +64,8 @@ def complementary_maps(
         Device and tiles.
     monitor : Monitor
         Told after each tile.
+    kept : Kept, optional
+        Messages of a run in the same workspace.
 
     Returns
     -------
@@ -68,11 +73,12 @@ def complementary_maps(
         By (pair, auxiliary), (Z, Y, X) float32, not normalised, so comparable with each other.
     """
     shape = next(iter(images.values())).shape
+    kept = kept or Kept(workspace, messages_limit=0)
     window = torch.from_numpy(blending_window(workspace.tiling.tile))
     share = _blending_shares(window, workspace)
-    gathered = _gather(checkpoint, images, targets, share, plan, workspace, monitor)
-    count = int(np.prod(shape)) / 8
-    return _assemble(gathered, count, share, shape, workspace, monitor)
+    gathered = _gather(checkpoint, images, targets, share, plan, kept, monitor)
+    alphas = _alphas(checkpoint.network, gathered, plan, int(np.prod(shape)) / 8)
+    return _assemble(gathered, alphas, share, shape, workspace, monitor)
 
 
 def _gather(
@@ -81,10 +87,10 @@ def _gather(
     targets: Mapping[str, np.ndarray],
     share: list[Tensor],
     plan: Plan,
-    workspace: Workspace,
+    kept: Kept,
     monitor: Monitor,
 ) -> _Gathered:
-    device, tiling = workspace.device, workspace.tiling
+    device, tiling = kept.workspace.device, kept.workspace.tiling
     network = checkpoint.network.to(device)
     stack = padded_stack(images, plan.modalities, tiling.shape)
     masks = {pair.region: targets[pair.region] for pair in plan.pairs}
@@ -96,50 +102,59 @@ def _gather(
         monitor.step("Explaining", done, len(tiling))
         with torch.no_grad(), mixed_precision(device):
             inputs = tile_inputs(stack, plan.modalities, where, device)
-            encoded = network.encode(inputs, plan.subtasks, plan.muted)
+            encoded = kept.encode(network, done, inputs, plan)
         weights = {name: (asked[k][where] * share[done]).to(device) for k, name in enumerate(masks)}
         for subtask in plan.subtasks:
+            own, segmentor = encoded[subtask], network.segmentor(subtask)
+            heard = network.messages_to(subtask, encoded, plan.muted)
+            pairs = [p for p in plan.pairs if p.primary == subtask and weights[p.region].any()]
             with torch.no_grad(), mixed_precision(device):
-                heard = network.messages_to(subtask, encoded, plan.muted)
-                state = network.segmentor(subtask).filter(encoded[subtask], heard)
-            _add_tile(gathered, network, subtask, _as_float(state), weights, plan)
+                state = segmentor.filter(own, heard) if heard and pairs else None
+                kappas = state.kappas if state else segmentor.shallowest(own, heard)
+            for auxiliary, kappa in kappas.items():
+                half = kappa[0].to("cpu", torch.float16)
+                gathered.kappas.setdefault(Message(subtask, auxiliary), []).append(half)
+            if state:
+                regions = network.decomposition.subtask(subtask).regions
+                asked_about = {p: (regions.index(p.region), weights[p.region]) for p in pairs}
+                _add_gradients(gathered, segmentor, _as_float(state), asked_about)
     return gathered
 
 
-def _add_tile(
+def _add_gradients(
     gathered: _Gathered,
-    network: CIML,
-    subtask: str,
+    segmentor: Segmentor,
     state: Filtered,
-    weights: Mapping[str, Tensor],
-    plan: Plan,
+    asked: Mapping[Pair, tuple[int, Tensor]],
 ) -> None:
-    """Add one tile's gradients of each region's y, and keep its kappas."""
-    if not state.kappas:
-        return
-    with torch.enable_grad(), held_statistics(network.segmentor(subtask)):
-        for kappa in state.kappas.values():
-            kappa.requires_grad_()
-        logits = network.segmentor(subtask).predict(state)[0]
-        regions = network.decomposition.subtask(subtask).regions
-        pairs = [pair for pair in plan.pairs if pair.primary == subtask]
-        for pair in pairs:
-            y = (logits[regions.index(pair.region)] * weights[pair.region]).sum()
-            gradients = torch.autograd.grad(
-                y, list(state.kappas.values()), retain_graph=pair is not pairs[-1]
-            )
-            for auxiliary, gradient in zip(state.kappas, gradients, strict=True):
-                total = gradient[0].sum(dim=(1, 2, 3)).cpu()
-                triple = (pair, auxiliary)
-                gathered.gradients[triple] = gathered.gradients.get(triple, 0) + total
-    for auxiliary, kappa in state.kappas.items():
-        kept = kappa.detach()[0].to("cpu", torch.float16)
-        gathered.kappas.setdefault(Message(subtask, auxiliary), []).append(kept)
+    """Add one tile's gradients of each pair's y; ``asked`` says its channel and which voxels."""
+    with torch.no_grad():
+        heard = segmentor.shallow_gate.aligned(state.own.levels[0], state.kappas)
+    with torch.enable_grad(), held_statistics(segmentor):
+        heard.requires_grad_()
+        logits = segmentor.predict_with(state, heard)[0]
+        for done, (pair, (channel, weight)) in enumerate(asked.items(), start=1):
+            y = (logits[channel] * weight).sum()
+            (gradient,) = torch.autograd.grad(y, heard, retain_graph=done < len(asked))
+            total = gradient[0].sum(dim=(1, 2, 3)).cpu()
+            gathered.gradients[pair] = gathered.gradients.get(pair, 0) + total
+
+
+def _alphas(network: CIML, gathered: _Gathered, plan: Plan, count: float) -> dict[Triple, Tensor]:
+    """Compute alpha of eq. 15, (C,), for every pair and every auxiliary it hears."""
+    none = torch.zeros(network.settings.base_filters)
+    alphas = {}
+    for pair in plan.pairs:
+        for auxiliary in plan.auxiliaries(pair.primary):
+            gate = network.segmentor(pair.primary).shallow_gate
+            summed = gathered.gradients.get(pair, none)
+            alphas[pair, auxiliary] = gate.pulled_back(auxiliary, summed) / count
+    return alphas
 
 
 def _assemble(
     gathered: _Gathered,
-    count: float,
+    alphas: Mapping[Triple, Tensor],
     share: list[Tensor],
     shape: tuple[int, ...],
     workspace: Workspace,
@@ -147,9 +162,8 @@ def _assemble(
 ) -> dict[Triple, np.ndarray]:
     maps = {}
     inside = tuple(slice(edge) for edge in shape)
-    for done, ((pair, auxiliary), gradient) in enumerate(gathered.gradients.items()):
-        monitor.step("Assembling maps", done, len(gathered.gradients))
-        alpha = gradient / count
+    for done, ((pair, auxiliary), alpha) in enumerate(alphas.items()):
+        monitor.step("Assembling maps", done, len(alphas))
         whole = torch.zeros(workspace.tiling.shape)
         tiles = gathered.kappas[Message(pair.primary, auxiliary)]
         for where, kappa, blend in zip(workspace.tiling.slices(), tiles, share, strict=True):
@@ -183,5 +197,5 @@ def _as_float(state: Filtered) -> Filtered:
     own = state.own._replace(
         full=state.own.full.float(), levels=tuple(level.float() for level in state.own.levels)
     )
-    kappas = {name: kappa.float().clone() for name, kappa in state.kappas.items()}
+    kappas = {name: kappa.float() for name, kappa in state.kappas.items()}
     return Filtered(own, state.deep.float(), kappas, None)

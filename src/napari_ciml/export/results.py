@@ -80,7 +80,13 @@ def summary(case: Case, segmentation: Segmentation) -> dict[str, object]:
         "pairs": [f"{pair.primary}:{pair.region}" for pair in plan.pairs],
         "reference_modality": case.reference,
         "grid": case.native.describe(),
-        "cleaned": segmentation.cleaned,
+        "thresholds": {
+            name: segmentation.settings.threshold(name) for name in plan.decomposition.region_names
+        },
+        "ensemble_weights": {
+            f"{pair.primary}:{pair.region}": plan.weight(pair) for pair in plan.pairs
+        },
+        "cleaned": segmentation.settings.clean,
         "engine": segmentation.engine,
         "device": segmentation.device,
         "seconds": segmentation.seconds,

@@ -1,7 +1,7 @@
 """The PyTorch engine: a network over the tiles of a volume, with a way on when memory is full."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch.nn import functional
 from napari_ciml.decomposition import Pair
 from napari_ciml.errors import DeviceError
 from napari_ciml.inference.device import is_out_of_memory, mixed_precision, release
+from napari_ciml.inference.kept import Kept
 from napari_ciml.inference.plan import Plan
 from napari_ciml.inference.tiles import (
     SMALLEST_TILE,
@@ -63,8 +64,29 @@ def with_fallback(
     checkpoint: Checkpoint,
     device: torch.device,
     monitor: Monitor,
+    first: Workspace | None = None,
 ) -> tuple[Result, Workspace]:
     """Run something over tiles; when memory is full, with smaller ones, then on the CPU.
+
+    Parameters
+    ----------
+    run : callable
+        What is run; its answer is returned.
+    shape : tuple of int
+        Of the volume, (Z, Y, X).
+    checkpoint : Checkpoint
+        Says which tiles suit it.
+    device : torch.device
+        Where to begin.
+    monitor : Monitor
+        Hears of each step down.
+    first : Workspace, optional
+        Where something is kept of an earlier run, tried before anything else.
+
+    Returns
+    -------
+    tuple of object and Workspace
+        The answer, and where it was computed in the end.
 
     Raises
     ------
@@ -72,9 +94,9 @@ def with_fallback(
         If the CPU has no memory for even the smallest tile.
     """
     largest, overlap = tile_policy(checkpoint)
-    tile = largest
+    workspace = first or Workspace(device, make_tiling(shape, largest, overlap))
     while True:
-        workspace = Workspace(device, make_tiling(shape, tile, overlap))
+        device = workspace.device
         try:
             return run(workspace), workspace
         except (RuntimeError, MemoryError) as error:
@@ -95,6 +117,7 @@ def with_fallback(
             raise DeviceError(
                 "There is not enough memory for even the smallest tile; close other programs."
             )
+        workspace = Workspace(device, make_tiling(shape, tile, overlap))
 
 
 def predict_pairs(
@@ -103,8 +126,9 @@ def predict_pairs(
     plan: Plan,
     workspace: Workspace,
     monitor: Monitor,
+    kept: Kept | None = None,
 ) -> dict[Pair, np.ndarray]:
-    """Compute every pair's probability over a volume.
+    """Compute every pair's probability over a volume, but what is kept of it.
 
     Parameters
     ----------
@@ -118,12 +142,32 @@ def predict_pairs(
         Device and tiles.
     monitor : Monitor
         Told after each tile.
+    kept : Kept, optional
+        Of an earlier run in the same workspace; what this one makes is added.
 
     Returns
     -------
     dict of Pair to numpy.ndarray
         Probabilities, (Z, Y, X) float32.
     """
+    kept = kept or Kept(workspace, messages_limit=0, answers_limit=0)
+    known = kept.answers(plan)
+    rest = replace(plan, pairs=tuple(pair for pair in plan.pairs if pair not in known))
+    if rest.pairs:
+        made = _over_tiles(checkpoint, images, rest, workspace, monitor, kept)
+        kept.remember(rest, made)
+        known |= made
+    return {pair: known[pair] for pair in plan.pairs}
+
+
+def _over_tiles(
+    checkpoint: Checkpoint,
+    images: Mapping[str, np.ndarray],
+    plan: Plan,
+    workspace: Workspace,
+    monitor: Monitor,
+    kept: Kept,
+) -> dict[Pair, np.ndarray]:
     device, tiling = workspace.device, workspace.tiling
     network = checkpoint.network.to(device)
     window = torch.from_numpy(blending_window(tiling.tile))
@@ -132,10 +176,18 @@ def predict_pairs(
     weight = torch.zeros(tiling.shape)
     for done, where in enumerate(tiling.slices()):
         monitor.step("Segmenting", done, len(tiling))
-        with torch.inference_mode(), mixed_precision(device):
+        with torch.no_grad(), mixed_precision(device):
             inputs = tile_inputs(stack, plan.modalities, where, device)
-            predictions = network(inputs, plan.subtasks, plan.muted)
-        logits = {name: p.logits[0].float().cpu() for name, p in predictions.items()}
+            encoded = kept.encode(network, done, inputs, plan)
+            logits = {
+                name: network.segmentor(name)(
+                    encoded[name], network.messages_to(name, encoded, plan.muted)
+                )
+                .logits[0]
+                .float()
+                .cpu()
+                for name in plan.subtasks
+            }
         for k, pair in enumerate(plan.pairs):
             channel = network.decomposition.subtask(pair.primary).regions.index(pair.region)
             totals[k][where] += window * torch.sigmoid(logits[pair.primary][channel])

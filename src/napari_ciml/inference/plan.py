@@ -1,10 +1,11 @@
 """What a checkpoint can do of what is asked; no torch here."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from napari_ciml.decomposition import Decomposition, Message, Pair, Problem
-from napari_ciml.errors import CheckpointError
+from napari_ciml.errors import CheckpointError, InputError
 from napari_ciml.network.checkpoint_info import CheckpointInfo
 
 
@@ -20,11 +21,14 @@ class Plan:
         Whose probabilities are computed and averaged.
     muted : frozenset of Message
         Messages the network knows and does not get.
+    weights : mapping of Pair to float
+        Weights in the regions' ensembles that are not 1.
     """
 
     decomposition: Decomposition
     pairs: tuple[Pair, ...]
     muted: frozenset[Message]
+    weights: Mapping[Pair, float] = field(default_factory=dict)
 
     @property
     def subtasks(self) -> tuple[str, ...]:
@@ -41,6 +45,10 @@ class Plan:
                 aux for aux in task.auxiliaries if Message(name, aux) not in self.muted
             }
         return tuple(m for m in self.decomposition.modalities if m in used)
+
+    def weight(self, pair: Pair) -> float:
+        """Return a pair's weight in its region's ensemble."""
+        return self.weights.get(pair, 1.0)
 
     def auxiliaries(self, subtask: str) -> tuple[str, ...]:
         """Auxiliary modalities whose messages the subtask hears."""
@@ -82,6 +90,7 @@ def make_plan(
     info: CheckpointInfo,
     wanted: Decomposition,
     muted: Collection[Message] = (),
+    weights: Mapping[Pair, float] = MappingProxyType({}),
 ) -> Plan:
     """Work out what to compute.
 
@@ -94,6 +103,8 @@ def make_plan(
         it lacks are left out of their region's ensemble.
     muted : collection of Message
         Messages to mute besides.
+    weights : mapping of Pair to float
+        As in `SegmentSettings`.
 
     Raises
     ------
@@ -101,6 +112,8 @@ def make_plan(
         If the decomposition contradicts itself.
     CheckpointError
         If something asked for is untrained, or a message to mute is not passed.
+    InputError
+        If a weight belongs to no pair, or those of a region are all 0.
     """
     wanted.checked()
     problems = untrained(info, wanted)
@@ -115,6 +128,20 @@ def make_plan(
                 f"Cannot mute {message.primary}:{message.auxiliary}: "
                 f"decomposition '{wanted.name}' passes no such message."
             )
+    _refuse_weights(wanted, weights)
     heard = set(wanted.messages) if info.network.message else set()
     unheard = set(info.decomposition.messages) - heard
-    return Plan(wanted, wanted.pairs, frozenset(unheard | set(muted)))
+    uneven = {pair: weight for pair, weight in weights.items() if weight != 1}
+    return Plan(wanted, wanted.pairs, frozenset(unheard | set(muted)), uneven)
+
+
+def _refuse_weights(wanted: Decomposition, weights: Mapping[Pair, float]) -> None:
+    for pair in weights:
+        if pair not in wanted.pairs:
+            raise InputError(
+                f"Cannot weigh {pair.region} from {pair.primary}: "
+                f"decomposition '{wanted.name}' has no such pair."
+            )
+    for name in wanted.region_names:
+        if not any(weights.get(pair, 1) for pair in wanted.pairs if pair.region == name):
+            raise InputError(f"Every pair that predicts {name} has weight 0; leave one in.")

@@ -1,45 +1,27 @@
 """Segmentation of a case: the one call that the widgets and the command line share."""
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from weakref import ref
 
 import numpy as np
+import torch
 
 from napari_ciml.cases.case import Case
-from napari_ciml.cases.labels import label_map, region_masks
-from napari_ciml.cases.model_space import ModelInput, to_case_grid, to_model_space
-from napari_ciml.decomposition import Decomposition, Message, Pair
+from napari_ciml.cases.model_space import ModelInput, to_model_space
+from napari_ciml.decomposition import Decomposition, Pair
 from napari_ciml.errors import InputError
+from napari_ciml.inference.assemble import assemble, ensemble, on_case_grid
 from napari_ciml.inference.device import choose_device
-from napari_ciml.inference.engine import predict_pairs, with_fallback
-from napari_ciml.inference.finish import calibrated, cleaned
+from napari_ciml.inference.engine import Workspace, predict_pairs, with_fallback
+from napari_ciml.inference.kept import Kept
 from napari_ciml.inference.memory import peak_memory_mib
 from napari_ciml.inference.plan import Plan, make_plan
+from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
-
-THRESHOLD = 0.5
-
-
-@dataclass(frozen=True)
-class SegmentSettings:
-    """How to segment.
-
-    Parameters
-    ----------
-    device : str
-        ``auto``, ``cpu``, ``cuda`` or ``mps``.
-    muted : frozenset of Message
-        Messages that are not passed.
-    clean : bool
-        Remove specks and fill holes as the checkpoint says; probabilities keep them.
-    """
-
-    device: str = "auto"
-    muted: frozenset[Message] = frozenset()
-    clean: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,8 +44,12 @@ class Segmentation:
         What the network saw.
     pairs : dict of Pair to numpy.ndarray
         Each pair's probability on the grid of ``model_input``, (z, y, x) float32.
-    cleaned : bool
-        Whether specks and holes were looked for.
+    settings : SegmentSettings
+        How it was made.
+    kept : Kept
+        Messages and probabilities, for the next segmentation and for the maps.
+    case : weak reference to Case
+        What was segmented.
     engine, device : str
         What ran it, at the end if it fell back.
     seconds : dict of str to float
@@ -81,7 +67,9 @@ class Segmentation:
     checkpoint: str
     model_input: ModelInput
     pairs: dict[Pair, np.ndarray]
-    cleaned: bool
+    settings: SegmentSettings
+    kept: Kept
+    case: "ref[Case]"
     engine: str
     device: str
     seconds: dict[str, float]
@@ -108,6 +96,7 @@ def segment(
     decomposition: Decomposition | None = None,
     settings: SegmentSettings | None = None,
     monitor: Monitor | None = None,
+    previous: Segmentation | None = None,
 ) -> Segmentation:
     """Segment a case.
 
@@ -120,9 +109,12 @@ def segment(
     decomposition : Decomposition, optional
         What is asked for; the checkpoint's own by default.
     settings : SegmentSettings, optional
-        Device, muting.
+        Device, muting, thresholds, weights.
     monitor : Monitor, optional
         Hears progress and fall-backs, can cancel within one tile.
+    previous : Segmentation, optional
+        Of the same case: what holds of it is not computed again. The answer is the one without.
+        After muting, only the muted segmentor runs; after another threshold or weight, none.
 
     Raises
     ------
@@ -144,67 +136,109 @@ def segment(
         monitor.tell(sentence)
 
     aloud = replace(monitor, tell=tell)
-    wanted = decomposition or checkpoint.info.decomposition
-    plan = make_plan(checkpoint.info, wanted, settings.muted)
+    plan = make_plan(
+        checkpoint.info,
+        decomposition or checkpoint.info.decomposition,
+        settings.muted,
+        settings.weights,
+    )
     device = choose_device(settings.device)
     _refuse_missing(case, plan)
+    if previous is not None and not _holds(previous, case, checkpoint, settings):
+        previous = None
     with clock.stage("prepare"):
-        seen = to_model_space(
-            case, plan.modalities, checkpoint.info.spacing, checkpoint.info.normalisation, aloud
-        )
+        seen = _model_input(case, checkpoint, plan, aloud, previous)
+        if previous is not None and seen.grid != previous.model_input.grid:
+            previous = None
     with clock.stage("network"):
-        pairs, workspace = with_fallback(
-            lambda where: predict_pairs(checkpoint, seen.images, plan, where, aloud),
-            seen.foreground.shape,
-            checkpoint,
-            device,
-            aloud,
-        )
+        pairs, kept = _predict(checkpoint, seen, plan, device, aloud, previous)
     with clock.stage("assemble"):
         finish = checkpoint.info.finish
-        placed = _on_case_grid(ensemble(pairs, plan), seen, case, aloud)
-        # On the case grid, so that no mask moves: between voxels, sigmoids of logits do not mix.
-        probabilities = calibrated(placed, finish.temperatures)
-        masks = {name: values >= THRESHOLD for name, values in probabilities.items()}
-        if settings.clean:
-            masks = cleaned(masks, finish, case.grid.voxel_ml)
-        labels = label_map(masks, wanted.regions)
-        final = region_masks(labels, wanted.regions)
-    volumes = {name: float(mask.sum() * case.grid.voxel_ml) for name, mask in final.items()}
+        known = _known_regions(previous, pairs, plan, seen)
+        rest = {name: p for name, p in ensemble(pairs, plan).items() if name not in known}
+        known |= on_case_grid(rest, seen, case, finish, aloud)
+        probabilities = {name: known[name] for name in plan.decomposition.region_names}
+        made = assemble(probabilities, plan, case, finish, settings)
     return Segmentation(
-        label_map=labels,
-        probabilities=probabilities,
-        volumes_ml=volumes,
+        label_map=made.label_map,
+        probabilities=made.probabilities,
+        volumes_ml=made.volumes_ml,
         plan=plan,
         checkpoint=checkpoint.sha256,
         model_input=seen,
         pairs=pairs,
-        cleaned=settings.clean,
+        settings=settings,
+        kept=kept,
+        case=ref(case),
         engine="torch",
-        device=workspace.device.type,
+        device=kept.workspace.device.type,
         seconds=clock.seconds,
         peak_memory_mib=peak_memory_mib(),
         notices=tuple(notices),
     )
 
 
-def ensemble(pairs: Mapping[Pair, np.ndarray], plan: Plan) -> dict[str, np.ndarray]:
-    """Average a region's probability over the pairs that predict it (section 4.1.1)."""
-    return {
-        name: np.mean([values for pair, values in pairs.items() if pair.region == name], axis=0)
-        for name in plan.decomposition.region_names
-    }
+def _holds(
+    previous: Segmentation, case: Case, checkpoint: Checkpoint, settings: SegmentSettings
+) -> bool:
+    """Whether what an earlier run kept can be used at all."""
+    return (
+        previous.case() is case
+        and previous.checkpoint == checkpoint.sha256
+        and previous.settings.device == settings.device
+    )
 
 
-def _on_case_grid(
-    probabilities: Mapping[str, np.ndarray], seen: ModelInput, case: Case, monitor: Monitor
+def _model_input(
+    case: Case,
+    checkpoint: Checkpoint,
+    plan: Plan,
+    monitor: Monitor,
+    previous: Segmentation | None,
+) -> ModelInput:
+    if previous is not None and previous.plan.modalities == plan.modalities:
+        return previous.model_input
+    info = checkpoint.info
+    return to_model_space(case, plan.modalities, info.spacing, info.normalisation, monitor)
+
+
+def _predict(
+    checkpoint: Checkpoint,
+    seen: ModelInput,
+    plan: Plan,
+    device: torch.device,
+    monitor: Monitor,
+    previous: Segmentation | None,
+) -> tuple[dict[Pair, np.ndarray], Kept]:
+    """Run the network where nothing is kept, and say what is kept now."""
+
+    def run(where: Workspace) -> tuple[dict[Pair, np.ndarray], Kept]:
+        kept = Kept(where)
+        if previous is not None and previous.kept.workspace is where:
+            kept = previous.kept
+        return predict_pairs(checkpoint, seen.images, plan, where, monitor, kept), kept
+
+    first = previous.kept.workspace if previous is not None else None
+    shape = seen.foreground.shape
+    return with_fallback(run, shape, checkpoint, device, monitor, first)[0]
+
+
+def _known_regions(
+    previous: Segmentation | None, pairs: dict[Pair, np.ndarray], plan: Plan, seen: ModelInput
 ) -> dict[str, np.ndarray]:
-    result = {}
-    for done, (name, values) in enumerate(probabilities.items()):
-        monitor.step(f"Placing {name} on the case", done, len(probabilities))
-        inside = np.where(seen.foreground, values, np.float32(0))
-        result[name] = to_case_grid(inside, seen.grid, case)
-    return result
+    """Return the probabilities on the case grid that are what they were."""
+    if previous is None or not np.array_equal(seen.foreground, previous.model_input.foreground):
+        return {}
+
+    def parts(of: dict[Pair, np.ndarray], by: Plan, name: str) -> list[tuple[Pair, int, float]]:
+        return [(pair, id(v), by.weight(pair)) for pair, v in of.items() if pair.region == name]
+
+    return {
+        name: previous.probabilities[name]
+        for name in plan.decomposition.region_names
+        if name in previous.probabilities
+        and parts(pairs, plan, name) == parts(previous.pairs, previous.plan, name)
+    }
 
 
 def _refuse_missing(case: Case, plan: Plan) -> None:

@@ -1,6 +1,7 @@
 """The whole network: one encoder per source of messages, one segmentor per subtask (Fig. 3)."""
 
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import cast
 
 import torch
@@ -102,16 +103,32 @@ class CIML(nn.Module):
         images: Mapping[str, Tensor],
         subtasks: Collection[str] | None = None,
         muted: Collection[Message] = (),
+        kept: Mapping[str, tuple[Tensor, ...]] = MappingProxyType({}),
     ) -> dict[str, Embeddings]:
-        """Run every encoder that the subtasks need, once; by encoder name."""
+        """Run every encoder that the subtasks need, once; by encoder name.
+
+        Parameters
+        ----------
+        images, subtasks, muted
+            As in `forward`.
+        kept : mapping of str to tuple of torch.Tensor
+            Levels, by encoder name, that were computed from the same images before.
+        """
         wanted = self.segmentors.keys() if subtasks is None else subtasks
         needed = dict.fromkeys(wanted) | dict.fromkeys(
             auxiliary for name in wanted for auxiliary in self._heard(name, muted)
         )
-        return {
-            name: self.encoders[name](torch.cat([images[m] for m in self.inputs[name]], dim=1))
-            for name in needed
-        }
+        encoded = {}
+        for name in needed:
+            encoder = cast("Encoder", self.encoders[name])
+            if name in kept and name not in wanted:
+                encoded[name] = Embeddings(kept[name][0].new_empty(0), kept[name])
+                continue
+            seen = torch.cat([images[m] for m in self.inputs[name]], dim=1)
+            encoded[name] = (
+                Embeddings(encoder.full(seen), kept[name]) if name in kept else encoder(seen)
+            )
+        return encoded
 
     def messages_to(
         self, subtask: str, encoded: Mapping[str, Embeddings], muted: Collection[Message] = ()

@@ -1,6 +1,6 @@
 """The message generator: the encoder of a segmentor (Table 1, Down1 to Down4)."""
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from torch import Tensor, nn
 
@@ -11,7 +11,8 @@ from napari_ciml.network.settings import LEVELS, NetworkSettings
 class Embeddings(NamedTuple):
     """What an encoder makes of its input.
 
-    ``full`` is the first convolution's output, (B, C, P, P, P); it never leaves its own segmentor.
+    ``full`` is the first convolution's output, (B, C, P, P, P); it never leaves its own segmentor,
+    and is empty where only the messages are wanted.
     ``levels`` are the outputs of the four stages, (B, C, P/2 ...), (B, 2C, P/4 ...),
     (B, 4C, P/8 ...), (B, 8C, P/16 ...): own embeddings, and messages to the others.
     """
@@ -43,8 +44,12 @@ class Encoder(nn.Module):
 
     def forward(self, images: Tensor) -> Embeddings:
         """Encode images, (B, inputs, Z, Y, X) with edges that are multiples of 16."""
-        full = self.convs[0](images)
+        full = self.full(images)
         levels = [self.downs[0](full)]
         for conv, down in zip(self.convs[1:], self.downs[1:], strict=True):
             levels.append(down(conv(levels[-1])))
         return Embeddings(full, tuple(levels))
+
+    def full(self, images: Tensor) -> Tensor:
+        """Return the first convolution's output alone."""
+        return cast("Tensor", self.convs[0](images))

@@ -1,7 +1,7 @@
 """The cross-modality information gate, CIG (section 3.2, Fig. 8, Table 1)."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -105,10 +105,19 @@ class Gate(nn.Module):
 
     def join(self, own: Tensor, kappas: Mapping[str, Tensor]) -> Tensor:
         """Concatenate the own embedding and the aligned sum of all kappas: (B, 2C, Z, Y, X)."""
+        return torch.cat([own, self.aligned(own, kappas)], dim=1)
+
+    def aligned(self, own: Tensor, kappas: Mapping[str, Tensor]) -> Tensor:
+        """Sum the kappas, each through its 1x1x1 convolution: (B, C, Z, Y, X), as ``own``."""
         total = torch.zeros_like(own)
         for name, kappa in kappas.items():
             total = total + self.align[name](kappa)
-        return torch.cat([own, total], dim=1)
+        return total
+
+    def pulled_back(self, name: str, gradient: Tensor) -> Tensor:
+        """Turn a gradient, (C,), with respect to `aligned` into that to the kappa of a message."""
+        weight = cast("nn.Conv3d", self.align[name]).weight[:, :, 0, 0, 0]
+        return gradient @ weight.to(gradient)
 
     def _attend(self, own: Tensor, messages: Mapping[str, Tensor]) -> dict[str, Tensor]:
         # PyTorch's bf16 gradients of a 3x3x3 convolution over two voxels an edge come out infinite,

@@ -23,7 +23,7 @@ class Prediction(NamedTuple):
 class Filtered(NamedTuple):
     """A segmentor's state at the shallowest gate (P/2), all that `Segmentor.predict` needs.
 
-    ``deep`` is Up3's first half, (B, 2C, P/2 ...); ``kappas`` the complementary information of
+    ``deep`` is Up3's first half, (B, C, P/2 ...); ``kappas`` the complementary information of
     each message, (B, C, P/2 ...): A of eq. 14.
     """
 
@@ -101,10 +101,28 @@ class Segmentor(nn.Module):
         kl = torch.stack(divergences).mean() if divergences else None
         return Filtered(own, deep, kappas, kl)
 
+    @property
+    def shallow_gate(self) -> Gate:
+        """The gate at P/2; only where there are auxiliaries."""
+        return self._gate_at(LEVELS - 1)
+
+    def shallowest(
+        self, own: Embeddings, messages: Mapping[str, tuple[Tensor, ...]]
+    ) -> dict[str, Tensor]:
+        """Run the shallowest gate alone: the kappas of `Filtered`."""
+        return self._gate(LEVELS - 1, own, messages, None, [])
+
     def predict(self, state: Filtered) -> Tensor:
         """Turn the state at the shallowest gate into logits, (B, regions, Z, Y, X)."""
-        skip = self._join(LEVELS - 1, state.own, state.kappas)
-        shallow = self.convs[-2](torch.cat([state.deep, skip], dim=1))
+        if not self.auxiliaries:
+            return self.predict_with(state, None)
+        aligned = self.shallow_gate.aligned(state.own.levels[0], state.kappas)
+        return self.predict_with(state, aligned)
+
+    def predict_with(self, state: Filtered, heard: Tensor | None) -> Tensor:
+        """As `predict`, from the aligned sum of the shallowest kappas, (B, C, P/2 ...)."""
+        skip = [state.own.levels[0]] if heard is None else [state.own.levels[0], heard]
+        shallow = self.convs[-2](torch.cat([state.deep, *skip], dim=1))
         full = self.convs[-1](torch.cat([self.ups[-1](shallow), state.own.full], dim=1))
         return self.output(full)
 

@@ -9,8 +9,10 @@ from scipy.optimize import minimize_scalar
 from napari_ciml.cases.labels import region_masks
 from napari_ciml.cases.model_space import labels_to_model_space
 from napari_ciml.cases.write import read_label_map
+from napari_ciml.inference.assemble import ensemble
 from napari_ciml.inference.finish import calibrated, cleaned
-from napari_ciml.inference.segment import SegmentSettings, ensemble, segment
+from napari_ciml.inference.segment import segment
+from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.measures import dice
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint

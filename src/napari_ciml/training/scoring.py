@@ -11,7 +11,8 @@ from napari_ciml.cases.write import read_label_map
 from napari_ciml.decomposition import Decomposition
 from napari_ciml.export.text import write_table
 from napari_ciml.inference.finish import cleaned
-from napari_ciml.inference.segment import THRESHOLD, SegmentSettings, segment
+from napari_ciml.inference.segment import segment
+from napari_ciml.inference.settings import THRESHOLD, SegmentSettings
 from napari_ciml.measures import dice, hd95
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint

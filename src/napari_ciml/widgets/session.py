@@ -123,14 +123,16 @@ class Session:
         case, path = self._ready()
         wanted = self.review.decomposition
         device, clean = self.review.device, self.review.clean
+        previous = self.review.segmentation
 
         def work(monitor: Monitor) -> "Segmentation":
             monitor.step("Loading the checkpoint")
             checkpoint = _load(path)
-            from napari_ciml.inference.segment import SegmentSettings, segment
+            from napari_ciml.inference.segment import segment
+            from napari_ciml.inference.settings import SegmentSettings
 
             settings = SegmentSettings(device=device, clean=clean)
-            return segment(case, checkpoint, wanted, settings, monitor)
+            return segment(case, checkpoint, wanted, settings, monitor, previous)
 
         self.runner.submit("Segmenting", work, self._for_case(case, self._segmented))
 

@@ -124,9 +124,8 @@ def _explain(desk: Desk) -> None:
     desk.do(desk.session.explain)
     bring_forward(desk.explain)
     found = desk.session.review.explanation
-    if found is not None and found.maps:
-        strongest = max(found.maps, key=lambda triple: float(found.maps[triple].max()))
-        desk.explain.choose(*strongest)
+    if found is not None and found.strongest is not None:
+        desk.explain.choose(*found.strongest)
 
 
 def _picture(desk: Desk, path: Path) -> None:

@@ -1,0 +1,81 @@
+"""From the probabilities of pairs on the model's grid to the answer on the case grid."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_ciml.cases.case import Case
+from napari_ciml.cases.labels import label_map, region_masks
+from napari_ciml.cases.model_space import ModelInput, to_case_grid
+from napari_ciml.decomposition import Pair
+from napari_ciml.inference.finish import calibrated, cleaned
+from napari_ciml.inference.plan import Plan
+from napari_ciml.inference.settings import SegmentSettings
+from napari_ciml.monitor import Monitor
+from napari_ciml.network.checkpoint_info import Finish
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """The answer on the case grid; fields are as in `Segmentation`."""
+
+    label_map: np.ndarray
+    probabilities: dict[str, np.ndarray]
+    volumes_ml: dict[str, float]
+
+
+def ensemble(pairs: Mapping[Pair, np.ndarray], plan: Plan) -> dict[str, np.ndarray]:
+    """Average a region's probability over the pairs that predict it (section 4.1.1), by weight."""
+    return {
+        name: _mean({pair: v for pair, v in pairs.items() if pair.region == name}, plan)
+        for name in plan.decomposition.region_names
+    }
+
+
+def on_case_grid(
+    probabilities: Mapping[str, np.ndarray],
+    seen: ModelInput,
+    case: Case,
+    finish: Finish,
+    monitor: Monitor,
+) -> dict[str, np.ndarray]:
+    """Bring regions' probabilities onto the case grid, and calibrate them."""
+    placed = {}
+    for done, (name, values) in enumerate(probabilities.items()):
+        monitor.step(f"Placing {name} on the case", done, len(probabilities))
+        inside = np.where(seen.foreground, values, np.float32(0))
+        placed[name] = to_case_grid(inside, seen.grid, case)
+    return calibrated(placed, finish.temperatures)
+
+
+def assemble(
+    probabilities: dict[str, np.ndarray],
+    plan: Plan,
+    case: Case,
+    finish: Finish,
+    settings: SegmentSettings,
+) -> Assembled:
+    """Turn regions' probabilities on the case grid into a label map and volumes.
+
+    Masks are made here and not on the model's grid, so that none moves: between voxels, sigmoids
+    of logits do not mix.
+    """
+    masks = {name: values >= settings.threshold(name) for name, values in probabilities.items()}
+    if settings.clean:
+        masks = cleaned(masks, finish, case.grid.voxel_ml)
+    regions = plan.decomposition.regions
+    labels = label_map(masks, regions)
+    final = region_masks(labels, regions)
+    volumes = {name: float(mask.sum() * case.grid.voxel_ml) for name, mask in final.items()}
+    return Assembled(labels, probabilities, volumes)
+
+
+def _mean(values: Mapping[Pair, np.ndarray], plan: Plan) -> np.ndarray:
+    weights = {pair: plan.weight(pair) for pair in values}
+    if len(set(weights.values())) == 1:
+        return np.asarray(np.mean(list(values.values()), axis=0))
+    total = sum(
+        np.float32(weights[pair]) * value for pair, value in values.items() if weights[pair]
+    )
+    return np.asarray(total / np.float32(sum(weights.values())))

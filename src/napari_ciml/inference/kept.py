@@ -1,0 +1,100 @@
+"""What a run keeps for the next one, so that a what-if costs no more than what it touches.
+
+Kept are the messages, that is every encoder's levels from P/2 down, tile by tile, in the precision
+the network ran in; and the probabilities of pairs, by what their segmentor heard. A segmentor's
+own full-resolution embedding is not: it is five sixths of an encoder's output and one convolution
+of one channel.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import Tensor
+
+from napari_ciml.decomposition import Pair
+from napari_ciml.inference.plan import Plan
+from napari_ciml.network.ciml import CIML
+from napari_ciml.network.encoder import Embeddings
+
+if TYPE_CHECKING:
+    from napari_ciml.inference.engine import Workspace
+
+MESSAGES_LIMIT = 2**30
+ANSWERS_LIMIT = 2**29
+"""Bytes. Beyond them, messages are not kept but computed again, and the oldest answers go."""
+
+Answer = tuple[Pair, frozenset[str]]
+"""A pair, and the auxiliaries its segmentor heard."""
+
+
+@dataclass
+class Kept:
+    """What a run keeps; valid for one network, one model input and one workspace.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Device and tiles of the run.
+    messages_limit, answers_limit : int
+        How many bytes may be kept of each.
+    """
+
+    workspace: "Workspace"
+    messages_limit: int = MESSAGES_LIMIT
+    answers_limit: int = ANSWERS_LIMIT
+    _messages: dict[int, dict[str, tuple[Tensor, ...]]] = field(default_factory=dict)
+    _answers: dict[Answer, np.ndarray] = field(default_factory=dict)
+    _size: int = 0
+
+    @property
+    def messages_bytes(self) -> int:
+        """Bytes of the messages that are kept."""
+        return self._size
+
+    def encode(
+        self, network: CIML, tile: int, inputs: Mapping[str, Tensor], plan: Plan
+    ) -> dict[str, Embeddings]:
+        """Run the encoders that a plan needs over a tile; not those whose messages are kept.
+
+        Parameters
+        ----------
+        network : CIML
+            On the workspace's device.
+        tile : int
+            Number of the tile.
+        inputs : mapping of str to torch.Tensor
+            The tile, as `CIML.encode` takes it.
+        plan : Plan
+            Which subtasks, which messages.
+        """
+        known = self._messages.setdefault(tile, {})
+        device = self.workspace.device
+        moved = {name: tuple(t.to(device) for t in levels) for name, levels in known.items()}
+        encoded = network.encode(inputs, plan.subtasks, plan.muted, moved)
+        for name in encoded.keys() - known.keys():
+            levels = encoded[name].levels
+            size = sum(t.numel() * t.element_size() for t in levels)
+            if self._size + size <= self.messages_limit:
+                known[name] = tuple(t.cpu() for t in levels)
+                self._size += size
+        return encoded
+
+    def answers(self, plan: Plan) -> dict[Pair, np.ndarray]:
+        """Return the probabilities that are known of those a plan asks for, on the model's grid."""
+        wanted = {pair: self._answers.get(_answer(pair, plan)) for pair in plan.pairs}
+        return {pair: values for pair, values in wanted.items() if values is not None}
+
+    def remember(self, plan: Plan, pairs: Mapping[Pair, np.ndarray]) -> None:
+        """Keep what was computed for a plan; the oldest goes when there is too much."""
+        for pair, values in pairs.items():
+            key = _answer(pair, plan)
+            self._answers.pop(key, None)
+            self._answers[key] = values
+        while sum(values.nbytes for values in self._answers.values()) > self.answers_limit:
+            del self._answers[next(iter(self._answers))]
+
+
+def _answer(pair: Pair, plan: Plan) -> Answer:
+    return pair, frozenset(plan.auxiliaries(pair.primary))

@@ -1,0 +1,56 @@
+"""How to segment, as the user says it; no torch here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+
+from napari_ciml.decomposition import Message, Pair
+from napari_ciml.errors import InputError
+
+THRESHOLD = 0.5
+
+
+@dataclass(frozen=True)
+class SegmentSettings:
+    """How to segment.
+
+    Parameters
+    ----------
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    muted : frozenset of Message
+        Messages that are not passed.
+    clean : bool
+        Remove specks and fill holes as the checkpoint says; probabilities keep them.
+    thresholds : mapping of str to float
+        By region, in (0, 1): from which probability on a voxel belongs to it; 0.5 where none is
+        given.
+    weights : mapping of Pair to float
+        A pair's weight in its region's ensemble; 1 where none is given, 0 leaves the pair out.
+
+    Raises
+    ------
+    InputError
+        If a threshold or a weight is out of range.
+    """
+
+    device: str = "auto"
+    muted: frozenset[Message] = frozenset()
+    clean: bool = True
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    weights: Mapping[Pair, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for region, value in self.thresholds.items():
+            if not 0 < value < 1:
+                raise InputError(f"The threshold of {region} is {value:g}; choose one in (0, 1).")
+        for pair, value in self.weights.items():
+            if not (isfinite(value) and value >= 0):
+                raise InputError(
+                    f"The weight of {pair.region} from {pair.primary} is {value:g}; "
+                    "choose one from 0 on."
+                )
+
+    def threshold(self, region: str) -> float:
+        """Return from which probability on a voxel belongs to a region."""
+        return self.thresholds.get(region, THRESHOLD)
