@@ -1,20 +1,17 @@
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from napari_ciml.cases.case import open_case
-from napari_ciml.cases.geometry import Grid
 from napari_ciml.cases.model_space import to_case_grid
 from napari_ciml.decomposition import Message, Pair
 from napari_ciml.errors import CancelledError, CheckpointError
 from napari_ciml.explanation.explain import complementary_weights, explain
 from napari_ciml.explanation.gradcam import complementary_maps
-from napari_ciml.explanation.maps import PlacedMaps
 from napari_ciml.inference.assemble import ensemble
 from napari_ciml.inference.engine import Workspace
 from napari_ciml.inference.kept import Kept
@@ -151,20 +148,6 @@ def test_why_here(case_folder: Path, tiny_checkpoint: Checkpoint) -> None:
     outside = explain(case, tiny_checkpoint, result, asked={region: corner})
     assert outside.strongest is None
     assert "lie outside" in outside.notices[0]
-
-
-def test_placed_maps_are_few_and_the_same_each_time() -> None:
-    grid = Grid((3, 3, 3), (2.0, 2.0, 2.0), (0.5, 0.5, 0.5))
-    case = SimpleNamespace(grid=Grid((6, 6, 6), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)))
-    triples = [(Pair("T2", "WT"), str(k)) for k in range(9)]
-    held = {t: np.full((3, 3, 3), k, np.float32) for k, t in enumerate(triples)}
-    maps = PlacedMaps(held, 8.0, grid, case)
-    assert list(maps) == triples
-    assert maps[triples[4]][2, 3, 3] == 0.5
-    assert maps[triples[4]] is maps[triples[4]]
-    for triple in triples:
-        assert maps[triple].shape == (6, 6, 6)
-    assert len(maps._placed) < len(maps)
 
 
 @pytest.mark.parametrize("stage", ["Explaining", "Assembling"])

@@ -209,7 +209,12 @@ def settings(args: argparse.Namespace) -> "SegmentSettings":
         if not (primary and colon and auxiliary):
             raise InputError(f"--mute {text}: write it as PRIMARY:AUX, for example T2:T1.")
         muted.add(Message(primary, auxiliary))
-    return SegmentSettings(device=args.device, muted=frozenset(muted), clean=not args.raw)
+    return SegmentSettings(
+        device=args.device,
+        muted=frozenset(muted),
+        clean=not args.raw,
+        samples=args.uncertainty,
+    )
 
 
 def load(path: Path, heard: Monitor) -> "Checkpoint":

@@ -34,6 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_case(parser)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
     options.add_inference(parser)
+    parser.add_argument(
+        "--uncertainty",
+        type=options.positive_or_zero,
+        default=0,
+        metavar="N",
+        help="sample the complementary information N times and write how sure each region is",
+    )
 
 
 def run(args: argparse.Namespace) -> None:

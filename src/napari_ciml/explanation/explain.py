@@ -7,10 +7,10 @@ import numpy as np
 
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.model_space import voxels_to_model_space
+from napari_ciml.cases.placed import Placed
 from napari_ciml.decomposition import Pair
 from napari_ciml.errors import CheckpointError
 from napari_ciml.explanation.gradcam import Triple, complementary_maps
-from napari_ciml.explanation.maps import PlacedMaps
 from napari_ciml.inference.assemble import ensemble
 from napari_ciml.inference.device import choose_device
 from napari_ciml.inference.engine import Workspace, with_fallback
@@ -26,7 +26,7 @@ class Explanation:
 
     Parameters
     ----------
-    maps : PlacedMaps
+    maps : Placed
         Complementary-information maps by pair and auxiliary, (Z, Y, X) float32 on the case grid,
         in [0, 1]: divided by the largest value of all of them, so that they can be compared. Each
         is brought there when it is looked up.
@@ -41,7 +41,7 @@ class Explanation:
         What the user must know, for example which region has no voxel to ask about.
     """
 
-    maps: PlacedMaps
+    maps: Placed[Triple]
     weights: dict[Triple, float]
     largest: float
     strongest: Triple | None
@@ -115,7 +115,7 @@ def explain(
     peaks = {triple: float(zeta.max()) for triple, zeta in maps.items()}
     largest = max(peaks.values(), default=0.0)
     return Explanation(
-        maps=PlacedMaps(maps, largest, seen.grid, case),
+        maps=Placed(maps, seen.grid, case.grid, 1 / (largest or 1.0)),
         weights=complementary_weights(maps),
         largest=largest,
         strongest=max(peaks, key=peaks.__getitem__) if largest > 0 else None,

@@ -22,6 +22,8 @@ def write_segmentation(
 ) -> list[Path]:
     """Write ``segmentation.nii.gz``, ``probability_<REGION>.nii.gz`` and ``summary.json``.
 
+    With an uncertainty also ``uncertainty_<REGION>.nii.gz``, the predictive entropy in bits.
+
     Parameters
     ----------
     folder : pathlib.Path
@@ -41,6 +43,9 @@ def write_segmentation(
     volumes = {"segmentation": segmentation.label_map} | {
         f"probability_{name}": values for name, values in segmentation.probabilities.items()
     }
+    if segmentation.uncertainty is not None:
+        found = segmentation.uncertainty.entropy
+        volumes |= {f"uncertainty_{name}": values for name, values in found.items()}
     paths = []
     for done, (name, values) in enumerate(volumes.items()):
         monitor.step("Writing", done, len(volumes))
@@ -86,6 +91,8 @@ def summary(case: Case, segmentation: Segmentation) -> dict[str, object]:
         "ensemble_weights": {
             f"{pair.primary}:{pair.region}": plan.weight(pair) for pair in plan.pairs
         },
+        "samples": segmentation.settings.samples,
+        "seed": segmentation.settings.seed,
         "cleaned": segmentation.settings.clean,
         "engine": segmentation.engine,
         "device": segmentation.device,

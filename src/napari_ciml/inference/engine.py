@@ -24,11 +24,14 @@ from napari_ciml.inference.tiles import (
 )
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
+from napari_ciml.network.gate import Noise
 
 _LARGEST_TILE = (160, 192, 160)
 """A whole brain at 1 mm; batch norm lets a tile be any size (see `tile_policy`)."""
 
 Result = TypeVar("Result")
+
+NoiseOfTile = Callable[[str, int], Noise]
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,8 @@ def predict_pairs(
     workspace: Workspace,
     monitor: Monitor,
     kept: Kept | None = None,
+    noise: NoiseOfTile | None = None,
+    stage: str = "Segmenting",
 ) -> dict[Pair, np.ndarray]:
     """Compute every pair's probability over a volume, but what is kept of it.
 
@@ -144,6 +149,10 @@ def predict_pairs(
         Told after each tile.
     kept : Kept, optional
         Of an earlier run in the same workspace; what this one makes is added.
+    noise : callable, optional
+        Draws eps for a subtask and the number of a tile: kappa is sampled, and no answer kept.
+    stage : str
+        What the monitor is told.
 
     Returns
     -------
@@ -151,10 +160,12 @@ def predict_pairs(
         Probabilities, (Z, Y, X) float32.
     """
     kept = kept or Kept(workspace, messages_limit=0, answers_limit=0)
+    if noise is not None:
+        return _over_tiles(checkpoint, images, plan, workspace, monitor, kept, noise, stage)
     known = kept.answers(plan)
     rest = replace(plan, pairs=tuple(pair for pair in plan.pairs if pair not in known))
     if rest.pairs:
-        made = _over_tiles(checkpoint, images, rest, workspace, monitor, kept)
+        made = _over_tiles(checkpoint, images, rest, workspace, monitor, kept, None, stage)
         kept.remember(rest, made)
         known |= made
     return {pair: known[pair] for pair in plan.pairs}
@@ -167,6 +178,8 @@ def _over_tiles(
     workspace: Workspace,
     monitor: Monitor,
     kept: Kept,
+    noise: NoiseOfTile | None,
+    stage: str,
 ) -> dict[Pair, np.ndarray]:
     device, tiling = workspace.device, workspace.tiling
     network = checkpoint.network.to(device)
@@ -175,13 +188,15 @@ def _over_tiles(
     totals = torch.zeros(len(plan.pairs), *tiling.shape)
     weight = torch.zeros(tiling.shape)
     for done, where in enumerate(tiling.slices()):
-        monitor.step("Segmenting", done, len(tiling))
+        monitor.step(stage, done, len(tiling))
         with torch.no_grad(), mixed_precision(device):
             inputs = tile_inputs(stack, plan.modalities, where, device)
             encoded = kept.encode(network, done, inputs, plan)
             logits = {
                 name: network.segmentor(name)(
-                    encoded[name], network.messages_to(name, encoded, plan.muted)
+                    encoded[name],
+                    network.messages_to(name, encoded, plan.muted),
+                    noise and noise(name, done),
                 )
                 .logits[0]
                 .float()
@@ -192,7 +207,7 @@ def _over_tiles(
             channel = network.decomposition.subtask(pair.primary).regions.index(pair.region)
             totals[k][where] += window * torch.sigmoid(logits[pair.primary][channel])
         weight[where] += window
-    monitor.step("Segmenting", len(tiling), len(tiling))
+    monitor.step(stage, len(tiling), len(tiling))
     shape = next(iter(images.values())).shape
     inside = tuple(slice(edge) for edge in shape)
     totals /= weight

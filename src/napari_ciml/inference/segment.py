@@ -20,6 +20,7 @@ from napari_ciml.inference.kept import Kept
 from napari_ciml.inference.memory import peak_memory_mib
 from napari_ciml.inference.plan import Plan, make_plan
 from napari_ciml.inference.settings import SegmentSettings
+from napari_ciml.inference.uncertainty import Sampled, Uncertainty, placed, refuse_sampling, sample
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
 
@@ -58,6 +59,8 @@ class Segmentation:
         The process's largest resident memory so far.
     notices : tuple of str
         What the user must know of how it went.
+    uncertainty : Uncertainty, optional
+        If samples were asked for.
     """
 
     label_map: np.ndarray
@@ -75,6 +78,7 @@ class Segmentation:
     seconds: dict[str, float]
     peak_memory_mib: float
     notices: tuple[str, ...] = ()
+    uncertainty: Uncertainty | None = None
 
 
 @dataclass
@@ -142,6 +146,8 @@ def segment(
         settings.muted,
         settings.weights,
     )
+    if settings.samples:
+        refuse_sampling(checkpoint.info)
     device = choose_device(settings.device)
     _refuse_missing(case, plan)
     if previous is not None and not _holds(previous, case, checkpoint, settings):
@@ -152,6 +158,12 @@ def segment(
             previous = None
     with clock.stage("network"):
         pairs, kept = _predict(checkpoint, seen, plan, device, aloud, previous)
+    uncertainty = None
+    if settings.samples:
+        with clock.stage("samples"):
+            uncertainty = _uncertainty(
+                checkpoint, case, seen, plan, settings, kept, aloud, previous
+            )
     with clock.stage("assemble"):
         finish = checkpoint.info.finish
         known = _known_regions(previous, pairs, plan, seen)
@@ -175,6 +187,7 @@ def segment(
         seconds=clock.seconds,
         peak_memory_mib=peak_memory_mib(),
         notices=tuple(notices),
+        uncertainty=uncertainty,
     )
 
 
@@ -221,6 +234,29 @@ def _predict(
     first = previous.kept.workspace if previous is not None else None
     shape = seen.foreground.shape
     return with_fallback(run, shape, checkpoint, device, monitor, first)[0]
+
+
+def _uncertainty(
+    checkpoint: Checkpoint,
+    case: Case,
+    seen: ModelInput,
+    plan: Plan,
+    settings: SegmentSettings,
+    kept: Kept,
+    monitor: Monitor,
+    previous: Segmentation | None,
+) -> Uncertainty:
+    known = previous.uncertainty if previous is not None and previous.plan == plan else None
+    if known is not None and (known.samples, known.seed) == (settings.samples, settings.seed):
+        return known
+
+    def run(where: Workspace) -> Sampled:
+        here = kept if where is kept.workspace else Kept(where)
+        return sample(checkpoint, seen.images, plan, here, monitor, settings.samples, settings.seed)
+
+    shape, device = seen.foreground.shape, kept.workspace.device
+    sums, _ = with_fallback(run, shape, checkpoint, device, monitor, kept.workspace)
+    return placed(sums, plan, seen, case, settings.seed)
 
 
 def _known_regions(

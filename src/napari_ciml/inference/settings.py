@@ -27,6 +27,10 @@ class SegmentSettings:
         given.
     weights : mapping of Pair to float
         A pair's weight in its region's ensemble; 1 where none is given, 0 leaves the pair out.
+    samples : int
+        How many samples of kappa the uncertainty is computed from; 0 computes none.
+    seed : int
+        Of the samples.
 
     Raises
     ------
@@ -39,6 +43,8 @@ class SegmentSettings:
     clean: bool = True
     thresholds: Mapping[str, float] = field(default_factory=dict)
     weights: Mapping[Pair, float] = field(default_factory=dict)
+    samples: int = 0
+    seed: int = 0
 
     def __post_init__(self) -> None:
         for region, value in self.thresholds.items():

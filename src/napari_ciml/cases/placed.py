@@ -1,0 +1,54 @@
+"""Results that are brought onto the case grid when somebody looks at them."""
+
+from collections import OrderedDict
+from collections.abc import Hashable, Iterator, Mapping
+from typing import TypeVar
+
+import numpy as np
+
+from napari_ciml.cases.geometry import Grid, resample
+
+_PLACED = 4
+"""How many placed arrays are held: one of 9 million voxels is 34 MiB."""
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+class Placed(Mapping[Key, np.ndarray]):
+    """Arrays by key, (Z, Y, X) float32 on a case grid.
+
+    They are held on the model's grid, where they are often a tenth of the size.
+
+    Parameters
+    ----------
+    arrays : mapping to numpy.ndarray
+        (z, y, x) float32 on ``source``; 0 outside of it.
+    source, target : Grid
+        The model's, the case's.
+    factor : float
+        What every array is multiplied by.
+    """
+
+    def __init__(
+        self, arrays: Mapping[Key, np.ndarray], source: Grid, target: Grid, factor: float = 1.0
+    ) -> None:
+        self._arrays = arrays
+        self._source = source
+        self._target = target
+        self._factor = np.float32(factor)
+        self._placed: OrderedDict[Key, np.ndarray] = OrderedDict()
+
+    def __getitem__(self, key: Key) -> np.ndarray:
+        placed = self._placed.pop(key, None)
+        if placed is None:
+            placed = resample(self._arrays[key] * self._factor, self._source, self._target)
+        self._placed[key] = placed
+        if len(self._placed) > _PLACED:
+            self._placed.popitem(last=False)
+        return placed
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)

@@ -1,0 +1,17 @@
+import numpy as np
+
+from napari_ciml.cases.geometry import Grid
+from napari_ciml.cases.placed import Placed
+
+
+def test_placed_arrays_are_few_and_the_same_each_time() -> None:
+    small = Grid((3, 3, 3), (2.0, 2.0, 2.0), (0.5, 0.5, 0.5))
+    large = Grid((6, 6, 6), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+    held = {str(k): np.full((3, 3, 3), k, np.float32) for k in range(9)}
+    placed = Placed(held, small, large, 1 / 8)
+    assert list(placed) == list(held)
+    assert placed["4"][2, 3, 3] == 0.5
+    assert placed["4"] is placed["4"]
+    for values in placed.values():
+        assert (values.shape, values.dtype) == ((6, 6, 6), np.float32)
+    assert len(placed._placed) < len(placed)
