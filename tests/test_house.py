@@ -24,6 +24,7 @@ FLOORS = (
     {"training", "export", "review", "doctor"},
     {"experiments"},
     {"widgets"},
+    {"bench"},
     {"cli"},
 )
 

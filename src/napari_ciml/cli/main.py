@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from napari_ciml import __version__
 from napari_ciml.cli import (
+    bench_command,
     demo_command,
     doctor_command,
     evaluate_command,
@@ -32,6 +33,7 @@ _COMMANDS = (
     measure_command,
     phantom_command,
     reproduce_command,
+    bench_command,
     doctor_command,
 )
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari_ciml.network.checkpoint import Checkpoint
     from napari_ciml.network.checkpoint_info import CheckpointInfo
 
-_CLEAR = "\r\033[K"
+CLEAR = "\r\033[K"
 """Terminal codes: to the start of the line, and clear it."""
 
 
@@ -117,17 +117,22 @@ def add_inference(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", choices=("auto", "torch"), default="auto")
 
 
+def described(progress: Progress) -> str:
+    """Return progress in words, as in ``Segmenting 3/8``."""
+    count = f" {progress.done}/{progress.total}" if progress.total else ""
+    return f"{progress.stage}{count}"
+
+
 def monitor() -> Monitor:
     """Return a monitor that reports to a terminal: progress if it is one, notices always."""
     live = sys.stderr.isatty()
 
     def report(progress: Progress) -> None:
-        count = f" {progress.done}/{progress.total}" if progress.total else ""
-        print(f"{_CLEAR}{progress.stage}{count}", end="", file=sys.stderr, flush=True)
+        print(f"{CLEAR}{described(progress)}", end="", file=sys.stderr, flush=True)
 
     def tell(sentence: str) -> None:
         if live:
-            print(_CLEAR, end="", file=sys.stderr, flush=True)
+            print(CLEAR, end="", file=sys.stderr, flush=True)
         print(f"note: {sentence}", flush=True)
 
     return Monitor(report=report if live else lambda _: None, tell=tell)

@@ -1,0 +1,47 @@
+"""One contender in a process of its own, so that its peak of memory and its caches are its own.
+
+Called as ``python -m napari_ciml.bench CONTENDER SETUP``. Each line on stdout is JSON: steps, and
+at the end the result. Whatever libraries print goes to stderr.
+"""
+
+import json
+import os
+import sys
+from importlib import import_module
+
+from napari_ciml.bench.setup import Setup
+from napari_ciml.monitor import Monitor, Progress
+
+CONTENDERS = {
+    "prepare": ("prepare", "prepare"),
+    "cold": ("ours", "cold"),
+    "warm": ("ours", "warm"),
+    "monai 0.5": ("monai_reference", "half_overlap"),
+    "monai 0.25": ("monai_reference", "quarter_overlap"),
+    "gradcam": ("gradcam_reference", "explain_pair_by_pair"),
+    "nnunet": ("nnunet_reference", "without_mirroring"),
+    "nnunet mirrored": ("nnunet_reference", "with_mirroring"),
+    "window": ("window", "segment_in_the_window"),
+}
+"""Module and function by name; only the one that runs is imported."""
+
+
+def main() -> None:
+    """Run the contender named."""
+    contender, setup = sys.argv[1], Setup.model_validate_json(sys.argv[2])
+    lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def say(**what: object) -> None:
+        print(json.dumps(what), file=lines, flush=True)
+
+    def report(progress: Progress) -> None:
+        say(stage=progress.stage, done=progress.done, total=progress.total)
+
+    module, function = CONTENDERS[contender]
+    measure = getattr(import_module(f"napari_ciml.bench.{module}"), function)
+    say(result=measure(setup, Monitor(report=report)))
+
+
+if __name__ == "__main__":
+    main()

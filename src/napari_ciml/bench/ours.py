@@ -1,0 +1,101 @@
+"""Our own segmentation, its maps, and how it grows, as the command line and the window run it."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from napari_ciml.bench.clock import Clock, seconds_since_start
+from napari_ciml.bench.peak import network_gflop
+from napari_ciml.bench.setup import Setup
+from napari_ciml.cases.case import Case, open_case
+from napari_ciml.cases.write import write_on_native_grid
+from napari_ciml.explanation.explain import explain
+from napari_ciml.files import prepare_folder
+from napari_ciml.inference.device import choose_device, half_precision
+from napari_ciml.inference.memory import peak_memory_mib
+from napari_ciml.inference.segment import Segmentation, segment
+from napari_ciml.monitor import Monitor
+from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint
+
+
+class Run(NamedTuple):
+    """One run from files to a written label map."""
+
+    case: Case
+    checkpoint: Checkpoint
+    segmentation: Segmentation
+    seconds: dict[str, float]
+
+
+def cold(setup: Setup, monitor: Monitor) -> dict[str, object]:
+    """Segment in a new process, with nothing compiled kept from before."""
+    return _first(setup, monitor)[1]
+
+
+def warm(setup: Setup, monitor: Monitor) -> dict[str, object]:
+    """Segment in a new process that finds what an earlier one has compiled; then everything else.
+
+    The label map is what the others are compared with.
+    """
+    run, found = _first(setup, monitor)
+    clock = Clock()
+    with clock.stage("maps"):
+        explanation = explain(run.case, run.checkpoint, run.segmentation, monitor)
+        placed = [zeta.shape for zeta in explanation.maps.values()]
+    found["maps"] = {
+        "count": len(placed),
+        "seconds": clock.seconds["maps"],
+        "peak_memory_mib": round(peak_memory_mib(), 1),
+    }
+    found["again"] = run_once(setup.case, setup, "again", monitor).seconds
+    found["growth"] = [_grown(setup, name, monitor) for name in setup.growth]
+    return found
+
+
+def run_once(case_folder: Path, setup: Setup, name: str, monitor: Monitor) -> Run:
+    """Read, load, segment, write the label map."""
+    folder, clock = prepare_folder(setup.result(name)), Clock()
+    with clock.stage("read"):
+        case = open_case(case_folder, monitor=monitor)
+    with clock.stage("load"):
+        checkpoint = load_checkpoint(setup.checkpoint)
+    with clock.stage("segment"):
+        segmentation = segment(case, checkpoint, monitor=monitor)
+    with clock.stage("write"):
+        write_on_native_grid(folder / "segmentation.nii.gz", segmentation.label_map, case)
+    return Run(case, checkpoint, segmentation, clock.seconds)
+
+
+def _first(setup: Setup, monitor: Monitor) -> tuple[Run, dict[str, object]]:
+    start = seconds_since_start()
+    run = run_once(setup.case, setup, "ours", monitor)
+    peak = round(peak_memory_mib(), 1)
+    info, result = run.checkpoint.info, run.segmentation
+    shape = result.model_input.foreground.shape
+    gflop = network_gflop(info.decomposition, info.network, (shape[0], shape[1], shape[2]))
+    return run, {
+        "start": start,
+        "seconds": run.seconds,
+        "stages": result.seconds,
+        "peak_memory_mib": peak,
+        "engine": result.engine,
+        "precision": _precision(result.device),
+        "network_gflop": round(gflop, 2),
+        "foreground": list(shape),
+        "volumes_ml": result.volumes_ml,
+        "notices": list(result.notices),
+    }
+
+
+def _grown(setup: Setup, name: str, monitor: Monitor) -> dict[str, object]:
+    """Segment a volume of the growth twice; the second time nothing has to be compiled."""
+    voxels = 1
+    for edge in setup.growth[name].shape:
+        voxels *= edge
+    for _ in range(2):
+        run = run_once(setup.folder / name, setup, name, monitor)
+    return {"size": name, "voxels": voxels, "seconds": run.seconds["total"]}
+
+
+def _precision(device: str) -> str:
+    half = half_precision(choose_device(device))
+    return "float32" if half is None else str(half).removeprefix("torch.")

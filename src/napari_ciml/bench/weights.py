@@ -1,0 +1,102 @@
+"""The network that is measured: of full width, doing what the shipped checkpoint does.
+
+Random weights would serve the clock as well, but their label maps are noise, on which no two ways
+of computing agree. So each channel of the shipped network is repeated, and its weights divided by
+the number of repetitions: a network of any width with the same answers.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from napari_ciml.bench.setup import Setup
+from napari_ciml.cases.case import open_case
+from napari_ciml.cases.model_space import to_model_space
+from napari_ciml.errors import InputError
+from napari_ciml.inference.engine import padded_stack
+from napari_ciml.inference.tiles import round_up
+from napari_ciml.monitor import Monitor
+from napari_ciml.network.checkpoint import load_checkpoint, save_checkpoint
+from napari_ciml.network.checkpoint_info import CheckpointInfo, Finish, TrainingRecord
+from napari_ciml.network.ciml import CIML
+from napari_ciml.resources import shipped_checkpoint
+
+_SPACING = (1.0, 1.0, 1.0)
+
+
+def write_checkpoint(setup: Setup, monitor: Monitor) -> None:
+    """Write the checkpoint of the run; the case has to be there.
+
+    Raises
+    ------
+    InputError
+        If the width is no multiple of the shipped network's.
+    """
+    monitor.step("Making the network")
+    shipped = load_checkpoint(shipped_checkpoint())
+    narrow = shipped.info.network
+    if setup.base_filters % narrow.base_filters:
+        raise InputError(
+            f"{setup.base_filters} base filters are not possible here; "
+            f"choose a multiple of {narrow.base_filters}."
+        )
+    info = shipped.info.model_copy(
+        update={
+            "name": "bench",
+            "network": narrow.model_copy(
+                update={"norm": "batch", "base_filters": setup.base_filters}
+            ),
+            "spacing": _SPACING,
+            "finish": Finish(),
+            "scores": (),
+            "training": TrainingRecord(data="nothing", cases=0, steps=0, seed=0),
+        }
+    )
+    settled = _settled(setup, shipped.network, info)
+    wide = CIML(info.decomposition, info.network)
+    wide.load_state_dict(widened(settled, wide))
+    save_checkpoint(setup.checkpoint, wide, info)
+
+
+def widened(narrow: CIML, wide: CIML) -> dict[str, Tensor]:
+    """Return weights with which the wide network answers as the narrow one."""
+    transposed = {
+        f"{name}.weight"
+        for name, layer in wide.named_modules()
+        if isinstance(layer, nn.ConvTranspose3d)
+    }
+    old, new = narrow.state_dict(), wide.state_dict()
+    return {
+        name: _repeated(old[name], value, 0 if name in transposed else 1)
+        for name, value in new.items()
+    }
+
+
+def _repeated(old: Tensor, like: Tensor, inputs: int) -> Tensor:
+    """Repeat channels to the shape of another tensor; ``inputs`` is the axis summed over."""
+    for axis in range(min(old.ndim, 2)):
+        times = like.shape[axis] // old.shape[axis]
+        old = old.repeat_interleave(times, dim=axis)
+        if axis == inputs and like.ndim > 1:
+            old = old / times
+    return old
+
+
+def _settled(setup: Setup, shipped: CIML, info: CheckpointInfo) -> CIML:
+    """Return the shipped network with batch norms that have seen the case, and only it.
+
+    Over one whole volume batch norm and the instance norm of the training are the same thing.
+    """
+    narrow = shipped.settings.model_copy(update={"norm": "batch"})
+    network = CIML(info.decomposition, narrow)
+    network.load_state_dict(shipped.state_dict(), strict=False)
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm3d):
+            layer.momentum = None  # the statistics of what it sees, not a moving average
+    modalities = info.decomposition.used_modalities
+    case = open_case(setup.case, needed=modalities)
+    seen = to_model_space(case, modalities, info.spacing, info.normalisation, Monitor())
+    z, y, x = seen.foreground.shape
+    stack = padded_stack(seen.images, modalities, round_up((z, y, x)))
+    with torch.inference_mode():
+        network.train()({name: stack[k][None, None] for k, name in enumerate(modalities)})
+    return network.eval()

@@ -1,0 +1,66 @@
+"""``napari-ciml bench``."""
+
+import argparse
+import json
+import sys
+
+from napari_ciml.cli import options
+from napari_ciml.monitor import Monitor, Progress
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser("bench", help="speed beside the peers, in one run")
+    parser.add_argument("--json", action="store_true", help="print JSON, and nothing else")
+    parser.add_argument(
+        "--quick", action="store_true", help="a quarter of the volume, in two minutes"
+    )
+    parser.add_argument("--base-filters", type=options.positive, default=32, metavar="C")
+    parser.add_argument(
+        "--edge", type=_edge, metavar="N", help="a cube of N voxels an edge instead of 240x240x155"
+    )
+    parser.add_argument(
+        "--skip",
+        nargs="+",
+        action="extend",
+        default=[],
+        choices=("monai", "gradcam", "nnunet", "window"),
+        help="parts to leave out",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Measure, and print the table or the JSON."""
+    from napari_ciml.bench.report import as_json
+    from napari_ciml.bench.run import run_bench
+    from napari_ciml.bench.table import render
+
+    found = run_bench(
+        _monitor(),
+        quick=args.quick,
+        base_filters=args.base_filters,
+        edge=args.edge,
+        skip=args.skip,
+    )
+    print(json.dumps(as_json(found), indent=2) if args.json else render(found))
+
+
+def _edge(text: str) -> int:
+    number = int(text)
+    if not 32 <= number <= 512:
+        raise argparse.ArgumentTypeError(f"{text} is not from 32 to 512")
+    return number
+
+
+def _monitor() -> Monitor:
+    """Return a monitor that speaks on stderr alone: stdout may be read by a program."""
+    live = sys.stderr.isatty()
+
+    def report(progress: Progress) -> None:
+        print(f"{options.CLEAR}{options.described(progress)}", end="", file=sys.stderr, flush=True)
+
+    def tell(sentence: str) -> None:
+        print(f"{options.CLEAR if live else ''}{sentence}", file=sys.stderr, flush=True)
+
+    return Monitor(report=report if live else lambda _: None, tell=tell)

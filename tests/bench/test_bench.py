@@ -1,0 +1,86 @@
+"""The command, on a volume so small that it takes seconds."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from napari_ciml.bench.processes import Answer, run_contender
+from napari_ciml.bench.report import KEYS
+from napari_ciml.bench.setup import QUARTER, Setup
+from napari_ciml.cli import main
+from napari_ciml.errors import CancelledError
+from napari_ciml.monitor import Monitor
+
+TINY = ("bench", "--quick", "--edge", "32", "--base-filters", "8")
+
+
+def test_a_tiny_run_prints_json_and_nothing_else(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main([*TINY, "--json", "--skip", "window", "nnunet"]) == 0
+    told = capfd.readouterr()
+    found = json.loads(told.out)
+    assert list(found)[: len(KEYS)] == list(KEYS)
+    for key in ("speedup_monai_warm", "speedup_monai_cold", "maps_over_segment"):
+        assert found[key] > 0
+    assert found["dice_vs_monai"] > 0.99
+    assert 0 < found["peak_share_network"] < 1.5
+    assert found["peak_memory_mib"] > 100
+    assert found["event_loop_p99_ms"] is None
+    assert found["speedup_nnunet"] is None
+    assert set(found["not_measured"]) == {"monai 0.25", "nnunet", "nnunet mirrored", "window"}
+    contenders = found["contenders"]
+    assert contenders["warm"]["maps"]["count"] == 18
+    assert contenders["warm"]["foreground"] == [32, 32, 32]
+    assert [grown["size"] for grown in contenders["warm"]["growth"]] == ["1x", "2x", "4x"]
+    assert contenders["gradcam"]["runs_needed"] == 18
+    assert "Measuring MONAI's sliding window, overlap 0.5 ..." in told.err
+
+
+def test_a_width_that_is_not_possible_is_one_sentence(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--edge", "32", "--base-filters", "7"]) == 2
+    told = capfd.readouterr()
+    assert told.out == ""
+    assert "7 base filters are not possible here; choose a multiple of 8." in told.err
+
+
+def test_a_contender_that_fails_says_why(tmp_path: object) -> None:
+    setup = Setup(folder=tmp_path, extent=QUARTER, base_filters=8, quick=True)
+    answer = run_contender("monai 0.5", setup, Monitor())
+    assert isinstance(answer, Answer)
+    assert answer.result is None
+    assert "case" in answer.reason
+
+
+def test_cancelling_ends_the_contender(tmp_path: object) -> None:
+    setup = Setup(folder=tmp_path, extent=QUARTER, base_filters=8, quick=True)
+    monitor = Monitor()
+    monitor.stop.set()
+    with pytest.raises(CancelledError):
+        run_contender("prepare", setup, monitor)
+    assert not psutil.Process().children(recursive=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_ctrl_c_ends_at_once_and_leaves_nobody_behind() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "napari_ciml", *TINY],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        # Where tests run in the background, an interrupt is ignored, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert process.stderr is not None
+    assert "Measuring" in process.stderr.readline()
+    whole = psutil.Process(process.pid)
+    while not whole.children():
+        time.sleep(0.01)
+    children = whole.children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == 130
+    assert process.stderr.read() == "napari-ciml: stopped.\n"
+    assert not any(child.is_running() for child in children)
