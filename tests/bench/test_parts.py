@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from nets import BRATS, images, network
 from napari_ciml.bench.case import write_case
 from napari_ciml.bench.peak import network_gflop
 from napari_ciml.bench.setup import BRATS as WHOLE
@@ -17,6 +16,7 @@ from napari_ciml.cases.case import open_case
 from napari_ciml.cases.model_space import to_model_space
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.settings import NetworkSettings
+from nets import BRATS, images, network
 
 
 @pytest.mark.parametrize("extent", [WHOLE, QUARTER, cube(32), cube(100)])
