@@ -14,7 +14,7 @@ from napari_ciml.cases.write import write_on_native_grid
 from napari_ciml.files import prepare_folder
 from napari_ciml.inference.device import choose_device
 from napari_ciml.inference.memory import peak_memory_mib
-from napari_ciml.inference.segment import THRESHOLD
+from napari_ciml.inference.settings import THRESHOLD
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import load_checkpoint
 from napari_ciml.network.checkpoint_info import CheckpointInfo
