@@ -88,7 +88,7 @@ def test_operations_counted_by_hand() -> None:
             inputs = width
         # Up1 to Up4: transposed convolutions cost each voxel they read, then one on what is joined.
         for level, (below, above, skip) in enumerate(
-            [(8 * c, 4 * c, 4 * c), (4 * c, 2 * c, 2 * c), (2 * c, c, c), (c, c, c)]
+            [(8 * c, 8 * c, 4 * c), (8 * c, 4 * c, 2 * c), (4 * c, 2 * c, c), (2 * c, c, c)]
         ):
             total += conv(below, above, 4 - level) + conv(above + skip, above, 3 - level)
         total += conv(c, len(task.regions), 0)

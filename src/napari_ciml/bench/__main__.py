@@ -1,13 +1,15 @@
 """One contender in a process of its own, so that its peak of memory and its caches are its own.
 
 Called as ``python -m napari_ciml.bench CONTENDER SETUP``. Each line on stdout is JSON: steps, and
-at the end the result. Whatever libraries print goes to stderr.
+at the end the result. Whatever libraries print goes to stderr. It ends when stdin does, that is
+with whoever started it, however that one ended.
 """
 
 import json
 import os
 import sys
 from importlib import import_module
+from threading import Thread
 
 from napari_ciml.bench.setup import Setup
 from napari_ciml.monitor import Monitor, Progress
@@ -28,6 +30,7 @@ CONTENDERS = {
 
 def main() -> None:
     """Run the contender named."""
+    Thread(target=_end_with_the_caller, daemon=True).start()
     contender, setup = sys.argv[1], Setup.model_validate_json(sys.argv[2])
     lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -41,6 +44,12 @@ def main() -> None:
     module, function = CONTENDERS[contender]
     measure = getattr(import_module(f"napari_ciml.bench.{module}"), function)
     say(result=measure(setup, Monitor(report=report)))
+
+
+def _end_with_the_caller() -> None:
+    while os.read(0, 1):
+        pass
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Our own segmentation, its maps, and how it grows, as the command line and the window run it."""
+"""Our own segmentation, its maps, what-if, and how it grows, by the calls that everybody uses."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from napari_ciml.files import prepare_folder
 from napari_ciml.inference.device import choose_device, half_precision
 from napari_ciml.inference.memory import peak_memory_mib
 from napari_ciml.inference.segment import Segmentation, segment
+from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint
 
@@ -46,6 +47,7 @@ def warm(setup: Setup, monitor: Monitor) -> dict[str, object]:
         "seconds": clock.seconds["maps"],
         "peak_memory_mib": round(peak_memory_mib(), 1),
     }
+    found["whatif"] = _what_if(run, monitor)
     found["again"] = run_once(setup.case, setup, "again", monitor).seconds
     found["growth"] = [_grown(setup, name, monitor) for name in setup.growth]
     return found
@@ -83,6 +85,31 @@ def _first(setup: Setup, monitor: Monitor) -> tuple[Run, dict[str, object]]:
         "foreground": list(shape),
         "volumes_ml": result.volumes_ml,
         "notices": list(result.notices),
+    }
+
+
+def _what_if(run: Run, monitor: Monitor) -> dict[str, object]:
+    """Mute one message, and move one threshold, of what has just been segmented."""
+    message = run.checkpoint.info.decomposition.messages[0]
+    region = run.checkpoint.info.decomposition.region_names[0]
+    clock = Clock()
+    for name, settings in {
+        "muted": SegmentSettings(muted=frozenset({message})),
+        "threshold": SegmentSettings(thresholds={region: 0.4}),
+    }.items():
+        with clock.stage(name):
+            segment(
+                run.case,
+                run.checkpoint,
+                settings=settings,
+                monitor=monitor,
+                previous=run.segmentation,
+            )
+    return {
+        "message": f"{message.primary}:{message.auxiliary}",
+        "seconds": clock.seconds["muted"],
+        "seconds_threshold": clock.seconds["threshold"],
+        "peak_memory_mib": round(peak_memory_mib(), 1),
     }
 
 

@@ -47,7 +47,7 @@ def run_contender(contender: str, setup: Setup, monitor: Monitor, *before: str) 
             [*command, setup.model_dump_json()],
             stdout=subprocess.PIPE,
             stderr=complaints,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # never written to; it ends when we do
             env=os.environ | _own_caches(setup),
             encoding="utf-8",
             start_new_session=True,  # Ctrl-C is ours to handle

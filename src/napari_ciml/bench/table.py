@@ -70,6 +70,11 @@ def _parts(found: Findings) -> Iterator[str]:
     yield "ours, seconds: " + ", ".join(f"{k} {v:.2f}" for k, v in stages.items())
     yield f"again in the same process: {ours['again']['total']:.2f} s"
     yield f"{ours['maps']['count']} maps: {ours['maps']['seconds']:.2f} s{_gradcam(found)}"
+    what_if = ours["whatif"]
+    yield (
+        f"what-if: {what_if['message']} muted {what_if['seconds']:.2f} s, "
+        f"another threshold {what_if['seconds_threshold']:.2f} s"
+    )
     growth = ", ".join(f"{g['size']} {g['seconds']:.2f} s" for g in ours["growth"])
     first = ours["growth"][0]["voxels"] / 1e6
     yield f"growth with the volume (1x = {first:.2f} million voxels): {growth}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from napari_ciml.bench.setup import Setup
 from napari_ciml.inference.memory import peak_memory_mib
 from napari_ciml.monitor import Monitor
-from napari_ciml.widgets.probe import segment_and_listen
+from napari_ciml.widgets.probe import TICK_MS, segment_and_listen
 
 
 def segment_in_the_window(setup: Setup, monitor: Monitor) -> dict[str, object]:
@@ -18,6 +18,7 @@ def segment_in_the_window(setup: Setup, monitor: Monitor) -> dict[str, object]:
         "median_ms": round(percentile(heard.delays_ms, 50), 2),
         "p99_ms": round(percentile(heard.delays_ms, 99), 2),
         "largest_ms": round(max(heard.delays_ms), 2),
+        "largest_after_s": round(heard.delays_ms.index(max(heard.delays_ms)) * TICK_MS / 1000, 2),
         "moments": len(heard.delays_ms),
         "peak_memory_mib": round(peak_memory_mib(), 1),
     }

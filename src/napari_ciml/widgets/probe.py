@@ -11,7 +11,7 @@ from qtpy.QtCore import QEventLoop, QObject, Qt, QTimer
 from napari_ciml.errors import CimlError
 from napari_ciml.widgets.desk import Desk, lay_out
 
-_TICK_MS = 5.0
+TICK_MS = 5.0
 
 
 class Heard(NamedTuple):
@@ -35,12 +35,12 @@ class LoopProbe(QObject):
         self._due = 0.0
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
-        self._timer.setInterval(int(_TICK_MS))
+        self._timer.setInterval(int(TICK_MS))
         self._timer.timeout.connect(self.tick)
 
     def start(self) -> None:
         """Begin to listen."""
-        self._due = self._clock() + _TICK_MS / 1000
+        self._due = self._clock() + TICK_MS / 1000
         self._timer.start()
 
     def stop(self) -> None:
@@ -53,7 +53,7 @@ class LoopProbe(QObject):
         now = self._clock()
         while self._due <= now:
             self.delays_ms.append(1000 * (now - self._due))
-            self._due += _TICK_MS / 1000
+            self._due += TICK_MS / 1000
 
 
 def segment_and_listen(case: Path, checkpoint: Path) -> Heard:
