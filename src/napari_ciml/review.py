@@ -107,12 +107,12 @@ class Review:
         named = list(zip(self.scan.sources, self.modalities, strict=True))
         found = []
         for modality in dict.fromkeys(m for m in self.modalities if m):
-            names = [source.path.name for source, m in named if m == modality]
+            names = [source.title for source, m in named if m == modality]
             if len(names) > 1:
                 found.append(f"{' and '.join(names)} are both {modality}; change one of them.")
         if not any(self.modalities):
             found.append("No modality is recognised; say which file is which.")
-        undecided = {source.path.name for source, m in named if m is None}
+        undecided = {source.title for source, m in named if m is None}
         found += [
             text for text in self.scan.problems if text.partition(" claims to be ")[0] in undecided
         ]

@@ -70,14 +70,18 @@ def share(text: str) -> float:
 def add_case(parser: argparse.ArgumentParser) -> None:
     """Add CASE and what says which of its files is which modality."""
     parser.add_argument(
-        "case", metavar="CASE", type=Path, help="folder of modality files, or one 4-D file"
+        "case",
+        metavar="CASE",
+        type=Path,
+        help="folder of modality files, DICOM folder or tree, or one 4-D file",
     )
     parser.add_argument(
         "--modality",
         action="append",
         default=[],
         metavar="NAME=FILE",
-        help="name a modality's file outright, for example FLAIR=scan3.nii.gz (repeatable)",
+        help="name a modality's file or DICOM folder outright, for example FLAIR=scan3.nii.gz, or "
+        "a DICOM series of the case by its number, FLAIR=#3 (repeatable)",
     )
     parser.add_argument(
         "--channels",
