@@ -12,7 +12,7 @@ from napari_ciml.cases.formats import read_volume
 from napari_ciml.cases.geometry import Grid, reorient, resample
 from napari_ciml.cases.intensity import background_value
 from napari_ciml.cases.recognition import MODALITIES
-from napari_ciml.cases.scan import Source, scan
+from napari_ciml.cases.scan import Scan, Source, scan
 from napari_ciml.cases.units import unit_of
 from napari_ciml.errors import InputError
 from napari_ciml.monitor import Monitor
@@ -93,6 +93,18 @@ def open_case(
         If a modality is missing or claimed twice, or a file cannot be used.
     """
     found = scan(path, channels, overrides, monitor)
+    return open_found(found, reference=reference, needed=needed, monitor=monitor)
+
+
+def open_found(
+    found: Scan,
+    *,
+    reference: str | None = None,
+    needed: Sequence[str] | None = None,
+    monitor: Monitor | None = None,
+) -> Case:
+    """Load what a look at a folder or file has found; parameters and errors as `open_case`."""
+    path = found.root
     sources = {source.modality: source for source in found.sources if source.modality}
     wanted = tuple(needed) if needed is not None else tuple(sources)
     missing = [name for name in wanted if name not in sources]

@@ -107,6 +107,8 @@ class CaseLayers:
         whole, labels = segmentation.plan.decomposition, segmentation.label_map
         layer.metadata[_DRAWN] = labels
         look = {"colormap": label_colours(whole), "features": label_features(whole)}
+        lacks = ", ".join(segmentation.missing)
+        look["name"] = f"segmentation without {lacks}" if lacks else "segmentation"
         for name, value in (
             {"data": labels.copy(), "contour": 0} | look | {"visible": True}
         ).items():

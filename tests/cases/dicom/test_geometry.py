@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from pydicom import dcmread
+from pydicom.uid import RLELossless
 from scipy.spatial.transform import Rotation
 
 from dicoms import positions, write_enhanced, write_series
@@ -64,6 +66,22 @@ def test_enhanced_multi_frame(turn: str, tmp_path: Path) -> None:
     check(tmp_path / "s", grid, tmp_path)
 
 
+def test_compressed(tmp_path: Path) -> None:
+    grid = grid_of(TURNS["axial"])
+    slopes = np.linspace(0.5, 2, SIZE[2])
+    tags = {"SeriesDescription": "FLAIR", "slopes": slopes}
+    paths = write_series(tmp_path / "s", grid, positions(grid), **tags)
+    paths.append(write_enhanced(tmp_path / "e" / "IM1", grid, positions(grid), **tags))
+    for path in paths:
+        made = dcmread(path)
+        made.compress(RLELossless, generate_instance_uid=False)
+        made.save_as(path)
+    expected = positions(grid) * slopes[:, None, None]
+    for folder in ("s", "e"):
+        image = open_case(tmp_path / folder).images["FLAIR"]
+        np.testing.assert_allclose(image, expected, rtol=1e-6)
+
+
 def test_slices_have_slopes_of_their_own(tmp_path: Path) -> None:
     grid = grid_of(TURNS["oblique"])
     slopes = np.linspace(0.25, 3.7, SIZE[2])
@@ -81,15 +99,6 @@ def test_slices_have_slopes_of_their_own(tmp_path: Path) -> None:
     write_enhanced(path, grid, positions(grid), slopes=slopes, SeriesDescription="FLAIR")
     image = open_case(tmp_path / "e").images["FLAIR"]
     np.testing.assert_allclose(np.sort(image.ravel()), np.sort(expected.ravel()), rtol=1e-6)
-
-
-def ramp(grid: Grid) -> np.ndarray:
-    """Return a volume that is linear in the world, so that interpolation is exact."""
-    z, y, x = np.indices(grid.shape)
-    points = np.stack(
-        [grid.world((i, j, k)) for i, j, k in zip(*map(np.ravel, (x, y, z)), strict=True)]
-    )
-    return points @ (1.0, 2.0, 3.0)
 
 
 def test_a_missing_slice_is_interpolated_and_told(tmp_path: Path) -> None:
