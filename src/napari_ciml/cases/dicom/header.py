@@ -38,10 +38,21 @@ _PRIVATE = ((0x0009, 0x0010), (0x0009, 0x100D), (0x7053, 0x1000), (0x7053, 0x100
 """GE's time of the scan; Philips' factors to SUV and to Bq/mL."""
 
 _DAMAGED = (
-    OSError, EOFError, ValueError, AttributeError, KeyError, TypeError, IndexError, OverflowError,
-    NotImplementedError, RecursionError, MemoryError, struct.error,
+    OSError, EOFError, ValueError, RuntimeError, AttributeError, KeyError, TypeError, IndexError,
+    OverflowError, MemoryError, struct.error,
 )  # fmt: skip
 """What pydicom raises for files that are cut short or hold nonsense."""
+
+
+_LARGEST_RATIO = 1000
+"""Voxels for each byte of a file, from which on its size is a lie."""
+
+
+def damage() -> tuple[type[Exception], ...]:
+    """Return what reading a damaged file raises."""
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    return (BytesLengthException, InvalidDicomError, *_DAMAGED)
 
 
 class NotDicomError(Exception):
@@ -106,7 +117,6 @@ def read_header(path: Path) -> Header:
     """
     import pydicom
     from pydicom import config
-    from pydicom.errors import InvalidDicomError
 
     wanted: list[Any] = [*_PERSON, *_SERIES, *_PLANE, *_PET, *_PRIVATE]
     try:
@@ -116,7 +126,7 @@ def read_header(path: Path) -> Header:
                 path, stop_before_pixels=True, force=True, specific_tags=wanted
             )
             return _header(path, dataset)
-    except (InvalidDicomError, *_DAMAGED) as error:
+    except damage() as error:
         raise NotDicomError(str(path)) from error
 
 
@@ -124,12 +134,14 @@ def _header(path: Path, dataset: "Dataset") -> Header:
     if "SOPClassUID" not in dataset or "SeriesInstanceUID" not in dataset:
         raise NotDicomError(str(path))
     tags = {keyword: _plain(dataset.get(keyword)) for keyword in (*_SERIES, *_PET)}
-    tags |= {"SamplesPerPixel": dataset.get("SamplesPerPixel", 1), "Rows": dataset.get("Rows")}
+    tags |= {name: _number(dataset.get(name)) for name in ("SamplesPerPixel", "Rows")}
+    number = _number(dataset.get("SeriesNumber"))
+    tags["SeriesNumber"] = None if number is None else int(number)
     tags |= _private(dataset) | _radiopharmaceutical(dataset)
     planes = tuple(_planes(path, dataset))
     tags |= {name: value for name, value in _of_first_frame(dataset).items() if not tags.get(name)}
-    number, *others = (str(dataset.get(name) or "") for name in _PERSON)
-    return Header(path, tags, planes, Person.of(number, others))
+    patient, *others = (str(dataset.get(name) or "") for name in _PERSON)
+    return Header(path, tags, planes, Person.of(patient, others))
 
 
 def _planes(path: Path, dataset: "Dataset") -> Iterator[Plane]:
@@ -166,6 +178,9 @@ def _plane(path: Path, frame: int | None, top: "Dataset", groups: _Groups) -> It
     if position is None or turn is None or spacing is None or not top.get("Rows"):
         return
     row, column = turn[:3], turn[3:]
+    size = (int(top.Columns), int(top.Rows))
+    if min(size) < 1 or size[0] * size[1] > _LARGEST_RATIO * path.stat().st_size:
+        return
     if min(spacing) <= 0 or np.linalg.norm(np.cross(row, column)) < 0.9:
         return
     content = "FrameContentSequence"
@@ -181,7 +196,7 @@ def _plane(path: Path, frame: int | None, top: "Dataset", groups: _Groups) -> It
     yield Plane(
         file=path,
         frame=frame,
-        size=(int(top.Columns), int(top.Rows)),
+        size=size,
         position=(position[0], position[1], position[2]),
         row=(row[0], row[1], row[2]),
         column=(column[0], column[1], column[2]),

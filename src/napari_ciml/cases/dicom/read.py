@@ -1,5 +1,6 @@
 """Voxels of a stack, through SimpleITK's GDCM."""
 
+import warnings
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_ciml.cases.dicom.header import damage
 from napari_ciml.cases.dicom.plane import Plane
 from napari_ciml.cases.dicom.stack import Stack, is_sheared
 from napari_ciml.errors import InputError
@@ -14,6 +16,7 @@ from napari_ciml.monitor import Monitor
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
+    from pydicom import Dataset
 
 _ON_LEVEL = 0.05
 """Of the distance between levels: planes nearer than this to theirs are taken as they are."""
@@ -61,7 +64,7 @@ def _voxels(plane: Plane, title: str) -> np.ndarray:
             values = _single(plane.file)
         else:
             values = _frames(plane.file)[plane.frame] * plane.slope + plane.intercept
-    except (RuntimeError, OSError, ValueError, AttributeError, IndexError) as error:
+    except damage() as error:
         raise _damaged(title) from error
     columns, rows = plane.size
     if values.shape != (rows, columns):
@@ -86,11 +89,19 @@ def _frames(file: Path) -> np.ndarray:
     is not needed to decode.
     """
     import pydicom
+    from pydicom import config
+
+    with warnings.catch_warnings(), config.disable_value_validation():
+        warnings.simplefilter("ignore")
+        whole = pydicom.dcmread(file, specific_tags=list(_PIXELS))
+        return _decoded(whole)
+
+
+def _decoded(whole: "Dataset") -> np.ndarray:
     import SimpleITK as sitk
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import generate_uid
 
-    whole = pydicom.dcmread(file, specific_tags=list(_PIXELS))
     bare = Dataset()
     for keyword in _PIXELS:
         if keyword in whole:

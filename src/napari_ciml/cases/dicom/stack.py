@@ -169,6 +169,8 @@ def _grid(ordered: Sequence[Plane], heights: np.ndarray, count: int) -> Grid:
     columns, rows = first.size
     spacing = (*first.spacing, float(heights[-1] - heights[0]) / (count - 1))
     offsets = (positions - positions[0]) @ axes[:2].T / np.array(first.spacing)
+    if (np.ptp(offsets, axis=0) > first.size).any():
+        raise NoVolumeError("has slices that do not lie over each other")
     origin, size = positions[0], (columns, rows)
     if np.abs(offsets).max() > _STRAIGHT:
         low = np.floor(offsets.min(axis=0) + 1e-3).astype(int)

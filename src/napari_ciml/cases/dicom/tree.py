@@ -25,6 +25,8 @@ from napari_ciml.monitor import Monitor
 _LOOKED_AT = 5000
 """Files after which a folder without DICOM is given up: it may be anybody's home."""
 
+_LONGEST_TITLE = 64
+
 _MANY_DIRECTIONS = 3
 """Groups of planes from which on a series is no set of volumes but a fan of slices."""
 
@@ -219,7 +221,8 @@ def _title(tags: dict[str, Any], people: Sequence[Person]) -> str:
     number = tags.get("SeriesNumber")
     said = str(tags.get("SeriesDescription") or tags.get("ProtocolName") or "").strip()
     kind = str(tags.get("Modality") or "images")
-    shown = neutral(" ".join(said.split()), people, kind) or kind
+    plain = "".join(c if c.isprintable() else " " for c in said)[:_LONGEST_TITLE]
+    shown = neutral(" ".join(plain.split()), people, kind) or kind
     return f"Series {number} ({shown})" if number is not None else f"Series ({shown})"
 
 
