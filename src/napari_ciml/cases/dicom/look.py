@@ -4,10 +4,12 @@ from pathlib import Path
 
 from napari_ciml.cases.dicom.propose import propose
 from napari_ciml.cases.dicom.tree import Tree, Volume, read_tree
-from napari_ciml.cases.recognition import MODALITIES
 from napari_ciml.cases.source import Scan, Source
 from napari_ciml.errors import InputError
 from napari_ciml.monitor import Monitor
+
+_SHOWN = ("FLAIR", "T1", "T1CE", "T2", "PET", "CT", None)
+"""Order of what is proposed."""
 
 
 def scan_dicom(root: Path, monitor: Monitor) -> Scan:
@@ -29,8 +31,7 @@ def scan_dicom(root: Path, monitor: Monitor) -> Scan:
         for volume, note in zip(tree.volumes, notes, strict=True)
     ]
     # Proposed ones first: a tree may hold dozens of series.
-    order = (*MODALITIES, None)
-    sources.sort(key=lambda source: order.index(source.modality))
+    sources.sort(key=lambda source: _SHOWN.index(source.modality))
     return Scan(tree.name, root, tuple(sources), tree.skipped, tuple(assumed))
 
 
