@@ -13,9 +13,8 @@ from psygnal import Signal
 from napari_ciml.cases.case import Case, default_reference
 from napari_ciml.cases.scan import Scan, Source
 from napari_ciml.decomposition import Decomposition, Problem
-from napari_ciml.editing import with_only
 from napari_ciml.errors import CimlError, InputError
-from napari_ciml.inference.plan import untrained
+from napari_ciml.inference.plan import untrained, what_is_left
 from napari_ciml.network.checkpoint_info import CheckpointInfo, read_info
 from napari_ciml.presets import DEFAULT, PRESETS
 from napari_ciml.resources import shipped_checkpoints
@@ -107,12 +106,12 @@ class Review:
         named = list(zip(self.scan.sources, self.modalities, strict=True))
         found = []
         for modality in dict.fromkeys(m for m in self.modalities if m):
-            names = [source.path.name for source, m in named if m == modality]
+            names = [source.title for source, m in named if m == modality]
             if len(names) > 1:
                 found.append(f"{' and '.join(names)} are both {modality}; change one of them.")
         if not any(self.modalities):
             found.append("No modality is recognised; say which file is which.")
-        undecided = {source.path.name for source, m in named if m is None}
+        undecided = {source.title for source, m in named if m is None}
         found += [
             text for text in self.scan.problems if text.partition(" claims to be ")[0] in undecided
         ]
@@ -199,7 +198,7 @@ class Review:
         if not lacking:
             return
         for path, info in self._checkpoints():
-            kept = _what_is_left(info, case.images)
+            kept = what_is_left(info, case.images)
             if kept is not None:
                 if path != self.checkpoint:
                     self.set_checkpoint(path)
@@ -230,15 +229,3 @@ def missing(decomposition: Decomposition, images: Mapping[str, object]) -> tuple
         for name in decomposition.used_modalities
         if name not in images
     )
-
-
-def _what_is_left(info: CheckpointInfo, images: Mapping[str, object]) -> Decomposition | None:
-    """Return what a checkpoint can do without the modalities a case lacks: a preset, if one is.
-
-    None if there is nothing it can do.
-    """
-    kept = with_only(info.decomposition, [m for m in info.decomposition.modalities if m in images])
-    if not kept.subtasks or kept.problems():
-        return None
-    presets = (preset for preset in PRESETS.values() if not untrained(info, preset))
-    return next((p for p in presets if set(p.used_modalities) == set(kept.used_modalities)), kept)

@@ -91,12 +91,6 @@ def test_truncated_voxels(case_folder: Path) -> None:
         open_case(case_folder)
 
 
-def test_dicom_folder_is_refused_for_now(tmp_path: Path) -> None:
-    (tmp_path / "IM0001.dcm").write_bytes(b"DICM")
-    with pytest.raises(InputError, match="holds DICOM files"):
-        scan(tmp_path)
-
-
 def test_empty_and_absent(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no image"):
         scan(tmp_path)

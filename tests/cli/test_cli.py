@@ -69,9 +69,26 @@ def test_two_modalities_muting_and_names(
     assert "T1CE:FLAIR" not in summary["muted"]
 
 
+def test_a_missing_modality_is_told_and_the_others_run(
+    case_folder: Path,
+    tiny_checkpoint_path: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (case_folder / "case_t1ce.nii.gz").unlink()
+    out = tmp_path / "out"
+    assert run("segment", case_folder, "-o", out, "--checkpoint", tiny_checkpoint_path) == 0
+    told = capsys.readouterr().out
+    assert "The case has no T1CE; the decomposition is now 'brats2020 with FLAIR, T1, T2'." in told
+    assert "Nothing is primary for ET any more." in told
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["missing_modalities"] == ["T1CE"]
+    assert set(summary["volumes_ml"]) == {"WT", "TC"}
+
+
 def missing(folder: Path) -> list[object]:
     (folder / "case_t2.nii.gz").unlink()
-    return []
+    return ["--decomposition", "brats2020"]
 
 
 def unreadable(folder: Path) -> list[object]:

@@ -258,6 +258,7 @@ def test_what_a_missing_modality_costs_is_said(
     assert {task.name for task in desk.session.review.decomposition.subtasks} == set(there)
     run_segment(qtbot, desk)
     assert set(desk.session.review.segmentation.volumes_ml) == {"WT", "TC", "ET"}
+    assert "segmentation without T1" in names(desk)
 
 
 def test_muting_in_the_grid_takes_effect_at_the_next_run(loaded: Desk, qtbot: QtBot) -> None:

@@ -1,18 +1,24 @@
 """A case: every modality on one grid."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_ciml.cases.dicom.read import read_stack
 from napari_ciml.cases.formats import read_volume
 from napari_ciml.cases.geometry import Grid, reorient, resample
 from napari_ciml.cases.intensity import background_value
 from napari_ciml.cases.recognition import MODALITIES
-from napari_ciml.cases.scan import Source, scan
+from napari_ciml.cases.scan import Scan, Source, scan
+from napari_ciml.cases.units import unit_of
 from napari_ciml.errors import InputError
 from napari_ciml.monitor import Monitor
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 _SAME_VOLUME = 1.01
 """Voxels up to this ratio of volumes count as equally small when a reference is chosen."""
@@ -43,6 +49,8 @@ class Case:
         Where each modality comes from.
     notices : tuple of str
         What was done to the data that the user must know.
+    units : mapping of str to str
+        By modality, where there is one: ``HU``, ``SUV``, ``Bq/mL``.
     """
 
     name: str
@@ -52,6 +60,7 @@ class Case:
     native: Grid
     sources: Mapping[str, Source]
     notices: tuple[str, ...] = ()
+    units: Mapping[str, str] = field(default_factory=dict)
 
 
 def open_case(
@@ -68,7 +77,7 @@ def open_case(
     Parameters
     ----------
     path : pathlib.Path
-        Folder of modality files, or one 4-D file.
+        Folder of modality files or of DICOM series, or one 4-D file.
     channels, overrides
         As `scan`.
     reference : str, optional
@@ -83,7 +92,19 @@ def open_case(
     InputError
         If a modality is missing or claimed twice, or a file cannot be used.
     """
-    found = scan(path, channels, overrides)
+    found = scan(path, channels, overrides, monitor)
+    return open_found(found, reference=reference, needed=needed, monitor=monitor)
+
+
+def open_found(
+    found: Scan,
+    *,
+    reference: str | None = None,
+    needed: Sequence[str] | None = None,
+    monitor: Monitor | None = None,
+) -> Case:
+    """Load what a look at a folder or file has found; parameters and errors as `open_case`."""
+    path = found.root
     sources = {source.modality: source for source in found.sources if source.modality}
     wanted = tuple(needed) if needed is not None else tuple(sources)
     missing = [name for name in wanted if name not in sources]
@@ -136,14 +157,20 @@ def load_case(
     order = (reference, *(modality for modality in sources if modality != reference))
     images: dict[str, np.ndarray] = {}
     notices: list[str] = []
+    units: dict[str, str] = {}
     grid = native
     for done, modality in enumerate(order):
         monitor.step(f"Reading {modality}", done, len(order))
-        array, own = _read(modality, sources[modality], notices)
+        array, own = _read(modality, sources[modality], notices, monitor)
+        if (series := sources[modality].stack) is not None:
+            notices += [f"{modality}: {said}." for said in series.notices]
+        units[modality], why = unit_of(modality, sources[modality], array)
+        if why:
+            notices.append(f"{modality} is shown in {units[modality]}: {why}.")
         grid = own if modality == reference else grid
         images[modality] = _placed(modality, array, own, grid, reference, notices)
     images = {modality: images[modality] for modality in sources}
-    return Case(name, images, grid, reference, native, dict(sources), tuple(notices))
+    return Case(name, images, grid, reference, native, dict(sources), tuple(notices), units)
 
 
 def default_reference(sources: Mapping[str, Source]) -> str:
@@ -156,23 +183,38 @@ def default_reference(sources: Mapping[str, Source]) -> str:
     return next(m for m in order if sources[m].grid.voxel_ml <= smallest * _SAME_VOLUME)
 
 
-def _read(modality: str, source: Source, notices: list[str]) -> tuple[np.ndarray, Grid]:
+def _read(
+    modality: str, source: Source, notices: list[str], monitor: Monitor
+) -> tuple[np.ndarray, Grid]:
     import SimpleITK as sitk
 
-    image = reorient(read_volume(source.path, source.channel), "LPS")
+    image = reorient(_stored(source, monitor), "LPS")
     array = sitk.GetArrayFromImage(image)
     bad = ~np.isfinite(array)
     if bad.all() or np.ptp(array[~bad]) == 0:
-        raise InputError(f"{source.path}: every voxel is the same or not a number; get it again.")
+        raise InputError(
+            f"{_place(source)}: every voxel is the same or not a number; get it again."
+        )
     if bad.any():
-        _mend(array, bad, source.path)
+        _mend(array, bad, _place(source))
         count = int(np.count_nonzero(bad))
         said = "1 voxel was" if count == 1 else f"{count} voxels were"
         notices.append(f"{modality}: {said} not a number (NaN or infinite); background now.")
     return array, Grid.of(image)
 
 
-def _mend(array: np.ndarray, bad: np.ndarray, path: Path) -> None:
+def _stored(source: Source, monitor: Monitor) -> "sitk.Image":
+    if source.stack is None:
+        return read_volume(source.path, source.channel)
+    return read_stack(source.stack, monitor)
+
+
+def _place(source: Source) -> str:
+    """Return what an error names: a file by its path, a series by its title."""
+    return str(source.path) if source.stack is None else source.title
+
+
+def _mend(array: np.ndarray, bad: np.ndarray, place: str) -> None:
     """Turn voxels that are not a number into background, in place, unless they are too many.
 
     What reaches the border is background anyway, however much it is.
@@ -187,7 +229,7 @@ def _mend(array: np.ndarray, bad: np.ndarray, path: Path) -> None:
     inner = int(np.count_nonzero(bad & ~np.isin(parts, np.unique(np.concatenate(faces)))))
     if inner > _MENDABLE * np.count_nonzero(array != value):
         raise InputError(
-            f"{path}: {inner} voxels inside the object are not a number (NaN or infinite), too "
+            f"{place}: {inner} voxels inside the object are not a number (NaN or infinite), too "
             "many to mend; export the image again."
         )
 

@@ -6,7 +6,8 @@ import numpy as np
 
 Normalisation = Literal["zscore", "ct", "suv"]
 """``zscore``: mean 0, deviation 1 in the foreground (MR). ``ct``: Hounsfield units clipped to
-[-1000, 1000] and divided by 500. ``suv``: uptake values clipped to [0, 30] and divided by 5."""
+[-1000, 1000] and divided by 500. ``suv``: uptake values clipped to [0, 30] and divided by 5. Both
+are fixed, where nnU-Net takes percentiles, mean and deviation of a data set's foreground."""
 
 _CONSTANT_BORDER = 0.5
 """Share of the volume's faces with one and the same value from which on that is the background."""

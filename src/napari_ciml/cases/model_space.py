@@ -8,6 +8,7 @@ import numpy as np
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.geometry import Grid, resample
 from napari_ciml.cases.intensity import Normalisation, background_value, foreground, normalise
+from napari_ciml.cases.units import refuse_other_than_suv
 from napari_ciml.errors import InputError
 from napari_ciml.monitor import Monitor
 
@@ -64,10 +65,13 @@ def to_model_space(
     Raises
     ------
     InputError
-        If nothing of a modality is left at this voxel size.
+        If nothing of a modality is left at this voxel size, or a PET is not in SUV.
     CancelledError
         If the monitor's ``stop`` is set.
     """
+    for name in modalities:
+        if normalisation[name] == "suv":
+            refuse_other_than_suv(name, case.units, case.sources)
     masks = {}
     for done, name in enumerate(modalities):
         monitor.step(f"Finding the foreground of {name}", done, len(modalities))

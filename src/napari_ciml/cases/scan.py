@@ -1,116 +1,117 @@
-"""Looking at a folder or a 4-D file: which volumes are there, which modality each one claims."""
+"""Looking at a folder or a file: which volumes are there, which modality each one claims."""
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from napari_ciml.cases.dicom.header import looks_like_dicom
+from napari_ciml.cases.dicom.look import named_series, scan_dicom
+from napari_ciml.cases.dicom.tree import holds_dicom
 from napari_ciml.cases.formats import SUFFIXES, Header, read_header, stem, suffix
-from napari_ciml.cases.geometry import Grid
+from napari_ciml.cases.layouts import hecktor_case, only_case, prefer
 from napari_ciml.cases.recognition import claimed_modalities, is_reference
+from napari_ciml.cases.source import Scan, Source
 from napari_ciml.errors import InputError
+from napari_ciml.monitor import Monitor
+
+__all__ = ["DECATHLON_ORDER", "Scan", "Source", "scan"]
 
 DECATHLON_ORDER = ("FLAIR", "T1", "T1CE", "T2")
 """Channels of the Medical Segmentation Decathlon's brain tumour files."""
 
 
-@dataclass(frozen=True)
-class Source:
-    """One volume that may be a modality: a file, or one channel of a 4-D file.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-    channel : int or None
-        Of a 4-D file, from 0.
-    modality : str or None
-        As its name claims; None if it claims none, or several.
-    grid : Grid
-        As stored.
-    """
-
-    path: Path
-    channel: int | None
-    modality: str | None
-    grid: Grid
-
-
-@dataclass(frozen=True)
-class Scan:
-    """What was found.
-
-    Parameters
-    ----------
-    name : str
-        Of the folder or file; shown in the window, written nowhere.
-    root : pathlib.Path
-        What was looked at.
-    sources : tuple of Source
-        Candidates, by file name.
-    skipped : tuple of str
-        Sentences: what was left out and why.
-    assumed : tuple of str
-        Sentences: what no name says and the user may change.
-    problems : tuple of str
-        Sentences: what the user has to decide before the case can be loaded.
-    """
-
-    name: str
-    root: Path
-    sources: tuple[Source, ...]
-    skipped: tuple[str, ...] = ()
-    assumed: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()
+_SERIES_NUMBER = re.compile(r"#(\d+)")
+"""How an override names a series of the case itself."""
 
 
 def scan(
     path: Path,
     channels: Sequence[str] | None = None,
     overrides: Mapping[str, Path] | None = None,
+    monitor: Monitor | None = None,
 ) -> Scan:
-    """Look at a folder of files or at one 4-D file; only headers are read.
+    """Look at a folder of files, a tree of DICOM series or one file; only headers are read.
 
     Parameters
     ----------
     path : pathlib.Path
-        Folder or file.
+        Folder or file; of HECKTOR also ``imagesTr/CASE``, what its two files begin with.
     channels : sequence of str, optional
         Modalities of a 4-D file's channels, in order.
     overrides : mapping of str to pathlib.Path, optional
-        Files that are this modality whatever their name says.
+        Files or DICOM folders that are this modality whatever they say, or ``#NUMBER`` for a
+        DICOM series of the case.
+    monitor : Monitor, optional
+        Told while DICOM headers are read.
 
     Raises
     ------
     InputError
         If there is nothing to read, or a file is damaged.
+    CancelledError
+        If the monitor's ``stop`` is set.
     """
-    overrides = dict(overrides or {})
-    if path.is_dir():
-        found = _scan_folder(path, overrides)
+    overrides, monitor = dict(overrides or {}), monitor or Monitor()
+    paired = None if overrides and not path.exists() else hecktor_case(path)
+    if paired is not None:
+        name, files = paired
+        found = Scan(name, path, tuple(_named(m, f, monitor) for m, f in files.items()))
+    elif path.is_dir():
+        found = _scan_folder(only_case(path), overrides, monitor)
     elif path.is_file():
-        found = _scan_file(path, channels)
+        found = scan_dicom(path, monitor) if looks_like_dicom(path) else _scan_file(path, channels)
     elif overrides:
         found = Scan(path.name, path, ())
     else:
         raise InputError(f"{path}: there is no such file or folder.")
-    named = tuple(_named(modality, file) for modality, file in overrides.items())
-    kept = tuple(
-        replace(source, modality=None) if source.modality in overrides else source
-        for source in found.sources
+    return _overridden(found, overrides, monitor)
+
+
+def _overridden(found: Scan, overrides: Mapping[str, Path], monitor: Monitor) -> Scan:
+    """Put what the user names outright in the place of what claims to be the same."""
+    numbered = {
+        m: int(n[1]) for m, p in overrides.items() if (n := _SERIES_NUMBER.fullmatch(p.name))
+    }
+    sources, preferred = prefer(
+        [
+            replace(source, modality=None) if source.modality in overrides else source
+            for source in found.sources
+        ]
     )
-    sources = (*kept, *named)
-    problems = found.problems + _doubled(sources) if path.is_dir() else found.problems
-    return replace(found, sources=sources, problems=problems)
+    kept = list(sources)
+    for modality, number in numbered.items():
+        k = _of_series(number, kept, found)
+        kept[k] = replace(kept[k], modality=modality, note="")
+    kept += [_named(m, file, monitor) for m, file in overrides.items() if m not in numbered]
+    problems = found.problems + (_doubled(kept) if found.root.is_dir() else ())
+    assumed = tuple(said for said in found.assumed if said.split(" is ")[0] not in overrides)
+    return replace(found, sources=tuple(kept), problems=problems, assumed=(*assumed, *preferred))
 
 
-def _scan_folder(folder: Path, overrides: Mapping[str, Path]) -> Scan:
+def _of_series(number: int, sources: Sequence[Source], found: Scan) -> int:
+    named = f"Series {number} ("
+    for k, source in enumerate(sources):
+        if source.stack is not None and source.title.startswith(named):
+            return k
+    raise InputError(f"{found.root}: holds no volume that is series {number}.")
+
+
+def _scan_folder(folder: Path, overrides: Mapping[str, Path], monitor: Monitor) -> Scan:
     named = {file.resolve() for file in overrides.values()}
     files = sorted(
         f for f in folder.iterdir() if f.is_file() and suffix(f) and f.resolve() not in named
     )
+    if not files and holds_dicom(folder, monitor):
+        return scan_dicom(folder, monitor)
     if not files and not overrides:
-        raise InputError(f"{folder}: {_why_empty(folder)}")
+        raise InputError(
+            f"{folder}: holds no image ({', '.join(SUFFIXES)}, DICOM); "
+            "choose a folder with one file per modality."
+        )
     sources, skipped, problems = [], [], []
+    if any(looks_like_dicom(f) for f in folder.iterdir() if f.is_file() and not suffix(f)):
+        skipped.append("DICOM files beside these files are left out; open their folder by itself.")
     for file in files:
         if is_reference(stem(file)):
             skipped.append(f"{file.name} is a label map or a result, not an image.")
@@ -159,7 +160,9 @@ def _named_channels(path: Path, header: Header, names: Sequence[str]) -> Scan:
     return Scan(stem(path), path, sources)
 
 
-def _named(modality: str, file: Path) -> Source:
+def _named(modality: str, file: Path, monitor: Monitor) -> Source:
+    if file.is_dir() or (file.is_file() and not suffix(file) and looks_like_dicom(file)):
+        return named_series(modality, file, monitor)
     header = read_header(file)
     if header.channels > 1:
         raise InputError(f"{file}: has {header.channels} channels; give one volume for {modality}.")
@@ -170,18 +173,9 @@ def _doubled(sources: Sequence[Source]) -> tuple[str, ...]:
     by_modality: dict[str, list[str]] = {}
     for source in sources:
         if source.modality:
-            by_modality.setdefault(source.modality, []).append(source.path.name)
+            by_modality.setdefault(source.modality, []).append(source.title)
     return tuple(
         f"{' and '.join(names)} both claim to be {modality}; say which one it is."
         for modality, names in by_modality.items()
         if len(names) > 1
     )
-
-
-def _why_empty(folder: Path) -> str:
-    if any(
-        file.suffix.lower() in (".dcm", ".ima") or file.name == "DICOMDIR"
-        for file in folder.iterdir()
-    ):
-        return "holds DICOM files, which are not read yet; convert the series to NIfTI."
-    return f"holds no image ({', '.join(SUFFIXES)}); choose a folder with one file per modality."

@@ -11,6 +11,7 @@ from napari_ciml.monitor import Monitor, Progress
 
 if TYPE_CHECKING:
     from napari_ciml.cases.case import Case
+    from napari_ciml.cases.source import Scan
     from napari_ciml.inference.settings import SegmentSettings
     from napari_ciml.network.checkpoint import Checkpoint
     from napari_ciml.network.checkpoint_info import CheckpointInfo
@@ -70,14 +71,18 @@ def share(text: str) -> float:
 def add_case(parser: argparse.ArgumentParser) -> None:
     """Add CASE and what says which of its files is which modality."""
     parser.add_argument(
-        "case", metavar="CASE", type=Path, help="folder of modality files, or one 4-D file"
+        "case",
+        metavar="CASE",
+        type=Path,
+        help="folder of modality files, DICOM folder or tree, or one 4-D file",
     )
     parser.add_argument(
         "--modality",
         action="append",
         default=[],
         metavar="NAME=FILE",
-        help="name a modality's file outright, for example FLAIR=scan3.nii.gz (repeatable)",
+        help="name a modality's file or DICOM folder outright, for example FLAIR=scan3.nii.gz, or "
+        "a DICOM series of the case by its number, FLAIR=#3 (repeatable)",
     )
     parser.add_argument(
         "--channels",
@@ -138,18 +143,43 @@ def monitor() -> Monitor:
     return Monitor(report=report if live else lambda _: None, tell=tell)
 
 
-def open_case(args: argparse.Namespace, needed: tuple[str, ...], heard: Monitor) -> "Case":
-    """Read the case that the arguments name."""
-    from napari_ciml.cases.case import open_case as read
+def look(args: argparse.Namespace, heard: Monitor) -> "Scan":
+    """Look at the case that the arguments name."""
+    from napari_ciml.cases.scan import scan
 
-    case = read(
-        args.case,
-        channels=channels(args),
-        overrides=overrides(args),
-        reference=args.reference,
-        needed=needed,
-        monitor=heard,
-    )
+    return scan(args.case, channels(args), overrides(args), heard)
+
+
+def what_can_be_done(
+    args: argparse.Namespace, info: "CheckpointInfo", found: "Scan", heard: Monitor
+) -> Decomposition:
+    """Return the decomposition asked for; if none was, what the case's modalities allow."""
+    wanted = wanted_decomposition(args, info)
+    there = {source.modality for source in found.sources if source.modality}
+    lacking = [name for name in wanted.used_modalities if name not in there]
+    if args.decomposition or not lacking or found.problems:
+        return wanted
+    from napari_ciml.inference.plan import what_is_left
+
+    kept = what_is_left(info, there)
+    if kept is None:
+        return wanted
+    heard.tell(f"The case has no {', '.join(lacking)}; the decomposition is now '{kept.name}'.")
+    lost = [name for name in wanted.region_names if name not in kept.region_names]
+    if lost:
+        heard.tell(f"Nothing is primary for {', '.join(lost)} any more.")
+    for said in info.told_of(kept.used_modalities):
+        heard.tell(said)
+    return kept
+
+
+def open_case(
+    args: argparse.Namespace, found: "Scan", needed: tuple[str, ...], heard: Monitor
+) -> "Case":
+    """Read the case that was found."""
+    from napari_ciml.cases.case import open_found
+
+    case = open_found(found, reference=args.reference, needed=needed, monitor=heard)
     for notice in case.notices:
         heard.tell(notice)
     return case

@@ -59,7 +59,10 @@ def segment_case(args: argparse.Namespace, heard: "Monitor") -> Segmented:
     folder = prepare_folder(args.output)
     path = options.checkpoint_path(args)
     info = read_info(path)
-    wanted = options.wanted_decomposition(args, info)
+    start = time.perf_counter()
+    found = options.look(args, heard)
+    looked = time.perf_counter() - start
+    wanted = options.what_can_be_done(args, info, found, heard)
     settings = options.settings(args)
     plan = make_plan(info, wanted, settings.muted)
 
@@ -67,8 +70,8 @@ def segment_case(args: argparse.Namespace, heard: "Monitor") -> Segmented:
     from napari_ciml.inference.segment import segment
 
     start = time.perf_counter()
-    case = options.open_case(args, plan.modalities, heard)
-    read = time.perf_counter() - start
+    case = options.open_case(args, found, plan.modalities, heard)
+    read = time.perf_counter() - start + looked
     checkpoint = options.load(path, heard)
     segmentation = segment(case, checkpoint, wanted, settings, heard)
     segmentation.seconds["read"] = round(read, 3)

@@ -83,6 +83,7 @@ def summary(case: Case, segmentation: Segmentation) -> dict[str, object]:
         "decomposition": plan.decomposition.model_dump(mode="json"),
         "muted": sorted(f"{m.primary}:{m.auxiliary}" for m in plan.muted),
         "pairs": [f"{pair.primary}:{pair.region}" for pair in plan.pairs],
+        "missing_modalities": list(segmentation.missing),
         "reference_modality": case.reference,
         "grid": case.native.describe(),
         "thresholds": {

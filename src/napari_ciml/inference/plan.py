@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from napari_ciml.decomposition import Decomposition, Message, Pair, Problem
+from napari_ciml.editing import with_only
 from napari_ciml.errors import CheckpointError, InputError
 from napari_ciml.network.checkpoint_info import CheckpointInfo
+from napari_ciml.presets import PRESETS
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,18 @@ def untrained(info: CheckpointInfo, wanted: Decomposition) -> tuple[Problem, ...
             if aux not in trained[name].auxiliaries
         ]
     return tuple(found)
+
+
+def what_is_left(info: CheckpointInfo, there: Collection[str]) -> Decomposition | None:
+    """Return what a checkpoint can do without the modalities a case lacks: a preset, if one is.
+
+    None if there is nothing it can do.
+    """
+    kept = with_only(info.decomposition, [m for m in info.decomposition.modalities if m in there])
+    if not kept.subtasks or kept.problems():
+        return None
+    presets = (preset for preset in PRESETS.values() if not untrained(info, preset))
+    return next((p for p in presets if set(p.used_modalities) == set(kept.used_modalities)), kept)
 
 
 def make_plan(

@@ -61,6 +61,8 @@ class Segmentation:
         What the user must know of how it went.
     uncertainty : Uncertainty, optional
         If samples were asked for.
+    missing : tuple of str
+        Modalities that the checkpoint knows and the case lacks.
     """
 
     label_map: np.ndarray
@@ -79,6 +81,7 @@ class Segmentation:
     peak_memory_mib: float
     notices: tuple[str, ...] = ()
     uncertainty: Uncertainty | None = None
+    missing: tuple[str, ...] = ()
 
 
 @dataclass
@@ -188,6 +191,9 @@ def segment(
         peak_memory_mib=peak_memory_mib(),
         notices=tuple(notices),
         uncertainty=uncertainty,
+        missing=tuple(
+            m for m in checkpoint.info.decomposition.used_modalities if m not in case.images
+        ),
     )
 
 

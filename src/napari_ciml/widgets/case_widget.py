@@ -19,6 +19,7 @@ from napari_ciml.widgets.parts import (
     table,
 )
 from napari_ciml.widgets.session import session_of
+from napari_ciml.widgets.window_menu import WindowMenu
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -27,7 +28,7 @@ _LINES = 3
 """Of text in a row: file, grid, values."""
 
 _LEAVE_OUT = "leave out"
-_EMPTY = "Open a folder that holds one file per modality, or drop one here."
+_EMPTY = "Open a folder that holds one file per modality or DICOM series, or drop one here."
 
 
 class CaseWidget(Dock):
@@ -42,8 +43,12 @@ class CaseWidget(Dock):
     def __init__(self, viewer: "Viewer") -> None:
         super().__init__(session_of(viewer))
         self.setAcceptDrops(True)
-        self.open_folder = button("Open folder ...", "A folder with one file per modality.")
-        self.open_file = button("Open 4-D file ...", "One file that holds all modalities.")
+        self.open_folder = button(
+            "Open folder ...", "A folder with one file per modality, or one of DICOM series."
+        )
+        self.open_file = button(
+            "Open file ...", "A 4-D file that holds all modalities, or one of HECKTOR's two."
+        )
         self.title = Words(_EMPTY)
         self.files = table("Modality", "File", "Ref.")
         self.files.setWordWrap(False)
@@ -53,11 +58,13 @@ class CaseWidget(Dock):
         header.setSectionResizeMode(2, QHeaderView.ResizeMode.ResizeToContents)
         self.problems = Words(colour=ERROR_COLOUR)
         self.notices = Words(colour=QUIET_COLOUR)
+        self.windows = WindowMenu(self.session)
         self.load = button("Load", "Read the files as named above and show them.")
         self.jobs = JobBar(self, "Opening", "Loading")
         self.column.addLayout(row(self.open_folder, self.open_file))
-        for part in (self.title, self.files, self.problems, self.load, self.jobs, self.notices):
+        for part in (self.title, self.files, self.problems, self.load, self.jobs, self.windows):
             self.column.addWidget(part)
+        self.column.addWidget(self.notices)
         self.column.addStretch()
         self.finish()
         self.open_folder.clicked.connect(self._ask_folder)
@@ -89,8 +96,10 @@ class CaseWidget(Dock):
             self.open(Path(path))
 
     def _ask_file(self) -> None:
-        kinds = " ".join(f"*{suffix}" for suffix in SUFFIXES)
-        path, _ = QFileDialog.getOpenFileName(self, "Open a 4-D file", filter=f"Images ({kinds})")
+        kinds = f"Images ({' '.join(f'*{suffix}' for suffix in SUFFIXES)});;All files (*)"
+        path, _ = QFileDialog.getOpenFileName(
+            self, "Open a file", filter=f"Images ({kinds});;All files (*)"
+        )
         if path:
             self.open(Path(path))
 
@@ -105,7 +114,9 @@ class CaseWidget(Dock):
         for k, source in enumerate(scan.sources):
             self.files.setCellWidget(k, 0, self._modality_box(k))
             channel = "" if source.channel is None else f", channel {source.channel + 1}"
-            item = QTableWidgetItem(f"{source.path.name}{channel}\n{source.grid.describe()}")
+            said = f"{source.title}{channel}\n{source.grid.describe()}"
+            note = f"\nleft out: {source.note}" if source.note else ""
+            item = QTableWidgetItem(said + (note if self.review.modalities[k] is None else ""))
             item.setToolTip(item.text())
             self.files.setItem(k, 1, item)
             self.files.setCellWidget(k, 2, self._reference_button(k))
@@ -153,7 +164,8 @@ class CaseWidget(Dock):
             if modality is not None and modality in self.review.ranges and item is not None:
                 low, high = self.review.ranges[modality]
                 where = item.text().split("\nvalues")[0]
-                item.setText(f"{where}\nvalues {low:.4g} to {high:.4g}")
+                unit = case.units.get(modality, "")
+                item.setText(f"{where}\nvalues {low:.4g} to {high:.4g} {unit}".rstrip())
         skipped = self.review.scan.skipped if self.review.scan else ()
         self.notices.say("\n".join((*case.notices, *skipped)))
 

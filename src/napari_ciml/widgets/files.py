@@ -13,7 +13,7 @@ from napari_ciml.cases.scan import scan
 from napari_ciml.cases.write import write_on_native_grid, write_volume
 from napari_ciml.errors import CimlError, InputError
 from napari_ciml.resources import sample_data
-from napari_ciml.widgets.looks import display_range
+from napari_ciml.widgets.looks import colours_of, display_range
 from napari_ciml.widgets.origin import KEY, Origin
 
 LayerData = tuple[np.ndarray, dict[str, Any], str]
@@ -25,14 +25,19 @@ def get_reader(path: str | list[str]) -> Callable[[object], list[LayerData]] | N
         return None
     place = Path(path)
     if place.is_dir():
-        try:
-            found = scan(place)
-        except CimlError:
-            return None
-        if found.problems or not any(source.modality for source in found.sources):
-            return None
-        return lambda _: _read_case(place)
+        # A tree of DICOM series takes long: the widget reads it, with progress, not this menu.
+        return (lambda _: _read_case(place)) if _is_case(place) else None
     return (lambda _: _read_file(place)) if suffix(place) else None
+
+
+def _is_case(folder: Path) -> bool:
+    if not any(suffix(file) for file in folder.iterdir()):
+        return False
+    try:
+        found = scan(folder)
+    except CimlError:
+        return False
+    return not found.problems and any(source.modality for source in found.sources)
 
 
 def write_labels(path: str, data: np.ndarray, meta: dict[str, Any]) -> list[str]:
@@ -93,10 +98,10 @@ def _read_file(path: Path) -> list[LayerData]:
 
 
 def _image(array: np.ndarray, grid: Grid, name: str, case: Case | None) -> LayerData:
-    low, high = display_range(array, name)
+    low, high = display_range(array, name, case.units.get(name, "") if case else "")
     attributes: dict[str, Any] = {
         "name": name,
-        "colormap": "gray_r" if name == "PET" else "gray",
+        "colormap": colours_of(name),
         "contrast_limits": (low, high) if high > low else (low, low + 1),
         "scale": grid.scale,
         "translate": grid.translate,

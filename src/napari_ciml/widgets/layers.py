@@ -14,7 +14,13 @@ from napari.layers import Image, Labels, Layer
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.decomposition import Pair
-from napari_ciml.widgets.looks import MAP_COLOURS, label_colours, label_features, object_box
+from napari_ciml.widgets.looks import (
+    MAP_COLOURS,
+    colours_of,
+    label_colours,
+    label_features,
+    object_box,
+)
 from napari_ciml.widgets.origin import KEY, Origin, known_origin, origin_of, placed
 
 if TYPE_CHECKING:
@@ -71,7 +77,7 @@ class CaseLayers:
             layer = Image(
                 case.images[name],
                 name=name,
-                colormap="gray_r" if name == "PET" else "gray",
+                colormap=colours_of(name),
                 contrast_limits=limits[name],
                 visible=name == case.reference,
                 interpolation2d="linear",
@@ -101,6 +107,8 @@ class CaseLayers:
         whole, labels = segmentation.plan.decomposition, segmentation.label_map
         layer.metadata[_DRAWN] = labels
         look = {"colormap": label_colours(whole), "features": label_features(whole)}
+        lacks = ", ".join(segmentation.missing)
+        look["name"] = f"segmentation without {lacks}" if lacks else "segmentation"
         for name, value in (
             {"data": labels.copy(), "contour": 0} | look | {"visible": True}
         ).items():
@@ -124,6 +132,20 @@ class CaseLayers:
         """Make one modality the visible one."""
         for layer in self._made("modality"):
             layer.visible = known_origin(layer).shows == name
+
+    def set_window(self, name: str, limits: tuple[float, float]) -> None:
+        """Show a modality between these intensities, and make it the visible one."""
+        for layer in self._of_modality(name):
+            low, high = layer.contrast_limits_range
+            layer.contrast_limits_range = (min(low, limits[0]), max(high, limits[1]))
+            layer.contrast_limits = limits
+        self.show_modality(name)
+
+    def set_colours(self, name: str, colormap: str) -> None:
+        """Show a modality in these colours, and make it the visible one."""
+        for layer in self._of_modality(name):
+            layer.colormap = colormap
+        self.show_modality(name)
 
     def set_map_opacity(self, opacity: float) -> None:
         """Set the opacity, in [0, 1], of the map that is shown."""
@@ -205,6 +227,9 @@ class CaseLayers:
             for layer in self.viewer.layers
             if (found := origin_of(layer)) is not None and found.kind in kinds
         ]
+
+    def _of_modality(self, name: str) -> list[Layer]:
+        return [layer for layer in self._made("modality") if known_origin(layer).shows == name]
 
     def _let_go(self, layer: Layer) -> None:
         if not self._gave_away(layer):

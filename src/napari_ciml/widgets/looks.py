@@ -14,8 +14,16 @@ MAP_COLOURS = Colormap(
 )
 """Dark blue, light blue, yellow as in Fig. 12; what is zero shows the image beneath."""
 
-_CT_WINDOW = (-160.0, 240.0)
-_PET_WINDOW = (0.0, 10.0)
+CT_WINDOWS = {
+    "soft tissue": (-160.0, 240.0),
+    "brain": (0.0, 80.0),
+    "lung": (-1350.0, 150.0),
+    "bone": (-500.0, 1300.0),
+}
+"""In Hounsfield units: width and level 400/40, 80/40, 1500/-600, 1800/400."""
+
+PET_WINDOWS = {"SUV 0 to 10": (0.0, 10.0), "SUV 0 to 5": (0.0, 5.0), "SUV 0 to 20": (0.0, 20.0)}
+PET_COLOURS = {"inverted grey": "gray_r", "hot": "hot"}
 
 
 def label_colours(whole: Decomposition) -> DirectLabelColormap:
@@ -34,12 +42,22 @@ def label_features(whole: Decomposition) -> dict[str, list[Any]]:
     return {"index": [0, *values], "region": ["background", *names]}
 
 
-def display_range(image: np.ndarray, modality: str) -> tuple[float, float]:
-    """Return contrast limits: fixed for CT (HU) and PET (SUV), else from the foreground."""
-    if modality == "CT":
-        return _CT_WINDOW
-    if modality == "PET":
-        return _PET_WINDOW
+def windows_in(modality: str, unit: str) -> dict[str, tuple[float, float]]:
+    """Return the named windows of a modality; they need a unit, so that MR has none."""
+    known = {("CT", "HU"): CT_WINDOWS, ("PET", "SUV"): PET_WINDOWS}
+    return known.get((modality, unit), {})
+
+
+def colours_of(modality: str) -> str:
+    """Return the name of the colormap a modality is shown in at first."""
+    return next(iter(PET_COLOURS.values())) if modality == "PET" else "gray"
+
+
+def display_range(image: np.ndarray, modality: str, unit: str) -> tuple[float, float]:
+    """Return contrast limits: the usual window where values have a unit, else from the object."""
+    named = windows_in(modality, unit)
+    if named:
+        return next(iter(named.values()))
     sample = image[::2, ::2, ::2]
     inside = sample[sample > sample.min()]
     if not inside.size:

@@ -88,7 +88,7 @@ class Session:
             if not self.review.scan_problems():
                 self.load()
 
-        self.runner.submit("Opening", lambda _: scan(path, channels, overrides), done)
+        self.runner.submit("Opening", lambda heard: scan(path, channels, overrides, heard), done)
 
     def load(self) -> None:
         """Load the sources as the user has named them.
@@ -106,7 +106,10 @@ class Session:
         def work(monitor: Monitor) -> Loaded:
             case = load_case(sources, name=name, reference=reference, monitor=monitor)
             monitor.step("Setting the contrast")
-            limits = {m: display_range(image, m) for m, image in case.images.items()}
+            limits = {
+                m: display_range(image, m, case.units.get(m, ""))
+                for m, image in case.images.items()
+            }
             _warm_up(monitor, checkpoint)
             return Loaded(case, limits, {m: value_range(i) for m, i in case.images.items()})
 

@@ -1,0 +1,1 @@
+"""Series of DICOM files: found, told apart, understood, read. Headers need no SimpleITK."""
