@@ -15,6 +15,7 @@ from napari_ciml.cases.scan import Scan, Source
 from napari_ciml.decomposition import Decomposition, Problem
 from napari_ciml.editing import with_only
 from napari_ciml.errors import CimlError, InputError
+from napari_ciml.findings import Findings
 from napari_ciml.inference.plan import untrained
 from napari_ciml.network.checkpoint_info import CheckpointInfo, read_info
 from napari_ciml.presets import DEFAULT, PRESETS
@@ -53,6 +54,8 @@ class Review:
         Whether the next segmentation is freed of specks and holes.
     segmentation, explanation
         The results for the case, or None.
+    findings : Findings
+        Lesions, marks and comparisons of the case.
     """
 
     scan_changed = Signal()
@@ -77,6 +80,7 @@ class Review:
         self.clean = True
         self.segmentation: Segmentation | None = None
         self.explanation: Explanation | None = None
+        self.findings = Findings()
 
     def set_scan(self, scan: Scan) -> None:
         """Show what was found; the loaded case stays until another one is loaded."""
@@ -142,6 +146,7 @@ class Review:
         """Take a loaded case; results of another one are dropped."""
         self.case, self.ranges = case, ranges
         self.segmentation = self.explanation = None
+        self.findings.begin(case.grid)
         self.case_changed.emit()
         self.segmentation_changed.emit()
         self.explanation_changed.emit()
