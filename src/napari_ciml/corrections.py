@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.geometry import Grid
+from napari_ciml.cases.labels import compact
 from napari_ciml.cases.write import read_labels, write_volume
 from napari_ciml.decomposition import Region
 from napari_ciml.errors import InputError
@@ -86,7 +87,7 @@ def keep(folder: Path, correction: Correction, labels: np.ndarray) -> None:
         If it cannot be written.
     """
     prepare_folder(folder)
-    write_volume(_volume(folder, correction.key), labels, correction.grid)
+    write_volume(_volume(folder, correction.key), compact(labels), correction.grid)
     with replacing(_words(folder, correction.key)) as temporary:
         temporary.write_text(correction.model_dump_json(indent=1), encoding="utf-8")
 
@@ -110,7 +111,7 @@ def kept_of(folder: Path, wanted: Identity) -> tuple[Correction, ...]:
 
 
 def bring_back(folder: Path, correction: Correction) -> np.ndarray:
-    """Return a correction's label map, (Z, Y, X) uint16 on the case grid.
+    """Return a correction's label map, (Z, Y, X) unsigned integers on the case grid.
 
     Raises
     ------
@@ -121,7 +122,7 @@ def bring_back(folder: Path, correction: Correction) -> np.ndarray:
     labels, grid = read_labels(path)
     if not grid.same_as(correction.grid):
         raise InputError(f"{path}: is not the label map that was kept; open another one.")
-    return labels
+    return compact(labels)
 
 
 def forget(folder: Path, key: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.geometry import resample
-from napari_ciml.cases.labels import LABEL_CONVENTIONS, conventions_of
+from napari_ciml.cases.labels import LABEL_CONVENTIONS, compact, conventions_of
 from napari_ciml.cases.write import read_labels
 from napari_ciml.decomposition import Region
 from napari_ciml.errors import InputError
@@ -71,7 +71,7 @@ def read_reference(path: Path, case: Case, regions: Sequence[Region]) -> Referen
             f"({case.grid.describe()}) by the nearest voxel."
         )
     values = np.flatnonzero(np.bincount(labels.ravel())).tolist()
-    placed = resample(labels, grid, case.grid, labels=True)
+    placed = compact(resample(labels, grid, case.grid, labels=True))
     if values in ([], [0]):
         notices.append(f"{path.name} is empty.")
     known = {label for region in regions for label in region.labels}
