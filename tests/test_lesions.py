@@ -35,6 +35,8 @@ def run_on(labels: np.ndarray) -> SimpleNamespace:
     whole[:, :, 24:] *= np.float32(0.5)
     return SimpleNamespace(
         probabilities={"WT": whole},
+        uncertainty=None,
+        plan=SimpleNamespace(weight=lambda _: 1.0),
         pairs={Pair("FLAIR", "WT"): flair, Pair("T2", "WT"): t2},
         model_input=SimpleNamespace(grid=COARSE, foreground=np.ones(COARSE.shape, bool)),
     )
@@ -107,16 +109,25 @@ def test_nothing_and_far_too_much() -> None:
     assert max(lesion.volume_ml for lesion in found.lesions) > 0.3
 
 
-def test_doubt_is_on_one_scale() -> None:
+def test_doubt_by_hand() -> None:
     assert entropy(np.array([0, 0.5, 1, 0.11])).tolist() == pytest.approx([0, 1, 0, 0.5], abs=1e-3)
     a, b, c = np.array([0.2, 0.9]), np.array([0.5, 0.9]), np.array([0.1, 0.8])
-    assert disagreement([a, b, c]).tolist() == pytest.approx([0.4, 0.1])
+    assert disagreement([a, b]).tolist() == pytest.approx([0.15, 0])
+    assert disagreement([a, b, c]).tolist() == pytest.approx([0.17, 0.047], abs=1e-3)
     run = run_on(label_map())
     case = SimpleNamespace(grid=GRID)
     shown = doubt_about(run, case, "WT", "disagreement")
     assert shown.shape == GRID.shape
-    assert shown[16, 24, 32] == pytest.approx(0.9)
+    assert shown[16, 24, 32] == pytest.approx(0.45)
     assert shown[9, 12, 12] == 0
+    sampled = SimpleNamespace(entropy={"WT": shown * 0 + 0.7}, spread={"WT": shown * 0 + 0.2})
+    assert doubt_about(run, case, "WT", "spread") is None
+    run.uncertainty = sampled
+    assert doubt_about(run, case, "WT", "spread")[0, 0, 0] == pytest.approx(0.2)
+    found = take_inventory(label_map(), REGIONS, GRID, run)
+    assert found.regions[0].uncertainty == pytest.approx(0.7)
+    means = [lesion.uncertainty for lesion in found.lesions if lesion.region == "WT"]
+    assert means == pytest.approx([0.7, 0.7])
     del run.pairs[Pair("T2", "WT")]
     assert doubt_about(run, case, "WT", "disagreement") is None
 

@@ -10,7 +10,8 @@ import numpy as np
 from napari_ciml.cases.geometry import Grid, resample
 from napari_ciml.cases.labels import region_masks
 from napari_ciml.decomposition import Region
-from napari_ciml.inference.doubt import HALF, entropy, segmentors_of
+from napari_ciml.inference.doubt import segmentors_of, uncertainty_of
+from napari_ciml.inference.settings import THRESHOLD
 from napari_ciml.measures.agreement import dice
 from napari_ciml.measures.size import Box, Diameters, axial_diameters, bounding_box, part
 from napari_ciml.monitor import Monitor
@@ -47,8 +48,8 @@ class Lesion:
     diameters : Diameters
         In the axial plane.
     probability, uncertainty : float or None
-        Means over its voxels of the region's probability, and of that one's entropy in bits;
-        None without a segmentation.
+        Means over its voxels of the region's probability, and of its entropy in bits (over
+        samples of kappa, if there are some); None without a segmentation.
     seen_by : mapping of str to float
         By segmentor: the share of its voxels that this one alone would give to the region.
     reasons : tuple of str
@@ -225,11 +226,12 @@ def _with_evidence(
 
     region, whole = lesions[0].region, bounding_box(mask)
     probability = segmentation.probabilities[region]
+    uncertainty = uncertainty_of(segmentation, region)
     here, there = part(grid, whole), segmentation.model_input.grid
     said = {}
     for name, values in segmentors_of(segmentation, region).items():
         monitor.step(f"Asking {name} about {region}")
-        said[name] = resample(values, there, here) >= HALF
+        said[name] = resample(values, there, here) >= THRESHOLD
     result = []
     for lesion in lesions:
         inside = probability[lesion.box][lesion.mask]
@@ -241,7 +243,7 @@ def _with_evidence(
             replace(
                 lesion,
                 probability=float(inside.mean()),
-                uncertainty=float(entropy(inside).mean()),
+                uncertainty=float(uncertainty[lesion.box][lesion.mask].mean()),
                 seen_by={n: float(v[z, y, x][lesion.mask].mean()) for n, v in said.items()},
             )
         )
@@ -251,7 +253,7 @@ def _with_evidence(
 def _with_reasons(lesion: Lesion, labels: np.ndarray, regions: Sequence[Region]) -> Lesion:
 
     reasons = []
-    blind = [name for name, share in lesion.seen_by.items() if share < HALF]
+    blind = [name for name, share in lesion.seen_by.items() if share < THRESHOLD]
     if blind and len(blind) == len(lesion.seen_by):
         reasons.append("no segmentor sees it")
     else:
@@ -291,7 +293,7 @@ def _summary(
     segmentation: "Segmentation | None",
 ) -> RegionSummary:
     said = segmentors_of(segmentation, region) if segmentation else {}
-    alone = {name: values >= HALF for name, values in said.items()}
+    alone = {name: values >= THRESHOLD for name, values in said.items()}
     overlaps = [dice(a, b) for a, b in combinations(alone.values(), 2)]
     products = sorted(x.diameters.product_mm2 for x in lesions if x.diameters.measurable)
     ml = segmentation.model_input.grid.voxel_ml if segmentation else 0.0
@@ -307,7 +309,7 @@ def _summary(
             default=Diameters(0.0, 0.0),
         ),
         sum_of_products_mm2=float(sum(products[-_TARGETS:])),
-        uncertainty=float(entropy(segmentation.probabilities[region][mask]).mean())
+        uncertainty=float(uncertainty_of(segmentation, region)[mask].mean())
         if segmentation is not None and sure
         else None,
         agreement=float(np.mean(overlaps)) if overlaps else None,

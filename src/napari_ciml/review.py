@@ -52,6 +52,8 @@ class Review:
         Where to compute.
     clean : bool
         Whether the next segmentation is freed of specks and holes.
+    samples : int
+        How many samples of kappa its uncertainty is computed from.
     segmentation, explanation
         The results for the case, or None.
     findings : Findings
@@ -78,6 +80,7 @@ class Review:
         self.info: CheckpointInfo | None = None
         self.device = "auto"
         self.clean = True
+        self.samples = 0
         self.segmentation: Segmentation | None = None
         self.explanation: Explanation | None = None
         self.findings = Findings()

@@ -116,10 +116,10 @@ def test_doubt_as_a_layer_for_every_region(loaded: Desk, qtbot: QtBot) -> None:
     click(qtbot, widget.show_doubt)
     wait(qtbot, loaded)
     (layer,) = made_here(loaded.viewer, "doubt")
-    assert layer.name == "disagreement about WT"
+    assert layer.name == "disagreement of WT"
     expected = doubt_about(review.segmentation, review.case, "WT", "disagreement")
     np.testing.assert_array_equal(layer.data, expected)
-    assert layer.contrast_limits == [0, 1]
+    assert layer.contrast_limits == [0, 0.5]
     widget.region.setCurrentText("ET")
     click(qtbot, widget.show_doubt)
     assert "One segmentor alone predicts ET" in widget.error.text()
@@ -128,9 +128,28 @@ def test_doubt_as_a_layer_for_every_region(loaded: Desk, qtbot: QtBot) -> None:
     wait(qtbot, loaded)
     assert made_here(loaded.viewer, "doubt") == [layer]
     assert layer.name == "uncertainty of ET"
+    assert layer.contrast_limits == [0, 1]
     assert widget.error.text() == ""
     click(qtbot, widget.hide_doubt)
     assert not layer.visible
+
+
+def test_the_spread_over_samples(loaded: Desk, qtbot: QtBot) -> None:
+    run_segment(qtbot, loaded)
+    review, widget = loaded.session.review, loaded.lesions
+    before = review.segmentation.label_map
+    widget.kind.setCurrentText("spread")
+    click(qtbot, widget.show_doubt)
+    assert "Nothing was sampled" in widget.error.text()
+    widget.samples.setValue(2)
+    click(qtbot, widget.sample)
+    wait(qtbot, loaded)
+    assert review.segmentation.uncertainty.samples == 2
+    np.testing.assert_array_equal(review.segmentation.label_map, before)
+    click(qtbot, widget.show_doubt)
+    wait(qtbot, loaded)
+    (layer,) = made_here(loaded.viewer, "doubt")
+    np.testing.assert_array_equal(layer.data, review.segmentation.uncertainty.spread["WT"])
 
 
 def test_what_is_painted_is_measured(loaded: Desk, qtbot: QtBot) -> None:

@@ -1,4 +1,4 @@
-"""How sure a segmentation is: disagreement between segmentors, entropy; all from 0 to 1."""
+"""How sure a segmentation is, as layers and figures show it."""
 
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Literal
@@ -11,10 +11,10 @@ from napari_ciml.cases.model_space import to_case_grid
 if TYPE_CHECKING:
     from napari_ciml.inference.segment import Segmentation
 
-Doubt = Literal["disagreement", "uncertainty"]
+Doubt = Literal["disagreement", "uncertainty", "spread"]
 
-HALF = 0.5
-"""A segmentor counts a voxel to a region from this probability on."""
+LARGEST: dict[Doubt, float] = {"disagreement": 0.5, "uncertainty": 1.0, "spread": 0.5}
+"""The largest value of each kind: of a standard deviation in [0, 1], of an entropy in bits."""
 
 
 def segmentors_of(segmentation: "Segmentation", region: str) -> dict[str, np.ndarray]:
@@ -23,14 +23,13 @@ def segmentors_of(segmentation: "Segmentation", region: str) -> dict[str, np.nda
     return {
         pair.primary: np.where(inside, values, np.float32(0))
         for pair, values in segmentation.pairs.items()
-        if pair.region == region
+        if pair.region == region and segmentation.plan.weight(pair)
     }
 
 
 def disagreement(probabilities: Collection[np.ndarray]) -> np.ndarray:
-    """Return by how much the probabilities of several segmentors differ at most."""
-    every = np.stack(list(probabilities))
-    return np.asarray(every.max(axis=0) - every.min(axis=0))
+    """Return the standard deviation over the probabilities of several segmentors."""
+    return np.asarray(np.std(list(probabilities), axis=0))
 
 
 def entropy(probability: np.ndarray) -> np.ndarray:
@@ -56,17 +55,29 @@ def doubt_about(
     region : str
         Its name.
     kind : str
-        ``disagreement`` between the segmentors, or ``uncertainty``: the entropy of the
-        region's calibrated probability.
+        ``disagreement``: standard deviation over the segmentors of the region; ``uncertainty``:
+        entropy of its probability in bits, of the mean over samples if there are some; ``spread``:
+        standard deviation over samples of kappa.
 
     Returns
     -------
     numpy.ndarray or None
-        (Z, Y, X) float32 from 0 to 1; None if a single segmentor cannot disagree.
+        (Z, Y, X) float32 from 0 to `LARGEST`; None if a single segmentor cannot disagree, or
+        nothing was sampled.
     """
+    sampled = segmentation.uncertainty
+    if kind == "spread":
+        return sampled.spread[region] if sampled is not None else None
     if kind == "uncertainty":
-        return entropy(segmentation.probabilities[region])
+        return uncertainty_of(segmentation, region)
     said = segmentors_of(segmentation, region)
     if len(said) < 2:
         return None
     return to_case_grid(disagreement(said.values()), segmentation.model_input.grid, case)
+
+
+def uncertainty_of(segmentation: "Segmentation", region: str) -> np.ndarray:
+    """Return the entropy of a region's probability in bits, (Z, Y, X) float32."""
+    if segmentation.uncertainty is not None:
+        return segmentation.uncertainty.entropy[region]
+    return entropy(segmentation.probabilities[region])

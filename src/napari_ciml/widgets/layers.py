@@ -135,9 +135,11 @@ class CaseLayers:
         values, name = segmentation.probabilities[region], f"probability of {region}"
         self._overlay(case, values, name, "probability", colormap="magma", blending="additive")
 
-    def show_doubt(self, case: Case, values: np.ndarray, name: str) -> None:
-        """Show how unsure a segmentation is, (Z, Y, X) from 0 to 1 for every region and kind."""
+    def show_doubt(self, case: Case, values: np.ndarray, name: str, largest: float) -> None:
+        """Show how unsure a segmentation is, from 0 to the largest value for every region."""
         self._overlay(case, values, name, "doubt", colormap=DOUBT_COLOURS, blending="translucent")
+        for layer in self._made("doubt"):
+            layer.contrast_limits_range = layer.contrast_limits = (0, largest)
 
     def show_map(self, case: Case, explanation: "Explanation", pair: Pair, auxiliary: str) -> None:
         """Show what an auxiliary added to a pair, over the auxiliary's own image."""

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QComboBox, QHeaderView, QTableWidget, QTableWidgetItem
+from qtpy.QtWidgets import QComboBox, QHeaderView, QSpinBox, QTableWidget, QTableWidgetItem
 
+from napari_ciml.inference.doubt import Doubt
 from napari_ciml.lesions import Lesion, RegionSummary
 from napari_ciml.widgets.parts import QUIET_COLOUR, Dock, JobBar, Words, button, label, row, table
 from napari_ciml.widgets.session import session_of
@@ -14,11 +15,13 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 _ALL = "all regions"
-_DOUBTS = ("disagreement", "uncertainty")
+_SAMPLES = 8
+_DOUBTS: tuple[Doubt, ...] = ("disagreement", "uncertainty", "spread")
 _EMPTY = "Open a case and segment it; its lesions are listed here, the doubtful ones first."
 _ABOUT_DOUBT = (
-    "Disagreement: by how much the segmentors of a region differ at most. Uncertainty: the entropy "
-    "of its probability in bits. Both run from 0 to 1, on one scale for every region."
+    "Disagreement: standard deviation over the segmentors of a region, at most 0.5. Uncertainty: "
+    "entropy of its probability, at most 1 bit. Spread: standard deviation over samples of the "
+    "complementary information, at most 0.5. Each on one scale for every region."
 )
 
 
@@ -37,6 +40,7 @@ class LesionsWidget(Dock):
         self.maps = QComboBox()
         self.maps.setToolTip("The label map whose lesions are listed.")
         self.jobs = JobBar(self, "Measuring", runner=self.measuring.runner)
+        self.runs = JobBar(self, "Segmenting")
         self.regions = table("Region", "mL", "Lesions", "mm x mm", "Unsure", "Agree")
         self.regions.setToolTip(
             "mm x mm: longest diameter in an axial plane, and the longest across it. "
@@ -48,6 +52,12 @@ class LesionsWidget(Dock):
         self.region.setToolTip("About which region.")
         self.show_doubt = button("Show", "Show it over the images, as a layer.")
         self.hide_doubt = button("Hide", "Take it away.")
+        self.samples = QSpinBox()
+        self.samples.setRange(0, 100)
+        self.samples.setSpecialValueText("no samples")
+        self.samples.setSuffix(" samples")
+        self.samples.setToolTip("Of the complementary information, at this and every next run.")
+        self.sample = button("Sample", "Segment again with so many samples; the answer stays.")
         self.only = QComboBox()
         self.only.setToolTip("Which lesions to list.")
         self.next = button("Seen, next", "Mark this lesion as seen and go to the next one.")
@@ -73,16 +83,20 @@ class LesionsWidget(Dock):
         self.column.addLayout(
             row(self.kind, label("of"), self.region, self.show_doubt, self.hide_doubt)
         )
+        self.column.addLayout(row(self.samples, self.sample))
         self.column.addLayout(row(self.only, self.next))
         self.column.addWidget(self.lesions, stretch=1)
         self.column.addWidget(self.state)
         self.column.addWidget(self.jobs)
+        self.column.addWidget(self.runs)
         self.finish()
 
     def _connect(self) -> None:
         self.maps.activated.connect(self._choose_map)
         self.show_doubt.clicked.connect(self._show_doubt)
         self.hide_doubt.clicked.connect(self.session.layers.hide_results)
+        self.sample.clicked.connect(self._sample)
+        self.samples.valueChanged.connect(self._set_samples)
         self.only.activated.connect(self._show_lesions)
         self.next.clicked.connect(self._seen_and_next)
         self.lesions.currentCellChanged.connect(self._go_to)
@@ -105,6 +119,14 @@ class LesionsWidget(Dock):
     def _show_doubt(self) -> None:
         kind = _DOUBTS[self.kind.currentIndex()]
         self.attempt(self.measuring.show_doubt, self.region.currentText(), kind)
+
+    def _set_samples(self, samples: int) -> None:
+        self.review.samples = samples
+
+    def _sample(self) -> None:
+        if not self.review.samples:
+            self.samples.setValue(_SAMPLES)
+        self.attempt(self.session.segment)
 
     def _show(self) -> None:
         found = self.findings.inventory.regions

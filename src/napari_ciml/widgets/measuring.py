@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 from weakref import ref
 
 import numpy as np
@@ -17,7 +16,7 @@ from napari_ciml.cases.write import write_on_native_grid
 from napari_ciml.decomposition import Region
 from napari_ciml.errors import CimlError
 from napari_ciml.findings import Comparison
-from napari_ciml.inference.doubt import Doubt, doubt_about
+from napari_ciml.inference.doubt import LARGEST, Doubt, doubt_about
 from napari_ciml.lesions import Inventory, Lesion, take_inventory
 from napari_ciml.measures.agreement import compare, difference
 from napari_ciml.measures.faults import Fault, find_faults
@@ -33,9 +32,6 @@ from napari_ciml.widgets.reading_layers import (
     show_difference,
     show_reference,
 )
-
-if TYPE_CHECKING:
-    from napari_ciml.inference.segment import Segmentation
 
 RUN_BEFORE = "the run before"
 
@@ -59,8 +55,8 @@ class Measuring(QObject):
         self.runner = JobRunner(self)
         self._watched = False
         self._chosen: Callable[[], Labels | None] = lambda: None
-        self._latest: Segmentation | None = None
-        self._before: Segmentation | None = None
+        self._latest: Reference | None = None
+        self._before: Reference | None = None
         review.segmentation_changed.connect(self._on_segmentation)
         keeping.settled.connect(self.choose)
         events = layers.viewer.layers.events
@@ -147,8 +143,7 @@ class Measuring(QObject):
     def compare_with_named(self, name: str) -> None:
         """Compare with the run before, or with another label map of the case."""
         if name == RUN_BEFORE and self._before is not None:
-            run = self._before
-            self.compare_with(Reference(name, run.label_map, run.plan.decomposition.regions))
+            self.compare_with(self._before)
             return
         layer = next((layer for layer in self.label_maps() if layer.name == name), None)
         if layer is not None:
@@ -204,10 +199,11 @@ class Measuring(QObject):
             raise CimlError("Segment the case first; then it can be said how sure that is.")
         if kind == "disagreement" and sum(pair.region == region for pair in run.pairs) < 2:
             raise CimlError(f"One segmentor alone predicts {region}; choose its uncertainty.")
+        if kind == "spread" and run.uncertainty is None:
+            raise CimlError("Nothing was sampled; say how many samples, and press Sample.")
 
         def show(values: np.ndarray) -> None:
-            words = "disagreement about" if kind == "disagreement" else "uncertainty of"
-            self.layers.show_doubt(case, values, f"{words} {region}")
+            self.layers.show_doubt(case, values, f"{kind} of {region}", LARGEST[kind])
 
         self.keeping.runner.submit(
             "Asking how sure",
@@ -252,10 +248,12 @@ class Measuring(QObject):
         return lambda found: done(found) if self.review.case is case else None
 
     def _on_segmentation(self) -> None:
-        run, self._before = self.review.segmentation, self._latest
-        if run is None:
-            self._before = None
-        self._latest = run
+        run, before = self.review.segmentation, self._latest
+        # The label map is kept, and not the run: that would be all of its messages as well.
+        self._before = self._latest = None
+        if run is not None:
+            self._before = before
+            self._latest = Reference(RUN_BEFORE, run.label_map, run.plan.decomposition.regions)
         self._chosen = lambda: None
         self.changed.emit()
         self.measure()

@@ -130,7 +130,7 @@ class Session:
         """
         case, path = self._ready()
         wanted = self.review.decomposition
-        device, clean = self.review.device, self.review.clean
+        device, clean, samples = self.review.device, self.review.clean, self.review.samples
         previous = self.review.segmentation
 
         def work(monitor: Monitor) -> "Segmentation":
@@ -139,7 +139,7 @@ class Session:
             from napari_ciml.inference.segment import segment
             from napari_ciml.inference.settings import SegmentSettings
 
-            settings = SegmentSettings(device=device, clean=clean)
+            settings = SegmentSettings(device=device, clean=clean, samples=samples)
             return segment(case, checkpoint, wanted, settings, monitor, previous)
 
         self.runner.submit("Segmenting", work, self._for_case(case, self._segmented))
