@@ -311,10 +311,14 @@ def test_faults_are_found_mended_and_mending_is_undone(loaded: Desk, qtbot: QtBo
         "WT: a hole of 1 voxel",
         "TC: a speck of 1 voxel",
     ]
+    remedy = widget.faults.cellWidget(0, 1)
+    assert widget.faults.columnWidth(1) >= remedy.sizeHint().width()
     widget.faults.setCurrentCell(0, 0)
     assert loaded.viewer.dims.current_step[0] == 18
+    layer.mode = "paint"
     click(qtbot, widget.faults.cellWidget(1, 1))
     wait(qtbot, loaded)
+    assert layer.mode == "paint"
     assert layer.data[11, 11, 11] == 2
     assert widget.faults.rowCount() == 1
     layer.visible = False

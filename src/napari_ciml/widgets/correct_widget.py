@@ -90,7 +90,8 @@ class CorrectWidget(Dock):
 
     def _lay_out(self) -> None:
         header = self.faults.horizontalHeader()
-        header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(1, QHeaderView.ResizeMode.Fixed)
+        header.resizeSection(1, self.mend_all.sizeHint().width())
         self.faults.setWordWrap(True)
         self.column.addWidget(self.offer)
         self.column.addLayout(row(self.bring_back, self.forget))

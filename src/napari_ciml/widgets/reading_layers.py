@@ -105,7 +105,8 @@ def pick(viewer: "ViewerModel", layer: Labels, region: Region, regions: tuple[Re
 
 def mend(layer: Labels, faults: tuple[Fault, ...]) -> None:
     """Mend what has a remedy, as one stroke that can be undone."""
-    layer.visible = True  # napari has no slice to paint on of a layer that is not shown
+    if not layer.visible:  # of which napari has no slice to paint on
+        layer.visible = True
     with layer.block_history():
         for fault in faults:
             if fault.value is not None:
