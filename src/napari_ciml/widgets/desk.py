@@ -1,4 +1,4 @@
-"""A viewer with its five dock widgets, and waiting for what they do."""
+"""A viewer with its dock widgets, and waiting for what they do."""
 
 import time
 from collections.abc import Callable
@@ -9,9 +9,12 @@ from qtpy.QtWidgets import QApplication, QDockWidget
 
 from napari_ciml.errors import CimlError
 from napari_ciml.widgets.case_widget import CaseWidget
+from napari_ciml.widgets.compare_widget import CompareWidget
+from napari_ciml.widgets.correct_widget import CorrectWidget
 from napari_ciml.widgets.decomposition_widget import DecompositionWidget
 from napari_ciml.widgets.explain_widget import ExplainWidget
 from napari_ciml.widgets.finetune_widget import FineTuneWidget
+from napari_ciml.widgets.lesions_widget import LesionsWidget
 from napari_ciml.widgets.parts import Dock
 from napari_ciml.widgets.segment_widget import SegmentWidget
 from napari_ciml.widgets.session import Session, session_of
@@ -19,7 +22,7 @@ from napari_ciml.widgets.session import Session, session_of
 
 @dataclass
 class Desk:
-    """A viewer with its five dock widgets."""
+    """A viewer with its dock widgets."""
 
     viewer: napari.Viewer
     session: Session
@@ -28,6 +31,9 @@ class Desk:
     segment: SegmentWidget
     explain: ExplainWidget
     finetune: FineTuneWidget
+    lesions: LesionsWidget
+    compare: CompareWidget
+    correct: CorrectWidget
 
     def do(self, intent: Callable[[], None]) -> None:
         """Ask for something and wait for it, with the window alive.
@@ -55,20 +61,35 @@ class Desk:
 
 
 def lay_out(viewer: napari.Viewer) -> Desk:
-    """Add the five dock widgets, tabbed on the right."""
+    """Add the dock widgets, tabbed on the right."""
     case, decomposition = CaseWidget(viewer), DecompositionWidget(viewer)
     segment, explain = SegmentWidget(viewer), ExplainWidget(viewer)
-    finetune = FineTuneWidget(viewer)
+    finetune, lesions = FineTuneWidget(viewer), LesionsWidget(viewer)
+    compare, correct = CompareWidget(viewer), CorrectWidget(viewer)
     named = {
         "Case": case,
         "Decomposition": decomposition,
         "Segment": segment,
         "Explain": explain,
+        "Lesions": lesions,
+        "Correct": correct,
+        "Compare": compare,
         "Fine-tune": finetune,
     }
     for name, widget in named.items():
         viewer.window.add_dock_widget(widget, name=name, area="right", tabify=name != "Case")
-    return Desk(viewer, session_of(viewer), case, decomposition, segment, explain, finetune)
+    return Desk(
+        viewer,
+        session_of(viewer),
+        case,
+        decomposition,
+        segment,
+        explain,
+        finetune,
+        lesions,
+        compare,
+        correct,
+    )
 
 
 def bring_forward(widget: Dock) -> None:

@@ -5,6 +5,7 @@ name. Running again replaces what was made here; what the user made or changed i
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from weakref import ref
 
@@ -15,13 +16,21 @@ from napari_ciml.cases.case import Case
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.decomposition import Pair
 from napari_ciml.widgets.looks import (
+    DOUBT_COLOURS,
     MAP_COLOURS,
     colours_of,
     label_colours,
     label_features,
     object_box,
 )
-from napari_ciml.widgets.origin import KEY, Origin, known_origin, origin_of, placed
+from napari_ciml.widgets.origin import (
+    KEY,
+    Origin,
+    known_origin,
+    made_here,
+    origin_of,
+    placed,
+)
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -33,6 +42,9 @@ _DRAWN = "drawn"
 """Metadata key of a segmentation as it was computed, to see whether the user has painted on it."""
 
 _BEFORE = " (run before)"
+
+_RESULTS = ("map", "probability", "doubt")
+"""Kinds of what is laid over the modalities."""
 
 _OUTLINE = 1
 """Width in voxels of the segmentation's outline while a map or a probability is shown."""
@@ -70,7 +82,7 @@ class CaseLayers:
         limits : mapping of str to (float, float)
             Contrast limits by modality.
         """
-        for layer in self._made("map", "probability", "segmentation", "modality"):
+        for layer in self._made(*_RESULTS, "difference", "reference", "segmentation", "modality"):
             self._let_go(layer)
             yield
         for name in reversed(list(case.images)):
@@ -98,20 +110,24 @@ class CaseLayers:
 
         A generator, as `show_case`.
         """
-        for layer in self._made("map", "probability"):
+        for layer in self._made(*_RESULTS):
             layer.visible = False
             layer.name = f"{layer.name.removesuffix(_BEFORE)}{_BEFORE}"
-        if all(self._gave_away(layer) for layer in self._made("segmentation")):
+        whole, labels = segmentation.plan.decomposition, segmentation.label_map
+        fresh = labels.copy()
+        yield
+        # The user may paint between two steps: nothing comes between this look and the new data.
+        while all(self._gave_away(layer) for layer in self._made("segmentation")):
             yield from self._add_empty_segmentation(case)
         (layer,) = self._made("segmentation")
-        whole, labels = segmentation.plan.decomposition, segmentation.label_map
         layer.metadata[_DRAWN] = labels
-        look = {"colormap": label_colours(whole), "features": label_features(whole)}
+        layer.metadata[KEY] = Origin("segmentation", "", case, whole.regions)
+        layer.data = fresh
+        forget_strokes(layer)
+        look = {"colormap": label_colours(whole.regions), "features": label_features(whole.regions)}
         lacks = ", ".join(segmentation.missing)
         look["name"] = f"segmentation without {lacks}" if lacks else "segmentation"
-        for name, value in (
-            {"data": labels.copy(), "contour": 0} | look | {"visible": True}
-        ).items():
+        for name, value in ({"contour": 0} | look | {"visible": True}).items():
             yield
             setattr(layer, name, value)
         yield
@@ -121,6 +137,12 @@ class CaseLayers:
         """Show a region's probability."""
         values, name = segmentation.probabilities[region], f"probability of {region}"
         self._overlay(case, values, name, "probability", colormap="magma", blending="additive")
+
+    def show_doubt(self, case: Case, values: np.ndarray, name: str, largest: float) -> None:
+        """Show how unsure a segmentation is, from 0 to the largest value for every region."""
+        self._overlay(case, values, name, "doubt", colormap=DOUBT_COLOURS, blending="translucent")
+        for layer in self._made("doubt"):
+            layer.contrast_limits_range = layer.contrast_limits = (0, largest)
 
     def show_map(self, case: Case, explanation: "Explanation", pair: Pair, auxiliary: str) -> None:
         """Show what an auxiliary added to a pair, over the auxiliary's own image."""
@@ -154,7 +176,7 @@ class CaseLayers:
 
     def hide_results(self) -> None:
         """Hide maps and probabilities; they come back when asked for."""
-        for layer in self._made("map", "probability"):
+        for layer in self._made(*_RESULTS):
             layer.visible = False
         self._outline(0)
 
@@ -222,11 +244,7 @@ class CaseLayers:
             self.viewer.dims.set_current_step(0, int(areas.argmax()))
 
     def _made(self, *kinds: str) -> list[Layer]:
-        return [
-            layer
-            for layer in self.viewer.layers
-            if (found := origin_of(layer)) is not None and found.kind in kinds
-        ]
+        return made_here(self.viewer, *kinds)
 
     def _of_modality(self, name: str) -> list[Layer]:
         return [layer for layer in self._made("modality") if known_origin(layer).shows == name]
@@ -237,9 +255,22 @@ class CaseLayers:
 
     def _gave_away(self, layer: Layer) -> bool:
         """Whether the user has painted on it; it is theirs now, with its place in the world."""
-        drawn = layer.metadata.get(_DRAWN)
-        if drawn is None or np.array_equal(layer.data, drawn):
+        if is_as_drawn(layer):
             return False
-        layer.metadata = {KEY: Origin("correction", "", known_origin(layer).case)}
+        layer.metadata = {KEY: replace(known_origin(layer), kind="correction")}
         layer.name = "segmentation (edited)"
         return True
+
+
+def is_as_drawn(layer: Layer) -> bool:
+    """Whether a layer of ours shows what was computed, and no stroke of the user's."""
+    drawn = layer.metadata.get(_DRAWN)
+    return origin_of(layer) is not None and (drawn is None or np.array_equal(layer.data, drawn))
+
+
+def forget_strokes(layer: Labels) -> None:
+    """Empty napari's undo list, which would paint strokes of the data before on the new data."""
+    mode = layer.mode
+    layer.editable = False
+    layer.editable = True
+    layer.mode = mode

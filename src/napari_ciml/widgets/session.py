@@ -8,15 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+import numpy as np
+from napari.layers import Labels
+
 from napari_ciml.cases.case import Case, load_case
 from napari_ciml.cases.scan import Scan, scan
 from napari_ciml.decomposition import Pair
 from napari_ciml.errors import CimlError
 from napari_ciml.monitor import Monitor
+from napari_ciml.presets import DEFAULT, PRESETS
 from napari_ciml.review import Review
 from napari_ciml.widgets.jobs import JobRunner, Steps
+from napari_ciml.widgets.keeping import Keeping
 from napari_ciml.widgets.layers import CaseLayers
-from napari_ciml.widgets.looks import display_range, value_range
+from napari_ciml.widgets.looks import display_range, label_colours, value_range
+from napari_ciml.widgets.measuring import Measuring
 from napari_ciml.widgets.preferences import default_checkpoint, default_device
 
 if TYPE_CHECKING:
@@ -60,6 +66,8 @@ class Session:
         self.review = Review()
         self.runner = JobRunner()
         self.layers = CaseLayers(viewer)
+        self.keeping = Keeping(self.review, self.layers)
+        self.measuring = Measuring(self.review, self.layers, self.keeping)
         self._attached = 0
         self.review.set_device(default_device())
         self._use_default_checkpoint()
@@ -125,7 +133,7 @@ class Session:
         """
         case, path = self._ready()
         wanted = self.review.decomposition
-        device, clean = self.review.device, self.review.clean
+        device, clean, samples = self.review.device, self.review.clean, self.review.samples
         previous = self.review.segmentation
 
         def work(monitor: Monitor) -> "Segmentation":
@@ -134,7 +142,7 @@ class Session:
             from napari_ciml.inference.segment import segment
             from napari_ciml.inference.settings import SegmentSettings
 
-            settings = SegmentSettings(device=device, clean=clean)
+            settings = SegmentSettings(device=device, clean=clean, samples=samples)
             return segment(case, checkpoint, wanted, settings, monitor, previous)
 
         self.runner.submit("Segmenting", work, self._for_case(case, self._segmented))
@@ -180,6 +188,8 @@ class Session:
     def close(self) -> None:
         """Stop all work; the viewer's next dock widget begins a new session."""
         self.runner.close()
+        self.measuring.runner.close()
+        self.keeping.close()
         for viewer, session in list(_sessions.items()):
             if session is self:
                 del _sessions[viewer]
@@ -232,6 +242,8 @@ def _warm_up(monitor: Monitor, checkpoint: Path | None) -> None:
     import napari_ciml.inference.segment  # noqa: F401
 
     pint.get_application_registry()("mm")
+    # napari compiles how labels are drawn with the first layer that has colours like ours.
+    Labels(np.zeros((2, 2, 2), np.uint8), colormap=label_colours(PRESETS[DEFAULT].regions))
     if checkpoint is not None:
         # A checkpoint that is refused is not this step's affair; the run will say so.
         with suppress(CimlError, OSError):
