@@ -119,7 +119,7 @@ def add_inference(parser: argparse.ArgumentParser) -> None:
         "--raw", action="store_true", help="leave specks and holes as the network made them"
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
-    parser.add_argument("--engine", choices=("auto", "torch"), default="auto")
+    parser.add_argument("--engine", choices=("auto", "torch", "openvino"), default="auto")
 
 
 def described(progress: Progress) -> str:
@@ -246,6 +246,7 @@ def settings(args: argparse.Namespace) -> "SegmentSettings":
         muted.add(Message(primary, auxiliary))
     return SegmentSettings(
         device=args.device,
+        engine=args.engine,
         muted=frozenset(muted),
         clean=not args.raw,
         samples=args.uncertainty,

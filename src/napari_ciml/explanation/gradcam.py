@@ -102,7 +102,7 @@ def _gather(
         monitor.step("Explaining", done, len(tiling))
         with torch.no_grad(), mixed_precision(device):
             inputs = tile_inputs(stack, plan.modalities, where, device)
-            encoded = kept.encode(network, done, inputs, plan)
+            encoded = kept.encode(network.encode, done, inputs, plan)
         weights = {name: (asked[k][where] * share[done]).to(device) for k, name in enumerate(masks)}
         for subtask in plan.subtasks:
             own, segmentor = encoded[subtask], network.segmentor(subtask)
