@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from napari_ciml.cases.motion import Motion
+
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
@@ -127,7 +129,13 @@ def reorient(image: "sitk.Image", code: str) -> "sitk.Image":
 
 
 def resample(
-    array: np.ndarray, source: Grid, target: Grid, *, fill: float = 0.0, labels: bool = False
+    array: np.ndarray,
+    source: Grid,
+    target: Grid,
+    *,
+    fill: float = 0.0,
+    labels: bool = False,
+    motion: Motion | None = None,
 ) -> np.ndarray:
     """Sample a volume on another grid of the same world.
 
@@ -142,6 +150,8 @@ def resample(
     labels : bool
         Take the nearest voxel; else interpolate linearly, after smoothing along axes on which
         the target is coarser by more than half.
+    motion : Motion, optional
+        From a point of the target to the same point of the source.
 
     Returns
     -------
@@ -150,20 +160,21 @@ def resample(
     """
     import SimpleITK as sitk
 
-    if source.same_as(target):
+    motion = motion or Motion()
+    if motion == Motion() and source.same_as(target):
         return array if labels else array.astype(np.float32, copy=False)
     image = source.image(array if labels else array.astype(np.float32, copy=False))
     if not labels:
-        image = _smooth(image, source, target)
+        image = _smooth(image, source, target, motion)
     reference = sitk.Image(target.size, sitk.sitkUInt8)
     reference.SetSpacing(target.spacing)
     reference.SetOrigin(target.origin)
     reference.SetDirection(target.direction)
     how = sitk.sitkNearestNeighbor if labels else sitk.sitkLinear
-    return sitk.GetArrayFromImage(sitk.Resample(image, reference, sitk.Transform(), how, fill))
+    return sitk.GetArrayFromImage(sitk.Resample(image, reference, motion.transform(), how, fill))
 
 
-def _smooth(image: "sitk.Image", source: Grid, target: Grid) -> "sitk.Image":
+def _smooth(image: "sitk.Image", source: Grid, target: Grid, motion: Motion) -> "sitk.Image":
     """Gaussian smoothing along each axis that is about to be sampled much more coarsely.
 
     Halving the resolution with voxel corners aligned needs none: linear interpolation then takes
@@ -171,7 +182,8 @@ def _smooth(image: "sitk.Image", source: Grid, target: Grid) -> "sitk.Image":
     """
     import SimpleITK as sitk
 
-    turn = np.abs(np.reshape(target.direction, (3, 3)).T @ np.reshape(source.direction, (3, 3)))
+    moved = np.reshape(motion.matrix, (3, 3)) @ np.reshape(target.direction, (3, 3))
+    turn = np.abs(moved.T @ np.reshape(source.direction, (3, 3)))
     for axis in range(3):
         ratio = target.spacing[int(turn[:, axis].argmax())] / source.spacing[axis]
         if ratio > _DOWNSAMPLING and abs(ratio - 2) > _SPACING_TOLERANCE:

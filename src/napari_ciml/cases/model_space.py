@@ -92,7 +92,12 @@ def to_model_space(
     return ModelInput(images, inside, grid)
 
 
-def crop_grid(mask: np.ndarray, grid: Grid, spacing: tuple[float, float, float]) -> Grid:
+def crop_grid(
+    mask: np.ndarray,
+    grid: Grid,
+    spacing: tuple[float, float, float],
+    margin_mm: float = _MARGIN_MM,
+) -> Grid:
     """Return the grid of a mask's bounding box, with a margin, at another voxel size.
 
     Its outer corner is a corner of the old grid's voxels, so that at the same voxel size voxels
@@ -106,13 +111,15 @@ def crop_grid(mask: np.ndarray, grid: Grid, spacing: tuple[float, float, float])
         Of the mask.
     spacing : tuple of float
         Wanted voxel size, (Z, Y, X) in mm.
+    margin_mm : float
+        Around the mask; the grid does not reach beyond the old one.
     """
     starts, sizes = [], []
     for axis, (old, new, edge) in enumerate(
         zip(grid.spacing, reversed(spacing), grid.size, strict=True)
     ):
         filled = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != 2 - axis)))
-        margin = int(np.ceil(_MARGIN_MM / old))
+        margin = int(np.ceil(margin_mm / old))
         first = max(int(filled[0]) - margin, 0)
         last = min(int(filled[-1]) + margin, edge - 1)
         starts.append(first - 0.5 + 0.5 * new / old)
