@@ -1,5 +1,6 @@
 """Whether modalities lie on each other, bringing them there, and what to judge it by."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,12 +43,12 @@ class Misalignment:
     def __str__(self) -> str:
         return (
             f"{self.modality} seems to lie about {self.mm:.1f} mm beside {self.reference}; "
-            "align it if they are to be read together."
+            "align it to read them together."
         )
 
 
 def misaligned(
-    images: dict[str, np.ndarray], grid: Grid, reference: str, monitor: Monitor
+    images: Mapping[str, np.ndarray], grid: Grid, reference: str, monitor: Monitor
 ) -> tuple[Misalignment, ...]:
     """Look for modalities that do not lie on the reference, by a quick coarse registration.
 
@@ -112,7 +113,7 @@ def motion_to(
     reference, name = names
     result = register(fixed, moving, settings, monitor, f"Aligning {name}")
     if not np.isfinite(result.motion.offset).all() or result.information <= 0:
-        raise InputError(f"{name} could not be aligned to {reference}; leave it out, or turn it off.")
+        raise InputError(f"{name} could not be aligned to {reference}; leave one out.")
     points = fixed.points()
     far = float(result.motion.lengths(points).mean())
     if result.information <= result.before or far < _WORTH_MM:

@@ -100,7 +100,9 @@ def open_case(
         If a modality is missing or claimed twice, or a file cannot be used.
     """
     found = scan(path, channels, overrides, monitor)
-    return open_found(found, reference=reference, needed=needed, monitor=monitor)
+    return open_found(
+        found, reference=reference, needed=needed, align=align, monitor=monitor
+    )
 
 
 def open_found(
@@ -108,6 +110,7 @@ def open_found(
     *,
     reference: str | None = None,
     needed: Sequence[str] | None = None,
+    align: RegistrationSettings | None = None,
     monitor: Monitor | None = None,
 ) -> Case:
     """Load what a look at a folder or file has found; parameters and errors as `open_case`."""
@@ -125,9 +128,7 @@ def open_found(
             "add it, name its file with --modality NAME=FILE, or choose another decomposition."
         )
     chosen = {name: sources[name] for name in wanted}
-    case = load_case(
-        chosen, name=found.name, reference=reference, align=align, monitor=monitor
-    )
+    case = load_case(chosen, name=found.name, reference=reference, align=align, monitor=monitor)
     return replace(case, notices=(*found.assumed, *case.notices))
 
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from napari_ciml.cases.geometry import Grid, resample
+from napari_ciml.cases.geometry import Grid, crop_grid, resample
 from napari_ciml.cases.intensity import background_value, foreground
-from napari_ciml.cases.model_space import crop_grid
 from napari_ciml.cases.motion import Motion
 from napari_ciml.monitor import Monitor
 
@@ -24,6 +23,8 @@ _FIRST_STEP_MM, _LAST_STEP_MM = 1.0, 1e-3
 """How far the optimiser moves voxels at first, and when it stops."""
 
 _POINTS = 1000
+
+_ORTHOGONAL = 1e-6
 
 
 @dataclass(frozen=True)
@@ -232,7 +233,8 @@ class _Search:
         # Sums of threads differ in their last bits; what is found must not.
         transform.SetParameters(np.round(transform.GetParameters(), 6).tolist())
         offset = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
-        return Motion.of(np.array(transform.GetMatrix()), offset), -method.GetMetricValue()
+        matrix = np.array(transform.GetMatrix())
+        return Motion.of(matrix, offset), -float(method.GetMetricValue())
 
     def value(self, level: _Level, motion: Motion) -> float:
         """Return the mutual information under a motion."""
@@ -251,11 +253,16 @@ class _Search:
         method.SetInterpolator(sitk.sitkLinear)
         return method
 
-    def _transform(self, start: Motion, affine: bool) -> "sitk.Transform":
+    def _transform(
+        self, start: Motion, affine: bool
+    ) -> "sitk.AffineTransform | sitk.Euler3DTransform":
         import SimpleITK as sitk
 
         transform = sitk.AffineTransform(3) if affine else sitk.Euler3DTransform()
         transform.SetCenter(self.centre)
-        transform.SetMatrix(start.matrix, 1e-6) if not affine else transform.SetMatrix(start.matrix)
+        if isinstance(transform, sitk.AffineTransform):
+            transform.SetMatrix(start.matrix)
+        else:
+            transform.SetMatrix(start.matrix, _ORTHOGONAL)
         transform.SetTranslation(start.points(self.centre) - self.centre)
         return transform

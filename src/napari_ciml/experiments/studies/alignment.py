@@ -15,8 +15,8 @@ from scipy.spatial.transform import Rotation
 from napari_ciml.cases.geometry import Grid, resample
 from napari_ciml.cases.motion import Motion
 from napari_ciml.cases.registration import RegistrationSettings, Volume, register
-from napari_ciml.experiments.phantoms.phantom import Phantom, make_phantom
 from napari_ciml.experiments import TABLES
+from napari_ciml.experiments.phantoms.phantom import Phantom, make_phantom
 from napari_ciml.export.text import write_table
 from napari_ciml.files import prepare_folder
 from napari_ciml.monitor import Monitor
