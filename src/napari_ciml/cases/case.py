@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_ciml.cases.dicom.read import read_stack
 from napari_ciml.cases.alignment import motion_to
+from napari_ciml.cases.dicom.read import read_stack
 from napari_ciml.cases.formats import read_volume
 from napari_ciml.cases.geometry import Grid, reorient, resample
 from napari_ciml.cases.intensity import background_value
 from napari_ciml.cases.motion import Motion
 from napari_ciml.cases.recognition import MODALITIES
+from napari_ciml.cases.registration import RegistrationSettings, Volume
 from napari_ciml.cases.scan import Scan, Source, scan
 from napari_ciml.cases.units import unit_of
-from napari_ciml.cases.registration import RegistrationSettings, Volume
 from napari_ciml.errors import InputError
 from napari_ciml.monitor import Monitor
 
@@ -100,9 +100,7 @@ def open_case(
         If a modality is missing or claimed twice, or a file cannot be used.
     """
     found = scan(path, channels, overrides, monitor)
-    return open_found(
-        found, reference=reference, needed=needed, align=align, monitor=monitor
-    )
+    return open_found(found, reference=reference, needed=needed, align=align, monitor=monitor)
 
 
 def open_found(
