@@ -59,7 +59,8 @@ def write_segmentation(
     }
     if segmentation.uncertainty is not None:
         found = segmentation.uncertainty.entropy
-        volumes |= {f"uncertainty_{name}": values for name, values in found.items()}
+        where = grid or case.reference
+        volumes |= {f"uncertainty_{n}": at_modality(v, case, where) for n, v in found.items()}
     paths = []
     for done, (name, values) in enumerate(volumes.items()):
         monitor.step("Writing", done, len(volumes))
