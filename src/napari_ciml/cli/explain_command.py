@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> None:
     done.segmentation.seconds["explain"] = round(time.perf_counter() - start, 3)
     for notice in explanation.notices:
         heard.tell(notice)
-    write_explanation(args.output, done.case, explanation, heard)
-    write_summary(args.output, done.case, done.segmentation)
+    write_explanation(args.output, done.case, explanation, heard, args.grid)
+    write_summary(args.output, done.case, done.segmentation, args.grid)
     tell(done.segmentation)
     print(weights_csv(explanation), end="")

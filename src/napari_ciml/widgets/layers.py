@@ -82,7 +82,8 @@ class CaseLayers:
         limits : mapping of str to (float, float)
             Contrast limits by modality.
         """
-        for layer in self._made(*_RESULTS, "difference", "reference", "segmentation", "modality"):
+        shown = ("checkerboard", "difference", "reference", "segmentation", "modality")
+        for layer in self._made(*_RESULTS, *shown):
             self._let_go(layer)
             yield
         for name in reversed(list(case.images)):
@@ -173,6 +174,23 @@ class CaseLayers:
         """Set the opacity, in [0, 1], of the map that is shown."""
         for layer in self._made("map"):
             layer.opacity = opacity
+
+    def show_checkerboard(self, case: Case, values: np.ndarray, name: str) -> None:
+        """Show a checkerboard, (Z, Y, X) uint8, over everything else."""
+        there = self._made("checkerboard")
+        if there:
+            for attribute, value in {"data": values, "name": name, "visible": True}.items():
+                setattr(there[0], attribute, value)
+            return
+        origin = placed(case, "checkerboard", name)
+        self.viewer.add_layer(
+            Image(values, name=name, colormap="gray", contrast_limits=(0, 255), **origin)
+        )
+
+    def hide_checkerboard(self) -> None:
+        """Hide the checkerboard."""
+        for layer in self._made("checkerboard"):
+            layer.visible = False
 
     def hide_results(self) -> None:
         """Hide maps and probabilities; they come back when asked for."""

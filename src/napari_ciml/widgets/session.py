@@ -12,6 +12,7 @@ import numpy as np
 from napari.layers import Labels
 
 from napari_ciml.cases.case import Case, load_case
+from napari_ciml.cases.registration import RegistrationSettings
 from napari_ciml.cases.scan import Scan, scan
 from napari_ciml.decomposition import Pair
 from napari_ciml.errors import CimlError
@@ -68,6 +69,7 @@ class Session:
         self.layers = CaseLayers(viewer)
         self.keeping = Keeping(self.review, self.layers)
         self.measuring = Measuring(self.review, self.layers, self.keeping)
+        self.loaded: Loaded | None = None
         self._attached = 0
         self.review.set_device(default_device())
         self._use_default_checkpoint()
@@ -83,6 +85,7 @@ class Session:
         channels: Sequence[str] | None = None,
         overrides: Mapping[str, Path] | None = None,
         reference: str | None = None,
+        align: RegistrationSettings | None = None,
     ) -> None:
         """Look at a folder or a 4-D file; load it at once if nothing is left to decide.
 
@@ -94,12 +97,12 @@ class Session:
             if reference is not None:
                 self.review.set_reference(reference)
             if not self.review.scan_problems():
-                self.load()
+                self.load(align)
 
         self.runner.submit("Opening", lambda heard: scan(path, channels, overrides, heard), done)
 
-    def load(self) -> None:
-        """Load the sources as the user has named them.
+    def load(self, align: RegistrationSettings | None = None) -> None:
+        """Load the sources as the user has named them, and register them if asked to.
 
         Raises
         ------
@@ -112,7 +115,7 @@ class Session:
         checkpoint = review.checkpoint
 
         def work(monitor: Monitor) -> Loaded:
-            case = load_case(sources, name=name, reference=reference, monitor=monitor)
+            case = load_case(sources, name=name, reference=reference, align=align, monitor=monitor)
             monitor.step("Setting the contrast")
             limits = {
                 m: display_range(image, m, case.units.get(m, ""))
@@ -121,7 +124,7 @@ class Session:
             _warm_up(monitor, checkpoint)
             return Loaded(case, limits, {m: value_range(i) for m, i in case.images.items()})
 
-        self.runner.submit("Loading", work, self._loaded)
+        self.runner.submit("Aligning" if align else "Loading", work, self.show)
 
     def segment(self) -> None:
         """Segment the case.
@@ -220,7 +223,9 @@ class Session:
         """Drop a result whose case is no longer open."""
         return lambda result: done(case, result) if self.review.case is case else None
 
-    def _loaded(self, loaded: Loaded) -> Iterator[None]:
+    def show(self, loaded: Loaded) -> Iterator[None]:
+        """Show a case that was read; takes the place of the one before."""
+        self.loaded = loaded
         yield from self.layers.show_case(loaded.case, loaded.limits)
         self.review.set_case(loaded.case, loaded.ranges)
 

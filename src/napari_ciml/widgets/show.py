@@ -6,6 +6,7 @@ from pathlib import Path
 
 import napari
 
+from napari_ciml.cases.registration import RegistrationSettings
 from napari_ciml.decomposition import Decomposition
 from napari_ciml.errors import InputError
 from napari_ciml.files import prepare_folder
@@ -24,7 +25,7 @@ class Opening:
     ----------
     case : pathlib.Path
         Folder or 4-D file.
-    channels, overrides, reference
+    channels, overrides, reference, align
         As `napari_ciml.cases.case.open_case`.
     checkpoint : pathlib.Path, optional
         By default the user's, or the shipped one.
@@ -38,6 +39,7 @@ class Opening:
     channels: Sequence[str] | None = None
     overrides: Mapping[str, Path] = field(default_factory=dict)
     reference: str | None = None
+    align: RegistrationSettings | None = None
     checkpoint: Path | None = None
     decomposition: Decomposition | None = None
     device: str = "auto"
@@ -100,7 +102,13 @@ def _desk(opening: Opening) -> Desk:
         review.set_decomposition(opening.decomposition)
     elif review.info is not None:
         review.set_decomposition(review.info.decomposition)
-    where = (opening.case, opening.channels, opening.overrides, opening.reference)
+    where = (
+        opening.case,
+        opening.channels,
+        opening.overrides,
+        opening.reference,
+        opening.align,
+    )
     desk.do(lambda: session.open(*where))
     if review.scan_problems():
         raise InputError(f"{opening.case}: {review.scan_problems()[0]}")
