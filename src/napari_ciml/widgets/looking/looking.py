@@ -48,6 +48,7 @@ class Looking:
         self.annotations = Annotations(layers.viewer)
         self.hanging = Hanging(layers, self._arranged)
         self.planes: Planes | None = None
+        self._planes_next = False
         self._windows: dict[str, windows.Window] = {}
         layers.viewer.mouse_drag_callbacks.append(self._drag)
         review.case_changed.connect(self._case_changed)
@@ -115,7 +116,11 @@ class Looking:
             from napari_ciml.widgets.looking.planes import Planes
 
             self.planes = Planes(self.viewer, self._arranged, lambda model: bind(self, model))
-        self.hanging.leave()
+        if self.hanging.shown:
+            # One after the other: both rearrange the layers.
+            self._planes_next = True
+            self.hanging.leave()
+            return
         self.planes.toggle(self.review.case.grid.direction)
 
     def toggle_3d(self) -> None:
@@ -229,3 +234,6 @@ class Looking:
     def _arranged(self) -> None:
         self._say_window()
         self.changed.emit()
+        if self._planes_next and not self.hanging.shown:
+            self._planes_next = False
+            self.toggle_planes()
