@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QPushButton
 
 from napari_ciml.widgets.looking.keys import ACTIONS, GESTURES, Action
-from napari_ciml.widgets.looking.windows import USUAL, windows_of
+from napari_ciml.widgets.looking.windows import USUAL
 from napari_ciml.widgets.origin import known_origin
 from napari_ciml.widgets.parts import QUIET_COLOUR, Dock, Words, button, label, row
 from napari_ciml.widgets.session import session_of
@@ -68,7 +68,7 @@ class ViewWidget(Dock):
     def _choose(self, place: int) -> None:
         layer = self.looking.modality()
         if layer is not None:
-            self.looking.set_window(windows_of(known_origin(layer).shows)[place])
+            self.looking.set_window(self.looking.windows_of(layer)[place])
 
     def _show(self) -> None:
         layer = self.looking.modality() if self.review.case is not None else None
@@ -80,7 +80,7 @@ class ViewWidget(Dock):
             return
         shows = known_origin(layer).shows
         self.window_of.setText(f"Window of {shows}")
-        known = windows_of(shows)
+        known = self.looking.windows_of(layer)
         chosen = self.looking.window_of(layer) or USUAL
         self.windows.addItems([window.name for window in known])
         self.windows.setCurrentIndex(known.index(chosen) if chosen in known else 0)

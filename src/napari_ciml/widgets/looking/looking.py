@@ -67,6 +67,11 @@ class Looking:
         """Return the window last chosen by name for a modality."""
         return self._windows.get(known_origin(layer).shows)
 
+    def windows_of(self, layer: Image) -> tuple[windows.Window, ...]:
+        """Return the windows there are for a modality."""
+        shows = known_origin(layer).shows
+        return windows.windows_of(shows, self._unit(shows))
+
     def next_modality(self, step: int = 1) -> None:
         """Show the next modality, or with -1 the one before; side by side, make it active."""
         found = self.layers.modalities()
@@ -86,7 +91,7 @@ class Looking:
         layer = self.modality()
         if layer is None:
             return
-        known = windows.windows_of(known_origin(layer).shows)
+        known = self.windows_of(layer)
         current = self.window_of(layer)
         place = known.index(current) if current in known else 0
         self.set_window(known[(place + step) % len(known)])
@@ -97,7 +102,7 @@ class Looking:
         if layer is not None:
             shows = known_origin(layer).shows
             self._windows[shows] = window
-            layer.contrast_limits = windows.limits_of(window, layer.data, shows)
+            layer.contrast_limits = windows.limits_of(window, layer.data, shows, self._unit(shows))
 
     def toggle_hanging(self) -> None:
         """Show all modalities side by side, or one again."""
@@ -187,6 +192,10 @@ class Looking:
             self._windows.pop(known_origin(layer).shows, None)
             self.viewer.status = windows.describe(layer.contrast_limits)
             yield
+
+    def _unit(self, modality: str) -> str:
+        case = self.review.case
+        return case.units.get(modality, "") if case is not None else ""
 
     def _visible_modalities(self) -> list[Image]:
         return [layer for layer in self.layers.modalities() if layer.visible]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_ciml.cases.intensity import background_value
-from napari_ciml.widgets.looks import CT_WINDOWS, PET_WINDOWS, display_range
+from napari_ciml.widgets.looks import display_range, windows_in
 
 _PIXELS = 300.0
 """Dragging over this many pixels makes a window e times as wide, or moves it by its width."""
@@ -34,16 +34,15 @@ MR_WINDOWS = (
 """MR has no units, so its windows are shares of what lies inside the head."""
 
 
-def windows_of(modality: str) -> tuple[Window, ...]:
-    """Return the windows there are for a modality, the usual one first."""
-    in_units = {"CT": CT_WINDOWS, "PET": PET_WINDOWS}.get(modality)
-    if in_units is None:
+def windows_of(modality: str, unit: str) -> tuple[Window, ...]:
+    """Return the windows there are for a modality whose values have a unit, the usual one first."""
+    named = windows_in(modality, unit)
+    if not named:
         return MR_WINDOWS
-    named = (Window(name, *limits, percentiles=False) for name, limits in in_units.items())
-    return (USUAL, *named)
+    return (USUAL, *(Window(name, *limits, percentiles=False) for name, limits in named.items()))
 
 
-def limits_of(window: Window, image: np.ndarray, modality: str) -> tuple[float, float]:
+def limits_of(window: Window, image: np.ndarray, modality: str, unit: str) -> tuple[float, float]:
     """Return what is black and what is white.
 
     Parameters
@@ -52,18 +51,18 @@ def limits_of(window: Window, image: np.ndarray, modality: str) -> tuple[float, 
         One of `windows_of`.
     image : numpy.ndarray
         (Z, Y, X).
-    modality : str
-        Which it is.
+    modality, unit : str
+        Which it is, and of what its values are.
     """
     if window == USUAL:
-        return display_range(image, modality)
+        return display_range(image, modality, unit)
     if not window.percentiles:
         return window.low, window.high
     value = background_value(image)
     sample = image[::3, ::3, ::3]
     inside = sample if value is None else sample[sample != value]
     if not inside.size:
-        return display_range(image, modality)
+        return display_range(image, modality, unit)
     low, high = (float(v) for v in np.percentile(inside, (window.low, window.high)))
     return low, max(high, low + 1e-6)
 
