@@ -29,7 +29,10 @@ _LINES = 3
 """Of text in a row: file, grid, values."""
 
 _LEAVE_OUT = "leave out"
-_EMPTY = "Open a folder that holds one file per modality or DICOM series, or drop one here."
+_EMPTY = (
+    "Open a folder that holds one file per modality or DICOM series, or drop one here. "
+    "New here? Guide goes through it in five steps, on a sample case."
+)
 
 
 class CaseWidget(Dock):

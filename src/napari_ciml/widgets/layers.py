@@ -102,7 +102,6 @@ class CaseLayers:
         yield from self._add_empty_segmentation(case)
         self.viewer.layers.selection.active = self._made("modality")[-1]
         self.viewer.dims.axis_labels = ("z", "y", "x")
-        self.viewer.canvas.overlays.scale_bar.visible = True
         yield
         self._look_at(case.grid, object_box(case.images[case.reference]))
 
@@ -150,6 +149,21 @@ class CaseLayers:
         zeta, name = explanation.maps[pair, auxiliary], f"{auxiliary} for {' '.join(pair)}"
         self._overlay(case, zeta, name, "map", colormap=MAP_COLOURS, blending="translucent")
         self.show_modality(auxiliary)
+
+    def modalities(self) -> list[Image]:
+        """Return the layers of the case's modalities, in the case's order."""
+        return [layer for layer in reversed(self._made("modality")) if isinstance(layer, Image)]
+
+    def segmentation(self) -> Labels | None:
+        """Return the layer of the segmentation, if a case is open."""
+        return next(iter(self._made("segmentation")), None)
+
+    def corrected(self) -> bool:
+        """Whether the user has painted on a segmentation of the case."""
+        found = ((la, la.metadata.get(_DRAWN)) for la in self._made("segmentation"))
+        return bool(self._made("correction")) or any(
+            drawn is not None and not np.array_equal(layer.data, drawn) for layer, drawn in found
+        )
 
     def show_modality(self, name: str) -> None:
         """Make one modality the visible one."""

@@ -22,6 +22,8 @@ from napari_ciml.review import Review
 from napari_ciml.widgets.jobs import JobRunner, Steps
 from napari_ciml.widgets.keeping import Keeping
 from napari_ciml.widgets.layers import CaseLayers
+from napari_ciml.widgets.looking.keys import bind
+from napari_ciml.widgets.looking.looking import Looking
 from napari_ciml.widgets.looks import display_range, label_colours, value_range
 from napari_ciml.widgets.measuring import Measuring
 from napari_ciml.widgets.preferences import default_checkpoint, default_device
@@ -70,6 +72,8 @@ class Session:
         self.keeping = Keeping(self.review, self.layers)
         self.measuring = Measuring(self.review, self.layers, self.keeping)
         self.loaded: Loaded | None = None
+        self.looking = Looking(self.layers, self.review)
+        bind(self.looking, viewer)
         self._attached = 0
         self.review.set_device(default_device())
         self._use_default_checkpoint()
@@ -193,6 +197,7 @@ class Session:
         self.runner.close()
         self.measuring.runner.close()
         self.keeping.close()
+        self.looking.close()
         for viewer, session in list(_sessions.items()):
             if session is self:
                 del _sessions[viewer]

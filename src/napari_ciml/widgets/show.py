@@ -92,6 +92,21 @@ def show_demo(output: Path | None) -> None:
     print(f"Pictures and results are in {folder}")  # noqa: T201 - the command's own output
 
 
+def show_guide(output: Path) -> None:
+    """Write the pictures of the user guide, of the sample case.
+
+    Raises
+    ------
+    CimlError
+        If the sample data is missing or the folder cannot be written to.
+    """
+    from napari_ciml.widgets.guide_pictures import draw_guide
+
+    desk = _desk(Opening(sample_data() / "glioma"))
+    draw_guide(desk, output)
+    desk.viewer.close()
+
+
 def _desk(opening: Opening) -> Desk:
     desk = lay_out(_window())
     session, review = desk.session, desk.session.review
