@@ -21,6 +21,7 @@ FLOORS = (
     {"network"},
     {"inference"},
     {"explanation"},
+    {"whatif"},
     {"training", "export", "review", "findings", "lesions", "corrections", "doctor"},
     {"experiments"},
     {"widgets"},

@@ -5,6 +5,7 @@ its signals say; they hold no state of their own.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,13 +13,16 @@ from psygnal import Signal
 
 from napari_ciml.cases.case import Case, default_reference
 from napari_ciml.cases.scan import Scan, Source
-from napari_ciml.decomposition import Decomposition, Problem
+from napari_ciml.decomposition import Decomposition, Pair, Problem
 from napari_ciml.errors import CimlError, InputError
 from napari_ciml.findings import Findings
 from napari_ciml.inference.plan import untrained, what_is_left
 from napari_ciml.network.checkpoint_info import CheckpointInfo, read_info
 from napari_ciml.presets import DEFAULT, PRESETS
 from napari_ciml.resources import shipped_checkpoints
+from napari_ciml.whatif.asked import Asked
+from napari_ciml.whatif.edits import Edits
+from napari_ciml.whatif.runs import Runs
 
 if TYPE_CHECKING:
     from napari_ciml.explanation.explain import Explanation
@@ -45,6 +49,10 @@ class Review:
         Smallest and largest intensity of each modality of the case.
     decomposition : Decomposition
         What is asked for; may be wrong while it is edited, see `problems`.
+    asked : Asked
+        The same with thresholds and weights.
+    edits : Edits
+        Undo and redo of what is asked for.
     checkpoint, info : pathlib.Path or None, CheckpointInfo or None
         The checkpoint and what it says about itself.
     device : str
@@ -57,11 +65,14 @@ class Review:
         The results for the case, or None.
     findings : Findings
         Lesions, marks and comparisons of the case.
+    runs : Runs
+        All results for the case.
     """
 
     scan_changed = Signal()
     case_changed = Signal()
     decomposition_changed = Signal()
+    asked_changed = Signal()
     checkpoint_changed = Signal()
     device_changed = Signal()
     segmentation_changed = Signal()
@@ -74,7 +85,9 @@ class Review:
         self.reference: str | None = None
         self.case: Case | None = None
         self.ranges: Mapping[str, tuple[float, float]] = {}
-        self.decomposition: Decomposition = PRESETS[DEFAULT]
+        self.asked = Asked(PRESETS[DEFAULT])
+        self.edits = Edits()
+        self.runs = Runs()
         self.checkpoint: Path | None = None
         self.info: CheckpointInfo | None = None
         self.device = "auto"
@@ -83,6 +96,11 @@ class Review:
         self.segmentation: Segmentation | None = None
         self.explanation: Explanation | None = None
         self.findings = Findings()
+
+    @property
+    def decomposition(self) -> Decomposition:
+        """What is asked for, without thresholds and weights."""
+        return self.asked.decomposition
 
     def set_scan(self, scan: Scan) -> None:
         """Show what was found; the loaded case stays until another one is loaded."""
@@ -149,15 +167,41 @@ class Review:
         self.case, self.ranges = case, ranges
         self.segmentation = self.explanation = None
         self.findings.begin(case.grid)
+        self.runs.put((), None)
         self.case_changed.emit()
         self.segmentation_changed.emit()
         self.explanation_changed.emit()
         self._suit(case)
+        self.edits.forget()
+        self.asked_changed.emit()
 
     def set_decomposition(self, decomposition: Decomposition) -> None:
         """Ask for another decomposition, right or wrong."""
-        self.decomposition = decomposition
-        self.decomposition_changed.emit()
+        self.ask(replace(self.asked, decomposition=decomposition))
+
+    def set_threshold(self, region: str, value: float) -> None:
+        """Take a voxel for a region from another probability on."""
+        self.ask(self.asked.with_threshold(region, value), ("threshold", region))
+
+    def set_weight(self, pair: Pair, value: float) -> None:
+        """Give a pair another weight in its region's ensemble."""
+        self.ask(self.asked.with_weight(pair, value), ("weight", pair))
+
+    def ask(self, asked: Asked, control: object = None) -> None:
+        """Ask for something else; ``control`` is as in `Edits.note`."""
+        if asked != self.asked:
+            self.edits.note(self.asked, control)
+            self._take(asked)
+
+    def undo(self) -> None:
+        """Take the last edit back, if there is one."""
+        if self.edits.can_undo:
+            self._take(self.edits.undo(self.asked))
+
+    def redo(self) -> None:
+        """Do again what was undone last, if anything was."""
+        if self.edits.can_redo:
+            self._take(self.edits.redo(self.asked))
 
     def set_checkpoint(self, path: Path) -> None:
         """Use another checkpoint.
@@ -177,24 +221,36 @@ class Review:
         self.device_changed.emit()
 
     def set_segmentation(self, segmentation: "Segmentation") -> None:
-        """Take a new result; the explanation of the one before is dropped."""
-        self.segmentation, self.explanation = segmentation, None
+        """Take a result, a new one or one of the history with its explanation."""
+        known = self.runs.of(segmentation)
+        self.segmentation = segmentation
+        self.explanation = known.explanation if known else None
+        if self.info is not None:
+            self.runs.add(segmentation, self.info.spacing, self.info.normalisation)
         self.segmentation_changed.emit()
         self.explanation_changed.emit()
 
     def set_explanation(self, explanation: "Explanation") -> None:
         """Take a new explanation."""
         self.explanation = explanation
+        self.runs.explained(explanation)
         self.explanation_changed.emit()
 
     def problems(self) -> tuple[Problem, ...]:
         """Say what keeps the decomposition from being run, and where it is."""
-        found = self.decomposition.problems()
+        found = (*self.decomposition.problems(), *self.asked.problems())
         if self.info is not None:
             found += untrained(self.info, self.decomposition)
         if self.case is not None:
             found += missing(self.decomposition, self.case.images)
         return found
+
+    def _take(self, asked: Asked) -> None:
+        another = asked.decomposition != self.asked.decomposition
+        self.asked = asked
+        if another:
+            self.decomposition_changed.emit()
+        self.asked_changed.emit()
 
     def _named_sources(self, scan: Scan) -> dict[str, Source]:
         pairs = zip(self.modalities, scan.sources, strict=True)

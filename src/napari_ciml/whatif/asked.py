@@ -1,0 +1,113 @@
+"""What is asked of a segmentation, and how one asking differs from another."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from napari_ciml.decomposition import Decomposition, Pair, Problem
+from napari_ciml.inference.settings import THRESHOLD, SegmentSettings
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A decomposition with the thresholds and weights of its ensemble.
+
+    Parameters
+    ----------
+    decomposition : Decomposition
+        May be wrong while it is edited.
+    thresholds : mapping of str to float
+        By region, where not the usual one.
+    weights : mapping of Pair to float
+        Of pairs in their region's ensemble, where not 1; also of pairs that were taken out, so
+        that they come back as they were.
+    """
+
+    decomposition: Decomposition
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    weights: Mapping[Pair, float] = field(default_factory=dict)
+
+    def with_threshold(self, region: str, value: float) -> "Asked":
+        """Take a voxel for a region from another probability on."""
+        rest = {name: old for name, old in self.thresholds.items() if name != region}
+        return replace(self, thresholds=rest if value == THRESHOLD else rest | {region: value})
+
+    def with_weight(self, pair: Pair, value: float) -> "Asked":
+        """Give a pair another weight in its region's ensemble."""
+        rest = {other: old for other, old in self.weights.items() if other != pair}
+        return replace(self, weights=rest if value == 1 else rest | {pair: value})
+
+    def threshold(self, region: str) -> float:
+        """Return from which probability on a voxel belongs to a region."""
+        return self.thresholds.get(region, THRESHOLD)
+
+    def weight(self, pair: Pair) -> float:
+        """Return a pair's weight in its region's ensemble."""
+        return self.weights.get(pair, 1.0)
+
+    def settings(self, device: str, *, clean: bool) -> SegmentSettings:
+        """Return how to segment; the weights of pairs that are out are left out."""
+        pairs = set(self.decomposition.pairs)
+        weights = {pair: value for pair, value in self.weights.items() if pair in pairs}
+        return SegmentSettings(
+            device=device, clean=clean, thresholds=dict(self.thresholds), weights=weights
+        )
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Say for which regions every pair has weight 0."""
+        pairs = self.decomposition.pairs
+        return tuple(
+            Problem(name, f"Every pair that predicts {name} has weight 0; raise one.")
+            for name in self.decomposition.region_names
+            if any(pair.region == name for pair in pairs)
+            and not any(self.weight(pair) for pair in pairs if pair.region == name)
+        )
+
+    def same_as(self, other: "Asked") -> bool:
+        """Whether the same comes out, whatever it is called."""
+        return not differences(self, other)
+
+
+def differences(before: Asked, after: Asked) -> tuple[str, ...]:
+    """Say in words what was edited between two askings; nothing if only names were."""
+    old, new = before.decomposition, after.decomposition
+    if old.regions != new.regions or old.modalities != new.modalities:
+        return (f"'{new.name}' for '{old.name}'",)
+    return (
+        *_of_subtasks(old, new),
+        *(
+            f"{name} from {after.threshold(name):.2f} on"
+            for name in new.region_names
+            if before.threshold(name) != after.threshold(name)
+        ),
+        *(
+            f"{pair.region} from {pair.primary} weighs {after.weight(pair):g}"
+            for pair in new.pairs
+            if pair in old.pairs and before.weight(pair) != after.weight(pair)
+        ),
+    )
+
+
+def _of_subtasks(old: Decomposition, new: Decomposition) -> tuple[str, ...]:
+    there = {task.name: task for task in old.subtasks}
+    left = [task.name for task in new.subtasks]
+    found = [f"{name} is no longer a primary" for name in there if name not in left]
+    for task in new.subtasks:
+        before = there.get(task.name)
+        if before is None:
+            found.append(f"{task.name} is a primary")
+            continue
+        found += [
+            f"{aux} muted for {task.name}"
+            for aux in before.auxiliaries
+            if aux not in task.auxiliaries
+        ]
+        found += [
+            f"{aux} heard for {task.name}"
+            for aux in task.auxiliaries
+            if aux not in before.auxiliaries
+        ]
+        found += [
+            f"{name} not from {task.name}" for name in before.regions if name not in task.regions
+        ]
+        found += [f"{name} from {task.name}" for name in task.regions if name not in before.regions]
+    return tuple(found)

@@ -1,0 +1,54 @@
+"""Undo and redo of what is asked for."""
+
+from napari_ciml.whatif.asked import Asked
+
+_LIMIT = 200
+
+
+class Edits:
+    """What was asked for before, and what was undone.
+
+    Edits of one control that follow each other are one until `settle` is called, so that a slider
+    that was dragged is undone at once.
+    """
+
+    def __init__(self) -> None:
+        self._past: list[Asked] = []
+        self._future: list[Asked] = []
+        self._control: object = None
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is something to undo."""
+        return bool(self._past)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether something was undone."""
+        return bool(self._future)
+
+    def note(self, before: Asked, control: object = None) -> None:
+        """Note what was asked for before an edit; ``control`` names the slider that made it."""
+        if control is None or control != self._control:
+            self._past = [*self._past[-_LIMIT + 1 :], before]
+        self._future, self._control = [], control
+
+    def settle(self) -> None:
+        """Make the next edit one of its own."""
+        self._control = None
+
+    def undo(self, now: Asked) -> Asked:
+        """Return what was asked for before the last edit."""
+        self._future.append(now)
+        self.settle()
+        return self._past.pop()
+
+    def redo(self, now: Asked) -> Asked:
+        """Return what the last undo took back."""
+        self._past.append(now)
+        self.settle()
+        return self._future.pop()
+
+    def forget(self) -> None:
+        """Forget everything, as another case is opened."""
+        self.__init__()  # type: ignore[misc]

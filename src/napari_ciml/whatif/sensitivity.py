@@ -1,0 +1,78 @@
+"""Every message muted in turn, and what that costs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from napari_ciml.cases.case import Case
+from napari_ciml.cases.labels import region_masks
+from napari_ciml.decomposition import Message
+from napari_ciml.inference.segment import Segmentation, segment
+from napari_ciml.measures import dice
+from napari_ciml.monitor import Monitor
+from napari_ciml.network.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What muting a message costs.
+
+    Parameters
+    ----------
+    message : Message
+        Which one.
+    ml : dict of str to float
+        By region, how many millilitres more (or fewer) there are without it.
+    dice : dict of str to float
+        By region, agreement with the segmentation that has it.
+    """
+
+    message: Message
+    ml: Mapping[str, float]
+    dice: Mapping[str, float]
+
+    @property
+    def worst(self) -> float:
+        """The least Dice of a region."""
+        return min(self.dice.values(), default=1.0)
+
+
+def sensitivity(
+    case: Case, checkpoint: Checkpoint, segmentation: Segmentation, monitor: Monitor
+) -> tuple[Cost, ...]:
+    """Mute every message of a segmentation in turn; the costliest comes first.
+
+    It starts from what the segmentation kept: each muting runs one segmentor.
+
+    Parameters
+    ----------
+    case : Case
+        What was segmented.
+    checkpoint : Checkpoint
+        That segmented it.
+    segmentation : Segmentation
+        What each muting is compared with.
+    monitor : Monitor
+        Told at each message, can cancel within one tile.
+    """
+    settings, plan = segmentation.settings, segmentation.plan
+    regions = plan.decomposition.regions
+    whole = region_masks(segmentation.label_map, regions)
+    messages = [m for m in plan.decomposition.messages if m not in plan.muted]
+    quiet = Monitor(stop=monitor.stop)
+    costs = []
+    for done, message in enumerate(messages):
+        monitor.step(f"Muting {message.auxiliary} for {message.primary}", done, len(messages))
+        muted = replace(settings, muted=settings.muted | {message}, samples=0)
+        made = segment(case, checkpoint, plan.decomposition, muted, quiet, segmentation)
+        masks = region_masks(made.label_map, regions)
+        volumes, before = made.volumes_ml, segmentation.volumes_ml
+        costs.append(
+            Cost(
+                message,
+                {name: volumes[name] - before[name] for name in volumes},
+                {name: dice(whole[name], np.asarray(mask)) for name, mask in masks.items()},
+            )
+        )
+    return tuple(sorted(costs, key=lambda cost: cost.worst))
