@@ -75,6 +75,7 @@ class Review:
     asked_changed = Signal()
     checkpoint_changed = Signal()
     device_changed = Signal()
+    clean_changed = Signal()
     segmentation_changed = Signal()
     explanation_changed = Signal()
     told = Signal(str)
@@ -220,13 +221,24 @@ class Review:
         self.device = device
         self.device_changed.emit()
 
-    def set_segmentation(self, segmentation: "Segmentation") -> None:
-        """Take a result, a new one or one of the history with its explanation."""
+    def set_clean(self, clean: bool) -> None:
+        """Free the next segmentation of specks and holes, or not."""
+        self.clean = clean
+        self.clean_changed.emit()
+
+    def set_segmentation(
+        self, segmentation: "Segmentation", made_with: CheckpointInfo | None = None
+    ) -> None:
+        """Take a result, a new one or one of the history with its explanation.
+
+        ``made_with`` is what its checkpoint says of itself, by default that of the one in use.
+        """
         known = self.runs.of(segmentation)
         self.segmentation = segmentation
         self.explanation = known.explanation if known else None
-        if self.info is not None:
-            self.runs.add(segmentation, self.info.spacing, self.info.normalisation)
+        info = made_with or self.info
+        if info is not None:
+            self.runs.add(segmentation, info)
         self.segmentation_changed.emit()
         self.explanation_changed.emit()
 

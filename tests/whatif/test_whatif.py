@@ -6,6 +6,7 @@ from threading import Event
 import numpy as np
 import pytest
 
+from conftest import tiny_info
 from napari_ciml.cases.case import Case, open_case
 from napari_ciml.decomposition import Message, Pair
 from napari_ciml.errors import CancelledError, InputError
@@ -39,7 +40,7 @@ def again(case: Case, checkpoint: Checkpoint, before: Segmentation, **how: objec
 
 
 def add(runs: Runs, segmentation: Segmentation) -> None:
-    runs.add(segmentation, (4.0, 4.0, 4.0), {"FLAIR": "zscore"})
+    runs.add(segmentation, tiny_info(BRATS))
 
 
 def test_runs_are_named_after_the_edit_and_found_by_what_was_asked(

@@ -1,12 +1,12 @@
 """The history of a case's runs; evented, no Qt, no torch."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
-from napari_ciml.cases.intensity import Normalisation
+from napari_ciml.network.checkpoint_info import CheckpointInfo
 from napari_ciml.whatif.asked import Asked, differences
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Run:
         What it is called.
     segmentation, explanation
         What came out.
-    spacing, normalisation
+    info : CheckpointInfo
         Of the checkpoint that made it.
     named : bool
         Whether the user gave the name.
@@ -38,15 +38,19 @@ class Run:
     name: str
     segmentation: "Segmentation"
     explanation: "Explanation | None"
-    spacing: tuple[float, float, float]
-    normalisation: Mapping[str, Normalisation]
+    info: CheckpointInfo
     named: bool = False
 
     @property
     def asked(self) -> Asked:
         """What was asked for."""
-        settings = self.segmentation.settings
-        return Asked(self.segmentation.plan.decomposition, settings.thresholds, settings.weights)
+        return asked_of(self.segmentation)
+
+
+def asked_of(segmentation: "Segmentation") -> Asked:
+    """Return what a segmentation was asked for."""
+    settings = segmentation.settings
+    return Asked(segmentation.plan.decomposition, settings.thresholds, settings.weights)
 
 
 class Runs(Sequence[Run]):
@@ -85,17 +89,12 @@ class Runs(Sequence[Run]):
                 return run
         return None
 
-    def add(
-        self,
-        segmentation: "Segmentation",
-        spacing: tuple[float, float, float],
-        normalisation: Mapping[str, Normalisation],
-    ) -> None:
+    def add(self, segmentation: "Segmentation", info: CheckpointInfo) -> None:
         """Take a new run, named after what was edited since the one before, and show it."""
         known = self.of(segmentation)
         if known is None:
             self._made += 1
-            known = Run("", segmentation, None, spacing, normalisation)
+            known = Run("", segmentation, None, info)
             edited = differences(self.current.asked, known.asked) if self.current else ()
             title = "; ".join(edited[:2]) or segmentation.plan.decomposition.name
             known = replace(known, name=f"{self._made}: {title}")

@@ -12,7 +12,19 @@ from napari_ciml import editing
 from napari_ciml.decomposition import Decomposition, Problem
 from napari_ciml.export.text import write_text
 from napari_ciml.presets import PRESETS
-from napari_ciml.widgets.parts import ERROR_COLOUR, QUIET_COLOUR, Dock, Words, button, row, table
+from napari_ciml.widgets.change_panel import ChangePanel
+from napari_ciml.widgets.knobs import Knobs
+from napari_ciml.widgets.live import EXPLAINING, TITLE
+from napari_ciml.widgets.parts import (
+    ERROR_COLOUR,
+    QUIET_COLOUR,
+    Dock,
+    JobBar,
+    Words,
+    button,
+    row,
+    table,
+)
 from napari_ciml.widgets.session import session_of
 
 if TYPE_CHECKING:
@@ -56,23 +68,38 @@ class DecompositionWidget(Dock):
         self.remove = button("Remove subtask", "Remove the selected row.")
         self.save = button("Save ...", "Save this decomposition as YAML.")
         self.open = button("Open ...", "Open a decomposition from YAML.")
-        self.column.addWidget(self.presets)
+        self.live = QCheckBox("Live")
+        self.live.setToolTip("Segment again by itself after each edit; only what it touches runs.")
+        self.live.setChecked(self.session.live.on)
+        self.undo = button("Undo", "Take the last edit back (Alt+Z).")
+        self.redo = button("Redo", "Do again what was undone (Alt+Shift+Z).")
+        self.undo.setShortcut("Alt+Z")
+        self.redo.setShortcut("Alt+Shift+Z")
+        self.jobs = JobBar(self, TITLE, EXPLAINING)
+        self.change = ChangePanel(self.session)
+        self.knobs = Knobs(self.review)
+        self.column.addLayout(row(self.presets, self.live, self.undo, self.redo))
         self.column.addWidget(Words(_HELP, QUIET_COLOUR))
         self.column.addWidget(self.grid)
-        self.column.addWidget(self.problems)
-        self.column.addWidget(self.regions)
+        for part in (self.problems, self.jobs, self.change, self.knobs, self.regions):
+            self.column.addWidget(part)
         self.column.addLayout(row(self.add, self.remove, self.save, self.open))
         self.column.addStretch()
         self.finish()
         self.presets.activated.connect(self._choose)
+        self.live.toggled.connect(self.session.live.set_on)
+        self.undo.clicked.connect(self.review.undo)
+        self.redo.clicked.connect(self.review.redo)
         self.add.clicked.connect(lambda: self._edit(editing.with_subtask))
         self.remove.clicked.connect(self._remove_row)
         self.save.clicked.connect(self._ask_save)
         self.open.clicked.connect(self._ask_open)
         self.review.decomposition_changed.connect(self._show)
+        self.review.asked_changed.connect(self._show_asked)
         self.review.checkpoint_changed.connect(self._show)
         self.review.case_changed.connect(self._show)
         self._show()
+        self._show_asked()
 
     def role_button(self, row_index: int, modality: str) -> QPushButton:
         """Return the button of a subtask's row and a modality's column."""
@@ -118,9 +145,17 @@ class DecompositionWidget(Dock):
         for k in range(len(whole.subtasks)):
             self._show_row(whole, k, {p.where for p in problems})
         self.grid.setFixedHeight(34 * max(1, len(whole.subtasks)) + 34)
-        self.problems.say("\n".join(f"• {problem.message}" for problem in problems))
+        self._say_problems(problems)
         values = (f"{r.name} = label {', '.join(map(str, r.labels))}" for r in whole.regions)
         self.regions.say("; ".join(values))
+
+    def _show_asked(self) -> None:
+        self.undo.setEnabled(self.review.edits.can_undo)
+        self.redo.setEnabled(self.review.edits.can_redo)
+        self._say_problems(self.review.problems())
+
+    def _say_problems(self, problems: tuple[Problem, ...]) -> None:
+        self.problems.say("\n".join(f"• {problem.message}" for problem in problems))
 
     def _show_presets(self, whole: Decomposition) -> None:
         self.presets.clear()

@@ -46,6 +46,9 @@ _BEFORE = " (run before)"
 _RESULTS = ("map", "probability", "doubt")
 """Kinds of what is laid over the modalities."""
 
+_CHANGES = ("change", "compared")
+"""Kinds of what lies over the segmentation after an edit, or while two runs are compared."""
+
 _OUTLINE = 1
 """Width in voxels of the segmentation's outline while a map or a probability is shown."""
 
@@ -83,7 +86,7 @@ class CaseLayers:
             Contrast limits by modality.
         """
         shown = ("checkerboard", "difference", "reference", "segmentation", "modality")
-        for layer in self._made(*_RESULTS, *shown):
+        for layer in self._made(*_RESULTS, *_CHANGES, *shown):
             self._let_go(layer)
             yield
         for name in reversed(list(case.images)):
@@ -105,10 +108,12 @@ class CaseLayers:
         yield
         self._look_at(case.grid, object_box(case.images[case.reference]))
 
-    def show_segmentation(self, case: Case, segmentation: "Segmentation") -> Iterator[None]:
+    def show_segmentation(
+        self, case: Case, segmentation: "Segmentation", *, stay: bool = False
+    ) -> Iterator[None]:
         """Replace the segmentation before; one the user has painted on is kept, and renamed.
 
-        A generator, as `show_case`.
+        A generator, as `show_case`. With ``stay`` slice and outline stay as they are.
         """
         for layer in self._made(*_RESULTS):
             layer.visible = False
@@ -127,11 +132,14 @@ class CaseLayers:
         look = {"colormap": label_colours(whole.regions), "features": label_features(whole.regions)}
         lacks = ", ".join(segmentation.missing)
         look["name"] = f"segmentation without {lacks}" if lacks else "segmentation"
-        for name, value in ({"contour": 0} | look | {"visible": True}).items():
+        if not stay:
+            look["contour"] = 0
+        for name, value in (look | {"visible": True}).items():
             yield
             setattr(layer, name, value)
         yield
-        self._go_to(labels > 0)
+        if not stay:
+            self._go_to(labels > 0)
 
     def show_probability(self, case: Case, segmentation: "Segmentation", region: str) -> None:
         """Show a region's probability."""

@@ -63,8 +63,9 @@ class SegmentWidget(Dock):
         self.read.clicked.connect(self._read)
         self.device.setCurrentText(self.review.device)
         self.device.currentTextChanged.connect(self._set_device)
-        self.clean.toggled.connect(self._set_clean)
+        self.clean.toggled.connect(self.review.set_clean)
         self.run.clicked.connect(lambda: self.attempt(self.session.segment))
+        self.review.clean_changed.connect(lambda: self.clean.setChecked(self.review.clean))
         self.review.checkpoint_changed.connect(self._show_checkpoint)
         self.review.segmentation_changed.connect(self._show_result)
         self._show_checkpoint()
@@ -91,9 +92,6 @@ class SegmentWidget(Dock):
 
     def _set_device(self, device: str) -> None:
         self.review.set_device(device)
-
-    def _set_clean(self, clean: bool) -> None:
-        self.review.clean = clean
 
     def _show_checkpoint(self) -> None:
         current = self.review.checkpoint

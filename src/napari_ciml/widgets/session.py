@@ -22,11 +22,13 @@ from napari_ciml.review import Review
 from napari_ciml.widgets.jobs import JobRunner, Steps
 from napari_ciml.widgets.keeping import Keeping
 from napari_ciml.widgets.layers import CaseLayers
+from napari_ciml.widgets.live import Live
 from napari_ciml.widgets.looking.keys import bind
 from napari_ciml.widgets.looking.looking import Looking
 from napari_ciml.widgets.looks import display_range, label_colours, value_range
 from napari_ciml.widgets.measuring import Measuring
 from napari_ciml.widgets.preferences import default_checkpoint, default_device
+from napari_ciml.widgets.questions import Questions
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -74,6 +76,8 @@ class Session:
         self.loaded: Loaded | None = None
         self.looking = Looking(self.layers, self.review)
         bind(self.looking, viewer)
+        self.live = Live(self)
+        self.questions = Questions(self)
         self._attached = 0
         self.review.set_device(default_device())
         self._use_default_checkpoint()
@@ -138,19 +142,16 @@ class Session:
         CimlError
             If no case or no checkpoint is there, or the decomposition cannot be run.
         """
-        case, path = self._ready()
-        wanted = self.review.decomposition
-        device, clean, samples = self.review.device, self.review.clean, self.review.samples
-        previous = self.review.segmentation
+        case, path = self.ready()
+        asked, previous = self.review.asked, self.review.segmentation
+        settings = self.review.settings()
 
         def work(monitor: Monitor) -> "Segmentation":
             monitor.step("Loading the checkpoint")
-            checkpoint = _load(path)
+            checkpoint = load_checkpoint(path)
             from napari_ciml.inference.segment import segment
-            from napari_ciml.inference.settings import SegmentSettings
 
-            settings = SegmentSettings(device=device, clean=clean, samples=samples)
-            return segment(case, checkpoint, wanted, settings, monitor, previous)
+            return segment(case, checkpoint, asked.decomposition, settings, monitor, previous)
 
         self.runner.submit("Segmenting", work, self._for_case(case, self._segmented))
 
@@ -162,14 +163,14 @@ class Session:
         CimlError
             If there is none.
         """
-        case, path = self._ready()
+        case, path = self.ready()
         segmentation, device = self.review.segmentation, self.review.device
         if segmentation is None:
             raise CimlError("Segment the case first; the maps explain its segmentation.")
 
         def work(monitor: Monitor) -> "Explanation":
             monitor.step("Loading the checkpoint")
-            checkpoint = _load(path)
+            checkpoint = load_checkpoint(path)
             from napari_ciml.explanation.explain import explain
 
             return explain(case, checkpoint, segmentation, monitor, device)
@@ -182,9 +183,9 @@ class Session:
 
     def show_map(self, pair: Pair, auxiliary: str) -> None:
         """Show a complementary-information map over the modality it belongs to."""
-        review = self.review
-        if review.case is not None and review.explanation is not None:
-            self.layers.show_map(review.case, review.explanation, pair, auxiliary)
+        case, explanation = self.review.case, self.questions.shown
+        if case is not None and explanation is not None:
+            self.layers.show_map(case, explanation, pair, auxiliary)
 
     def show_probability(self, region: str) -> None:
         """Show a region's probability."""
@@ -198,6 +199,8 @@ class Session:
         self.measuring.runner.close()
         self.keeping.close()
         self.looking.close()
+        self.live.close()
+        self.questions.close()
         for viewer, session in list(_sessions.items()):
             if session is self:
                 del _sessions[viewer]
@@ -213,7 +216,14 @@ class Session:
         except CimlError as error:
             self.review.told.emit(str(error))
 
-    def _ready(self) -> tuple[Case, Path]:
+    def ready(self) -> tuple[Case, Path]:
+        """Return the case and the checkpoint to segment it with.
+
+        Raises
+        ------
+        CimlError
+            If something is missing, or what is asked for cannot be run.
+        """
         review = self.review
         if review.case is None:
             raise CimlError("Open a case first.")
@@ -237,6 +247,7 @@ class Session:
     def _segmented(self, case: Case, result: "Segmentation") -> Iterator[None]:
         yield from self.layers.show_segmentation(case, result)
         self.review.set_segmentation(result)
+        self.live.catch_up()
 
 
 def _warm_up(monitor: Monitor, checkpoint: Path | None) -> None:
@@ -257,15 +268,16 @@ def _warm_up(monitor: Monitor, checkpoint: Path | None) -> None:
     if checkpoint is not None:
         # A checkpoint that is refused is not this step's affair; the run will say so.
         with suppress(CimlError, OSError):
-            _load(checkpoint)
+            load_checkpoint(checkpoint)
 
 
-def _load(path: Path) -> "Checkpoint":
+def load_checkpoint(path: Path) -> "Checkpoint":
+    """Load a checkpoint; the last ones are kept."""
     return _load_version(path, path.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=2)
 def _load_version(path: Path, _changed: int) -> "Checkpoint":
-    from napari_ciml.network.checkpoint import load_checkpoint
+    from napari_ciml.network import checkpoint
 
-    return load_checkpoint(path)
+    return checkpoint.load_checkpoint(path)

@@ -1,0 +1,226 @@
+"""Live decomposition, with real clicks, keys and sliders."""
+
+from threading import Event
+
+import numpy as np
+import pytest
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtWidgets import QCheckBox, QPushButton, QSlider
+
+from napari_ciml.decomposition import Pair
+from napari_ciml.inference import segment as engine
+from napari_ciml.monitor import Monitor
+from napari_ciml.whatif.change import ADDED, ALL, REMOVED
+from napari_ciml.widgets.desk import Desk
+from napari_ciml.widgets.origin import origin_of
+
+
+def click(qtbot: QtBot, button: QPushButton) -> None:
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def wait(qtbot: QtBot, desk: Desk) -> None:
+    qtbot.waitUntil(lambda: not desk.session.runner.busy, timeout=60000)
+
+
+@pytest.fixture
+def segmented(loaded: Desk, qtbot: QtBot) -> Desk:
+    click(qtbot, loaded.segment.run)
+    wait(qtbot, loaded)
+    return loaded
+
+
+def settle(qtbot: QtBot, desk: Desk) -> None:
+    """Wait until the last edit was followed."""
+    qtbot.waitUntil(lambda: not desk.session.live._timer.isActive(), timeout=5000)
+    wait(qtbot, desk)
+
+
+def drag(slider: QSlider, value: int) -> None:
+    """Move a slider as arrow keys do, step by step."""
+    while slider.value() != value:
+        slider.setValue(slider.value() + (1 if value > slider.value() else -1))
+
+
+def changed_layer(desk: Desk) -> object:
+    (layer,) = [la for la in desk.viewer.layers if getattr(origin_of(la), "kind", "") == "change"]
+    return layer
+
+
+def tick(qtbot: QtBot, box: QCheckBox) -> None:
+    qtbot.mouseClick(box, Qt.MouseButton.LeftButton, pos=QPoint(8, box.height() // 2))
+
+
+def test_muting_is_followed_by_itself_and_undone_by_a_key(segmented: Desk, qtbot: QtBot) -> None:
+    review = segmented.session.review
+    before, layer = review.segmentation, segmented.viewer.layers["segmentation"]
+    click(qtbot, segmented.decomposition.role_button(0, "T2"))
+    settle(qtbot, segmented)
+    after = review.segmentation
+    assert after is not before
+    assert not np.allclose(before.pairs[Pair("FLAIR", "WT")], after.pairs[Pair("FLAIR", "WT")])
+    assert after.kept is before.kept
+    assert segmented.viewer.layers["segmentation"] is layer
+    np.testing.assert_array_equal(layer.data, after.label_map)
+    panel = segmented.decomposition.change
+    assert panel.isVisibleTo(segmented.decomposition)
+    assert panel.words.text() == "T2 muted for FLAIR (against 1: brats2020)"
+    ml = after.volumes_ml["WT"] - before.volumes_ml["WT"]
+    assert panel.table.item(0, 2).text() == f"{ml:+.2f}"
+    assert segmented.segment.volumes.item(0, 1).text() == f"{after.volumes_ml['WT']:.1f}"
+    assert [run.name for run in review.runs] == ["1: brats2020", "2: T2 muted for FLAIR"]
+
+    qtbot.keyClick(segmented.viewer.window._qt_viewer.canvas.native, "z", Qt.AltModifier)
+    settle(qtbot, segmented)
+    assert review.segmentation is before
+    assert segmented.decomposition.role_button(0, "T2").text() == "a"
+    np.testing.assert_array_equal(layer.data, before.label_map)
+    assert panel.words.text() == "T2 heard for FLAIR (against 2: T2 muted for FLAIR)"
+    click(qtbot, segmented.decomposition.redo)
+    settle(qtbot, segmented)
+    assert review.segmentation is after
+    assert len(review.runs) == 2
+    assert not segmented.decomposition.redo.isEnabled()
+
+
+def test_a_threshold_by_slider_shows_what_it_adds(segmented: Desk, qtbot: QtBot) -> None:
+    review = segmented.session.review
+    before = review.segmentation
+    drag(segmented.decomposition.knobs.sliders["WT"], 40)
+    settle(qtbot, segmented)
+    after = review.segmentation
+    assert after.settings.thresholds == {"WT": 0.4}
+    assert len(review.runs) == 2
+    layer = changed_layer(segmented)
+    grown = (after.label_map > 0) & (before.label_map == 0)
+    assert grown.any()
+    np.testing.assert_array_equal(layer.data == ADDED, grown)
+    assert not (layer.data == REMOVED).any()
+    panel = segmented.decomposition.change
+    assert panel.shown.currentText() == ALL
+    panel.shown.setCurrentText("ET")
+    panel.shown.activated.emit(panel.shown.currentIndex())
+    assert not layer.data.any()
+    panel.shown.setCurrentText("nothing")
+    panel.shown.activated.emit(panel.shown.currentIndex())
+    assert not layer.visible
+    click(qtbot, segmented.decomposition.undo)
+    settle(qtbot, segmented)
+    assert review.segmentation is before
+    assert segmented.decomposition.knobs.sliders["WT"].value() == 50
+
+
+def test_a_pair_weighed_out_is_left_out(segmented: Desk, qtbot: QtBot) -> None:
+    review, knobs = segmented.session.review, segmented.decomposition.knobs
+    drag(knobs.sliders[Pair("T2", "WT")], 0)
+    settle(qtbot, segmented)
+    without = review.segmentation
+    assert without.settings.weights == {Pair("T2", "WT"): 0}
+    drag(knobs.sliders[Pair("FLAIR", "WT")], 0)
+    settle(qtbot, segmented)
+    assert review.segmentation is without
+    assert "Every pair that predicts WT has weight 0" in segmented.decomposition.problems.text()
+
+
+def test_without_live_nothing_follows_until_it_is_on(segmented: Desk, qtbot: QtBot) -> None:
+    review = segmented.session.review
+    before = review.segmentation
+    tick(qtbot, segmented.decomposition.live)
+    click(qtbot, segmented.decomposition.role_button(0, "T2"))
+    settle(qtbot, segmented)
+    assert review.segmentation is before
+    tick(qtbot, segmented.decomposition.live)
+    settle(qtbot, segmented)
+    assert review.segmentation is not before
+
+
+def test_an_answer_to_an_edit_before_the_last_is_dropped(
+    segmented: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    review, live = segmented.session.review, segmented.session.live
+    begun, go, real = Event(), Event(), engine.segment
+    asked: list[object] = []
+
+    def slow(*arguments: object) -> object:
+        asked.append(arguments[3].thresholds)
+        if len(asked) == 1:
+            begun.set()
+            go.wait(10)
+        return real(*arguments)
+
+    monkeypatch.setattr(engine, "segment", slow)
+    slider = segmented.decomposition.knobs.sliders["TC"]
+    drag(slider, 45)
+    qtbot.waitUntil(begun.is_set, timeout=5000)
+    drag(slider, 40)
+    go.set()
+    settle(qtbot, segmented)
+    assert [values["TC"] for values in asked] == [0.45, 0.4]
+    assert [run.segmentation.settings.thresholds for run in review.runs] == [{}, {"TC": 0.4}]
+    assert live.change.against == "1: brats2020"
+    assert "cancelled" not in segmented.decomposition.jobs.notices.text()
+    assert segmented.decomposition.error.text() == ""
+
+
+def test_what_was_edited_during_a_run_is_followed(
+    loaded: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go, real = Event(), Event(), engine.segment
+
+    def slow(*arguments: object) -> object:
+        begun.set()
+        go.wait(10)
+        return real(*arguments)
+
+    monkeypatch.setattr(engine, "segment", slow)
+    click(qtbot, loaded.segment.run)
+    qtbot.waitUntil(begun.is_set, timeout=5000)
+    drag(loaded.decomposition.knobs.sliders["WT"], 45)
+    qtbot.wait(2 * loaded.session.live._timer.interval())
+    go.set()
+    wait(qtbot, loaded)
+    settle(qtbot, loaded)
+    assert loaded.session.review.segmentation.settings.thresholds == {"WT": 0.45}
+
+
+def test_a_correction_is_never_overwritten(segmented: Desk, qtbot: QtBot) -> None:
+    layer = segmented.viewer.layers["segmentation"]
+    layer.paint((20, 20, 20), 4)
+    painted = layer.data.copy()
+    click(qtbot, segmented.decomposition.role_button(0, "T2"))
+    settle(qtbot, segmented)
+    assert layer.name == "segmentation (edited)"
+    np.testing.assert_array_equal(layer.data, painted)
+    now = segmented.session.review.segmentation.label_map
+    np.testing.assert_array_equal(segmented.viewer.layers["segmentation"].data, now)
+
+
+def test_weights_follow_and_the_slice_stays(segmented: Desk, qtbot: QtBot) -> None:
+    review = segmented.session.review
+    click(qtbot, segmented.explain.run)
+    wait(qtbot, segmented)
+    segmented.viewer.dims.set_current_step(0, 7)
+    assert (Pair("FLAIR", "WT"), "T2") in review.explanation.weights
+    before = review.explanation
+    click(qtbot, segmented.decomposition.role_button(0, "T2"))
+    settle(qtbot, segmented)
+    assert (Pair("FLAIR", "WT"), "T2") not in review.explanation.weights
+    assert segmented.viewer.dims.current_step[0] == 7
+    click(qtbot, segmented.decomposition.undo)
+    settle(qtbot, segmented)
+    assert review.explanation is before
+
+
+def test_a_failure_is_said_and_the_result_before_stays(
+    segmented: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Monitor) -> None:
+        raise RuntimeError("a bug")
+
+    before = segmented.session.review.segmentation
+    monkeypatch.setattr(engine, "segment", fails)
+    click(qtbot, segmented.decomposition.role_button(0, "T2"))
+    settle(qtbot, segmented)
+    assert "failed unexpectedly" in segmented.decomposition.error.text()
+    assert segmented.session.review.segmentation is before
