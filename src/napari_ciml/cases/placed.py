@@ -47,6 +47,37 @@ class Placed(Mapping[Key, np.ndarray]):
             self._placed.popitem(last=False)
         return placed
 
+    def sampled(self, key: Key, where: tuple[np.ndarray, np.ndarray, np.ndarray]) -> np.ndarray:
+        """Return an array at some voxels of the case grid, without bringing all of it there.
+
+        Parameters
+        ----------
+        key
+            Which array.
+        where : tuple of numpy.ndarray
+            Indices along z, y and x, whose mesh is asked for.
+
+        Returns
+        -------
+        numpy.ndarray
+            (Z, Y, X) float32, linearly interpolated; 0 outside of the model's grid. The axes of
+            the two grids are parallel.
+        """
+        from scipy import ndimage
+
+        source, target = self._source, self._target
+        apart = np.subtract(target.origin, source.origin)
+        shift = (apart @ np.reshape(target.direction, (3, 3)))[::-1]
+        axes = [
+            (np.asarray(index) * step + first) / size
+            for index, step, first, size in zip(
+                where, target.scale, shift, source.scale, strict=True
+            )
+        ]
+        mesh = np.meshgrid(*axes, indexing="ij")
+        found = ndimage.map_coordinates(self._arrays[key], mesh, order=1, output=np.float32)
+        return np.asarray(found * self._factor)
+
     def __iter__(self) -> Iterator[Key]:
         return iter(self._arrays)
 

@@ -70,6 +70,20 @@ class Score(_Frozen):
     modalities: tuple[str, ...] = ()
 
 
+class UsualWeight(_Frozen):
+    """Complementary-information weight (eq. 16) over ``cases`` cases: mean and standard deviation.
+
+    ``primary`` and ``region`` name the pair, ``auxiliary`` whose message it is.
+    """
+
+    primary: str
+    region: str
+    auxiliary: str
+    mean: float = Field(ge=0, le=1)
+    sd: float = Field(ge=0, allow_inf_nan=False)
+    cases: int = Field(ge=1)
+
+
 class Finish(_Frozen):
     """What is done to the network's output, as measured to help.
 
@@ -111,6 +125,8 @@ class CheckpointInfo(_Frozen):
         As measured after training.
     finish : Finish
         What is done to the network's output.
+    weights : tuple of UsualWeight
+        As measured after training, so that an unusual case stands out; there may be none.
     """
 
     format_version: int = Field(default=FORMAT_VERSION, ge=1, le=FORMAT_VERSION)
@@ -125,6 +141,7 @@ class CheckpointInfo(_Frozen):
     training: TrainingRecord
     scores: tuple[Score, ...] = ()
     finish: Finish = Finish()
+    weights: tuple[UsualWeight, ...] = ()
 
     def told_of(self, modalities: tuple[str, ...]) -> tuple[str, ...]:
         """Say what was measured with fewer modalities, beside what was with all; if it was."""

@@ -27,12 +27,13 @@ class ChangePanel(QWidget):
         self.table = table("Region", "mL", "Change", "Dice")
         self.shown = QComboBox()
         self.shown.setToolTip("Voxels that the last edit added or removed, as a layer.")
-        self.legend = Words(
+        self.legend = label(
             f'<span style="color: {ADDED_COLOUR}">■</span> added '
             f'<span style="color: {REMOVED_COLOUR}">■</span> removed'
         )
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
         column.addWidget(self.words)
         column.addWidget(self.table)
         column.addLayout(row(label("Show changed"), self.shown, self.legend))

@@ -40,9 +40,12 @@ _EXPLAINED = {
     "auxiliary": "auxiliary: it only assists",
     "off": "off: not heard in this subtask",
 }
+_LINE = 29
+"""Height of a row in pixels."""
+
 _HELP = (
-    "One row per subtask. P: primary modality, a: auxiliary, -: off (click to change). "
-    "Ticked: the regions it predicts; a region is the mean over its subtasks."
+    "One row per subtask. P: primary, a: auxiliary, -: off (click to change). Ticked: the regions "
+    "it predicts; a region is the mean over its subtasks."
 )
 
 
@@ -62,6 +65,7 @@ class DecompositionWidget(Dock):
         self.grid = table()
         self.grid.verticalHeader().setVisible(True)
         self.grid.setToolTip("Which modality each subtask is read from, and which only assist.")
+        self.grid.verticalHeader().setDefaultSectionSize(_LINE)
         self.problems = Words(colour=ERROR_COLOUR)
         self.regions = Words(colour=QUIET_COLOUR)
         self.add = button("Add subtask", "A row for a modality that is not primary yet.")
@@ -71,10 +75,15 @@ class DecompositionWidget(Dock):
         self.live = QCheckBox("Live")
         self.live.setToolTip("Segment again by itself after each edit; only what it touches runs.")
         self.live.setChecked(self.session.live.on)
-        self.undo = button("Undo", "Take the last edit back (Alt+Z).")
-        self.redo = button("Redo", "Do again what was undone (Alt+Shift+Z).")
-        self.undo.setShortcut("Alt+Z")
-        self.redo.setShortcut("Alt+Shift+Z")
+        self.undo = button("↶", "Undo: take the last edit back (Alt+Z).")
+        self.redo = button("↷", "Redo: do again what was undone (Alt+Shift+Z).")
+        for part, name, key in (
+            (self.undo, "Undo", "Alt+Z"),
+            (self.redo, "Redo", "Alt+Shift+Z"),
+        ):
+            part.setAccessibleName(name)
+            part.setShortcut(key)
+            part.setFixedWidth(32)
         self.jobs = JobBar(self, TITLE, EXPLAINING)
         self.change = ChangePanel(self.session)
         self.knobs = Knobs(self.review)
@@ -144,7 +153,7 @@ class DecompositionWidget(Dock):
         self._show_header(whole, problems)
         for k in range(len(whole.subtasks)):
             self._show_row(whole, k, {p.where for p in problems})
-        self.grid.setFixedHeight(34 * max(1, len(whole.subtasks)) + 34)
+        self.grid.setFixedHeight(_LINE * max(1, len(whole.subtasks)) + 34)
         self._say_problems(problems)
         values = (f"{r.name} = label {', '.join(map(str, r.labels))}" for r in whole.regions)
         self.regions.say("; ".join(values))

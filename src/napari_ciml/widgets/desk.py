@@ -18,6 +18,7 @@ from napari_ciml.widgets.finetune_widget import FineTuneWidget
 from napari_ciml.widgets.guide_widget import GuideWidget
 from napari_ciml.widgets.lesions_widget import LesionsWidget
 from napari_ciml.widgets.parts import Dock
+from napari_ciml.widgets.runs_widget import RunsWidget
 from napari_ciml.widgets.segment_widget import SegmentWidget
 from napari_ciml.widgets.session import Session, session_of
 from napari_ciml.widgets.view_widget import ViewWidget
@@ -39,6 +40,7 @@ class Desk:
     compare: CompareWidget
     correct: CorrectWidget
     guide: GuideWidget
+    runs: RunsWidget
 
     def do(self, intent: Callable[[], None]) -> None:
         """Ask for something and wait for it, with the window alive.
@@ -69,7 +71,7 @@ def lay_out(viewer: napari.Viewer) -> Desk:
     """Add the dock widgets, tabbed on the right."""
     case, view, decomposition = CaseWidget(viewer), ViewWidget(viewer), DecompositionWidget(viewer)
     segment, explain = SegmentWidget(viewer), ExplainWidget(viewer)
-    finetune, lesions = FineTuneWidget(viewer), LesionsWidget(viewer)
+    finetune, lesions, runs = FineTuneWidget(viewer), LesionsWidget(viewer), RunsWidget(viewer)
     compare, correct = CompareWidget(viewer), CorrectWidget(viewer)
     guide = GuideWidget(viewer)
     named = {
@@ -78,6 +80,7 @@ def lay_out(viewer: napari.Viewer) -> Desk:
         "Decomposition": decomposition,
         "Segment": segment,
         "Explain": explain,
+        "Runs": runs,
         "Lesions": lesions,
         "Correct": correct,
         "Compare": compare,
@@ -104,6 +107,7 @@ def lay_out(viewer: napari.Viewer) -> Desk:
         compare,
         correct,
         guide,
+        runs,
     )
 
 

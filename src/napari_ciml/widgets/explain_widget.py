@@ -3,24 +3,37 @@
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QSlider, QTableWidget, QTableWidgetItem
 
 from napari_ciml.decomposition import Pair
+from napari_ciml.widgets.live import EXPLAINING
+from napari_ciml.widgets.maps_window import MapsWindow
 from napari_ciml.widgets.parts import QUIET_COLOUR, Dock, JobBar, Words, button, label, row, table
+from napari_ciml.widgets.question_panel import Beside, QuestionPanel
+from napari_ciml.widgets.questions import TITLE
 from napari_ciml.widgets.session import session_of
 from napari_ciml.widgets.weight_chart import WeightChart
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+    from napari_ciml.explanation.explain import Explanation
+
 _MEANING = (
     "A map shows where the message of an auxiliary modality raised the evidence for a region in "
     "the segmentor of the primary one, beyond what the primary shows. It does not show where the "
-    "tumour is, nor that the modality is needed. Weights compare the auxiliaries of one row."
+    "tumour is, nor that the modality is needed: Sensitivity, in Runs, says what muting costs. "
+    "Weights compare the auxiliaries of one row. How well maps foretell what muting costs was "
+    "measured: docs/results.md, 'Are the maps faithful?'."
 )
 
 _NOT_YET = "Segment the case first, in Segment; then see here what each auxiliary added."
 _READY = "Press Explain: weights and maps of what each auxiliary added appear here."
+_UNUSUAL = 2.0
+"""Standard deviations from the mean of the cases measured from which on a weight stands out."""
+
+_UNUSUAL_COLOUR = "#ffb454"
 
 
 class ExplainWidget(Dock):
@@ -35,9 +48,12 @@ class ExplainWidget(Dock):
     def __init__(self, viewer: "Viewer") -> None:
         super().__init__(session_of(viewer))
         self.run = button("Explain", "Map what each auxiliary modality added.")
-        self.jobs = JobBar(self, "Explaining")
+        self.maps = button("Maps side by side", "All maps in this slice, as in Fig. 12.")
+        self.window_of_maps: MapsWindow | None = None
+        self.jobs = JobBar(self, "Explaining", EXPLAINING, TITLE)
+        self.questions = QuestionPanel(self)
         self.chart = WeightChart()
-        self.weights = table("Primary", "Region", "Auxiliary", "Weight")
+        self.weights = table("Primary", "Region", "Auxiliary", "Weight", "Compared")
         self.weights.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         self.weights.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
         self.weights.setToolTip("Choose a row to see its map over the modality it belongs to.")
@@ -47,7 +63,8 @@ class ExplainWidget(Dock):
         self.opacity.setToolTip("Opacity of the map.")
         self.hide_map = button("Hide map", "Take the map away.")
         self.state = Words(colour=QUIET_COLOUR)
-        for part in (self.run, self.jobs, self.state, self.chart, self.weights):
+        self.column.addLayout(row(self.run, self.maps))
+        for part in (self.jobs, self.questions, self.state, self.chart, self.weights):
             self.column.addWidget(part)
         self.column.addLayout(row(label("Map opacity"), self.opacity, self.hide_map))
         self.column.addWidget(Words(_MEANING, QUIET_COLOUR))
@@ -58,8 +75,11 @@ class ExplainWidget(Dock):
         self.weights.currentCellChanged.connect(self._row_chosen)
         self.opacity.valueChanged.connect(lambda v: self.session.layers.set_map_opacity(v / 100))
         self.hide_map.clicked.connect(self._hide)
-        self.review.explanation_changed.connect(self._show)
+        self.maps.clicked.connect(self._open_maps)
+        self.session.questions.changed.connect(self._show)
         self.review.segmentation_changed.connect(self._show)
+        self.questions.beside_changed.connect(self._show_weights)
+        self._answer: Explanation | None = None
         self._rows: list[tuple[Pair, str]] = []
         self._show()
 
@@ -80,22 +100,74 @@ class ExplainWidget(Dock):
         self.chart.mark(None, "")
         self.session.layers.hide_results()
 
+    def _open_maps(self) -> None:
+        self.window_of_maps = MapsWindow(self.session, self)
+        self.window_of_maps.grid.chosen.connect(self.choose)
+        self.window_of_maps.show()
+        self.window_of_maps.draw()
+
     def _show(self) -> None:
-        found = self.review.explanation
+        found = self.session.questions.shown
         for part in (self.chart, self.weights):
             part.setVisible(found is not None)
-        self._rows = list(found.weights) if found else []
-        self.run.setEnabled(self.review.segmentation is not None)
+        ready = self.review.segmentation is not None
+        self.run.setEnabled(ready)
+        self.maps.setEnabled(found is not None)
         if found is None:
-            ready = self.review.segmentation is not None
+            self._rows, self._answer = [], None
             self.state.say(_READY if ready else _NOT_YET)
             return
         self.state.say("\n".join(found.notices))
-        self.chart.show_weights(found.weights)
+        before, marked = self._answer, self._marked()
+        self._rows, self._answer = list(found.weights), found
+        self._show_weights()
+        if found is not before:
+            self._show_again(found, marked)
+
+    def _marked(self) -> tuple[Pair, str] | None:
+        k = self.weights.currentRow()
+        return self._rows[k] if 0 <= k < len(self._rows) else None
+
+    def _show_again(self, found: "Explanation", marked: tuple[Pair, str] | None) -> None:
+        """Show the map that was shown, of another answer; of a question at least the strongest."""
+        asked = self.session.questions.chosen is not None
+        wanted = marked if marked in self._rows else found.strongest
+        self.weights.setCurrentCell(-1, -1)
+        if wanted is not None and (marked or asked):
+            self.choose(*wanted)
+
+    def _show_weights(self) -> None:
+        found = self._answer
+        if found is None:
+            return
+        beside = self.questions.compared_with()
+        self.chart.show_weights(found.weights, beside.weights if beside else {})
+        self.weights.setColumnHidden(4, beside is None)
         self.weights.setRowCount(len(self._rows))
         for k, (pair, auxiliary) in enumerate(self._rows):
             weight = found.weights[pair, auxiliary]
-            text = "-" if weight != weight else f"{weight:.2f}"
-            for column, value in enumerate((pair.primary, pair.region, auxiliary, text)):
-                self.weights.setItem(k, column, QTableWidgetItem(value))
+            texts = (pair.primary, pair.region, auxiliary, _text(weight))
+            for column, value in enumerate((*texts, _compared(beside, pair, auxiliary))):
+                item = QTableWidgetItem(value)
+                if column > 2 and beside and _unusual(beside, (pair, auxiliary), weight):
+                    item.setForeground(QColor(_UNUSUAL_COLOUR))
+                    item.setToolTip("Far from what is usual in the cases measured.")
+                self.weights.setItem(k, column, item)
         self.weights.setMinimumHeight(120)
+
+
+def _text(weight: float) -> str:
+    return "-" if weight != weight else f"{weight:.2f}"
+
+
+def _compared(beside: Beside | None, pair: Pair, auxiliary: str) -> str:
+    key = (pair, auxiliary)
+    if beside is None or key not in beside.weights:
+        return ""
+    spread = f" ± {beside.spread[key]:.2f}" if key in beside.spread else ""
+    return f"{_text(beside.weights[key])}{spread}"
+
+
+def _unusual(beside: Beside, key: tuple[Pair, str], weight: float) -> bool:
+    spread = beside.spread.get(key)
+    return spread is not None and abs(weight - beside.weights[key]) > _UNUSUAL * spread

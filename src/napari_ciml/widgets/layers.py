@@ -229,6 +229,8 @@ class CaseLayers:
         one, because it collects garbage then.
         """
         self._outline(_OUTLINE)
+        for layer in self._made("change", "compared"):
+            layer.visible = False
         there = self._made(kind)
         if there:
             for attribute, value in {"data": values, "name": name, "visible": True}.items():

@@ -1,6 +1,7 @@
 """The chart of complementary-information weights: one bar per pair, one segment per auxiliary."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from qtpy.QtCore import QEvent, QPointF, QRectF, Qt, Signal
 from qtpy.QtGui import QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent
@@ -10,6 +11,9 @@ from napari_ciml.decomposition import Pair
 
 _BAR, _GAP, _NAMES, _LEGEND = 18, 6, 84, 22
 _COLOURS = ("#4e79a7", "#f28e2b", "#59a14f", "#b07aa1", "#e15759", "#76b7b2")
+_THIN = 7
+"""Height of the bar of what a weight is compared with."""
+
 _LABELLED_FROM = 0.12
 
 
@@ -27,17 +31,20 @@ class WeightChart(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._weights: dict[Pair, dict[str, float]] = {}
+        self._beside: dict[Pair, dict[str, float]] = {}
         self._colours: dict[str, QColor] = {}
         self._marked: tuple[Pair | None, str] = (None, "")
 
-    def show_weights(self, weights: Mapping[tuple[Pair, str], float]) -> None:
-        """Show other weights."""
-        self._weights = {}
-        for (pair, auxiliary), weight in weights.items():
-            self._weights.setdefault(pair, {})[auxiliary] = weight
+    def show_weights(
+        self,
+        weights: Mapping[tuple[Pair, str], float],
+        beside: Mapping[tuple[Pair, str], float] = MappingProxyType({}),
+    ) -> None:
+        """Show other weights; those beside them as a thin bar below each."""
+        self._weights, self._beside = _by_pair(weights), _by_pair(beside)
         names = sorted({auxiliary for _, auxiliary in weights})
         self._colours = {name: QColor(_COLOURS[k % len(_COLOURS)]) for k, name in enumerate(names)}
-        self.setFixedHeight(len(self._weights) * (_BAR + _GAP) + _LEGEND)
+        self.setFixedHeight(len(self._weights) * self._step + _LEGEND)
         self.update()
 
     def mark(self, pair: Pair | None, auxiliary: str) -> None:
@@ -45,15 +52,25 @@ class WeightChart(QWidget):
         self._marked = (pair, auxiliary)
         self.update()
 
+    @property
+    def _step(self) -> int:
+        return _BAR + _GAP + (_THIN if self._beside else 0)
+
     def segments(self) -> list[tuple[Pair, str, QRectF]]:
         """Return where every segment is drawn."""
+        return self._segments(self._weights, 0, _BAR)
+
+    def _segments(
+        self, weights: Mapping[Pair, Mapping[str, float]], down: int, height: int
+    ) -> list[tuple[Pair, str, QRectF]]:
         found = []
         width = self.width() - _NAMES - 4
-        for k, (pair, weights) in enumerate(self._weights.items()):
+        for k, pair in enumerate(self._weights):
             left = float(_NAMES)
-            for auxiliary, weight in weights.items():
+            for auxiliary, weight in weights.get(pair, {}).items():
                 if weight > 0:
-                    box = QRectF(left, _LEGEND + k * (_BAR + _GAP), weight * width, _BAR)
+                    top = _LEGEND + k * self._step + down
+                    box = QRectF(left, top, weight * width, height)
                     found.append((pair, auxiliary, box))
                     left += weight * width
         return found
@@ -71,10 +88,12 @@ class WeightChart(QWidget):
             left += 26 + painter.fontMetrics().horizontalAdvance(name)
         flags = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight)
         for k, pair in enumerate(self._weights):
-            box = QRectF(0, _LEGEND + k * (_BAR + _GAP), _NAMES - 6, _BAR)
+            box = QRectF(0, _LEGEND + k * self._step, _NAMES - 6, _BAR)
             painter.drawText(box, flags, f"{pair.primary} {pair.region}")
         for pair, auxiliary, box in self.segments():
             self._draw_segment(painter, pair, auxiliary, box)
+        for _, auxiliary, box in self._segments(self._beside, _BAR + 1, _THIN - 1):
+            painter.fillRect(box, self._colours.get(auxiliary, text))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
         """Choose the segment under the mouse."""
@@ -107,3 +126,10 @@ class WeightChart(QWidget):
             if box.contains(point):
                 return pair, auxiliary
         return None
+
+
+def _by_pair(weights: Mapping[tuple[Pair, str], float]) -> dict[Pair, dict[str, float]]:
+    found: dict[Pair, dict[str, float]] = {}
+    for (pair, auxiliary), weight in weights.items():
+        found.setdefault(pair, {})[auxiliary] = weight
+    return found

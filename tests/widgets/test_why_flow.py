@@ -1,0 +1,243 @@
+"""The history of runs, comparing, sensitivity, and asking why, with real clicks."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+import pytest
+from napari.layers import Layer
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtWidgets import QPushButton
+
+from napari_ciml.decomposition import Pair
+from napari_ciml.network.checkpoint import Checkpoint, save_checkpoint
+from napari_ciml.network.checkpoint_info import UsualWeight
+from napari_ciml.widgets.desk import Desk
+from napari_ciml.widgets.origin import origin_of
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+def click(qtbot: QtBot, button: QPushButton) -> None:
+    qtbot.mouseClick(button, LEFT)
+
+
+def wait(qtbot: QtBot, desk: Desk) -> None:
+    live = desk.session.live
+    qtbot.waitUntil(
+        lambda: not live._timer.isActive() and not desk.session.runner.busy, timeout=60000
+    )
+
+
+def made(desk: Desk, kind: str) -> list[Layer]:
+    return [la for la in desk.viewer.layers if getattr(origin_of(la), "kind", "") == kind]
+
+
+def shift_click(qtbot: QtBot, desk: Desk, voxel: tuple[int, int, int]) -> None:
+    """Click where a voxel lies on the canvas, with Shift held."""
+    viewer = desk.viewer
+    grid = desk.session.review.case.grid
+    viewer.dims.set_current_step(0, voxel[0])
+    viewer.scene.camera.center = tuple(
+        first + k * mm for k, mm, first in zip(voxel, grid.scale, grid.translate, strict=True)
+    )
+    qtbot.wait(50)
+    canvas = viewer.window._qt_viewer.canvas.native
+    middle = QPoint(canvas.width() // 2, canvas.height() // 2)
+    qtbot.mouseClick(canvas, LEFT, Qt.KeyboardModifier.ShiftModifier, middle)
+    wait(qtbot, desk)
+
+
+@pytest.fixture
+def segmented(loaded: Desk, qtbot: QtBot) -> Desk:
+    click(qtbot, loaded.segment.run)
+    wait(qtbot, loaded)
+    return loaded
+
+
+@pytest.fixture
+def two_runs(segmented: Desk, qtbot: QtBot) -> Iterator[Desk]:
+    segmented.decomposition.knobs.sliders["WT"].setValue(40)
+    wait(qtbot, segmented)
+    return segmented
+
+
+def test_back_to_a_named_run(two_runs: Desk, qtbot: QtBot) -> None:
+    review, dock = two_runs.session.review, two_runs.runs
+    first, second = review.runs
+    assert dock.runs.item(1, 0).text() == "2: WT from 0.40 on"
+    assert not dock.back.isEnabled()
+    dock.runs.item(0, 0).setText("as it was")
+    assert review.runs[0].name == "as it was"
+    cell = dock.runs.visualItemRect(dock.runs.item(0, 0)).center()
+    qtbot.mouseClick(dock.runs.viewport(), LEFT, pos=cell)
+    click(qtbot, dock.back)
+    wait(qtbot, two_runs)
+    assert review.segmentation is first.segmentation
+    assert review.asked.thresholds == {}
+    assert two_runs.decomposition.knobs.sliders["WT"].value() == 50
+    labels = two_runs.viewer.layers["segmentation"].data
+    np.testing.assert_array_equal(labels, first.segmentation.label_map)
+    assert two_runs.decomposition._details == ""
+    assert two_runs.decomposition.change.words.text().endswith("(against 2: WT from 0.40 on)")
+    assert len(review.runs) == 2
+    click(qtbot, two_runs.decomposition.undo)
+    wait(qtbot, two_runs)
+    assert review.segmentation is second.segmentation
+
+
+def test_two_runs_as_contours(two_runs: Desk, qtbot: QtBot) -> None:
+    dock, runs = two_runs.runs, two_runs.session.review.runs
+    dock.runs.selectAll()
+    assert dock.compare.isEnabled()
+    click(qtbot, dock.compare)
+    wait(qtbot, two_runs)
+    layers = made(two_runs, "compared")
+    assert [layer.name for layer in layers] == [f"WT in {run.name}" for run in runs]
+    for layer, run in zip(layers, runs, strict=True):
+        assert layer.contour > 0
+        assert layer.visible
+        np.testing.assert_array_equal(layer.data > 0, run.segmentation.label_map > 0)
+    assert not two_runs.viewer.layers["segmentation"].visible
+    volumes = [run.segmentation.volumes_ml["WT"] for run in runs]
+    assert [dock.scores.item(0, k).text() for k in (1, 2)] == [f"{ml:.1f}" for ml in volumes]
+    dock.region.setCurrentText("ET")
+    assert [layer.name for layer in made(two_runs, "compared")] == layers_of("ET", runs)
+    click(qtbot, dock.end)
+    assert not any(layer.visible for layer in layers)
+    assert two_runs.viewer.layers["segmentation"].visible
+
+
+def layers_of(region: str, runs: object) -> list[str]:
+    return [f"{region} in {run.name}" for run in runs]
+
+
+def test_sensitivity_on_request_and_cancelled(
+    segmented: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_ciml.whatif import sensitivity as module
+
+    panel = segmented.runs.sensitivity
+    begun = Event()
+
+    def endless(*arguments: object) -> None:
+        while True:
+            begun.set()
+            arguments[-1].step("Muting", 1, 8)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "sensitivity", endless)
+        click(qtbot, panel.run)
+        assert begun.wait(5)
+        qtbot.waitUntil(lambda: "Muting" in panel.jobs.stage.text())
+        click(qtbot, panel.jobs.cancel)
+        wait(qtbot, segmented)
+    assert "cancelled" in panel.jobs.notices.text()
+    assert panel.costs.isHidden()
+    before = segmented.session.review.segmentation
+    click(qtbot, panel.run)
+    wait(qtbot, segmented)
+    assert panel.costs.rowCount() == 12
+    assert segmented.session.review.segmentation is before
+    assert len(segmented.session.review.runs) == 1
+
+
+def test_a_shift_click_asks_why_and_is_kept(segmented: Desk, qtbot: QtBot) -> None:
+    session, dock = segmented.session, segmented.explain
+    layer = segmented.viewer.layers["segmentation"]
+    labels = np.zeros_like(session.review.segmentation.label_map)
+    labels[20:24, 20:26, 18:22] = 4
+    layer.data = labels
+    shift_click(qtbot, segmented, (22, 22, 20))
+    assert dock.error.text() == ""
+    (question,) = session.questions.asked
+    assert question.name == "ET at (20, 22, 22)"
+    assert {pair for pair, _ in question.explanation.weights} == {Pair("T1CE", "ET")}
+    assert dock.weights.rowCount() == 3
+    (shown,) = made(segmented, "map")
+    pair, auxiliary = question.explanation.strongest
+    assert shown.name == f"{auxiliary} for {pair.primary} {pair.region}"
+    np.testing.assert_array_equal(shown.data, question.explanation.maps[pair, auxiliary])
+    assert segmented.viewer.layers[auxiliary].visible
+
+    dock.questions.what.setCurrentText("voxel")
+    dock.questions.region.setCurrentText("WT")
+    shift_click(qtbot, segmented, (22, 22, 20))
+    assert [one.name for one in session.questions.asked][1] == "WT in voxel (20, 22, 22)"
+    assert dock.weights.rowCount() == 6
+    dock.questions.asked.setCurrentRow(1)
+    assert dock.weights.rowCount() == 3
+    click(qtbot, dock.run)
+    wait(qtbot, segmented)
+    assert dock.weights.rowCount() == 3
+    dock.questions.asked.setCurrentRow(0)
+    assert dock.weights.rowCount() == 18
+    dock.questions.beside.setCurrentText("ET at (20, 22, 22)")
+    dock.questions.beside.activated.emit(0)
+    last = dock.weights.rowCount() - 1
+    weight = question.explanation.weights[Pair("T1CE", "ET"), "T2"]
+    assert dock.weights.item(last, 4).text() == f"{weight:.2f}"
+
+    segmented.decomposition.knobs.sliders["WT"].setValue(40)
+    wait(qtbot, segmented)
+    assert session.questions.asked == ()
+
+
+def test_a_click_beside_a_lesion_is_answered_in_words(segmented: Desk, qtbot: QtBot) -> None:
+    layer = segmented.viewer.layers["segmentation"]
+    layer.data = np.zeros_like(layer.data)
+    shift_click(qtbot, segmented, (22, 22, 20))
+    assert "ask about the voxel" in segmented.explain.error.text()
+    layer.mode = "paint"
+    segmented.viewer.layers.selection.active = layer
+    segmented.explain.show_error("")
+    shift_click(qtbot, segmented, (22, 22, 20))
+    assert segmented.explain.error.text() == ""
+    assert segmented.session.questions.asked == ()
+
+
+def test_maps_side_by_side(segmented: Desk, qtbot: QtBot) -> None:
+    dock = segmented.explain
+    assert not dock.maps.isEnabled()
+    click(qtbot, dock.run)
+    wait(qtbot, segmented)
+    click(qtbot, dock.maps)
+    window = dock.window_of_maps
+    qtbot.waitUntil(lambda: len(window.grid.pictures) == 18)
+    assert window.grid.columns == ["FLAIR", "T1", "T1CE", "T2"]
+    assert len(window.grid.pairs) == 6
+    pair, auxiliary = Pair("T2", "TC"), "T1"
+    before = window.grid.pictures[pair, auxiliary]
+    segmented.viewer.dims.set_current_step(0, 12)
+    qtbot.waitUntil(lambda: window.grid.pictures[pair, auxiliary] is not before)
+    middle = window.grid.cell(pair, auxiliary).center().toPoint()
+    qtbot.mouseClick(window.grid, LEFT, pos=middle)
+    (shown,) = made(segmented, "map")
+    assert shown.name == "T1 for T2 TC"
+    window.close()
+
+
+def test_an_unusual_weight_stands_out(
+    loaded: Desk, tiny_checkpoint: Checkpoint, tmp_path: Path, qtbot: QtBot
+) -> None:
+    usual = (
+        UsualWeight(primary="FLAIR", region="WT", auxiliary="T1", mean=0.9, sd=0.001, cases=9),
+        UsualWeight(primary="FLAIR", region="WT", auxiliary="T2", mean=0.1, sd=9.0, cases=9),
+    )
+    info = tiny_checkpoint.info.model_copy(update={"weights": usual})
+    save_checkpoint(tmp_path / "usual.safetensors", tiny_checkpoint.network, info)
+    loaded.segment.choose(tmp_path / "usual.safetensors")
+    click(qtbot, loaded.segment.run)
+    wait(qtbot, loaded)
+    click(qtbot, loaded.explain.run)
+    wait(qtbot, loaded)
+    dock = loaded.explain
+    assert dock.questions.beside.currentText() == "nothing"
+    dock.questions.beside.setCurrentText("cases measured")
+    dock.questions.beside.activated.emit(1)
+    assert dock.weights.item(0, 4).text() == "0.90 ± 0.00"
+    assert "usual" in dock.weights.item(0, 4).toolTip()
+    assert dock.weights.item(1, 4).text() == "0.10 ± 9.00"
+    assert dock.weights.item(1, 4).toolTip() == ""
