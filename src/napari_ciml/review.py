@@ -17,6 +17,7 @@ from napari_ciml.decomposition import Decomposition, Pair, Problem
 from napari_ciml.errors import CimlError, InputError
 from napari_ciml.findings import Findings
 from napari_ciml.inference.plan import untrained, what_is_left
+from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.network.checkpoint_info import CheckpointInfo, read_info
 from napari_ciml.presets import DEFAULT, PRESETS
 from napari_ciml.resources import shipped_checkpoints
@@ -247,6 +248,10 @@ class Review:
         self.explanation = explanation
         self.runs.explained(explanation)
         self.explanation_changed.emit()
+
+    def settings(self) -> SegmentSettings:
+        """Return how to segment as it is asked now."""
+        return self.asked.settings(self.device, clean=self.clean, samples=self.samples)
 
     def problems(self) -> tuple[Problem, ...]:
         """Say what keeps the decomposition from being run, and where it is."""

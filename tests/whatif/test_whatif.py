@@ -54,10 +54,10 @@ def test_runs_are_named_after_the_edit_and_found_by_what_was_asked(
     assert runs.current is runs[0]
     sha = tiny_checkpoint.sha256
     lower = Asked(BRATS).with_threshold("WT", 0.4)
-    assert runs.like(lower, sha, clean=True, device="auto") is runs[1]
-    assert runs.like(lower, sha, clean=False, device="auto") is None
-    assert runs.like(lower, "another", clean=True, device="auto") is None
-    assert runs.like(lower.with_threshold("ET", 0.1), sha, clean=True, device="auto") is None
+    assert runs.like(lower, sha, SegmentSettings()) is runs[1]
+    assert runs.like(lower, sha, SegmentSettings(clean=False)) is None
+    assert runs.like(lower, "another", SegmentSettings()) is None
+    assert runs.like(lower.with_threshold("ET", 0.1), sha, SegmentSettings()) is None
 
 
 def test_old_runs_go_and_named_ones_stay(

@@ -8,6 +8,7 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QCheckBox, QPushButton, QSlider
 
+from napari_ciml.cases.reference import Reference
 from napari_ciml.decomposition import Pair
 from napari_ciml.inference import segment as engine
 from napari_ciml.monitor import Monitor
@@ -224,3 +225,16 @@ def test_a_failure_is_said_and_the_result_before_stays(
     settle(qtbot, segmented)
     assert "failed unexpectedly" in segmented.decomposition.error.text()
     assert segmented.session.review.segmentation is before
+
+
+def test_dice_against_a_reference_that_is_loaded(segmented: Desk, qtbot: QtBot) -> None:
+    review = segmented.session.review
+    labels = review.segmentation.label_map.copy()
+    whole = review.segmentation.plan.decomposition
+    review.findings.set_reference(Reference("another reader", labels, whole.regions))
+    segmented.decomposition.knobs.sliders["WT"].setValue(40)
+    settle(qtbot, segmented)
+    found = segmented.session.live.change.regions["WT"]
+    assert found.to_reference == (1.0, found.dice)
+    text = segmented.decomposition.change.table.item(0, 3).text()
+    assert text == f"{found.dice:.3f}; reference 1.000 → {found.dice:.3f}"

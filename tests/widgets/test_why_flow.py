@@ -80,7 +80,6 @@ def test_back_to_a_named_run(two_runs: Desk, qtbot: QtBot) -> None:
     assert two_runs.decomposition.knobs.sliders["WT"].value() == 50
     labels = two_runs.viewer.layers["segmentation"].data
     np.testing.assert_array_equal(labels, first.segmentation.label_map)
-    assert two_runs.decomposition._details == ""
     assert two_runs.decomposition.change.words.text().endswith("(against 2: WT from 0.40 on)")
     assert len(review.runs) == 2
     click(qtbot, two_runs.decomposition.undo)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
+from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.network.checkpoint_info import CheckpointInfo
 from napari_ciml.whatif.asked import Asked, differences
 
@@ -80,12 +81,13 @@ class Runs(Sequence[Run]):
         """Return the run that made a segmentation."""
         return next((run for run in self if run.segmentation is segmentation), None)
 
-    def like(self, asked: Asked, checkpoint: str, *, clean: bool, device: str) -> Run | None:
+    def like(self, asked: Asked, checkpoint: str, settings: SegmentSettings) -> Run | None:
         """Return the latest run that was asked for the same."""
+        wanted = (checkpoint, settings.clean, settings.device, settings.samples)
         for run in reversed(self._runs):
-            made = run.segmentation
-            how = (made.checkpoint, made.settings.clean, made.settings.device)
-            if how == (checkpoint, clean, device) and run.asked.same_as(asked):
+            made, how = run.segmentation, run.segmentation.settings
+            same = (made.checkpoint, how.clean, how.device, how.samples) == wanted
+            if same and run.asked.same_as(asked):
                 return run
         return None
 

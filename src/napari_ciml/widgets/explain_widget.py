@@ -21,11 +21,10 @@ if TYPE_CHECKING:
     from napari_ciml.explanation.explain import Explanation
 
 _MEANING = (
-    "A map shows where the message of an auxiliary modality raised the evidence for a region in "
-    "the segmentor of the primary one, beyond what the primary shows. It does not show where the "
-    "tumour is, nor that the modality is needed: Sensitivity, in Runs, says what muting costs. "
-    "Weights compare the auxiliaries of one row. How well maps foretell what muting costs was "
-    "measured: docs/results.md, 'Are the maps faithful?'."
+    "A map shows where the message of an auxiliary raised the evidence for the region, beyond what "
+    "the primary shows: not where the tumour is, nor that the modality is needed (Sensitivity, in "
+    "Runs, says what muting costs). How far maps can be believed was measured: docs/results.md, "
+    "'Are the maps faithful?'."
 )
 
 _NOT_YET = "Segment the case first, in Segment; then see here what each auxiliary added."
@@ -153,7 +152,7 @@ class ExplainWidget(Dock):
                     item.setForeground(QColor(_UNUSUAL_COLOUR))
                     item.setToolTip("Far from what is usual in the cases measured.")
                 self.weights.setItem(k, column, item)
-        self.weights.setMinimumHeight(120)
+        self.weights.setMinimumHeight(84)
 
 
 def _text(weight: float) -> str:

@@ -12,6 +12,8 @@ from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_ciml.cases.case import Case
+from napari_ciml.cases.labels import region_masks
+from napari_ciml.cases.reference import Reference
 from napari_ciml.errors import CancelledError, CimlError
 from napari_ciml.monitor import Monitor, Progress
 from napari_ciml.whatif.asked import differences
@@ -135,8 +137,7 @@ class Live:
             return  # the panels say so already
         from napari_ciml.network.checkpoint_info import file_hash
 
-        how = (review.asked, file_hash(path))
-        known = review.runs.like(*how, clean=review.clean, device=review.device)
+        known = review.runs.like(review.asked, file_hash(path), review.settings())
         if known is not review.runs.current:
             self._submit(known)
 
@@ -146,14 +147,14 @@ class Live:
         case, path = self.session.ready()
         asked, before = review.asked, review.runs.current
         assert before is not None
-        settings = asked.settings(review.device, clean=review.clean)
+        settings, reference = review.settings(), review.findings.reference
         explained = before.explanation is not None
 
         def work(monitor: Monitor) -> _Answer | None:
             if self._edit != edit:
                 return None
             if known is not None:
-                return _compare(case, before, known.segmentation)
+                return _compare(case, before, known.segmentation, reference)
             from napari_ciml.inference.segment import segment
             from napari_ciml.widgets.session import load_checkpoint
 
@@ -164,7 +165,7 @@ class Live:
                 made = segment(case, checkpoint, whole, settings, aware, previous)
             except _StaleError:
                 return None
-            return _compare(case, before, made)
+            return _compare(case, before, made, reference)
 
         def done(answer: _Answer | None) -> Iterator[None]:
             if answer is None or self._edit != edit or review.case is not case:
@@ -231,7 +232,9 @@ class _Report:
         self.monitor.report(progress)
 
 
-def _compare(case: Case, before: Run, after: "Segmentation") -> _Answer:
+def _compare(
+    case: Case, before: Run, after: "Segmentation", reference: Reference | None
+) -> _Answer:
     old, new = before.segmentation, after
     words = list(differences(before.asked, asked_of(after)))
     if old.settings.clean != new.settings.clean:
@@ -241,4 +244,5 @@ def _compare(case: Case, before: Run, after: "Segmentation") -> _Answer:
     regions = (old.plan.decomposition.regions, new.plan.decomposition.regions)
     text = ("; ".join(words) or "nothing was edited", before.name)
     labels = (np.asarray(old.label_map), np.asarray(new.label_map))
-    return _Answer(new, changed(*labels, regions, case.grid.voxel_ml, text))
+    truth = region_masks(reference.labels, reference.regions) if reference is not None else None
+    return _Answer(new, changed(*labels, regions, case.grid.voxel_ml, text, truth))

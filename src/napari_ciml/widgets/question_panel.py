@@ -10,8 +10,8 @@ from napari_ciml.decomposition import Pair
 from napari_ciml.widgets.parts import QUIET_COLOUR, Dock, Words, label, row
 
 _HELP = (
-    "Shift-click on the image asks why: for the lesion under the mouse (the connected part of the "
-    "region), or for that voxel alone."
+    "Shift-click asks why: for the lesion under the mouse (the connected part of a region), or for "
+    "that voxel."
 )
 _WHOLE, _INNERMOST, _NOTHING, _MEASURED = "the whole case", "innermost", "nothing", "cases measured"
 
@@ -51,11 +51,12 @@ class QuestionPanel(QWidget):
         self.region.setToolTip("Which region it asks about; the innermost at that place, or one.")
         self.asked = QListWidget()
         self.asked.setToolTip("Questions that were asked; choose one to see its answer again.")
-        self.asked.setFixedHeight(76)
+        self.asked.setFixedHeight(58)
         self.beside = QComboBox()
         self.beside.setToolTip("Weights to compare with: the thin bars and the last column.")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
         column.addWidget(Words(_HELP, QUIET_COLOUR))
         column.addLayout(row(label("Ask about the"), self.what, label("of region"), self.region))
         column.addWidget(self.asked)

@@ -77,7 +77,6 @@ class RunsWidget(Dock):
 
     def _show(self) -> None:
         runs = self.review.runs
-        selected = {run.segmentation for run in self.chosen()} if self.runs.rowCount() else set()
         with QSignalBlocker(self.runs):
             self.runs.setRowCount(len(runs))
             for k, run in enumerate(runs):
@@ -89,7 +88,7 @@ class RunsWidget(Dock):
                 self.runs.setItem(k, 1, volumes)
                 volumes.setFlags(volumes.flags() & ~Qt.ItemFlag.ItemIsEditable)
                 name.setToolTip(describe(run, runs[0]))
-        if not selected:
+        if not self.chosen():
             self.details.say(f"{len(runs)} runs." if runs else "Segment the case first.")
         self._selected()
 
