@@ -7,6 +7,7 @@ import pytest
 
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import load_checkpoint
+from napari_ciml.network.checkpoint_info import read_info
 from napari_ciml.resources import sample_data
 from napari_ciml.training.datasets import find_cases
 from napari_ciml.training.measuring import measure
@@ -20,13 +21,20 @@ def table(path: Path) -> list[dict[str, str]]:
 
 def test_every_subset_is_measured(data: Path, tmp_path: Path) -> None:
     checkpoint, cases = load_checkpoint(sample_data() / "petct.safetensors"), find_cases(data)[:2]
-    page = measure(checkpoint, cases, "cpu", Monitor(), tmp_path)
+    copy = tmp_path / "copy.safetensors"
+    page = measure(checkpoint, cases, "cpu", Monitor(), tmp_path, copy)
     rows = table(tmp_path / "scores.csv")
     assert {row["modalities"] for row in rows} == {"PET+CT", "PET", "CT"}
     assert {row["case"] for row in rows} == {case.key for case in cases}
     whole = [float(row["dice"]) for row in rows if row["modalities"] == "PET+CT"]
     expected = score(cases, [checkpoint], "cpu", Monitor())
     assert whole == pytest.approx([one.dice for one in expected])
+    usual = {(w.primary, w.auxiliary): w for w in read_info(copy).weights}
+    assert usual.keys() == {("PET", "CT"), ("CT", "PET")}
+    for weight in usual.values():  # the only auxiliary has all the weight
+        assert (weight.region, weight.mean, weight.sd) == ("lesion", 1.0, 0.0)
+        assert 1 <= weight.cases <= len(cases)
+    assert len(table(tmp_path / "weights.csv")) == 2
     (calibration,) = table(tmp_path / "calibration.csv")
     assert 0 < float(calibration["error"]) < 0.2
     mean = sum(whole) / len(whole)

@@ -8,12 +8,14 @@ from napari_ciml.editing import subsets
 from napari_ciml.export.text import write_table, write_text
 from napari_ciml.files import prepare_folder
 from napari_ciml.monitor import Monitor
-from napari_ciml.network.checkpoint import Checkpoint
+from napari_ciml.network.checkpoint import Checkpoint, save_checkpoint
 from napari_ciml.training.calibration import calibration_error, judge
 from napari_ciml.training.datasets import LabelledCase
 from napari_ciml.training.scoring import CaseScore, Summary, score, summarise
+from napari_ciml.training.usual_weights import usual_weights
 
-SCORES, CALIBRATION, PAGE = "scores.csv", "calibration.csv", "measured.md"
+SCORES, CALIBRATION, WEIGHTS = "scores.csv", "calibration.csv", "weights.csv"
+PAGE = "measured.md"
 
 
 def measure(
@@ -22,6 +24,7 @@ def measure(
     device: str,
     monitor: Monitor,
     output: Path,
+    into: Path | None = None,
 ) -> Path:
     """Score a checkpoint on cases with a reference; return the page that sums it up.
 
@@ -36,8 +39,10 @@ def measure(
     monitor : Monitor
         Told at each case.
     output : pathlib.Path
-        Gets ``scores.csv`` (Dice and HD95 of each case, by key), ``calibration.csv`` and
-        ``measured.md``.
+        Gets ``scores.csv`` (Dice and HD95 of each case, by key), ``calibration.csv``,
+        ``weights.csv`` (of complementary information) and ``measured.md``.
+    into : pathlib.Path, optional
+        Gets a copy of the checkpoint that knows which weights are usual.
 
     Raises
     ------
@@ -57,6 +62,11 @@ def measure(
         write_table(output / SCORES, rows)
     calibration = _calibration(checkpoint, cases, device, monitor)
     write_table(output / CALIBRATION, calibration)
+    weights = usual_weights(checkpoint, cases, device, monitor)
+    write_table(output / WEIGHTS, [weight.model_dump() for weight in weights])
+    if into is not None:
+        info = checkpoint.info.model_copy(update={"weights": weights})
+        save_checkpoint(into, checkpoint.network, info)
     summaries = {name: summarise(scores) for name, scores in found.items()}
     return write_text(output / PAGE, "\n".join(_page(whole.region_names, summaries, calibration)))
 

@@ -25,6 +25,7 @@ class ChangePanel(QWidget):
         self.live = session.live
         self.words = Words()
         self.table = table("Region", "mL", "Change", "Dice")
+        self.table.setToolTip("Volumes now, the change in mL, and the Dice with the run before.")
         self.shown = QComboBox()
         self.shown.setToolTip("Voxels that the last edit added or removed, as a layer.")
         self.legend = label(

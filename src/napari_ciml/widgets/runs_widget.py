@@ -49,6 +49,7 @@ class RunsWidget(Dock):
         self.end = button("End comparing", "Take the contours away.")
         self.compared = Words()
         self.scores = table("Region", "first mL", "second mL", "Dice")
+        self.scores.setToolTip("Volumes of the two runs, and the Dice of one with the other.")
         self.scores.verticalHeader().setDefaultSectionSize(26)
         self.sensitivity = SensitivityPanel(self)
         for part in (Words(_HELP, QUIET_COLOUR), self.runs, self.details):

@@ -34,6 +34,7 @@ class SensitivityPanel(QWidget):
         self.jobs = JobBar(dock, TITLE)
         self.words = Words(colour=QUIET_COLOUR)
         self.costs = table("Muted")
+        self.costs.setToolTip("What each muting changes, region by region.")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         for part in (self.run, self.jobs, self.words, self.costs):

@@ -1,0 +1,51 @@
+"""Which complementary-information weights are usual: over the cases a checkpoint is measured on."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from napari_ciml.explanation.explain import explain
+from napari_ciml.inference.segment import segment
+from napari_ciml.inference.settings import SegmentSettings
+from napari_ciml.monitor import Monitor
+from napari_ciml.network.checkpoint import Checkpoint
+from napari_ciml.network.checkpoint_info import UsualWeight
+from napari_ciml.training.datasets import LabelledCase
+
+
+def usual_weights(
+    checkpoint: Checkpoint, cases: Sequence[LabelledCase], device: str, monitor: Monitor
+) -> tuple[UsualWeight, ...]:
+    """Explain cases, and return mean and standard deviation of every weight (eq. 16).
+
+    A case in which a pair's maps are all zero does not count for that pair.
+
+    Raises
+    ------
+    InputError
+        If a case cannot be used.
+    CancelledError
+        If the monitor's ``stop`` is set.
+    """
+    whole = checkpoint.info.decomposition
+    found: dict[tuple[str, str, str], list[float]] = {}
+    quiet, settings = Monitor(stop=monitor.stop), SegmentSettings(device=device, engine="torch")
+    for done, labelled in enumerate(cases):
+        monitor.step("Explaining", done, len(cases))
+        case = labelled.open(whole.used_modalities)
+        segmentation = segment(case, checkpoint, whole, settings, quiet)
+        explanation = explain(case, checkpoint, segmentation, quiet, device)
+        for (pair, auxiliary), weight in explanation.weights.items():
+            if np.isfinite(weight):
+                found.setdefault((*pair, auxiliary), []).append(weight)
+    return tuple(
+        UsualWeight(
+            primary=primary,
+            region=region,
+            auxiliary=auxiliary,
+            mean=round(float(np.mean(values)), 4),
+            sd=round(float(np.std(values, ddof=min(1, len(values) - 1))), 4),
+            cases=len(values),
+        )
+        for (primary, region, auxiliary), values in found.items()
+    )
