@@ -12,7 +12,7 @@ from napari_ciml.widgets.origin import known_origin
 from napari_ciml.widgets.parts import QUIET_COLOUR, Words, button, row
 from napari_ciml.widgets.session import Session
 
-_CELL, _GAP, _NAMES, _HEAD, _SCALE = 128, 4, 76, 20, 34
+_CELL, _GAP, _NAMES, _HEAD, _SCALE = 104, 4, 76, 20, 34
 
 _LEGEND = (
     "Yellow: where the message of the column's modality raised the evidence for the region of the "

@@ -58,7 +58,7 @@ class QuestionPanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addWidget(Words(_HELP, QUIET_COLOUR))
-        column.addLayout(row(label("Ask about the"), self.what, label("of region"), self.region))
+        column.addLayout(row(label("About"), self.what, label("of"), self.region))
         column.addWidget(self.asked)
         column.addLayout(row(label("Compare with"), self.beside))
         self.what.currentTextChanged.connect(self._set_what)
