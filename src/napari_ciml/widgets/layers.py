@@ -13,13 +13,13 @@ from napari.layers import Image, Labels, Layer
 
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.geometry import Grid
+from napari_ciml.cases.window import object_box
 from napari_ciml.decomposition import Pair
 from napari_ciml.widgets.looks import (
     MAP_COLOURS,
     colours_of,
     label_colours,
     label_features,
-    object_box,
 )
 from napari_ciml.widgets.origin import KEY, Origin, known_origin, origin_of, placed
 

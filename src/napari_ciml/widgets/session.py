@@ -10,13 +10,13 @@ from weakref import WeakKeyDictionary
 
 from napari_ciml.cases.case import Case, load_case
 from napari_ciml.cases.scan import Scan, scan
+from napari_ciml.cases.window import display_range, value_range
 from napari_ciml.decomposition import Pair
 from napari_ciml.errors import CimlError
 from napari_ciml.monitor import Monitor
 from napari_ciml.review import Review
 from napari_ciml.widgets.jobs import JobRunner, Steps
 from napari_ciml.widgets.layers import CaseLayers
-from napari_ciml.widgets.looks import display_range, value_range
 from napari_ciml.widgets.preferences import default_checkpoint, default_device
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from qtpy.QtGui import QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent
 from qtpy.QtWidgets import QToolTip, QWidget
 
 from napari_ciml.decomposition import Pair
+from napari_ciml.export.report import PALETTE
 
 _BAR, _GAP, _NAMES, _LEGEND = 18, 6, 84, 22
-_COLOURS = ("#4e79a7", "#f28e2b", "#59a14f", "#b07aa1", "#e15759", "#76b7b2")
 _LABELLED_FROM = 0.12
 
 
@@ -36,7 +36,7 @@ class WeightChart(QWidget):
         for (pair, auxiliary), weight in weights.items():
             self._weights.setdefault(pair, {})[auxiliary] = weight
         names = sorted({auxiliary for _, auxiliary in weights})
-        self._colours = {name: QColor(_COLOURS[k % len(_COLOURS)]) for k, name in enumerate(names)}
+        self._colours = {name: QColor(PALETTE[k % len(PALETTE)]) for k, name in enumerate(names)}
         self.setFixedHeight(len(self._weights) * (_BAR + _GAP) + _LEGEND)
         self.update()
 
