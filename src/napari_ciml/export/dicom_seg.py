@@ -86,6 +86,8 @@ def write_dicom_seg(
     """
     hd = _highdicom()
     monitor = monitor or Monitor()
+    if not series:
+        raise InputError("DICOM SEG refers to a DICOM series; name its folder.")
     monitor.step("Writing DICOM SEG")
     slices = sort_series([_read(one) for one in series])
     own = series_grid(slices)
@@ -124,6 +126,24 @@ def write_dicom_seg(
     with replacing(path) as temporary:
         made_of.save_as(temporary)
     return path
+
+
+def series_in(folder: Path) -> list[Path]:
+    """Return the DICOM files of a folder.
+
+    Raises
+    ------
+    InputError
+        If there is none, or pydicom is not installed.
+    """
+    _highdicom()
+    from pydicom.misc import is_dicom
+
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    found = [file for file in files if file.is_file() and is_dicom(file)]
+    if not found:
+        raise InputError(f"{folder}: holds no DICOM files; name the folder of the source series.")
+    return found
 
 
 def sort_series(slices: Sequence["Dataset"]) -> list["Dataset"]:

@@ -1,6 +1,6 @@
-"""The files of a segmentation and of an explanation.
+"""The summary of a segmentation and the table of weights.
 
-None of them names the patient: the summary tells modalities and grids, never paths.
+Neither names the patient: the summary tells modalities and grids, never paths.
 """
 
 import csv
@@ -8,66 +8,11 @@ import io
 from pathlib import Path
 
 from napari_ciml.cases.case import Case
-from napari_ciml.cases.write import write_on_native_grid
 from napari_ciml.explanation.explain import Explanation
-from napari_ciml.export.text import write_json, write_text
+from napari_ciml.export.text import write_json
 from napari_ciml.inference.segment import Segmentation
-from napari_ciml.monitor import Monitor
 
 WEIGHT_COLUMNS = ("primary", "region", "auxiliary", "weight")
-
-
-def write_segmentation(
-    folder: Path, case: Case, segmentation: Segmentation, monitor: Monitor
-) -> list[Path]:
-    """Write ``segmentation.nii.gz``, ``probability_<REGION>.nii.gz`` and ``summary.json``.
-
-    With an uncertainty also ``uncertainty_<REGION>.nii.gz``, the predictive entropy in bits.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Exists and can be written to.
-    case : Case
-        Gives the grid: that of its reference modality's file.
-    segmentation : Segmentation
-        What is written.
-    monitor : Monitor
-        Told before each file.
-
-    Returns
-    -------
-    list of pathlib.Path
-        The files.
-    """
-    volumes = {"segmentation": segmentation.label_map} | {
-        f"probability_{name}": values for name, values in segmentation.probabilities.items()
-    }
-    if segmentation.uncertainty is not None:
-        found = segmentation.uncertainty.entropy
-        volumes |= {f"uncertainty_{name}": values for name, values in found.items()}
-    paths = []
-    for done, (name, values) in enumerate(volumes.items()):
-        monitor.step("Writing", done, len(volumes))
-        paths.append(folder / f"{name}.nii.gz")
-        write_on_native_grid(paths[-1], values, case)
-    return [*paths, write_summary(folder, case, segmentation)]
-
-
-def write_explanation(
-    folder: Path, case: Case, explanation: Explanation, monitor: Monitor
-) -> list[Path]:
-    """Write ``complementary_<PRIMARY>_<REGION>_<AUX>.nii.gz`` and ``weights.csv``.
-
-    Parameters and return value are as in `write_segmentation`.
-    """
-    paths = []
-    for done, ((pair, auxiliary), values) in enumerate(explanation.maps.items()):
-        monitor.step("Writing", done, len(explanation.maps))
-        name = f"complementary_{pair.primary}_{pair.region}_{auxiliary}.nii.gz"
-        paths.append(folder / name)
-        write_on_native_grid(paths[-1], values, case)
-    return [*paths, write_text(folder / "weights.csv", weights_csv(explanation))]
 
 
 def write_summary(folder: Path, case: Case, segmentation: Segmentation) -> Path:

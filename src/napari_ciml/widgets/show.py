@@ -134,9 +134,17 @@ def _picture(desk: Desk, path: Path) -> None:
 
 
 def _write(desk: Desk, folder: Path) -> None:
-    from napari_ciml.export.results import write_explanation, write_segmentation
+    from napari_ciml.export.bundle import Kind, Results, Wish, write_bundle
+    from napari_ciml.export.report import Context
 
     review = desk.session.review
-    if review.case and review.segmentation and review.explanation:
-        write_segmentation(folder, review.case, review.segmentation, Monitor())
-        write_explanation(folder, review.case, review.explanation, Monitor())
+    if review.case and review.segmentation and review.explanation and review.info:
+        results = Results(
+            review.case,
+            review.segmentation,
+            review.segmentation.label_map,
+            review.explanation,
+            Context(checkpoint=review.info.name),
+        )
+        kinds: frozenset[Kind] = frozenset({"labels", "probabilities", "maps", "tables", "report"})
+        write_bundle(folder, results, Wish(kinds), Monitor())
