@@ -22,6 +22,7 @@ FLOORS = (
     {"inference"},
     {"explanation"},
     {"training", "export", "review", "doctor"},
+    {"saved"},
     {"experiments"},
     {"widgets"},
     {"bench"},

@@ -1,0 +1,173 @@
+"""What ``session.json`` holds."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from napari_ciml.cases.intensity import Normalisation
+from napari_ciml.decomposition import Decomposition
+
+FILE = "session.json"
+FORMAT_VERSION = 1
+
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Triplet = tuple[float, float, float]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SavedSource(_Frozen):
+    """A modality's file or series: where it was, and what was in it.
+
+    Parameters
+    ----------
+    path, relative : str
+        As it was opened, and from the session's folder; the second is tried where the first is
+        gone, so that both can be moved together.
+    channel : int or None
+        Of a 4-D file.
+    sha256 : str
+        Of the file, or of all files of a series.
+    """
+
+    path: str
+    relative: str | None
+    channel: int | None
+    title: str
+    modality: str
+    sha256: Hash
+
+
+class SavedVolume(_Frozen):
+    """A NIfTI file of the session: its name, and the SHA-256 of its voxels."""
+
+    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9+_.-]+\.nii\.gz$")]
+    sha256: Hash
+
+
+class SavedMap(_Frozen):
+    """A complementary-information map and its weight; the weight of a pair of zero maps is None."""
+
+    primary: str
+    region: str
+    auxiliary: str
+    weight: float | None
+    volume: SavedVolume
+
+
+class SavedExplanation(_Frozen):
+    """Maps and weights of a run."""
+
+    largest: float
+    notices: tuple[str, ...]
+    maps: tuple[SavedMap, ...]
+
+
+class SavedPair(_Frozen):
+    """What one pair predicts, on the grid of the model."""
+
+    primary: str
+    region: str
+    volume: SavedVolume
+
+
+class SavedRun(_Frozen):
+    """One segmentation of the case.
+
+    Parameters
+    ----------
+    name : str
+        In the history of runs.
+    spacing, normalisation
+        Of the checkpoint: what is needed to see again what the network saw.
+    """
+
+    name: str
+    decomposition: Decomposition
+    muted: tuple[tuple[str, str], ...]
+    checkpoint: Hash
+    spacing: Triplet
+    normalisation: dict[str, Normalisation]
+    cleaned: bool
+    engine: str
+    device: str
+    seconds: dict[str, float]
+    peak_memory_mib: float
+    notices: tuple[str, ...]
+    volumes_ml: dict[str, float]
+    labels: SavedVolume
+    probabilities: dict[str, SavedVolume]
+    pairs: tuple[SavedPair, ...]
+    explanation: SavedExplanation | None = None
+
+
+class SavedCorrection(_Frozen):
+    """A label map that a person has painted on; ``current`` if it is the segmentation's own."""
+
+    name: str
+    current: bool
+    volume: SavedVolume
+
+
+class Mark(_Frozen):
+    """A lesion that was seen: its region, a point in it (x, y, z) in mm, its volume then."""
+
+    region: str
+    point: Triplet
+    volume_ml: float
+
+
+class Look(_Frozen):
+    """How a layer is looked at; ``kind`` and ``shows`` say which one it is."""
+
+    kind: str
+    shows: str
+    visible: bool
+    opacity: float
+    limits: tuple[float, float] | None = None
+    gamma: float | None = None
+    colours: str | None = None
+    contour: int | None = None
+
+
+class View(_Frozen):
+    """Slices and camera.
+
+    Parameters
+    ----------
+    point : tuple of float
+        Where the slices lie, (Z, Y, X) in mm.
+    order : tuple of int
+        Of the axes; the last two are on the screen.
+    """
+
+    point: Triplet
+    order: tuple[int, int, int]
+    ndisplay: Annotated[int, Field(ge=2, le=3)]
+    centre: Triplet
+    zoom: Annotated[float, Field(gt=0)]
+    angles: Triplet
+
+
+class SavedSession(_Frozen):
+    """Everything."""
+
+    format_version: int = Field(default=FORMAT_VERSION, ge=1, le=FORMAT_VERSION)
+    software: str
+    name: str
+    root: str
+    reference: str
+    sources: tuple[SavedSource, ...]
+    decomposition: Decomposition
+    checkpoint: str | None
+    checkpoint_sha256: Hash | None
+    device: str
+    clean: bool
+    current: int | None
+    runs: tuple[SavedRun, ...]
+    corrections: tuple[SavedCorrection, ...]
+    marks: tuple[Mark, ...] = ()
+    looks: tuple[Look, ...] = ()
+    view: View | None = None
