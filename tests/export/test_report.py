@@ -20,6 +20,7 @@ from napari_ciml.export.report_html import to_html, write_report_html
 from napari_ciml.export.report_page import write_report_pdf
 from napari_ciml.inference.plan import make_plan
 from napari_ciml.inference.segment import Segmentation
+from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.presets import PRESETS
 
 GRID = Grid((20, 24, 16), (2.0, 2.0, 5.0), (0.0, 0.0, 100.0))
@@ -46,7 +47,9 @@ def segmentation(case: Case) -> Segmentation:
         checkpoint="c" * 64,
         model_input=None,
         pairs={},
-        cleaned=True,
+        settings=SegmentSettings(),
+        kept=None,
+        case=None,
         engine="torch",
         device="cpu",
         seconds={},
@@ -66,7 +69,7 @@ def explanation(segmentation: Segmentation) -> Explanation:
     maps = {name: np.zeros(GRID.shape, np.float32) for name in names}
     maps[Pair("FLAIR", "WT"), "T1"][2] = 1
     maps[Pair("FLAIR", "WT"), "T2"][5, 10:12, 8:10] = 0.5
-    return Explanation(maps, dict.fromkeys(names, 0.25), 1.0)
+    return Explanation(maps, dict.fromkeys(names, 0.25), 1.0, None)
 
 
 def composed(case: Case, segmentation: Segmentation, *more: object) -> Report:

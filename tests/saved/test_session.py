@@ -11,10 +11,11 @@ from conftest import write_case
 from napari_ciml.cases.case import load_case
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.cases.scan import scan
-from napari_ciml.decomposition import Message
+from napari_ciml.decomposition import Message, Pair
 from napari_ciml.errors import CancelledError, InputError
 from napari_ciml.explanation.explain import explain
-from napari_ciml.inference.segment import SegmentSettings, segment
+from napari_ciml.inference.segment import segment
+from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint
 from napari_ciml.presets import PRESETS
@@ -32,6 +33,15 @@ OBLIQUE = Grid(
 )
 
 
+def muted_settings() -> SegmentSettings:
+    return SegmentSettings(
+        muted=frozenset({Message("FLAIR", "T2")}),
+        clean=False,
+        thresholds={"WT": 0.4},
+        weights={Pair("T2", "TC"): 2.0},
+    )
+
+
 def made_state(folder: Path, grid: Grid, checkpoint: Checkpoint) -> State:
     """A case with two runs, one of them explained, and two label maps painted by hand."""
     write_case(folder, grid)
@@ -40,9 +50,8 @@ def made_state(folder: Path, grid: Grid, checkpoint: Checkpoint) -> State:
     modalities = tuple("T2" if s.path.name == "odd.nii.gz" else s.modality for s in found.sources)
     sources = dict(zip(modalities, found.sources, strict=True))
     case = load_case(sources, name=found.name, reference="T1")
-    first = segment(case, checkpoint)
-    muted = SegmentSettings(muted=frozenset({Message("FLAIR", "T2")}), clean=False)
-    second = segment(case, checkpoint, None, muted)
+    first = segment(case, checkpoint, None, SegmentSettings(samples=2))
+    second = segment(case, checkpoint, None, muted_settings())
     labels = first.label_map.copy()
     labels[3:6, 3:6, 3:6] = 4
     info = checkpoint.info
@@ -110,13 +119,20 @@ def assert_same_run(a: Run, b: Run) -> None:
     np.testing.assert_equal(dict(one.model_input.images), dict(other.model_input.images))
     np.testing.assert_array_equal(one.model_input.foreground, other.model_input.foreground)
     assert one.model_input.grid == other.model_input.grid
-    for name in ("plan", "volumes_ml", "checkpoint", "cleaned", "device", "seconds", "notices"):
+    assert one.kept.workspace == other.kept.workspace
+    for name in ("plan", "volumes_ml", "checkpoint", "settings", "device", "seconds", "notices"):
         assert getattr(one, name) == getattr(other, name), name
+    assert (one.uncertainty is None) == (other.uncertainty is None)
+    if one.uncertainty is not None:
+        for part in ("mean", "entropy", "spread", "disagreement"):
+            found = getattr(other.uncertainty, part)
+            np.testing.assert_equal(dict(getattr(one.uncertainty, part)), dict(found))
     assert (a.explanation is None) == (b.explanation is None)
     if a.explanation is not None:
         np.testing.assert_equal(a.explanation.weights, b.explanation.weights)
         np.testing.assert_equal(dict(a.explanation.maps), dict(b.explanation.maps))
         assert a.explanation.largest == b.explanation.largest
+        assert a.explanation.strongest == b.explanation.strongest
 
 
 @pytest.mark.parametrize("grid", [GRID, OBLIQUE], ids=["straight", "oblique"])
@@ -132,6 +148,8 @@ def test_what_is_opened_is_what_was_saved(
     checkpoint = load_checkpoint(again.checkpoint)
     explained = explain(again.case, checkpoint, again.runs[1].segmentation)
     np.testing.assert_equal(explained.weights, state.runs[1].explanation.weights)
+    once = segment(again.case, checkpoint, None, muted_settings(), None, again.runs[1].segmentation)
+    np.testing.assert_array_equal(once.label_map, state.runs[1].segmentation.label_map)
 
 
 @pytest.fixture

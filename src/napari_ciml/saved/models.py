@@ -1,6 +1,6 @@
 """What ``session.json`` holds."""
 
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +12,9 @@ FORMAT_VERSION = 1
 
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Triplet = tuple[float, float, float]
+
+UncertaintyPart = Literal["mean", "entropy", "spread", "disagreement"]
+UNCERTAINTY: tuple[UncertaintyPart, ...] = get_args(UncertaintyPart)
 
 
 class _Frozen(BaseModel):
@@ -48,7 +51,10 @@ class SavedVolume(_Frozen):
 
 
 class SavedMap(_Frozen):
-    """A complementary-information map and its weight; the weight of a pair of zero maps is None."""
+    """A complementary-information map as it was computed, on the grid of the model, and its weight.
+
+    The weight of a pair of zero maps is None.
+    """
 
     primary: str
     region: str
@@ -61,6 +67,7 @@ class SavedExplanation(_Frozen):
     """Maps and weights of a run."""
 
     largest: float
+    strongest: tuple[str, str, str] | None
     notices: tuple[str, ...]
     maps: tuple[SavedMap, ...]
 
@@ -73,6 +80,27 @@ class SavedPair(_Frozen):
     volume: SavedVolume
 
 
+class SavedSettings(_Frozen):
+    """How a run was asked for."""
+
+    device: str
+    muted: tuple[tuple[str, str], ...]
+    clean: bool
+    thresholds: dict[str, float]
+    weights: tuple[tuple[str, str, float], ...]
+    samples: int
+    seed: int
+
+
+class SavedTiles(_Frozen):
+    """Device and tiles of a run."""
+
+    device: str
+    shape: tuple[int, int, int]
+    tile: tuple[int, int, int]
+    starts: tuple[tuple[int, int, int], ...]
+
+
 class SavedRun(_Frozen):
     """One segmentation of the case.
 
@@ -80,6 +108,8 @@ class SavedRun(_Frozen):
     ----------
     name : str
         In the history of runs.
+    muted : tuple of (str, str)
+        Messages the network knows and did not get, also for what the decomposition lacks.
     spacing, normalisation
         Of the checkpoint: what is needed to see again what the network saw.
     """
@@ -87,10 +117,11 @@ class SavedRun(_Frozen):
     name: str
     decomposition: Decomposition
     muted: tuple[tuple[str, str], ...]
+    settings: SavedSettings
+    tiles: SavedTiles
     checkpoint: Hash
     spacing: Triplet
     normalisation: dict[str, Normalisation]
-    cleaned: bool
     engine: str
     device: str
     seconds: dict[str, float]
@@ -100,6 +131,7 @@ class SavedRun(_Frozen):
     labels: SavedVolume
     probabilities: dict[str, SavedVolume]
     pairs: tuple[SavedPair, ...]
+    uncertainty: dict[UncertaintyPart, dict[str, SavedVolume]] | None
     explanation: SavedExplanation | None = None
 
 

@@ -1,29 +1,39 @@
 """Opening a saved review session."""
 
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable
 from pathlib import Path
+from weakref import ref
 
-import numpy as np
 from pydantic import ValidationError
 
 from napari_ciml.cases.case import Case, load_case
+from napari_ciml.cases.geometry import Grid
 from napari_ciml.cases.model_space import to_model_space
+from napari_ciml.cases.placed import Placed
 from napari_ciml.decomposition import Message, Pair
-from napari_ciml.errors import InputError
+from napari_ciml.errors import DeviceError, InputError
 from napari_ciml.explanation.explain import Explanation
-from napari_ciml.explanation.gradcam import Triple
+from napari_ciml.inference.device import choose_device
+from napari_ciml.inference.engine import Workspace
+from napari_ciml.inference.kept import Kept
 from napari_ciml.inference.plan import Plan
 from napari_ciml.inference.segment import Segmentation
+from napari_ciml.inference.settings import SegmentSettings
+from napari_ciml.inference.tiles import Tiling
+from napari_ciml.inference.uncertainty import Uncertainty
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint_info import file_hash
-from napari_ciml.saved.models import FILE, SavedExplanation, SavedRun, SavedSession, SavedVolume
+from napari_ciml.saved.models import (
+    FILE,
+    SavedExplanation,
+    SavedRun,
+    SavedSession,
+    SavedSettings,
+    SavedTiles,
+)
 from napari_ciml.saved.sources import find_sources, scan_again
 from napari_ciml.saved.state import Painted, Run, State
 from napari_ciml.saved.volumes import read_back
-
-_HELD = 4
-"""How many maps are held in memory at once."""
 
 
 def is_session(path: Path) -> bool:
@@ -109,65 +119,78 @@ def _checkpoint(saved: SavedSession, monitor: Monitor) -> Path | None:
 def _run(folder: Path, run: SavedRun, case: Case, monitor: Monitor) -> Run:
     monitor.step(f"Opening '{run.name}'")
     pairs = {Pair(one.primary, one.region): read_back(folder, one.volume) for one in run.pairs}
-    plan = Plan(run.decomposition, tuple(pairs), frozenset(Message(*m) for m in run.muted))
+    settings = _settings(run.settings)
+    plan = Plan(run.decomposition, tuple(pairs), _messages(run.muted), settings.weights)
+    seen = to_model_space(case, plan.modalities, run.spacing, run.normalisation, monitor)
+    kept = Kept(_workspace(run.tiles))
+    kept.remember(plan, pairs)
     segmentation = Segmentation(
         label_map=read_back(folder, run.labels),
         probabilities={n: read_back(folder, one) for n, one in run.probabilities.items()},
         volumes_ml=run.volumes_ml,
         plan=plan,
         checkpoint=run.checkpoint,
-        model_input=to_model_space(case, plan.modalities, run.spacing, run.normalisation, monitor),
+        model_input=seen,
         pairs=pairs,
-        cleaned=run.cleaned,
+        settings=settings,
+        kept=kept,
+        case=ref(case),
         engine=run.engine,
         device=run.device,
         seconds=run.seconds,
         peak_memory_mib=run.peak_memory_mib,
         notices=run.notices,
+        uncertainty=_uncertainty(folder, run, seen.grid, case),
     )
-    explanation = _explanation(folder, run.explanation)
+    explanation = _explanation(folder, run.explanation, seen.grid, case)
     return Run(run.name, segmentation, explanation, run.spacing, run.normalisation)
 
 
-def _explanation(folder: Path, saved: SavedExplanation | None) -> Explanation | None:
+def _settings(saved: SavedSettings) -> SegmentSettings:
+    return SegmentSettings(
+        device=saved.device,
+        muted=_messages(saved.muted),
+        clean=saved.clean,
+        thresholds=saved.thresholds,
+        weights={Pair(primary, region): weight for primary, region, weight in saved.weights},
+        samples=saved.samples,
+        seed=saved.seed,
+    )
+
+
+def _messages(named: Iterable[tuple[str, str]]) -> frozenset[Message]:
+    return frozenset(Message(primary, auxiliary) for primary, auxiliary in named)
+
+
+def _workspace(tiles: SavedTiles) -> Workspace:
+    """Return where the run went on; where its device is not there, the CPU."""
+    try:
+        device = choose_device(tiles.device)
+    except DeviceError:
+        device = choose_device("cpu")
+    return Workspace(device, Tiling(tiles.shape, tiles.tile, tiles.starts))
+
+
+def _uncertainty(folder: Path, run: SavedRun, grid: Grid, case: Case) -> Uncertainty | None:
+    if run.uncertainty is None:
+        return None
+    parts = {
+        part: Placed({n: read_back(folder, one) for n, one in found.items()}, grid, case.grid)
+        for part, found in run.uncertainty.items()
+    }
+    return Uncertainty(run.settings.samples, run.settings.seed, **parts)
+
+
+def _explanation(
+    folder: Path, saved: SavedExplanation | None, grid: Grid, case: Case
+) -> Explanation | None:
     if saved is None:
         return None
-    weights = {
-        (Pair(one.primary, one.region), one.auxiliary): (
-            float("nan") if one.weight is None else one.weight
-        )
-        for one in saved.maps
-    }
-    volumes = dict(zip(weights, (one.volume for one in saved.maps), strict=True))
-    return Explanation(SavedMaps(folder, volumes), weights, saved.largest, saved.notices)
-
-
-class SavedMaps(Mapping[Triple, np.ndarray]):
-    """Maps that are read from their files when somebody looks at them.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Of the session.
-    volumes : mapping of (Pair, str) to SavedVolume
-        Their files.
-    """
-
-    def __init__(self, folder: Path, volumes: Mapping[Triple, SavedVolume]) -> None:
-        self._folder, self._volumes = folder, volumes
-        self._held: OrderedDict[Triple, np.ndarray] = OrderedDict()
-
-    def __getitem__(self, triple: Triple) -> np.ndarray:
-        held = self._held.pop(triple, None)
-        if held is None:
-            held = read_back(self._folder, self._volumes[triple])
-        self._held[triple] = held
-        if len(self._held) > _HELD:
-            self._held.popitem(last=False)
-        return held
-
-    def __iter__(self) -> Iterator[Triple]:
-        return iter(self._volumes)
-
-    def __len__(self) -> int:
-        return len(self._volumes)
+    maps, weights = {}, {}
+    for one in saved.maps:
+        triple = (Pair(one.primary, one.region), one.auxiliary)
+        maps[triple] = read_back(folder, one.volume)
+        weights[triple] = float("nan") if one.weight is None else one.weight
+    strongest = saved.strongest and (Pair(*saved.strongest[:2]), saved.strongest[2])
+    placed = Placed(maps, grid, case.grid, 1 / (saved.largest or 1.0))
+    return Explanation(placed, weights, saved.largest, strongest, saved.notices)

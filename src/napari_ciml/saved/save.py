@@ -6,9 +6,11 @@ from pathlib import Path
 
 from napari_ciml import __version__
 from napari_ciml.cases.case import Case
+from napari_ciml.cases.geometry import Grid
 from napari_ciml.explanation.explain import Explanation
 from napari_ciml.export.text import write_text
 from napari_ciml.files import prepare_folder
+from napari_ciml.inference.uncertainty import Uncertainty
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint_info import file_hash
 from napari_ciml.saved.models import (
@@ -19,7 +21,10 @@ from napari_ciml.saved.models import (
     SavedPair,
     SavedRun,
     SavedSession,
+    SavedSettings,
+    SavedTiles,
     SavedVolume,
+    UNCERTAINTY,
 )
 from napari_ciml.saved.sources import save_sources
 from napari_ciml.saved.state import Run, State
@@ -84,15 +89,30 @@ def save_session(folder: Path, state: State, monitor: Monitor) -> Path:
 
 def _run(folder: Path, run: Run, case: Case, monitor: Monitor) -> SavedRun:
     made = run.segmentation
+    tiling = made.kept.workspace.tiling
     monitor.step(f"Saving '{run.name}'")
     return SavedRun(
         name=run.name,
         decomposition=made.plan.decomposition,
-        muted=tuple(sorted((m.primary, m.auxiliary) for m in made.plan.muted)),
+        muted=tuple(sorted(made.plan.muted)),
+        settings=SavedSettings(
+            device=made.settings.device,
+            muted=tuple(sorted(made.settings.muted)),
+            clean=made.settings.clean,
+            thresholds=dict(made.settings.thresholds),
+            samples=made.settings.samples,
+            seed=made.settings.seed,
+            weights=tuple((*pair, weight) for pair, weight in made.settings.weights.items()),
+        ),
+        tiles=SavedTiles(
+            device=made.kept.workspace.device.type,
+            shape=tiling.shape,
+            tile=tiling.tile,
+            starts=tiling.starts,
+        ),
         checkpoint=made.checkpoint,
         spacing=run.spacing,
         normalisation=dict(run.normalisation),
-        cleaned=made.cleaned,
         engine=made.engine,
         device=made.device,
         seconds=made.seconds,
@@ -114,29 +134,47 @@ def _run(folder: Path, run: Run, case: Case, monitor: Monitor) -> SavedRun:
             )
             for pair, values in made.pairs.items()
         ),
-        explanation=_explanation(folder, run.explanation, case, monitor),
+        uncertainty=_uncertainty(folder, made.uncertainty, made.model_input.grid),
+        explanation=_explanation(folder, run.explanation, made.model_input.grid, monitor),
     )
 
 
+def _uncertainty(
+    folder: Path, made: Uncertainty | None, grid: Grid
+) -> dict[str, dict[str, SavedVolume]] | None:
+    if made is None:
+        return None
+    return {
+        part: {
+            name: write_once(folder, f"{part}_{name}", values, grid)
+            for name, values in getattr(made, part).on_source.items()
+        }
+        for part in UNCERTAINTY
+    }
+
+
 def _explanation(
-    folder: Path, made: Explanation | None, case: Case, monitor: Monitor
+    folder: Path, made: Explanation | None, grid: Grid, monitor: Monitor
 ) -> SavedExplanation | None:
     if made is None:
         return None
-    maps = []
+    maps, saved = made.maps.on_source, []
     for done, ((pair, auxiliary), weight) in enumerate(made.weights.items()):
         monitor.step("Saving maps", done, len(made.weights))
         name = f"map_{pair.primary}_{pair.region}_{auxiliary}"
-        maps.append(
+        saved.append(
             SavedMap(
                 primary=pair.primary,
                 region=pair.region,
                 auxiliary=auxiliary,
                 weight=None if math.isnan(weight) else weight,
-                volume=write_once(folder, name, made.maps[pair, auxiliary], case.grid),
+                volume=write_once(folder, name, maps[pair, auxiliary], grid),
             )
         )
-    return SavedExplanation(largest=made.largest, notices=made.notices, maps=tuple(maps))
+    strongest = made.strongest and (*made.strongest[0], made.strongest[1])
+    return SavedExplanation(
+        largest=made.largest, strongest=strongest, notices=made.notices, maps=tuple(saved)
+    )
 
 
 def _remove_others(folder: Path, saved: SavedSession) -> None:
@@ -154,4 +192,5 @@ def volumes_of(saved: SavedSession) -> list[SavedVolume]:
     for run in saved.runs:
         found += [run.labels, *run.probabilities.values(), *(pair.volume for pair in run.pairs)]
         found += [one.volume for one in run.explanation.maps] if run.explanation else []
+        found += [one for part in (run.uncertainty or {}).values() for one in part.values()]
     return found
