@@ -70,7 +70,7 @@ class CaseLayers:
         limits : mapping of str to (float, float)
             Contrast limits by modality.
         """
-        for layer in self._made("map", "probability", "segmentation", "modality"):
+        for layer in self.made("map", "probability", "segmentation", "modality"):
             self._let_go(layer)
             yield
         for name in reversed(list(case.images)):
@@ -87,7 +87,7 @@ class CaseLayers:
             self.viewer.add_layer(layer)
             yield
         yield from self._add_empty_segmentation(case)
-        self.viewer.layers.selection.active = self._made("modality")[-1]
+        self.viewer.layers.selection.active = self.made("modality")[-1]
         self.viewer.dims.axis_labels = ("z", "y", "x")
         self.viewer.canvas.overlays.scale_bar.visible = True
         yield
@@ -98,12 +98,12 @@ class CaseLayers:
 
         A generator, as `show_case`.
         """
-        for layer in self._made("map", "probability"):
+        for layer in self.made("map", "probability"):
             layer.visible = False
             layer.name = f"{layer.name.removesuffix(_BEFORE)}{_BEFORE}"
-        if all(self._gave_away(layer) for layer in self._made("segmentation")):
+        if all(self._gave_away(layer) for layer in self.made("segmentation")):
             yield from self._add_empty_segmentation(case)
-        (layer,) = self._made("segmentation")
+        (layer,) = self.made("segmentation")
         whole, labels = segmentation.plan.decomposition, segmentation.label_map
         layer.metadata[_DRAWN] = labels
         look = {"colormap": label_colours(whole), "features": label_features(whole)}
@@ -130,7 +130,7 @@ class CaseLayers:
 
     def show_modality(self, name: str) -> None:
         """Make one modality the visible one."""
-        for layer in self._made("modality"):
+        for layer in self.made("modality"):
             layer.visible = known_origin(layer).shows == name
 
     def set_window(self, name: str, limits: tuple[float, float]) -> None:
@@ -149,12 +149,12 @@ class CaseLayers:
 
     def set_map_opacity(self, opacity: float) -> None:
         """Set the opacity, in [0, 1], of the map that is shown."""
-        for layer in self._made("map"):
+        for layer in self.made("map"):
             layer.opacity = opacity
 
     def hide_results(self) -> None:
         """Hide maps and probabilities; they come back when asked for."""
-        for layer in self._made("map", "probability"):
+        for layer in self.made("map", "probability"):
             layer.visible = False
         self._outline(0)
 
@@ -167,7 +167,7 @@ class CaseLayers:
         one, because it collects garbage then.
         """
         self._outline(_OUTLINE)
-        there = self._made(kind)
+        there = self.made(kind)
         if there:
             for attribute, value in {"data": values, "name": name, "visible": True}.items():
                 setattr(there[0], attribute, value)
@@ -181,13 +181,30 @@ class CaseLayers:
             **look,
             **placed(case, kind, name),
         )
-        labels = self._made("segmentation")
+        labels = self.made("segmentation")
         place = self.viewer.layers.index(labels[0]) if labels else len(self.viewer.layers)
         self.viewer.layers.insert(place, layer)
 
+    def add_correction(self, case: Case, name: str, labels: np.ndarray) -> None:
+        """Add a label map that somebody has painted on, beside the segmentation."""
+        layer = Labels(labels, name=name, opacity=0.55, **placed(case, "correction", ""))
+        self.viewer.add_layer(layer)
+
+    def is_as_drawn(self, layer: Layer) -> bool:
+        """Whether a layer shows what was computed, and no stroke of the user's."""
+        drawn = layer.metadata.get(_DRAWN)
+        return drawn is not None and np.array_equal(layer.data, drawn)
+
+    def forget_strokes(self, layer: Layer) -> None:
+        """Let a layer that was painted on go with its case: its strokes are kept elsewhere."""
+        if known_origin(layer).kind == "correction":
+            self.viewer.layers.remove(layer)
+        else:
+            layer.metadata[_DRAWN] = np.array(layer.data)
+
     def _outline(self, width: int) -> None:
         """Draw the segmentation as an outline of this width, or filled if it is 0."""
-        for layer in self._made("segmentation"):
+        for layer in self.made("segmentation"):
             layer.contour = width
 
     def _add_empty_segmentation(self, case: Case) -> Iterator[None]:
@@ -221,7 +238,8 @@ class CaseLayers:
         if areas.any():
             self.viewer.dims.set_current_step(0, int(areas.argmax()))
 
-    def _made(self, *kinds: str) -> list[Layer]:
+    def made(self, *kinds: str) -> list[Layer]:
+        """Return the layers of these kinds that were made here, bottom first."""
         return [
             layer
             for layer in self.viewer.layers
