@@ -22,7 +22,7 @@ FLOORS = (
     {"inference"},
     {"explanation"},
     {"training", "export", "review", "doctor"},
-    {"saved"},
+    {"saved", "worklist"},
     {"experiments"},
     {"widgets"},
     {"bench"},

@@ -52,6 +52,8 @@ class Review:
         Whether the next segmentation is freed of specks and holes.
     segmentation, explanation
         The results for the case, or None.
+    made_with : CheckpointInfo or None
+        Of the checkpoint that made the segmentation.
     """
 
     scan_changed = Signal()
@@ -59,6 +61,8 @@ class Review:
     decomposition_changed = Signal()
     checkpoint_changed = Signal()
     device_changed = Signal()
+    clean_changed = Signal()
+    exported = Signal(object)
     segmentation_changed = Signal()
     explanation_changed = Signal()
     told = Signal(str)
@@ -76,6 +80,7 @@ class Review:
         self.clean = True
         self.segmentation: Segmentation | None = None
         self.explanation: Explanation | None = None
+        self.made_with: CheckpointInfo | None = None
 
     def set_scan(self, scan: Scan) -> None:
         """Show what was found; the loaded case stays until another one is loaded."""
@@ -168,9 +173,20 @@ class Review:
         self.device = device
         self.device_changed.emit()
 
-    def set_segmentation(self, segmentation: "Segmentation") -> None:
-        """Take a new result; the explanation of the one before is dropped."""
+    def set_clean(self, clean: bool) -> None:
+        """Free the next segmentation of specks and holes, or not."""
+        self.clean = clean
+        self.clean_changed.emit()
+
+    def set_segmentation(
+        self, segmentation: "Segmentation", made_with: CheckpointInfo | None = None
+    ) -> None:
+        """Take a new result; the explanation of the one before is dropped.
+
+        ``made_with`` is what its checkpoint says of itself, by default that of the one in use.
+        """
         self.segmentation, self.explanation = segmentation, None
+        self.made_with = made_with or self.info
         self.segmentation_changed.emit()
         self.explanation_changed.emit()
 

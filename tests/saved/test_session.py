@@ -19,8 +19,8 @@ from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint
 from napari_ciml.presets import PRESETS
-from napari_ciml.saved.models import Look, Mark, View
-from napari_ciml.saved.reopen import is_session, open_session
+from napari_ciml.saved.models import Look, Mark, View, is_session
+from napari_ciml.saved.reopen import open_session
 from napari_ciml.saved.save import save_session
 from napari_ciml.saved.state import Painted, Run, State
 
@@ -64,13 +64,12 @@ def made_state(folder: Path, grid: Grid, checkpoint: Checkpoint) -> State:
         device="cpu",
         clean=False,
         runs=[
-            Run("as trained", first, None, info.spacing, info.normalisation),
+            Run("as trained", first, None, info),
             Run(
                 "T2 muted",
                 second,
                 explain(case, checkpoint, second),
-                info.spacing,
-                info.normalisation,
+                info,
             ),
         ],
         current=1,

@@ -1,11 +1,12 @@
 """What ``session.json`` holds."""
 
+from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from napari_ciml.cases.intensity import Normalisation
 from napari_ciml.decomposition import Decomposition
+from napari_ciml.network.checkpoint_info import CheckpointInfo
 
 FILE = "session.json"
 FORMAT_VERSION = 1
@@ -19,6 +20,11 @@ UNCERTAINTY: tuple[UncertaintyPart, ...] = get_args(UncertaintyPart)
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def is_session(path: Path) -> bool:
+    """Whether a folder holds a saved session."""
+    return (path / FILE).is_file()
 
 
 class SavedSource(_Frozen):
@@ -110,8 +116,8 @@ class SavedRun(_Frozen):
         In the history of runs.
     muted : tuple of (str, str)
         Messages the network knows and did not get, also for what the decomposition lacks.
-    spacing, normalisation
-        Of the checkpoint: what is needed to see again what the network saw.
+    info : CheckpointInfo
+        Of the checkpoint: with it, what the network saw is seen again.
     """
 
     name: str
@@ -120,8 +126,7 @@ class SavedRun(_Frozen):
     settings: SavedSettings
     tiles: SavedTiles
     checkpoint: Hash
-    spacing: Triplet
-    normalisation: dict[str, Normalisation]
+    info: CheckpointInfo
     engine: str
     device: str
     seconds: dict[str, float]

@@ -36,11 +36,6 @@ from napari_ciml.saved.state import Painted, Run, State
 from napari_ciml.saved.volumes import read_back
 
 
-def is_session(path: Path) -> bool:
-    """Whether a folder holds a saved session."""
-    return (path / FILE).is_file()
-
-
 def read_session(folder: Path) -> SavedSession:
     """Read what a saved session says, without its volumes.
 
@@ -121,7 +116,7 @@ def _run(folder: Path, run: SavedRun, case: Case, monitor: Monitor) -> Run:
     pairs = {Pair(one.primary, one.region): read_back(folder, one.volume) for one in run.pairs}
     settings = _settings(run.settings)
     plan = Plan(run.decomposition, tuple(pairs), _messages(run.muted), settings.weights)
-    seen = to_model_space(case, plan.modalities, run.spacing, run.normalisation, monitor)
+    seen = to_model_space(case, plan.modalities, run.info.spacing, run.info.normalisation, monitor)
     kept = Kept(_workspace(run.tiles))
     kept.remember(plan, pairs)
     segmentation = Segmentation(
@@ -143,7 +138,7 @@ def _run(folder: Path, run: SavedRun, case: Case, monitor: Monitor) -> Run:
         uncertainty=_uncertainty(folder, run, seen.grid, case),
     )
     explanation = _explanation(folder, run.explanation, seen.grid, case)
-    return Run(run.name, segmentation, explanation, run.spacing, run.normalisation)
+    return Run(run.name, segmentation, explanation, run.info)
 
 
 def _settings(saved: SavedSettings) -> SegmentSettings:

@@ -15,6 +15,7 @@ from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint_info import file_hash
 from napari_ciml.saved.models import (
     FILE,
+    UNCERTAINTY,
     SavedCorrection,
     SavedExplanation,
     SavedMap,
@@ -24,7 +25,6 @@ from napari_ciml.saved.models import (
     SavedSettings,
     SavedTiles,
     SavedVolume,
-    UNCERTAINTY,
 )
 from napari_ciml.saved.sources import save_sources
 from napari_ciml.saved.state import Run, State
@@ -111,8 +111,7 @@ def _run(folder: Path, run: Run, case: Case, monitor: Monitor) -> SavedRun:
             starts=tiling.starts,
         ),
         checkpoint=made.checkpoint,
-        spacing=run.spacing,
-        normalisation=dict(run.normalisation),
+        info=run.info,
         engine=made.engine,
         device=made.device,
         seconds=made.seconds,

@@ -1,6 +1,6 @@
 """A review session in memory, as it is saved and as it is found again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_ciml.cases.case import Case
-from napari_ciml.cases.intensity import Normalisation
 from napari_ciml.cases.scan import Scan
 from napari_ciml.decomposition import Decomposition
+from napari_ciml.network.checkpoint_info import CheckpointInfo
 from napari_ciml.saved.models import Look, Mark, View
 
 if TYPE_CHECKING:
@@ -28,15 +28,14 @@ class Run:
         What it is called.
     segmentation, explanation
         What came out.
-    spacing, normalisation
+    info : CheckpointInfo
         Of the checkpoint that made it.
     """
 
     name: str
     segmentation: "Segmentation"
     explanation: "Explanation | None"
-    spacing: tuple[float, float, float]
-    normalisation: Mapping[str, Normalisation]
+    info: CheckpointInfo
 
 
 @dataclass(frozen=True, eq=False)

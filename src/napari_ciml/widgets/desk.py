@@ -1,4 +1,4 @@
-"""A viewer with its five dock widgets, and waiting for what they do."""
+"""A viewer with its dock widgets, and waiting for what they do."""
 
 import time
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from napari_ciml.errors import CimlError
 from napari_ciml.widgets.case_widget import CaseWidget
 from napari_ciml.widgets.decomposition_widget import DecompositionWidget
 from napari_ciml.widgets.explain_widget import ExplainWidget
+from napari_ciml.widgets.export_widget import ExportWidget
 from napari_ciml.widgets.finetune_widget import FineTuneWidget
 from napari_ciml.widgets.parts import Dock
 from napari_ciml.widgets.segment_widget import SegmentWidget
@@ -19,7 +20,7 @@ from napari_ciml.widgets.session import Session, session_of
 
 @dataclass
 class Desk:
-    """A viewer with its five dock widgets."""
+    """A viewer with its dock widgets."""
 
     viewer: napari.Viewer
     session: Session
@@ -28,6 +29,7 @@ class Desk:
     segment: SegmentWidget
     explain: ExplainWidget
     finetune: FineTuneWidget
+    export: ExportWidget
 
     def do(self, intent: Callable[[], None]) -> None:
         """Ask for something and wait for it, with the window alive.
@@ -55,20 +57,21 @@ class Desk:
 
 
 def lay_out(viewer: napari.Viewer) -> Desk:
-    """Add the five dock widgets, tabbed on the right."""
+    """Add the dock widgets, tabbed on the right."""
     case, decomposition = CaseWidget(viewer), DecompositionWidget(viewer)
     segment, explain = SegmentWidget(viewer), ExplainWidget(viewer)
-    finetune = FineTuneWidget(viewer)
+    finetune, export = FineTuneWidget(viewer), ExportWidget(viewer)
     named = {
         "Case": case,
         "Decomposition": decomposition,
         "Segment": segment,
         "Explain": explain,
         "Fine-tune": finetune,
+        "Export": export,
     }
     for name, widget in named.items():
         viewer.window.add_dock_widget(widget, name=name, area="right", tabify=name != "Case")
-    return Desk(viewer, session_of(viewer), case, decomposition, segment, explain, finetune)
+    return Desk(viewer, session_of(viewer), case, decomposition, segment, explain, finetune, export)
 
 
 def bring_forward(widget: Dock) -> None:

@@ -60,15 +60,7 @@ class Leaving:
         if review.segmentation is not None and review.made_with is not None:
             info = review.made_with
             name = review.segmentation.plan.decomposition.name
-            runs.append(
-                Run(
-                    name,
-                    review.segmentation,
-                    review.explanation,
-                    info.spacing,
-                    info.normalisation,
-                )
-            )
+            runs.append(Run(name, review.segmentation, review.explanation, info))
         return State(
             scan=scan,
             modalities=tuple(review.modalities),
@@ -80,7 +72,7 @@ class Leaving:
             runs=runs,
             current=len(runs) - 1 if runs else None,
             corrections=standing.painted(session.layers, case),
-            looks=standing.looks(session.layers),
+            looks=standing.looks(session.layers, case),
             view=standing.view(session.layers.viewer),
         )
 
@@ -148,7 +140,9 @@ class Leaving:
         if case is None or segmentation is None:
             raise CimlError("Segment a case first.")
         labels = standing.present_labels(layers, case)
-        shown = {one.shows: one.limits for one in standing.looks(layers) if one.limits is not None}
+        shown = {
+            one.shows: one.limits for one in standing.looks(layers, case) if one.limits is not None
+        }
         context = Context(
             checkpoint=review.made_with.name if review.made_with else "",
             subject=subject,
@@ -215,12 +209,12 @@ class Leaving:
         if state.current is not None:
             run = state.runs[state.current]
             yield from layers.show_segmentation(state.case, run.segmentation)
-            review.set_segmentation(run.segmentation)
+            review.set_segmentation(run.segmentation, run.info)
             if run.explanation is not None:
                 review.set_explanation(run.explanation)
             yield
         yield from standing.repaint(layers, state.case, state.corrections)
-        standing.set_looks(layers, state.looks)
+        standing.set_looks(layers, state.case, state.looks)
         yield
         if state.view is not None:
             yield from standing.set_view(layers.viewer, state.view)

@@ -56,6 +56,8 @@ class SegmentWidget(Dock):
         self.clean.toggled.connect(self._set_clean)
         self.run.clicked.connect(lambda: self.attempt(self.session.segment))
         self.review.checkpoint_changed.connect(self._show_checkpoint)
+        self.review.device_changed.connect(self._show_settings)
+        self.review.clean_changed.connect(self._show_settings)
         self.review.segmentation_changed.connect(self._show_result)
         self._show_checkpoint()
         self._show_result()
@@ -78,7 +80,11 @@ class SegmentWidget(Dock):
         self.review.set_device(device)
 
     def _set_clean(self, clean: bool) -> None:
-        self.review.clean = clean
+        self.review.set_clean(clean)
+
+    def _show_settings(self) -> None:
+        self.device.setCurrentText(self.review.device)
+        self.clean.setChecked(self.review.clean)
 
     def _show_checkpoint(self) -> None:
         current = self.review.checkpoint

@@ -17,6 +17,7 @@ from napari_ciml.monitor import Monitor
 from napari_ciml.review import Review
 from napari_ciml.widgets.jobs import JobRunner, Steps
 from napari_ciml.widgets.layers import CaseLayers
+from napari_ciml.widgets.leaving import Leaving
 from napari_ciml.widgets.preferences import default_checkpoint, default_device
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Session:
         self.review = Review()
         self.runner = JobRunner()
         self.layers = CaseLayers(viewer)
+        self.leaving = Leaving(self)
         self._attached = 0
         self.review.set_device(default_device())
         self._use_default_checkpoint()

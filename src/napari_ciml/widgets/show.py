@@ -11,6 +11,7 @@ from napari_ciml.errors import InputError
 from napari_ciml.files import prepare_folder
 from napari_ciml.monitor import Monitor
 from napari_ciml.resources import sample_data
+from napari_ciml.saved.models import is_session
 from napari_ciml.widgets.desk import Desk, bring_forward, lay_out, settle
 
 SIZE = (1280, 800)
@@ -100,6 +101,10 @@ def _desk(opening: Opening) -> Desk:
         review.set_decomposition(opening.decomposition)
     elif review.info is not None:
         review.set_decomposition(review.info.decomposition)
+    if is_session(opening.case):
+        desk.do(lambda: session.leaving.open(opening.case))
+        bring_forward(desk.case)
+        return desk
     where = (opening.case, opening.channels, opening.overrides, opening.reference)
     desk.do(lambda: session.open(*where))
     if review.scan_problems():

@@ -63,14 +63,14 @@ def repaint(layers: CaseLayers, case: Case, found: Iterable[Painted]) -> Iterato
         yield
 
 
-def looks(layers: CaseLayers) -> tuple[Look, ...]:
-    """Return how the layers of the case are looked at."""
-    return tuple(_look(layer) for layer in layers.made(*_KINDS))
+def looks(layers: CaseLayers, case: Case) -> tuple[Look, ...]:
+    """Return how the layers of a case are looked at."""
+    return tuple(_look(layer) for layer in _of(layers, case))
 
 
-def set_looks(layers: CaseLayers, wanted: Sequence[Look]) -> None:
-    """Look at the layers as before; those that are no longer there are passed over."""
-    for layer in layers.made(*_KINDS):
+def set_looks(layers: CaseLayers, case: Case, wanted: Sequence[Look]) -> None:
+    """Look at the layers of a case as before; those that are gone are passed over."""
+    for layer in _of(layers, case):
         for look in wanted:
             if (look.kind, look.shows) == _name(layer):
                 _apply(layer, look)
@@ -101,6 +101,10 @@ def set_view(viewer: "ViewerModel", wanted: View) -> Iterator[None]:
     yield
     camera = viewer.scene.camera
     camera.angles, camera.zoom, camera.center = wanted.angles, wanted.zoom, wanted.centre
+
+
+def _of(layers: CaseLayers, case: Case) -> list[Layer]:
+    return [layer for layer in layers.made(*_KINDS) if known_origin(layer).case is case]
 
 
 def _name(layer: Layer) -> tuple[str, str]:
