@@ -16,6 +16,7 @@ from napari_ciml.widgets.finetune_widget import FineTuneWidget
 from napari_ciml.widgets.parts import Dock
 from napari_ciml.widgets.segment_widget import SegmentWidget
 from napari_ciml.widgets.session import Session, session_of
+from napari_ciml.widgets.worklist_widget import WorklistWidget
 
 
 @dataclass
@@ -30,6 +31,7 @@ class Desk:
     explain: ExplainWidget
     finetune: FineTuneWidget
     export: ExportWidget
+    worklist: WorklistWidget
 
     def do(self, intent: Callable[[], None]) -> None:
         """Ask for something and wait for it, with the window alive.
@@ -61,6 +63,7 @@ def lay_out(viewer: napari.Viewer) -> Desk:
     case, decomposition = CaseWidget(viewer), DecompositionWidget(viewer)
     segment, explain = SegmentWidget(viewer), ExplainWidget(viewer)
     finetune, export = FineTuneWidget(viewer), ExportWidget(viewer)
+    worklist = WorklistWidget(viewer)
     named = {
         "Case": case,
         "Decomposition": decomposition,
@@ -68,10 +71,21 @@ def lay_out(viewer: napari.Viewer) -> Desk:
         "Explain": explain,
         "Fine-tune": finetune,
         "Export": export,
+        "Worklist": worklist,
     }
     for name, widget in named.items():
         viewer.window.add_dock_widget(widget, name=name, area="right", tabify=name != "Case")
-    return Desk(viewer, session_of(viewer), case, decomposition, segment, explain, finetune, export)
+    return Desk(
+        viewer,
+        session_of(viewer),
+        case,
+        decomposition,
+        segment,
+        explain,
+        finetune,
+        export,
+        worklist,
+    )
 
 
 def bring_forward(widget: Dock) -> None:

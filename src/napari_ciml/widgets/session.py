@@ -132,7 +132,7 @@ class Session:
 
         def work(monitor: Monitor) -> "Segmentation":
             monitor.step("Loading the checkpoint")
-            checkpoint = _load(path)
+            checkpoint = load_checkpoint(path)
             from napari_ciml.inference.segment import segment
             from napari_ciml.inference.settings import SegmentSettings
 
@@ -156,7 +156,7 @@ class Session:
 
         def work(monitor: Monitor) -> "Explanation":
             monitor.step("Loading the checkpoint")
-            checkpoint = _load(path)
+            checkpoint = load_checkpoint(path)
             from napari_ciml.explanation.explain import explain
 
             return explain(case, checkpoint, segmentation, monitor, device)
@@ -237,15 +237,16 @@ def _warm_up(monitor: Monitor, checkpoint: Path | None) -> None:
     if checkpoint is not None:
         # A checkpoint that is refused is not this step's affair; the run will say so.
         with suppress(CimlError, OSError):
-            _load(checkpoint)
+            load_checkpoint(checkpoint)
 
 
-def _load(path: Path) -> "Checkpoint":
+def load_checkpoint(path: Path) -> "Checkpoint":
+    """Load a checkpoint; the last ones are kept."""
     return _load_version(path, path.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=2)
 def _load_version(path: Path, _changed: int) -> "Checkpoint":
-    from napari_ciml.network.checkpoint import load_checkpoint
+    from napari_ciml.network import checkpoint
 
-    return load_checkpoint(path)
+    return checkpoint.load_checkpoint(path)
