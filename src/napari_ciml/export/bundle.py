@@ -77,7 +77,7 @@ class Wish:
     suffix : str
         Of volumes, one of `FORMATS`.
     series : sequence of pathlib.Path
-        The files of the series that DICOM SEG refers to.
+        The files of the series that DICOM SEG refers to; that of the case's reference if empty.
     """
 
     kinds: frozenset[Kind]
@@ -128,7 +128,8 @@ def write_bundle(folder: Path, results: Results, wish: Wish, monitor: Monitor) -
         )
         path = folder / "segmentation.dcm"
         grid = results.case.grid
-        paths.append(write_dicom_seg(path, results.labels, grid, wish.series, made, monitor))
+        series = wish.series or own_series(results.case)
+        paths.append(write_dicom_seg(path, results.labels, grid, series, made, monitor))
     return paths
 
 
@@ -150,6 +151,12 @@ def _volumes(results: Results, wish: Wish) -> dict[str, Callable[[], np.ndarray]
             name = f"complementary_{pair.primary}_{pair.region}_{auxiliary}"
             found[name] = partial(maps.__getitem__, (pair, auxiliary))
     return found
+
+
+def own_series(case: Case) -> list[Path]:
+    """Return the files of the series that the case's reference was read from; none if no DICOM."""
+    stack = case.sources[case.reference].stack
+    return [] if stack is None else sorted({plane.file for plane in stack.planes})
 
 
 def write_tables(folder: Path, results: Results, monitor: Monitor) -> list[Path]:

@@ -37,6 +37,8 @@ class SavedSource(_Frozen):
         gone, so that both can be moved together.
     channel : int or None
         Of a 4-D file.
+    series : bool
+        Whether it is a DICOM series, to be found by its title.
     sha256 : str
         Of the file, or of all files of a series.
     """
@@ -44,6 +46,7 @@ class SavedSource(_Frozen):
     path: str
     relative: str | None
     channel: int | None
+    series: bool
     title: str
     modality: str
     sha256: Hash

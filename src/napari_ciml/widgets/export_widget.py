@@ -79,7 +79,7 @@ class ExportWidget(Dock):
         kinds = frozenset(k for k, box in self.kinds.items() if box.isChecked() and box.isEnabled())
 
         def intent() -> None:
-            series = series_in(self.series) if self.series and "dicom-seg" in kinds else ()
+            series = series_in(self.series) if self.series and "dicom-seg" in kinds else []
             wish = Wish(kinds, self.format.currentText(), series)
             subject = self.subject.text().strip()
             self.session.leaving.export(folder, wish, subject, self._exported)

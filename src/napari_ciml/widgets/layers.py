@@ -247,7 +247,7 @@ class CaseLayers:
         ]
 
     def _of_modality(self, name: str) -> list[Layer]:
-        return [layer for layer in self._made("modality") if known_origin(layer).shows == name]
+        return [layer for layer in self.made("modality") if known_origin(layer).shows == name]
 
     def _let_go(self, layer: Layer) -> None:
         if not self._gave_away(layer):

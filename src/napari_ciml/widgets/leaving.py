@@ -114,7 +114,8 @@ class Leaving:
 
             state = open_session(folder, monitor)
             images = state.case.images
-            limits = {name: display_range(image, name) for name, image in images.items()}
+            units = state.case.units
+            limits = {n: display_range(i, n, units.get(n, "")) for n, i in images.items()}
             return Reopened(state, limits, {n: value_range(i) for n, i in images.items()})
 
         self.session.runner.submit(OPENING, work, self._opened)
