@@ -5,15 +5,19 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 
 from conftest import write_case
+from dicoms import positions, write_series
 from napari_ciml.cases.case import load_case
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.cases.scan import scan
 from napari_ciml.decomposition import Message, Pair
 from napari_ciml.errors import CancelledError, InputError
 from napari_ciml.explanation.explain import explain
+from napari_ciml.export.bundle import own_series
+from napari_ciml.export.dicom_seg import Made, write_dicom_seg
 from napari_ciml.inference.segment import segment
 from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.monitor import Monitor
@@ -243,3 +247,39 @@ def test_a_cancelled_save_leaves_the_session_before(saved: tuple[State, Path]) -
     with pytest.raises(CancelledError):
         save_session(folder, changed, monitor)
     assert_same(state, open_session(folder, Monitor()))
+
+
+def test_a_dicom_case_is_found_again_and_referred_to(
+    tmp_path: Path, tiny_checkpoint: Checkpoint
+) -> None:
+    for number, (name, description) in enumerate({"a": "t1 mpr", "b": "t2 flair"}.items(), 1):
+        folder, values = tmp_path / "dicom" / name, positions(GRID) + 1
+        write_series(folder, GRID, values, number=number, SeriesDescription=description)
+    found = scan(tmp_path / "dicom")
+    sources = dict(zip(("T1", "FLAIR"), found.sources, strict=True))
+    case = load_case(sources, name=found.name, reference="FLAIR")
+    state = State(
+        scan=found,
+        modalities=("T1", "FLAIR"),
+        case=case,
+        decomposition=PRESETS["fig3"],
+        checkpoint=tiny_checkpoint.path,
+        device="cpu",
+        clean=True,
+        runs=[],
+        current=None,
+        corrections=[],
+    )
+    save_session(tmp_path / "session", state, Monitor())
+    assert_same(state, open_session(tmp_path / "session", Monitor()))
+    files = own_series(case)
+    assert len(files) == GRID.size[2]
+    labels = np.zeros(case.grid.shape, np.uint8)
+    labels[4:8, 4:8, 4:8] = 2
+    made = Made(PRESETS["brats2020"], "0" * 64)
+    path = write_dicom_seg(tmp_path / "seg.dcm", labels, case.grid, files, made)
+    assert np.count_nonzero(pydicom.dcmread(path).pixel_array) == 64
+    content = files[0].read_bytes()
+    files[0].write_bytes(content[:-2] + b"\x07\x07")
+    with pytest.raises(InputError, match="has changed since the session was saved"):
+        open_session(tmp_path / "session", Monitor())

@@ -33,6 +33,18 @@ _NEEDED = (
     "PixelSpacing",
 )
 
+_MAY_BE_EMPTY = (
+    "PatientID",
+    "PatientName",
+    "PatientBirthDate",
+    "PatientSex",
+    "AccessionNumber",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "ReferringPhysicianName",
+)
+
 
 @dataclass(frozen=True)
 class Made:
@@ -89,7 +101,7 @@ def write_dicom_seg(
     if not series:
         raise InputError("DICOM SEG refers to a DICOM series; name its folder.")
     monitor.step("Writing DICOM SEG")
-    slices = sort_series([_read(one) for one in series])
+    slices = sort_series([_completed(_read(one)) for one in series])
     own = series_grid(slices)
     if not own.overlaps(grid):
         raise InputError(f"{path}: the series shares no space with the label map; choose another.")
@@ -272,6 +284,14 @@ def _read(one: "Dataset | Path") -> "Dataset":
         return dcmread(one, stop_before_pixels=True)
     except (OSError, InvalidDicomError) as error:
         raise InputError(f"{one}: this is no readable DICOM file; get the series again.") from error
+
+
+def _completed(one: "Dataset") -> "Dataset":
+    """Return an image with what DICOM lets be empty, but not be missing, as it often is."""
+    for name in _MAY_BE_EMPTY:
+        if name not in one:
+            setattr(one, name, "")
+    return one
 
 
 def _highdicom() -> Any:
