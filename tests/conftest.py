@@ -80,3 +80,9 @@ def real_data() -> Path:
     if not (folder / "TCGA-DU-7294").is_dir():
         pytest.skip("the real cases are not here; set CIML_REAL_DATA")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def torch_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take OpenVINO only where a test asks for it: it compiles each network for some seconds."""
+    monkeypatch.setattr("napari_ciml.inference.device.has_openvino", lambda: False)

@@ -14,6 +14,7 @@ from napari_ciml.cases.case import Case, default_reference
 from napari_ciml.cases.scan import Scan, Source
 from napari_ciml.decomposition import Decomposition, Problem
 from napari_ciml.errors import CimlError, InputError
+from napari_ciml.findings import Findings
 from napari_ciml.inference.plan import untrained, what_is_left
 from napari_ciml.network.checkpoint_info import CheckpointInfo, read_info
 from napari_ciml.presets import DEFAULT, PRESETS
@@ -50,10 +51,14 @@ class Review:
         Where to compute.
     clean : bool
         Whether the next segmentation is freed of specks and holes.
+    samples : int
+        How many samples of kappa its uncertainty is computed from.
     segmentation, explanation
         The results for the case, or None.
     made_with : CheckpointInfo or None
         Of the checkpoint that made the segmentation.
+    findings : Findings
+        Lesions, marks and comparisons of the case.
     """
 
     scan_changed = Signal()
@@ -62,6 +67,7 @@ class Review:
     checkpoint_changed = Signal()
     device_changed = Signal()
     clean_changed = Signal()
+    samples_changed = Signal()
     exported = Signal(object)
     segmentation_changed = Signal()
     explanation_changed = Signal()
@@ -78,9 +84,11 @@ class Review:
         self.info: CheckpointInfo | None = None
         self.device = "auto"
         self.clean = True
+        self.samples = 0
         self.segmentation: Segmentation | None = None
         self.explanation: Explanation | None = None
         self.made_with: CheckpointInfo | None = None
+        self.findings = Findings()
 
     def set_scan(self, scan: Scan) -> None:
         """Show what was found; the loaded case stays until another one is loaded."""
@@ -146,6 +154,7 @@ class Review:
         """Take a loaded case; results of another one are dropped."""
         self.case, self.ranges = case, ranges
         self.segmentation = self.explanation = None
+        self.findings.begin(case.grid)
         self.case_changed.emit()
         self.segmentation_changed.emit()
         self.explanation_changed.emit()
@@ -177,6 +186,11 @@ class Review:
         """Free the next segmentation of specks and holes, or not."""
         self.clean = clean
         self.clean_changed.emit()
+
+    def set_samples(self, samples: int) -> None:
+        """Sample kappa so many times at the next segmentation."""
+        self.samples = samples
+        self.samples_changed.emit()
 
     def set_segmentation(
         self, segmentation: "Segmentation", made_with: CheckpointInfo | None = None

@@ -6,10 +6,11 @@ import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
 from napari_ciml.cases.case import Case, open_case
-from napari_ciml.cases.geometry import Grid, orientation, reorient, resample
-from napari_ciml.cases.model_space import crop_grid, to_case_grid
+from napari_ciml.cases.geometry import Grid, crop_grid, lps, orientation, reorient, resample
+from napari_ciml.cases.model_space import to_case_grid
+from napari_ciml.cases.motion import Motion
 from napari_ciml.cases.scan import Source
-from napari_ciml.cases.write import write_on_native_grid
+from napari_ciml.cases.write import at_modality, write_on_native_grid
 
 LPS = Grid((20, 24, 16), (1.5, 1.0, 2.0), (-12.0, 7.5, 30.0))
 DIRECTIONS = {
@@ -153,3 +154,38 @@ def test_oblique_nifti_of_another_program_comes_back_bit_for_bit(seed: int, tmp_
     original, back = (sitk.ReadImage(str(p)) for p in (path, tmp_path / "out.nii.gz"))
     assert Grid.of(back) == Grid.of(original)
     np.testing.assert_array_equal(sitk.GetArrayFromImage(back), sitk.GetArrayFromImage(original))
+
+
+@pytest.mark.parametrize("name", DIRECTIONS)
+def test_the_grid_of_reoriented_voxels_is_foretold(name: str) -> None:
+    native = turned(name)
+    found, expected = lps(native), Grid.of(reorient(native.image(named_voxels(native)), "LPS"))
+    assert found.size == expected.size
+    assert found.same_as(expected)
+
+
+@pytest.mark.parametrize("name", DIRECTIONS)
+def test_results_on_the_grid_of_another_modality(name: str, tmp_path) -> None:
+    """Its own orientation and voxel size, and alignment undone: voxels still name their place."""
+    spacing = (1.1, 0.8, 2.5)
+    other = Grid((12, 14, 8), spacing, tuple(LPS.world((6, 7, 5))), turned(name).direction)
+    path = tmp_path / "case_t2.nii.gz"
+    sitk.WriteImage(other.image(np.zeros(other.shape, np.float32)), str(path))
+    other = Grid.of(sitk.ReadImage(str(path)))
+    motion = Motion.about(LPS.world((10, 12, 8)), DIRECTIONS["oblique"], np.array([1.0, -2.0, 0.5]))
+    values = named_voxels(LPS).astype(np.float32)
+    sources = {"T2": Source(path, None, "T2", other)}
+    case = Case("case", {"T1": values}, LPS, "T1", LPS, sources, motions={"T2": motion})
+    written = tmp_path / "out.nii.gz"
+    write_on_native_grid(written, at_modality(values, case, "T2"), case, "T2")
+    back = sitk.ReadImage(str(written))
+    assert Grid.of(back) == other
+    z, y, x = np.indices(other.shape)
+    index = np.stack([x, y, z], axis=-1) * other.spacing
+    world = index @ np.reshape(other.direction, (3, 3)).T + other.origin
+    home = motion.inverse().points(world)
+    seen = sitk.GetArrayFromImage(back)
+    index = (home - LPS.origin) / LPS.spacing
+    inside = ((index >= 0) & (index <= np.array(LPS.size) - 1)).all(axis=-1)
+    assert inside.mean() > 0.2
+    np.testing.assert_allclose(seen[inside], (home @ [1.0, 100.0, 10000.0])[inside], atol=30)

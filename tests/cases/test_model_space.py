@@ -2,8 +2,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from napari_ciml.cases.geometry import Grid
-from napari_ciml.cases.model_space import crop_grid, voxels_to_model_space
+from napari_ciml.cases.geometry import Grid, crop_grid
+from napari_ciml.cases.model_space import voxels_to_model_space
 
 
 def test_a_single_voxel_is_not_lost_on_a_coarser_grid() -> None:

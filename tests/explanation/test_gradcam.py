@@ -9,6 +9,7 @@ import torch
 
 from conftest import tiny_info
 from napari_ciml.decomposition import Message, Pair
+from napari_ciml.explanation import gradcam
 from napari_ciml.explanation.explain import complementary_weights
 from napari_ciml.explanation.gradcam import Triple, complementary_maps, to_full_resolution
 from napari_ciml.explanation.statistics import held_statistics
@@ -185,6 +186,31 @@ def test_many_tiles_explain_as_one_does() -> None:
         assert weights[triple] == pytest.approx(weight, abs=0.01)
         # A voxel in two tiles is asked about once, and no tile's gradient is forgotten.
         assert many[triple].sum() == pytest.approx(one[triple].sum(), rel=0.05)
+
+
+def test_only_what_is_near_is_differentiated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With batch norm the rest of a tile has no say in it."""
+    checkpoint, shape = batch_norm_checkpoint(), (48, 48, 48)
+    asked = np.zeros(shape, bool)
+    asked[0:3, 20:25, 21] = asked[5, 26, 22] = True
+    masks = dict.fromkeys(BRATS.region_names, asked)
+    sizes: list[int] = []
+    gradients = gradcam._add_gradients
+
+    def watched(*given: object) -> None:
+        sizes.append(given[2].deep[0, 0].numel())
+        gradients(*given)
+
+    monkeypatch.setattr(gradcam, "_add_gradients", watched)
+    near = maps_of(checkpoint, shape, shape, 0.0, **masks)
+    assert max(sizes) < 24**3 / 8
+    monkeypatch.setattr(gradcam, "_near", lambda *given: given)
+    whole = maps_of(checkpoint, shape, shape, 0.0, **masks)
+    assert max(sizes) == 24**3
+    largest = max(float(zeta.max()) for zeta in whole.values())
+    assert largest > 0
+    for triple, zeta in whole.items():
+        np.testing.assert_allclose(near[triple], zeta, atol=1e-5 * largest)
 
 
 def test_padding_is_not_explained_and_does_not_dilute(tiny_checkpoint: Checkpoint) -> None:

@@ -52,8 +52,7 @@ def test_volumes_lie_on_the_native_grid(results: Results, tmp_path: Path, suffix
 
 
 def test_tables_tell_the_label_map_as_it_is_and_as_it_was(results: Results, tmp_path: Path) -> None:
-    rows = [{"region": "ET", "volume_ml": 27.0}]
-    more = Results(results.case, results.segmentation, results.labels, lesions=rows)
+    more = Results(results.case, results.segmentation, results.labels)
     paths = write_bundle(tmp_path, more, Wish(frozenset({"tables"})), Monitor())
     assert {path.name for path in paths} == {"volumes.csv", "summary.json", "lesions.csv"}
     with (tmp_path / "volumes.csv").open() as file:

@@ -18,12 +18,13 @@ from napari_ciml.errors import CancelledError, InputError
 from napari_ciml.explanation.explain import explain
 from napari_ciml.export.bundle import own_series
 from napari_ciml.export.dicom_seg import Made, write_dicom_seg
+from napari_ciml.findings import Mark
 from napari_ciml.inference.segment import segment
 from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint
 from napari_ciml.presets import PRESETS
-from napari_ciml.saved.models import Look, Mark, View, is_session
+from napari_ciml.saved.models import Look, View, is_session
 from napari_ciml.saved.reopen import open_session
 from napari_ciml.saved.save import save_session
 from napari_ciml.saved.state import Painted, Run, State

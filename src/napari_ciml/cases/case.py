@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_ciml.cases.alignment import motion_to
 from napari_ciml.cases.dicom.read import read_stack
 from napari_ciml.cases.formats import read_volume
 from napari_ciml.cases.geometry import Grid, reorient, resample
 from napari_ciml.cases.intensity import background_value
+from napari_ciml.cases.motion import Motion
 from napari_ciml.cases.recognition import MODALITIES
+from napari_ciml.cases.registration import RegistrationSettings, Volume
 from napari_ciml.cases.scan import Scan, Source, scan
 from napari_ciml.cases.units import unit_of
 from napari_ciml.errors import InputError
@@ -51,6 +54,8 @@ class Case:
         What was done to the data that the user must know.
     units : mapping of str to str
         By modality, where there is one: ``HU``, ``SUV``, ``Bq/mL``.
+    motions : mapping of str to Motion
+        Of the modalities that were aligned: from a point of the case to where the file has it.
     """
 
     name: str
@@ -61,6 +66,7 @@ class Case:
     sources: Mapping[str, Source]
     notices: tuple[str, ...] = ()
     units: Mapping[str, str] = field(default_factory=dict)
+    motions: Mapping[str, Motion] = field(default_factory=dict)
 
 
 def open_case(
@@ -70,6 +76,7 @@ def open_case(
     overrides: Mapping[str, Path] | None = None,
     reference: str | None = None,
     needed: Sequence[str] | None = None,
+    align: RegistrationSettings | None = None,
     monitor: Monitor | None = None,
 ) -> Case:
     """Scan and load in one go, for callers who cannot ask.
@@ -80,7 +87,7 @@ def open_case(
         Folder of modality files or of DICOM series, or one 4-D file.
     channels, overrides
         As `scan`.
-    reference : str, optional
+    reference, align : optional
         As `load_case`.
     needed : sequence of str, optional
         Modalities that must be there; no other one is read.
@@ -93,7 +100,7 @@ def open_case(
         If a modality is missing or claimed twice, or a file cannot be used.
     """
     found = scan(path, channels, overrides, monitor)
-    return open_found(found, reference=reference, needed=needed, monitor=monitor)
+    return open_found(found, reference=reference, needed=needed, align=align, monitor=monitor)
 
 
 def open_found(
@@ -101,6 +108,7 @@ def open_found(
     *,
     reference: str | None = None,
     needed: Sequence[str] | None = None,
+    align: RegistrationSettings | None = None,
     monitor: Monitor | None = None,
 ) -> Case:
     """Load what a look at a folder or file has found; parameters and errors as `open_case`."""
@@ -118,7 +126,7 @@ def open_found(
             "add it, name its file with --modality NAME=FILE, or choose another decomposition."
         )
     chosen = {name: sources[name] for name in wanted}
-    case = load_case(chosen, name=found.name, reference=reference, monitor=monitor)
+    case = load_case(chosen, name=found.name, reference=reference, align=align, monitor=monitor)
     return replace(case, notices=(*found.assumed, *case.notices))
 
 
@@ -127,6 +135,8 @@ def load_case(
     *,
     name: str,
     reference: str | None = None,
+    align: RegistrationSettings | None = None,
+    motions: Mapping[str, Motion] | None = None,
     monitor: Monitor | None = None,
 ) -> Case:
     """Read every modality and bring it onto the grid of the reference.
@@ -139,6 +149,10 @@ def load_case(
         What the case is called in the window.
     reference : str, optional
         Modality whose grid is kept; by default as `default_reference`.
+    align : RegistrationSettings, optional
+        Register the other modalities to it; by default the files' positions are believed.
+    motions : mapping of str to Motion, optional
+        Of modalities that were aligned before, as `Case.motions`; they are not registered again.
     monitor : Monitor, optional
         Told at each file.
 
@@ -158,7 +172,10 @@ def load_case(
     images: dict[str, np.ndarray] = {}
     notices: list[str] = []
     units: dict[str, str] = {}
+    known = dict(motions or {})
+    moved: dict[str, Motion] = {}
     grid = native
+    fixed = None
     for done, modality in enumerate(order):
         monitor.step(f"Reading {modality}", done, len(order))
         array, own = _read(modality, sources[modality], notices, monitor)
@@ -167,10 +184,25 @@ def load_case(
         units[modality], why = unit_of(modality, sources[modality], array)
         if why:
             notices.append(f"{modality} is shown in {units[modality]}: {why}.")
-        grid = own if modality == reference else grid
-        images[modality] = _placed(modality, array, own, grid, reference, notices)
+        if modality == reference:
+            grid, images[modality] = own, array
+            fixed = _to_register(array, own, align)
+            continue
+        if modality in known:
+            moved[modality] = known[modality]
+            notices.append(f"{modality} is aligned to {reference} as before.")
+        elif fixed is not None and align is not None:
+            moving = Volume.of(array, own)
+            names = (reference, modality)
+            motion, said = motion_to(fixed, moving, align, monitor, names)
+            notices.append(said)
+            if motion != Motion():
+                moved[modality] = motion
+        motion = moved.get(modality, Motion())
+        images[modality] = _placed(modality, array, own, grid, reference, notices, motion)
     images = {modality: images[modality] for modality in sources}
-    return Case(name, images, grid, reference, native, dict(sources), tuple(notices), units)
+    told = tuple(notices)
+    return Case(name, images, grid, reference, native, dict(sources), told, units, moved)
 
 
 def default_reference(sources: Mapping[str, Source]) -> str:
@@ -234,18 +266,35 @@ def _mend(array: np.ndarray, bad: np.ndarray, place: str) -> None:
         )
 
 
+def _to_register(
+    array: np.ndarray, grid: Grid, settings: RegistrationSettings | None
+) -> Volume | None:
+    """Return the reference as registration looks at it, once for all other modalities."""
+    if settings is None:
+        return None
+    return Volume.of(array, grid).shrunk(settings.levels_mm[-1], settings.rim_mm)
+
+
 def _placed(
-    modality: str, array: np.ndarray, own: Grid, grid: Grid, reference: str, notices: list[str]
+    modality: str,
+    array: np.ndarray,
+    own: Grid,
+    grid: Grid,
+    reference: str,
+    notices: list[str],
+    motion: Motion,
 ) -> np.ndarray:
-    if own.same_as(grid):
+    if motion == Motion() and own.same_as(grid):
         return array
-    if not own.overlaps(grid):
+    if motion == Motion() and not own.overlaps(grid):
         raise InputError(
             f"{modality} shares no space with {reference}; they are not of one examination, "
-            "or have to be registered first."
+            "or have to be aligned (Align, or --align rigid)."
         )
-    notices.append(
-        f"{modality} ({own.describe()}) was resampled onto {reference} ({grid.describe()})."
-    )
+    if not own.same_as(grid):
+        notices.append(
+            f"{modality} ({own.describe()}) was resampled onto {reference} ({grid.describe()})."
+        )
     value = background_value(array)
-    return resample(array, own, grid, fill=float(array.min()) if value is None else value)
+    fill = float(array.min()) if value is None else value
+    return resample(array, own, grid, fill=fill, motion=motion)

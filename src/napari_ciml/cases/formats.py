@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_ciml.cases.geometry import Grid
-from napari_ciml.cases.metaimage import refuse_cut_short
+from napari_ciml.cases.metaimage import refuse_cut_short, refuse_strange_header
 from napari_ciml.cases.nifti import bad_voxels
 from napari_ciml.cases.nifti_header import read_nifti_header
 from napari_ciml.errors import InputError
@@ -53,6 +53,8 @@ def read_header(path: Path) -> Header:
     reader = _reader(path)
     if is_nifti(path):
         read_nifti_header(path)
+    elif suffix(path) in (".mha", ".mhd"):
+        refuse_strange_header(path)
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from napari_ciml.cases.motion import Motion
+
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
 _ORIGIN_TOLERANCE = 1e-2
 _SPACING_TOLERANCE = 1e-3
 _DIRECTION_TOLERANCE = 1e-3
+_MARGIN_MM = 4.0
 _DOWNSAMPLING = 1.5
 """From this ratio of spacings on, an axis is smoothed before it is sampled more coarsely."""
 
@@ -119,6 +122,30 @@ def orientation(grid: Grid) -> str:
     return str(code)
 
 
+def lps(grid: Grid) -> Grid:
+    """Return the same voxels with axes permuted and flipped to the orientation closest to LPS."""
+    axes = np.reshape(grid.direction, (3, 3))
+    closest = np.reshape(_cosines(orientation(grid)), (3, 3))
+    order = np.abs(closest).argmax(axis=1).tolist()  # which own axis runs along x, y and z
+    signs = closest[range(3), order]
+    start = np.zeros(3)
+    start[order] = np.where(signs < 0, np.asarray(grid.size)[order] - 1, 0)
+    a, b, c = order
+    x, y, z = grid.world((start[0], start[1], start[2])).tolist()
+    return Grid(
+        (grid.size[a], grid.size[b], grid.size[c]),
+        (grid.spacing[a], grid.spacing[b], grid.spacing[c]),
+        (x, y, z),
+        tuple((axes[:, order] * signs).ravel().tolist()),
+    )
+
+
+def _cosines(code: str) -> tuple[float, ...]:
+    import SimpleITK as sitk
+
+    return tuple(sitk.DICOMOrientImageFilter.GetDirectionCosinesFromOrientation(code))
+
+
 def reorient(image: "sitk.Image", code: str) -> "sitk.Image":
     """Permute and flip axes to an orientation; no voxel is interpolated."""
     import SimpleITK as sitk
@@ -127,7 +154,13 @@ def reorient(image: "sitk.Image", code: str) -> "sitk.Image":
 
 
 def resample(
-    array: np.ndarray, source: Grid, target: Grid, *, fill: float = 0.0, labels: bool = False
+    array: np.ndarray,
+    source: Grid,
+    target: Grid,
+    *,
+    fill: float = 0.0,
+    labels: bool = False,
+    motion: Motion | None = None,
 ) -> np.ndarray:
     """Sample a volume on another grid of the same world.
 
@@ -142,6 +175,8 @@ def resample(
     labels : bool
         Take the nearest voxel; else interpolate linearly, after smoothing along axes on which
         the target is coarser by more than half.
+    motion : Motion, optional
+        From a point of the target to the same point of the source.
 
     Returns
     -------
@@ -150,20 +185,57 @@ def resample(
     """
     import SimpleITK as sitk
 
-    if source.same_as(target):
+    motion = motion or Motion()
+    if motion == Motion() and source.same_as(target):
         return array if labels else array.astype(np.float32, copy=False)
     image = source.image(array if labels else array.astype(np.float32, copy=False))
     if not labels:
-        image = _smooth(image, source, target)
+        image = _smooth(image, source, target, motion)
     reference = sitk.Image(target.size, sitk.sitkUInt8)
     reference.SetSpacing(target.spacing)
     reference.SetOrigin(target.origin)
     reference.SetDirection(target.direction)
     how = sitk.sitkNearestNeighbor if labels else sitk.sitkLinear
-    return sitk.GetArrayFromImage(sitk.Resample(image, reference, sitk.Transform(), how, fill))
+    return sitk.GetArrayFromImage(sitk.Resample(image, reference, motion.transform(), how, fill))
 
 
-def _smooth(image: "sitk.Image", source: Grid, target: Grid) -> "sitk.Image":
+def crop_grid(
+    mask: np.ndarray,
+    grid: Grid,
+    spacing: tuple[float, float, float],
+    margin_mm: float = _MARGIN_MM,
+) -> Grid:
+    """Return the grid of a mask's bounding box, with a margin, at another voxel size.
+
+    Its outer corner is a corner of the old grid's voxels, so that at the same voxel size voxels
+    coincide, and at twice the size each new voxel is exactly eight old ones.
+
+    Parameters
+    ----------
+    mask : numpy.ndarray
+        (Z, Y, X) bool on ``grid``, not empty.
+    grid : Grid
+        Of the mask.
+    spacing : tuple of float
+        Wanted voxel size, (Z, Y, X) in mm.
+    margin_mm : float
+        Around the mask; the grid does not reach beyond the old one.
+    """
+    starts, sizes = [], []
+    for axis, (old, new, edge) in enumerate(
+        zip(grid.spacing, reversed(spacing), grid.size, strict=True)
+    ):
+        filled = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != 2 - axis)))
+        margin = int(np.ceil(margin_mm / old))
+        first = max(int(filled[0]) - margin, 0)
+        last = min(int(filled[-1]) + margin, edge - 1)
+        starts.append(first - 0.5 + 0.5 * new / old)
+        sizes.append(max(1, int(np.ceil((last - first + 1) * old / new - 1e-3))))
+    x, y, z = grid.world((starts[0], starts[1], starts[2])).tolist()
+    return Grid((sizes[0], sizes[1], sizes[2]), spacing[::-1], (x, y, z), grid.direction)
+
+
+def _smooth(image: "sitk.Image", source: Grid, target: Grid, motion: Motion) -> "sitk.Image":
     """Gaussian smoothing along each axis that is about to be sampled much more coarsely.
 
     Halving the resolution with voxel corners aligned needs none: linear interpolation then takes
@@ -171,7 +243,8 @@ def _smooth(image: "sitk.Image", source: Grid, target: Grid) -> "sitk.Image":
     """
     import SimpleITK as sitk
 
-    turn = np.abs(np.reshape(target.direction, (3, 3)).T @ np.reshape(source.direction, (3, 3)))
+    moved = np.reshape(motion.matrix, (3, 3)) @ np.reshape(target.direction, (3, 3))
+    turn = np.abs(moved.T @ np.reshape(source.direction, (3, 3)))
     for axis in range(3):
         ratio = target.spacing[int(turn[:, axis].argmax())] / source.spacing[axis]
         if ratio > _DOWNSAMPLING and abs(ratio - 2) > _SPACING_TOLERANCE:

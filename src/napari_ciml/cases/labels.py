@@ -55,8 +55,13 @@ def label_map(masks: Mapping[str, np.ndarray], regions: Sequence[Region]) -> np.
     dtype = np.uint8 if highest < 256 else np.uint16
     result = np.zeros(next(iter(masks.values())).shape, dtype)
     for region in sorted(regions, key=lambda r: -len(r.labels)):
-        result[masks[region.name]] = _own_label(region, regions)
+        result[masks[region.name]] = own_label(region, regions)
     return result
+
+
+def compact(labels: np.ndarray) -> np.ndarray:
+    """Return label values in the smallest type that holds them, as `label_map` does."""
+    return labels.astype(np.uint8 if labels.max(initial=0) < 256 else np.uint16)
 
 
 def region_masks(labels: np.ndarray, regions: Sequence[Region]) -> dict[str, np.ndarray]:
@@ -64,7 +69,8 @@ def region_masks(labels: np.ndarray, regions: Sequence[Region]) -> dict[str, np.
     return {region.name: np.isin(labels, region.labels) for region in regions}
 
 
-def _own_label(region: Region, regions: Sequence[Region]) -> int:
+def own_label(region: Region, regions: Sequence[Region]) -> int:
+    """Return the first value of a region that no region inside it has: what it is painted with."""
     inside = {
         label
         for other in regions

@@ -7,11 +7,43 @@ import numpy as np
 from napari_ciml.errors import InputError
 
 _HEADER_BYTES = 2**16
+_MOST_CHANNELS = 2**10
+_VECTORS = {
+    "Offset": 1, "Position": 1, "Origin": 1, "CenterOfRotation": 1, "ElementSpacing": 1,
+    "ElementSize": 1, "TransformMatrix": 2, "Rotation": 2,
+    "Orientation": 2,
+}  # fmt: skip
+"""Fields of numbers, and how many they are: this power of the number of axes."""
+
 _WIDTHS = {
     "CHAR": 1, "UCHAR": 1, "SHORT": 2, "USHORT": 2, "INT": 4, "UINT": 4, "LONG": 4, "ULONG": 4,
     "LONG_LONG": 8, "ULONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8,
 }  # fmt: skip
 """Bytes of each voxel type; the format fixes a LONG at four."""
+
+
+def refuse_strange_header(path: Path) -> None:
+    """Refuse a MetaImage whose header counts wrongly: SimpleITK would end the process over it.
+
+    Raises
+    ------
+    InputError
+        If a number of axes, voxels or channels makes no sense.
+    """
+    with path.open("rb") as file:
+        fields, _ = _fields(file.read(_HEADER_BYTES))
+    try:
+        axes = int(fields.get("NDims", "0"))
+        size = [int(n) for n in fields.get("DimSize", "").split()]
+        sound = axes in (2, 3, 4) and len(size) == axes and all(0 < n < 2**31 for n in size)
+        sound &= 0 < int(fields.get("ElementNumberOfChannels", "1")) < _MOST_CHANNELS
+        for name, power in _VECTORS.items():
+            if name in fields:
+                sound &= len([float(n) for n in fields[name].split()]) == axes**power
+    except ValueError:
+        sound = False
+    if not sound:
+        raise InputError(f"{path}: cannot be read, its header is damaged; get the file again.")
 
 
 def refuse_cut_short(path: Path) -> None:

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_ciml.cases.case import Case
-from napari_ciml.cases.geometry import Grid, resample
+from napari_ciml.cases.geometry import Grid, crop_grid, resample
 from napari_ciml.cases.intensity import Normalisation, background_value, foreground, normalise
 from napari_ciml.cases.units import refuse_other_than_suv
 from napari_ciml.errors import InputError
 from napari_ciml.monitor import Monitor
 
-_MARGIN_MM = 4.0
 _HALFWAY = 1e-6
 """Where a voxel lies between two, the first takes it, whatever rounding has done to it."""
 
@@ -90,35 +89,6 @@ def to_model_space(
         images[name] = normalise(seen, mask, normalisation[name])
         inside |= mask
     return ModelInput(images, inside, grid)
-
-
-def crop_grid(mask: np.ndarray, grid: Grid, spacing: tuple[float, float, float]) -> Grid:
-    """Return the grid of a mask's bounding box, with a margin, at another voxel size.
-
-    Its outer corner is a corner of the old grid's voxels, so that at the same voxel size voxels
-    coincide, and at twice the size each new voxel is exactly eight old ones.
-
-    Parameters
-    ----------
-    mask : numpy.ndarray
-        (Z, Y, X) bool on ``grid``, not empty.
-    grid : Grid
-        Of the mask.
-    spacing : tuple of float
-        Wanted voxel size, (Z, Y, X) in mm.
-    """
-    starts, sizes = [], []
-    for axis, (old, new, edge) in enumerate(
-        zip(grid.spacing, reversed(spacing), grid.size, strict=True)
-    ):
-        filled = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != 2 - axis)))
-        margin = int(np.ceil(_MARGIN_MM / old))
-        first = max(int(filled[0]) - margin, 0)
-        last = min(int(filled[-1]) + margin, edge - 1)
-        starts.append(first - 0.5 + 0.5 * new / old)
-        sizes.append(max(1, int(np.ceil((last - first + 1) * old / new - 1e-3))))
-    x, y, z = grid.world((starts[0], starts[1], starts[2])).tolist()
-    return Grid((sizes[0], sizes[1], sizes[2]), spacing[::-1], (x, y, z), grid.direction)
 
 
 def to_case_grid(array: np.ndarray, grid: Grid, case: Case, fill: float = 0.0) -> np.ndarray:

@@ -35,6 +35,7 @@ _HEADER = np.dtype(
         "itemsize": 348,
     }
 )  # fmt: skip
+_LARGEST_OFFSET = 2**40
 _MAGIC = b"n+1\0"
 _LENGTH_2 = 540
 """Of a header of version 2."""
@@ -77,7 +78,10 @@ def read_nifti_header(path: Path) -> np.ndarray:
     axes = int(header["dim"][0])
     whole = 1 <= axes <= 7 and (header["dim"][1 : axes + 1] > 0).all()
     known = int(header["datatype"]) in DTYPES.keys() | _OTHER_TYPES
-    if not whole or not known or not header["vox_offset"] >= 0:
+    kind = DTYPES.get(int(header["datatype"]))
+    bits = int(header["bitpix"])
+    wide = bits == 8 * np.dtype(kind).itemsize if kind else bits > 0
+    if not (whole and known and wide and 0 <= header["vox_offset"] < _LARGEST_OFFSET):
         raise InputError(f"{path}: cannot be read, its header is damaged; get the file again.")
     spacing = header["pixdim"][1 : min(axes, 3) + 1]
     placed = [header[form] for form in ("quatern", "srow") if header[_CODE_OF[form]] > 0]

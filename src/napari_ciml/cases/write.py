@@ -6,7 +6,8 @@ import numpy as np
 
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.formats import is_nifti, read_header, read_volume
-from napari_ciml.cases.geometry import Grid, orientation, reorient, resample
+from napari_ciml.cases.geometry import Grid, lps, orientation, reorient, resample
+from napari_ciml.cases.motion import Motion
 from napari_ciml.cases.nifti import write_nifti_like
 from napari_ciml.cases.nifti_header import read_nifti_header
 from napari_ciml.errors import InputError
@@ -15,8 +16,10 @@ from napari_ciml.files import replacing
 MAX_LABEL = 65535
 
 
-def write_on_native_grid(path: Path, array: np.ndarray, case: Case) -> None:
-    """Write a volume exactly on the grid of the reference modality's file.
+def write_on_native_grid(
+    path: Path, array: np.ndarray, case: Case, modality: str | None = None
+) -> None:
+    """Write a volume exactly on the grid of a modality's file, by default the reference's.
 
     From NIfTI to NIfTI the geometry is the same bit for bit, for every reader.
 
@@ -25,9 +28,12 @@ def write_on_native_grid(path: Path, array: np.ndarray, case: Case) -> None:
     path : pathlib.Path
         ``.nii.gz``, ``.nrrd``, ``.mha`` or any other suffix that is read.
     array : numpy.ndarray
-        (Z, Y, X) on the case grid; its dtype is kept.
+        (Z, Y, X) on the case grid, or for another modality as `at_modality` gives it; its dtype
+        is kept.
     case : Case
-        Knows both grids.
+        Knows the grids.
+    modality : str, optional
+        On whose file's voxels it is written.
 
     Raises
     ------
@@ -36,15 +42,34 @@ def write_on_native_grid(path: Path, array: np.ndarray, case: Case) -> None:
     """
     import SimpleITK as sitk
 
-    native = case.native
-    turned = reorient(case.grid.image(array), orientation(native))
+    modality = modality or case.reference
+    native = _native(case, modality)
+    grid = case.grid if modality == case.reference else lps(native)
+    turned = reorient(grid.image(array), orientation(native))
     values = sitk.GetArrayFromImage(turned)
-    header = _nifti_header_of_reference(case) if is_nifti(path) else None
+    header = _nifti_header(case, modality) if is_nifti(path) else None
     if header is None:
         write_volume(path, values, native)
         return
     with replacing(path) as temporary:
         write_nifti_like(temporary, values, header)
+
+
+def at_modality(array: np.ndarray, case: Case, modality: str) -> np.ndarray:
+    """Sample a volume of real numbers, (Z, Y, X) on the case grid, where a modality's voxels lie.
+
+    What alignment has moved is moved back. Axes are permuted and flipped to LPS.
+
+    Raises
+    ------
+    InputError
+        If the case has no such modality.
+    """
+    native = _native(case, modality)
+    if modality == case.reference:
+        return array
+    back = case.motions.get(modality, Motion()).inverse()
+    return resample(array, case.grid, lps(native), motion=back)
 
 
 def write_volume(path: Path, array: np.ndarray, grid: Grid) -> None:
@@ -104,13 +129,22 @@ def read_labels(path: Path) -> tuple[np.ndarray, Grid]:
     return values.astype(np.uint16), Grid.of(image)
 
 
-def _nifti_header_of_reference(case: Case) -> np.ndarray | None:
-    """Read the reference's header again; None if it is no NIfTI, gone, or another one by now."""
-    source = case.sources.get(case.reference)
+def _native(case: Case, modality: str) -> Grid:
+    if modality == case.reference:
+        return case.native
+    if modality not in case.sources:
+        have = ", ".join(case.images)
+        raise InputError(f"{modality} is not in the case; results can lie on {have}.")
+    return case.sources[modality].grid
+
+
+def _nifti_header(case: Case, modality: str) -> np.ndarray | None:
+    """Read a modality's header again; None if it is no NIfTI, gone, or another one by now."""
+    source = case.sources.get(modality)
     if source is None or not is_nifti(source.path):
         return None
     try:
-        unchanged = read_header(source.path).grid == case.native
+        unchanged = read_header(source.path).grid == _native(case, modality)
         return read_nifti_header(source.path) if unchanged else None
     except InputError:
         return None

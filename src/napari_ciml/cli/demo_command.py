@@ -12,12 +12,18 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="write results and pictures there and leave"
     )
+    parser.add_argument(
+        "--guide", type=Path, metavar="DIR", help="write the pictures of docs/guide.md and leave"
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
     """Open the viewer on the sample case, or leave pictures and results."""
-    display.ensure(args.output is not None)
-    from napari_ciml.widgets.show import show_demo
+    display.ensure(args.output is not None or args.guide is not None)
+    from napari_ciml.widgets.show import show_demo, show_guide
 
-    show_demo(args.output)
+    if args.guide is not None:
+        show_guide(args.guide)
+    else:
+        show_demo(args.output)

@@ -13,7 +13,7 @@ from napari_ciml.monitor import Monitor
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command."""
     parser = commands.add_parser(
-        "evaluate", help="Dice and HD95 of a label map against a reference"
+        "evaluate", help="Dice and surface distances of a label map against a reference"
     )
     parser.add_argument("prediction", type=Path, metavar="PREDICTION")
     parser.add_argument("reference", type=Path, metavar="REFERENCE")
@@ -36,10 +36,11 @@ def run(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps([asdict(score) for score in scores], indent=2).replace("NaN", "null"))
         return
-    print(f"{'region':<10}{'Dice':>8}{'HD95 mm':>10}{'mL':>10}{'ref mL':>10}")
+    print(f"{'region':<10}{'Dice':>8}{'HD95 mm':>10}{'mean mm':>10}{'mL':>10}{'ref mL':>10}")
     for score in scores:
         print(
             f"{score.region:<10}{score.dice:>8.4f}{score.hd95_mm:>10.2f}"
+            f"{score.surface_distance_mm:>10.2f}"
             f"{score.volume_prediction_ml:>10.2f}{score.volume_reference_ml:>10.2f}"
         )
 

@@ -28,6 +28,7 @@ def run(args: argparse.Namespace) -> None:
         channels=options.channels(args),
         overrides=options.overrides(args),
         reference=args.reference,
+        align=options.alignment(args),
         checkpoint=options.checkpoint_path(args),
         decomposition=options.decomposition(args.decomposition) if args.decomposition else None,
         device=args.device,

@@ -11,6 +11,7 @@ from napari_ciml.monitor import Monitor, Progress
 
 if TYPE_CHECKING:
     from napari_ciml.cases.case import Case
+    from napari_ciml.cases.registration import RegistrationSettings
     from napari_ciml.cases.source import Scan
     from napari_ciml.inference.settings import SegmentSettings
     from napari_ciml.network.checkpoint import Checkpoint
@@ -90,7 +91,15 @@ def add_case(parser: argparse.ArgumentParser) -> None:
         help="modalities of a 4-D file's channels, in order, for example FLAIR,T1,T1CE,T2",
     )
     parser.add_argument(
-        "--reference", metavar="NAME", help="modality on whose grid results are written"
+        "--reference",
+        metavar="NAME",
+        help="modality onto whose grid the others are brought; default: the finest",
+    )
+    parser.add_argument(
+        "--align",
+        choices=("rigid", "affine", "off"),
+        help="register the other modalities to the reference; default: only say if they look "
+        "misaligned",
     )
 
 
@@ -119,7 +128,7 @@ def add_inference(parser: argparse.ArgumentParser) -> None:
         "--raw", action="store_true", help="leave specks and holes as the network made them"
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
-    parser.add_argument("--engine", choices=("auto", "torch"), default="auto")
+    parser.add_argument("--engine", choices=("auto", "torch", "openvino"), default="auto")
 
 
 def described(progress: Progress) -> str:
@@ -179,10 +188,26 @@ def open_case(
     """Read the case that was found."""
     from napari_ciml.cases.case import open_found
 
-    case = open_found(found, reference=args.reference, needed=needed, monitor=heard)
+    case = open_found(
+        found, reference=args.reference, needed=needed, align=alignment(args), monitor=heard
+    )
     for notice in case.notices:
         heard.tell(notice)
+    if args.align is None and len({source.grid for source in case.sources.values()}) > 1:
+        from napari_ciml.cases.alignment import misaligned
+
+        for beside in misaligned(case.images, case.grid, case.reference, heard):
+            heard.tell(f"{beside} (--align rigid, or --align off to hear no more of it)")
     return case
+
+
+def alignment(args: argparse.Namespace) -> "RegistrationSettings | None":
+    """Return how modalities are to be registered, or None."""
+    if args.align in (None, "off"):
+        return None
+    from napari_ciml.cases.registration import RegistrationSettings
+
+    return RegistrationSettings(kind=args.align)
 
 
 def channels(args: argparse.Namespace) -> list[str] | None:
@@ -246,6 +271,7 @@ def settings(args: argparse.Namespace) -> "SegmentSettings":
         muted.add(Message(primary, auxiliary))
     return SegmentSettings(
         device=args.device,
+        engine=args.engine,
         muted=frozenset(muted),
         clean=not args.raw,
         samples=args.uncertainty,

@@ -14,6 +14,7 @@ _NAMES = (
     "baselines",
     "faithfulness",
     "carriers",
+    "registration",
     "report",
 )
 
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> None:
     """Do what is asked for and print the file it ends in."""
     from napari_ciml.errors import InputError
 
-    without = ("shapes", "carriers", "report")
+    without = ("shapes", "carriers", "registration", "report")
     if args.budget == "paper" and args.data is None and args.name not in without:
         raise InputError("--budget paper trains on real cases; name their folder with --data.")
     print(_do(args))
@@ -69,6 +70,10 @@ def _do(args: argparse.Namespace) -> Path:
         from napari_ciml.experiments.studies.faithfulness import measure_faithfulness
 
         return measure_faithfulness(args.budget, args.output, heard, args.data)
+    if args.name == "registration":
+        from napari_ciml.experiments.studies.alignment import measure_alignment
+
+        return measure_alignment(args.output, heard)
     if args.name == "carriers":
         from napari_ciml.experiments.studies.carriers import measure_carriers
         from napari_ciml.resources import shipped_checkpoint

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from napari_ciml.cli import options
+from napari_ciml.errors import InputError
 
 if TYPE_CHECKING:
     from napari_ciml.cases.case import Case
@@ -35,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `segment_case` reads."""
     options.add_case(parser)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--grid", metavar="NAME", help="modality on whose voxels results are written"
+    )
     options.add_inference(parser)
     parser.add_argument(
         "--uncertainty",
@@ -81,6 +85,9 @@ def segment_case(args: argparse.Namespace, heard: "Monitor") -> Segmented:
     from napari_ciml.inference.segment import segment
 
     start = time.perf_counter()
+    if args.grid not in (None, *plan.modalities):
+        have = ", ".join(plan.modalities)
+        raise InputError(f"--grid {args.grid}: is not read; results can lie on {have}.")
     case = options.open_case(args, found, plan.modalities, heard)
     read = time.perf_counter() - start + looked
     checkpoint = options.load(path, heard)
@@ -111,7 +118,8 @@ def write(
         explanation,
         Context(checkpoint=done.checkpoint.info.name),
     )
-    write_bundle(args.output, results, Wish(frozenset(kinds), series=done.series), heard)
+    wish = Wish(frozenset(kinds), series=done.series, grid=args.grid)
+    write_bundle(args.output, results, wish, heard)
 
 
 def tell(segmentation: "Segmentation") -> None:

@@ -26,6 +26,9 @@ from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.network.ciml import CIML
 from napari_ciml.network.segmentor import Filtered, Segmentor
 
+_AROUND = 4
+"""Voxels of P/2 around those asked about; the predictor's last level sees three."""
+
 Triple = tuple[Pair, str]
 """A primary-region pair and the auxiliary modality whose message is explained."""
 
@@ -102,7 +105,7 @@ def _gather(
         monitor.step("Explaining", done, len(tiling))
         with torch.no_grad(), mixed_precision(device):
             inputs = tile_inputs(stack, plan.modalities, where, device)
-            encoded = kept.encode(network, done, inputs, plan)
+            encoded = kept.encode(network.encode, done, inputs, plan)
         weights = {name: (asked[k][where] * share[done]).to(device) for k, name in enumerate(masks)}
         for subtask in plan.subtasks:
             own, segmentor = encoded[subtask], network.segmentor(subtask)
@@ -117,8 +120,40 @@ def _gather(
             if state:
                 regions = network.decomposition.subtask(subtask).regions
                 asked_about = {p: (regions.index(p.region), weights[p.region]) for p in pairs}
+                if network.settings.norm == "batch":
+                    state, asked_about = _near(state, asked_about)
                 _add_gradients(gathered, segmentor, _as_float(state), asked_about)
     return gathered
+
+
+def _near(
+    state: Filtered, asked: Mapping[Pair, tuple[int, Tensor]]
+) -> tuple[Filtered, dict[Pair, tuple[int, Tensor]]]:
+    """Cut a tile down to what the logits of the voxels asked about depend on.
+
+    Exact where a norm is a fixed affine map: the predictor's last level sees three voxels of P/2
+    around. Statistics of instance norm are those of the whole tile, which has to be run.
+    """
+    anywhere = torch.stack([weight > 0 for _, weight in asked.values()]).any(dim=0)
+    half, whole = [], []
+    for axis in range(3):
+        found = anywhere.any(dim=[a for a in range(3) if a != axis]).nonzero()
+        first = max(0, int(found.min()) // 2 - _AROUND)
+        last = min(anywhere.shape[axis] // 2, int(found.max()) // 2 + _AROUND + 1)
+        half.append(slice(first, last))
+        whole.append(slice(2 * first, 2 * last))
+    own = state.own._replace(
+        full=_cut(state.own.full, whole),
+        levels=(_cut(state.own.levels[0], half), *state.own.levels[1:]),
+    )
+    kappas = {name: _cut(kappa, half) for name, kappa in state.kappas.items()}
+    few = {pair: (channel, _cut(weight, whole)) for pair, (channel, weight) in asked.items()}
+    return Filtered(own, _cut(state.deep, half), kappas, None), few
+
+
+def _cut(values: Tensor, where: list[slice]) -> Tensor:
+    z, y, x = where
+    return values[..., z, y, x]
 
 
 def _add_gradients(

@@ -1,27 +1,30 @@
 """What leaves the program for a case: files of the kinds that were chosen, in one folder."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.labels import region_masks
-from napari_ciml.cases.write import write_on_native_grid
+from napari_ciml.cases.write import at_modality, write_on_native_grid
 from napari_ciml.export.dicom_seg import Made, write_dicom_seg
 from napari_ciml.export.report import Context, compose_report
 from napari_ciml.export.report_html import write_report_html
 from napari_ciml.export.report_page import write_report_pdf
-from napari_ciml.export.results import weights_csv, write_summary
+from napari_ciml.export.results import labels_at, lesion_rows, weights_csv, write_summary
 from napari_ciml.export.text import write_table, write_text
+from napari_ciml.lesions import take_inventory
 from napari_ciml.monitor import Monitor
 
 if TYPE_CHECKING:
     from napari_ciml.explanation.explain import Explanation
     from napari_ciml.inference.segment import Segmentation
+
+Key = TypeVar("Key")
 
 Kind = Literal["labels", "probabilities", "maps", "tables", "report", "dicom-seg"]
 
@@ -54,8 +57,6 @@ class Results:
         If it was explained.
     context : Context
         What else the report says; ``corrected`` holds for all files.
-    lesions : sequence of mapping of str to object
-        Rows of the table of lesions.
     """
 
     case: Case
@@ -63,7 +64,6 @@ class Results:
     labels: np.ndarray
     explanation: "Explanation | None" = None
     context: Context = field(default_factory=Context)
-    lesions: Sequence[dict[str, object]] = ()
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,15 @@ class Wish:
         Of volumes, one of `FORMATS`.
     series : sequence of pathlib.Path
         The files of the series that DICOM SEG refers to; that of the case's reference if empty.
+    grid : str, optional
+        Modality on whose file's voxels volumes lie; by default the reference. DICOM SEG lies on
+        its series, the report and tables tell of the case grid.
     """
 
     kinds: frozenset[Kind]
     suffix: str = ".nii.gz"
     series: Sequence[Path] = ()
+    grid: str | None = None
 
 
 def write_bundle(folder: Path, results: Results, wish: Wish, monitor: Monitor) -> list[Path]:
@@ -116,9 +120,9 @@ def write_bundle(folder: Path, results: Results, wish: Wish, monitor: Monitor) -
     for done, (name, values) in enumerate(volumes.items()):
         monitor.step(f"Writing {name}{wish.suffix}", done, len(volumes))
         paths.append(folder / f"{name}{wish.suffix}")
-        write_on_native_grid(paths[-1], values(), results.case)
+        write_on_native_grid(paths[-1], values(), results.case, wish.grid)
     if "tables" in wish.kinds:
-        paths += write_tables(folder, results, monitor)
+        paths += write_tables(folder, results, monitor, wish.grid)
     if "report" in wish.kinds:
         paths += write_report(folder, results, monitor)
     if "dicom-seg" in wish.kinds:
@@ -135,21 +139,27 @@ def write_bundle(folder: Path, results: Results, wish: Wish, monitor: Monitor) -
 
 def _volumes(results: Results, wish: Wish) -> dict[str, Callable[[], np.ndarray]]:
     """Return the volumes asked for by file name; each is made when it is its turn."""
+    case, segmentation = results.case, results.segmentation
+    where = wish.grid or case.reference
     found: dict[str, Callable[[], np.ndarray]] = {}
+
+    def add(name: str, values: Mapping[Key, np.ndarray], key: Key) -> None:
+        found[name] = lambda: at_modality(values[key], case, where)
+
     if "labels" in wish.kinds:
-        found["segmentation"] = lambda: results.labels
+        found["segmentation"] = partial(labels_at, where, case, segmentation, results.labels)
     if "probabilities" in wish.kinds:
-        for region, values in results.segmentation.probabilities.items():
-            found[f"probability_{region}"] = partial(np.asarray, values)
-        if results.segmentation.uncertainty is not None:
-            entropy = results.segmentation.uncertainty.entropy
+        for region in segmentation.probabilities:
+            add(f"probability_{region}", segmentation.probabilities, region)
+        if segmentation.uncertainty is not None:
+            entropy = segmentation.uncertainty.entropy
             for region in entropy:
-                found[f"uncertainty_{region}"] = partial(entropy.__getitem__, region)
+                add(f"uncertainty_{region}", entropy, region)
     if "maps" in wish.kinds and results.explanation is not None:
         maps = results.explanation.maps
         for pair, auxiliary in maps:
             name = f"complementary_{pair.primary}_{pair.region}_{auxiliary}"
-            found[name] = partial(maps.__getitem__, (pair, auxiliary))
+            add(name, maps, (pair, auxiliary))
     return found
 
 
@@ -159,17 +169,23 @@ def own_series(case: Case) -> list[Path]:
     return [] if stack is None else sorted({plane.file for plane in stack.planes})
 
 
-def write_tables(folder: Path, results: Results, monitor: Monitor) -> list[Path]:
+def write_tables(
+    folder: Path, results: Results, monitor: Monitor, grid: str | None = None
+) -> list[Path]:
     """Write ``volumes.csv``, ``summary.json``, and ``weights.csv``, ``lesions.csv`` if any."""
     monitor.step("Writing tables")
     paths = [
         write_table(folder / "volumes.csv", volume_rows(results)),
-        write_summary(folder, results.case, results.segmentation),
+        write_summary(folder, results.case, results.segmentation, grid),
     ]
     if results.explanation is not None:
         paths.append(write_text(folder / "weights.csv", weights_csv(results.explanation)))
-    if results.lesions:
-        paths.append(write_table(folder / "lesions.csv", results.lesions))
+    regions = results.segmentation.plan.decomposition.regions
+    found = take_inventory(
+        results.labels, regions, results.case.grid, results.segmentation, monitor
+    )
+    if found.lesions:
+        paths.append(write_table(folder / "lesions.csv", lesion_rows(found)))
     return paths
 
 
@@ -181,12 +197,22 @@ def write_report(folder: Path, results: Results, monitor: Monitor) -> list[Path]
         results.segmentation,
         results.labels,
         results.explanation,
-        results.context,
+        replace(results.context, measures={**(results.context.measures or {}), **_doubt(results)}),
     )
     monitor.step("Writing report.html")
     paths = [write_report_html(folder / "report.html", report)]
     monitor.step("Writing report.pdf")
     return [*paths, write_report_pdf(folder / "report.pdf", report)]
+
+
+def _doubt(results: Results) -> dict[str, dict[str, float]]:
+    """Return the mean entropy over each region, if samples have told it."""
+    made = results.segmentation.uncertainty
+    if made is None:
+        return {}
+    masks = region_masks(results.labels, results.segmentation.plan.decomposition.regions)
+    means = {n: float(made.entropy[n][mask].mean()) for n, mask in masks.items() if mask.any()}
+    return {"Uncertainty (bits)": means}
 
 
 def volume_rows(results: Results) -> list[dict[str, object]]:

@@ -1,27 +1,66 @@
-"""The summary of a segmentation and the table of weights.
+"""The summary of a segmentation, the table of weights, and label maps on other voxels.
 
-Neither names the patient: the summary tells modalities and grids, never paths.
+None of them names the patient: the summary tells modalities and grids, never paths.
 """
 
 import csv
 import io
 from pathlib import Path
 
+import numpy as np
+
 from napari_ciml.cases.case import Case
+from napari_ciml.cases.labels import label_map, region_masks
+from napari_ciml.cases.write import at_modality
 from napari_ciml.explanation.explain import Explanation
 from napari_ciml.export.text import write_json
 from napari_ciml.inference.segment import Segmentation
+from napari_ciml.lesions import Inventory
+
+_BELOW = 1e-4
+"""How far under its threshold a voxel is put that was taken out of a mask."""
 
 WEIGHT_COLUMNS = ("primary", "region", "auxiliary", "weight")
 
 
-def write_summary(folder: Path, case: Case, segmentation: Segmentation) -> Path:
+def labels_at(
+    modality: str, case: Case, segmentation: Segmentation, labels: np.ndarray
+) -> np.ndarray:
+    """Return a label map, as computed or as corrected, where a modality's voxels lie.
+
+    Probabilities are resampled and then thresholded: a label map of nearest voxels would have the
+    steps of both grids. What was removed from a mask or filled in it, by a run or by hand, stays
+    so.
+
+    Raises
+    ------
+    InputError
+        If the case has no such modality.
+    """
+    if modality == case.reference:
+        return labels
+    regions = segmentation.plan.decomposition.regions
+    masks = region_masks(labels, regions)
+    placed = {}
+    for name, values in segmentation.probabilities.items():
+        threshold = np.float32(segmentation.settings.threshold(name))
+        decided = np.where(
+            masks[name], np.maximum(values, threshold), np.minimum(values, threshold - _BELOW)
+        )
+        placed[name] = at_modality(decided, case, modality) >= threshold
+    return label_map(placed, regions)
+
+
+def write_summary(
+    folder: Path, case: Case, segmentation: Segmentation, grid: str | None = None
+) -> Path:
     """Write ``summary.json``."""
-    return write_json(folder / "summary.json", summary(case, segmentation))
+    return write_json(folder / "summary.json", summary(case, segmentation, grid))
 
 
-def summary(case: Case, segmentation: Segmentation) -> dict[str, object]:
+def summary(case: Case, segmentation: Segmentation, grid: str | None = None) -> dict[str, object]:
     """Return what ``summary.json`` holds."""
+    written = case.sources[grid].grid if grid and grid in case.sources else case.native
     plan = segmentation.plan
     return {
         "checkpoint_sha256": segmentation.checkpoint,
@@ -30,7 +69,9 @@ def summary(case: Case, segmentation: Segmentation) -> dict[str, object]:
         "pairs": [f"{pair.primary}:{pair.region}" for pair in plan.pairs],
         "missing_modalities": list(segmentation.missing),
         "reference_modality": case.reference,
-        "grid": case.native.describe(),
+        "grid_modality": grid or case.reference,
+        "grid": written.describe(),
+        "aligned": sorted(case.motions),
         "thresholds": {
             name: segmentation.settings.threshold(name) for name in plan.decomposition.region_names
         },
@@ -57,3 +98,25 @@ def weights_csv(explanation: Explanation) -> str:
     for (pair, auxiliary), weight in explanation.weights.items():
         writer.writerow((pair.primary, pair.region, auxiliary, f"{weight:.6f}"))
     return text.getvalue()
+
+
+def lesion_rows(found: Inventory) -> list[dict[str, object]]:
+    """Return the table of lesions, those that need a look first; positions are LPS in mm."""
+    return [
+        {
+            "region": lesion.region,
+            **{f"{axis}_mm": round(mm, 1) for axis, mm in zip("xyz", lesion.point, strict=True)},
+            "volume_ml": round(lesion.volume_ml, 3),
+            "longest_mm": round(lesion.diameters.longest_mm, 1),
+            "perpendicular_mm": round(lesion.diameters.perpendicular_mm, 1),
+            "probability": _rounded(lesion.probability),
+            "uncertainty_bits": _rounded(lesion.uncertainty),
+            "seen_by": "; ".join(f"{n} {share:.2f}" for n, share in lesion.seen_by.items()),
+            "reasons": "; ".join(lesion.reasons),
+        }
+        for lesion in found.lesions
+    ]
+
+
+def _rounded(value: float | None) -> float | str:
+    return "" if value is None else round(value, 3)

@@ -1,6 +1,7 @@
 """Devices: which one, in which precision, and what to do when its memory is full."""
 
 from contextlib import AbstractContextManager, nullcontext
+from importlib.util import find_spec
 from typing import Literal
 
 import torch
@@ -8,6 +9,7 @@ import torch
 from napari_ciml.errors import DeviceError
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+EngineName = Literal["torch", "openvino"]
 
 
 _FULL = ("out of memory", "alloc_failed", "defaultcpuallocator")
@@ -28,6 +30,30 @@ def choose_device(name: str = "auto") -> torch.device:
     if not available.get(name, name == "cpu"):
         raise DeviceError(f"Device '{name}' is not available here; use --device cpu or auto.")
     return torch.device(name)
+
+
+def choose_engine(name: str, device: torch.device) -> EngineName:
+    """Return the engine called ``name``, or with ``auto`` the fastest one there is for a device.
+
+    Raises
+    ------
+    DeviceError
+        If it is not installed, or does not run on the device.
+    """
+    if name == "torch" or (name == "auto" and (device.type != "cpu" or not has_openvino())):
+        return "torch"
+    if not has_openvino():
+        raise DeviceError(
+            "OpenVINO is not installed; pip install 'napari-ciml[cpu]', or use --engine torch."
+        )
+    if device.type != "cpu":
+        raise DeviceError("OpenVINO runs on the CPU; use --device cpu, or --engine torch.")
+    return "openvino"
+
+
+def has_openvino() -> bool:
+    """Whether OpenVINO is installed; it is not imported."""
+    return find_spec("openvino") is not None
 
 
 def half_precision(device: torch.device) -> torch.dtype | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from napari_ciml.decomposition import Pair
 from napari_ciml.errors import DeviceError
-from napari_ciml.inference.device import is_out_of_memory, mixed_precision, release
+from napari_ciml.inference.compiled import CompiledEngine, compiled_engine
+from napari_ciml.inference.device import EngineName, is_out_of_memory, mixed_precision, release
 from napari_ciml.inference.kept import Kept
 from napari_ciml.inference.plan import Plan
 from napari_ciml.inference.tiles import (
@@ -24,6 +25,8 @@ from napari_ciml.inference.tiles import (
 )
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
+from napari_ciml.network.ciml import CIML
+from napari_ciml.network.encoder import Embeddings
 from napari_ciml.network.gate import Noise
 
 _LARGEST_TILE = (160, 192, 160)
@@ -44,10 +47,13 @@ class Workspace:
         Where the network runs.
     tiling : Tiling
         Of the volume.
+    engine : str
+        ``torch``, or ``openvino`` on the CPU.
     """
 
     device: torch.device
     tiling: Tiling
+    engine: EngineName = "torch"
 
 
 def tile_policy(checkpoint: Checkpoint) -> tuple[Shape, float]:
@@ -68,6 +74,7 @@ def with_fallback(
     device: torch.device,
     monitor: Monitor,
     first: Workspace | None = None,
+    engine: EngineName = "torch",
 ) -> tuple[Result, Workspace]:
     """Run something over tiles; when memory is full, with smaller ones, then on the CPU.
 
@@ -85,6 +92,8 @@ def with_fallback(
         Hears of each step down.
     first : Workspace, optional
         Where something is kept of an earlier run, tried before anything else.
+    engine : str
+        As in `Workspace`.
 
     Returns
     -------
@@ -97,7 +106,7 @@ def with_fallback(
         If the CPU has no memory for even the smallest tile.
     """
     largest, overlap = tile_policy(checkpoint)
-    workspace = first or Workspace(device, make_tiling(shape, largest, overlap))
+    workspace = first or Workspace(device, make_tiling(shape, largest, overlap), engine)
     while True:
         device = workspace.device
         try:
@@ -120,7 +129,7 @@ def with_fallback(
             raise DeviceError(
                 "There is not enough memory for even the smallest tile; close other programs."
             )
-        workspace = Workspace(device, make_tiling(shape, tile, overlap))
+        workspace = Workspace(device, make_tiling(shape, tile, overlap), workspace.engine)
 
 
 def predict_pairs(
@@ -183,6 +192,19 @@ def _over_tiles(
 ) -> dict[Pair, np.ndarray]:
     device, tiling = workspace.device, workspace.tiling
     network = checkpoint.network.to(device)
+    engine: CIML | CompiledEngine = network
+
+    def segmentor(
+        name: str, inputs: Mapping[str, Tensor], encoded: Mapping[str, Embeddings], tile: int
+    ) -> Tensor:
+        if isinstance(engine, CompiledEngine):
+            return engine.logits(name, inputs, encoded, plan.muted)
+        heard = network.messages_to(name, encoded, plan.muted)
+        found = network.segmentor(name)(encoded[name], heard, noise and noise(name, tile))
+        return cast("Tensor", found.logits[0].float().cpu())
+
+    if workspace.engine == "openvino" and noise is None:
+        engine = compiled_engine(network, tiling.tile, monitor)
     window = torch.from_numpy(blending_window(tiling.tile))
     stack = padded_stack(images, plan.modalities, tiling.shape)
     totals = torch.zeros(len(plan.pairs), *tiling.shape)
@@ -191,18 +213,8 @@ def _over_tiles(
         monitor.step(stage, done, len(tiling))
         with torch.no_grad(), mixed_precision(device):
             inputs = tile_inputs(stack, plan.modalities, where, device)
-            encoded = kept.encode(network, done, inputs, plan)
-            logits = {
-                name: network.segmentor(name)(
-                    encoded[name],
-                    network.messages_to(name, encoded, plan.muted),
-                    noise and noise(name, done),
-                )
-                .logits[0]
-                .float()
-                .cpu()
-                for name in plan.subtasks
-            }
+            encoded = kept.encode(engine.encode, done, inputs, plan)
+            logits = {name: segmentor(name, inputs, encoded, done) for name in plan.subtasks}
         for k, pair in enumerate(plan.pairs):
             channel = network.decomposition.subtask(pair.primary).regions.index(pair.region)
             totals[k][where] += window * torch.sigmoid(logits[pair.primary][channel])

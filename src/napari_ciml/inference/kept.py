@@ -6,7 +6,7 @@ own full-resolution embedding is not: it is five sixths of an encoder's output a
 of one channel.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,6 @@ from torch import Tensor
 
 from napari_ciml.decomposition import Pair
 from napari_ciml.inference.plan import Plan
-from napari_ciml.network.ciml import CIML
 from napari_ciml.network.encoder import Embeddings
 
 if TYPE_CHECKING:
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 MESSAGES_LIMIT = 2**30
 ANSWERS_LIMIT = 2**29
 """Bytes. Beyond them, messages are not kept but computed again, and the oldest answers go."""
+
+Encode = Callable[..., dict[str, Embeddings]]
 
 Answer = tuple[Pair, frozenset[str]]
 """A pair, and the auxiliaries its segmentor heard."""
@@ -54,14 +55,14 @@ class Kept:
         return self._size
 
     def encode(
-        self, network: CIML, tile: int, inputs: Mapping[str, Tensor], plan: Plan
+        self, encode: Encode, tile: int, inputs: Mapping[str, Tensor], plan: Plan
     ) -> dict[str, Embeddings]:
         """Run the encoders that a plan needs over a tile; not those whose messages are kept.
 
         Parameters
         ----------
-        network : CIML
-            On the workspace's device.
+        encode : callable
+            `CIML.encode`, or an engine's.
         tile : int
             Number of the tile.
         inputs : mapping of str to torch.Tensor
@@ -72,7 +73,7 @@ class Kept:
         known = self._messages.setdefault(tile, {})
         device = self.workspace.device
         moved = {name: tuple(t.to(device) for t in levels) for name, levels in known.items()}
-        encoded = network.encode(inputs, plan.subtasks, plan.muted, moved)
+        encoded = encode(inputs, plan.subtasks, plan.muted, moved)
         for name in encoded.keys() - known.keys():
             levels = encoded[name].levels
             size = sum(t.numel() * t.element_size() for t in levels)

@@ -14,7 +14,7 @@ from napari_ciml.cases.model_space import ModelInput, to_model_space
 from napari_ciml.decomposition import Decomposition, Pair
 from napari_ciml.errors import InputError
 from napari_ciml.inference.assemble import assemble, ensemble, on_case_grid
-from napari_ciml.inference.device import choose_device
+from napari_ciml.inference.device import EngineName, choose_device, choose_engine
 from napari_ciml.inference.engine import Workspace, predict_pairs, with_fallback
 from napari_ciml.inference.kept import Kept
 from napari_ciml.inference.memory import peak_memory_mib
@@ -152,6 +152,7 @@ def segment(
     if settings.samples:
         refuse_sampling(checkpoint.info)
     device = choose_device(settings.device)
+    engine = choose_engine(settings.engine, device)
     _refuse_missing(case, plan)
     if previous is not None and not _holds(previous, case, checkpoint, settings):
         previous = None
@@ -160,7 +161,7 @@ def segment(
         if previous is not None and seen.grid != previous.model_input.grid:
             previous = None
     with clock.stage("network"):
-        pairs, kept = _predict(checkpoint, seen, plan, device, aloud, previous)
+        pairs, kept = _predict(checkpoint, seen, plan, device, engine, aloud, previous)
     uncertainty = None
     if settings.samples:
         with clock.stage("samples"):
@@ -185,7 +186,7 @@ def segment(
         settings=settings,
         kept=kept,
         case=ref(case),
-        engine="torch",
+        engine=kept.workspace.engine,
         device=kept.workspace.device.type,
         seconds=clock.seconds,
         peak_memory_mib=peak_memory_mib(),
@@ -205,6 +206,7 @@ def _holds(
         previous.case() is case
         and previous.checkpoint == checkpoint.sha256
         and previous.settings.device == settings.device
+        and previous.settings.engine == settings.engine
     )
 
 
@@ -226,6 +228,7 @@ def _predict(
     seen: ModelInput,
     plan: Plan,
     device: torch.device,
+    engine: EngineName,
     monitor: Monitor,
     previous: Segmentation | None,
 ) -> tuple[dict[Pair, np.ndarray], Kept]:
@@ -239,7 +242,7 @@ def _predict(
 
     first = previous.kept.workspace if previous is not None else None
     shape = seen.foreground.shape
-    return with_fallback(run, shape, checkpoint, device, monitor, first)[0]
+    return with_fallback(run, shape, checkpoint, device, monitor, first, engine)[0]
 
 
 def _uncertainty(

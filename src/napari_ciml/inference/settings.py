@@ -18,6 +18,8 @@ class SegmentSettings:
     ----------
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    engine : str
+        ``auto`` takes the fastest there is: ``openvino`` on a CPU if it is installed, or ``torch``.
     muted : frozenset of Message
         Messages that are not passed.
     clean : bool
@@ -45,6 +47,7 @@ class SegmentSettings:
     weights: Mapping[Pair, float] = field(default_factory=dict)
     samples: int = 0
     seed: int = 0
+    engine: str = "auto"
 
     def __post_init__(self) -> None:
         for region, value in self.thresholds.items():

@@ -115,11 +115,8 @@ class CIML(nn.Module):
             Levels, by encoder name, that were computed from the same images before.
         """
         wanted = self.segmentors.keys() if subtasks is None else subtasks
-        needed = dict.fromkeys(wanted) | dict.fromkeys(
-            auxiliary for name in wanted for auxiliary in self._heard(name, muted)
-        )
         encoded = {}
-        for name in needed:
+        for name in self.needed(wanted, muted):
             encoder = cast("Encoder", self.encoders[name])
             if name in kept and name not in wanted:
                 encoded[name] = Embeddings(kept[name][0].new_empty(0), kept[name])
@@ -129,6 +126,11 @@ class CIML(nn.Module):
                 Embeddings(encoder.full(seen), kept[name]) if name in kept else encoder(seen)
             )
         return encoded
+
+    def needed(self, subtasks: Collection[str], muted: Collection[Message] = ()) -> tuple[str, ...]:
+        """Return the names of the encoders that the subtasks need."""
+        heard = (auxiliary for name in subtasks for auxiliary in self._heard(name, muted))
+        return tuple(dict.fromkeys((*subtasks, *heard)))
 
     def messages_to(
         self, subtask: str, encoded: Mapping[str, Embeddings], muted: Collection[Message] = ()

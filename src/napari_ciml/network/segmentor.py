@@ -106,6 +106,10 @@ class Segmentor(nn.Module):
         """The gate at P/2; only where there are auxiliaries."""
         return self._gate_at(LEVELS - 1)
 
+    def aligning(self, auxiliary: str) -> tuple[nn.Module, ...]:
+        """Return what the kappas of a message pass through, at every gate."""
+        return tuple(cast("Gate", gate).align[auxiliary] for gate in self.gates)
+
     def shallowest(
         self, own: Embeddings, messages: Mapping[str, tuple[Tensor, ...]]
     ) -> dict[str, Tensor]:

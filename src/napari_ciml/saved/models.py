@@ -5,7 +5,9 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from napari_ciml.decomposition import Decomposition
+from napari_ciml.cases.motion import Motion
+from napari_ciml.decomposition import Decomposition, Region
+from napari_ciml.findings import Mark
 from napari_ciml.network.checkpoint_info import CheckpointInfo
 
 FILE = "session.json"
@@ -93,6 +95,7 @@ class SavedSettings(_Frozen):
     """How a run was asked for."""
 
     device: str
+    engine: str
     muted: tuple[tuple[str, str], ...]
     clean: bool
     thresholds: dict[str, float]
@@ -148,15 +151,8 @@ class SavedCorrection(_Frozen):
 
     name: str
     current: bool
+    regions: tuple[Region, ...]
     volume: SavedVolume
-
-
-class Mark(_Frozen):
-    """A lesion that was seen: its region, a point in it (x, y, z) in mm, its volume then."""
-
-    region: str
-    point: Triplet
-    volume_ml: float
 
 
 class Look(_Frozen):
@@ -200,11 +196,13 @@ class SavedSession(_Frozen):
     root: str
     reference: str
     sources: tuple[SavedSource, ...]
+    motions: dict[str, Motion]
     decomposition: Decomposition
     checkpoint: str | None
     checkpoint_sha256: Hash | None
     device: str
     clean: bool
+    samples: int
     current: int | None
     runs: tuple[SavedRun, ...]
     corrections: tuple[SavedCorrection, ...]

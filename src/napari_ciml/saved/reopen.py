@@ -13,7 +13,7 @@ from napari_ciml.cases.placed import Placed
 from napari_ciml.decomposition import Message, Pair
 from napari_ciml.errors import DeviceError, InputError
 from napari_ciml.explanation.explain import Explanation
-from napari_ciml.inference.device import choose_device
+from napari_ciml.inference.device import choose_device, choose_engine
 from napari_ciml.inference.engine import Workspace
 from napari_ciml.inference.kept import Kept
 from napari_ciml.inference.plan import Plan
@@ -76,7 +76,13 @@ def open_session(folder: Path, monitor: Monitor) -> State:
     """
     saved = read_session(folder)
     sources = find_sources(folder, saved, monitor)
-    case = load_case(sources, name=saved.name, reference=saved.reference, monitor=monitor)
+    case = load_case(
+        sources,
+        name=saved.name,
+        reference=saved.reference,
+        motions=saved.motions,
+        monitor=monitor,
+    )
     found, modalities = scan_again(saved, sources)
     return State(
         scan=found,
@@ -86,10 +92,11 @@ def open_session(folder: Path, monitor: Monitor) -> State:
         checkpoint=_checkpoint(saved, monitor),
         device=saved.device,
         clean=saved.clean,
+        samples=saved.samples,
         runs=[_run(folder, run, case, monitor) for run in saved.runs],
         current=saved.current,
         corrections=[
-            Painted(one.name, read_back(folder, one.volume), one.current)
+            Painted(one.name, read_back(folder, one.volume), one.current, one.regions)
             for one in saved.corrections
         ],
         marks=saved.marks,
@@ -117,7 +124,7 @@ def _run(folder: Path, run: SavedRun, case: Case, monitor: Monitor) -> Run:
     settings = _settings(run.settings)
     plan = Plan(run.decomposition, tuple(pairs), _messages(run.muted), settings.weights)
     seen = to_model_space(case, plan.modalities, run.info.spacing, run.info.normalisation, monitor)
-    kept = Kept(_workspace(run.tiles))
+    kept = Kept(_workspace(run.tiles, run.engine))
     kept.remember(plan, pairs)
     segmentation = Segmentation(
         label_map=read_back(folder, run.labels),
@@ -144,6 +151,7 @@ def _run(folder: Path, run: SavedRun, case: Case, monitor: Monitor) -> Run:
 def _settings(saved: SavedSettings) -> SegmentSettings:
     return SegmentSettings(
         device=saved.device,
+        engine=saved.engine,
         muted=_messages(saved.muted),
         clean=saved.clean,
         thresholds=saved.thresholds,
@@ -157,13 +165,14 @@ def _messages(named: Iterable[tuple[str, str]]) -> frozenset[Message]:
     return frozenset(Message(primary, auxiliary) for primary, auxiliary in named)
 
 
-def _workspace(tiles: SavedTiles) -> Workspace:
-    """Return where the run went on; where its device is not there, the CPU."""
+def _workspace(tiles: SavedTiles, name: str) -> Workspace:
+    """Return where the run went on; where its device or engine is not there, the CPU and torch."""
     try:
         device = choose_device(tiles.device)
+        engine = choose_engine(name, device)
     except DeviceError:
-        device = choose_device("cpu")
-    return Workspace(device, Tiling(tiles.shape, tiles.tile, tiles.starts))
+        device, engine = choose_device("cpu"), "torch"
+    return Workspace(device, Tiling(tiles.shape, tiles.tile, tiles.starts), engine)
 
 
 def _uncertainty(folder: Path, run: SavedRun, grid: Grid, case: Case) -> Uncertainty | None:

@@ -62,18 +62,21 @@ def save_session(folder: Path, state: State, monitor: Monitor) -> Path:
         name=state.scan.name,
         root=str(state.scan.root.resolve()),
         reference=case.reference,
+        motions=dict(case.motions),
         sources=save_sources(folder, case.sources, monitor),
         decomposition=state.decomposition,
         checkpoint=str(checkpoint.resolve()) if checkpoint else None,
         checkpoint_sha256=file_hash(checkpoint) if checkpoint else None,
         device=state.device,
         clean=state.clean,
+        samples=state.samples,
         current=state.current,
         runs=tuple(_run(folder, run, case, monitor) for run in state.runs),
         corrections=tuple(
             SavedCorrection(
                 name=one.name,
                 current=one.current,
+                regions=one.regions,
                 volume=write_once(folder, "corrected", one.labels, case.grid),
             )
             for one in state.corrections
@@ -97,6 +100,7 @@ def _run(folder: Path, run: Run, case: Case, monitor: Monitor) -> SavedRun:
         muted=tuple(sorted(made.plan.muted)),
         settings=SavedSettings(
             device=made.settings.device,
+            engine=made.settings.engine,
             muted=tuple(sorted(made.settings.muted)),
             clean=made.settings.clean,
             thresholds=dict(made.settings.thresholds),

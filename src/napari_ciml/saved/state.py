@@ -9,9 +9,10 @@ import numpy as np
 
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.scan import Scan
-from napari_ciml.decomposition import Decomposition
+from napari_ciml.decomposition import Decomposition, Region
+from napari_ciml.findings import Mark
 from napari_ciml.network.checkpoint_info import CheckpointInfo
-from napari_ciml.saved.models import Look, Mark, View
+from napari_ciml.saved.models import Look, View
 
 if TYPE_CHECKING:
     from napari_ciml.explanation.explain import Explanation
@@ -50,11 +51,14 @@ class Painted:
         (Z, Y, X) unsigned integers on the case grid.
     current : bool
         Whether it is the present segmentation, or one set aside.
+    regions : tuple of Region
+        What its values mean; empty if nobody has said so.
     """
 
     name: str
     labels: np.ndarray
     current: bool
+    regions: tuple[Region, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +69,7 @@ class State:
     ----------
     scan, case
         What was opened.
-    decomposition, checkpoint, device, clean
+    decomposition, checkpoint, device, clean, samples
         What is asked for.
     runs : sequence of Run
         The history, oldest first.
@@ -90,3 +94,4 @@ class State:
     marks: tuple[Mark, ...] = ()
     looks: tuple[Look, ...] = ()
     view: View | None = None
+    samples: int = 0

@@ -63,7 +63,7 @@ def judge(
     for done, labelled in enumerate(cases):
         monitor.step("Calibrating", done, len(cases))
         case = labelled.open(whole.used_modalities)
-        result = segment(case, checkpoint, settings=SegmentSettings(device=device))
+        result = segment(case, checkpoint, settings=SegmentSettings(device=device, engine="torch"))
         seen = result.model_input
         labels = read_label_map(labelled.reference, case)
         references = region_masks(labels_to_model_space(labels, seen.grid, case), whole.regions)

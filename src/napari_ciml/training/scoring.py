@@ -69,7 +69,7 @@ def score(
         monitor.step("Scoring", done, len(cases))
         case = labelled.open(wanted.used_modalities)
         results = [
-            segment(case, checkpoint, wanted, SegmentSettings(device=device))
+            segment(case, checkpoint, wanted, SegmentSettings(device=device, engine="torch"))
             for checkpoint in checkpoints
         ]
         masks = {

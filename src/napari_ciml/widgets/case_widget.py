@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QHeaderView, QRadioButton, QT
 
 from napari_ciml.cases.formats import SUFFIXES
 from napari_ciml.cases.recognition import MODALITIES
+from napari_ciml.widgets.align_panel import AlignPanel
 from napari_ciml.widgets.parts import (
     ERROR_COLOUR,
     QUIET_COLOUR,
@@ -28,7 +29,10 @@ _LINES = 3
 """Of text in a row: file, grid, values."""
 
 _LEAVE_OUT = "leave out"
-_EMPTY = "Open a folder that holds one file per modality or DICOM series, or drop one here."
+_EMPTY = (
+    "Open a folder that holds one file per modality or DICOM series, or drop one here. "
+    "New here? Guide goes through it in five steps, on a sample case."
+)
 
 
 class CaseWidget(Dock):
@@ -60,9 +64,18 @@ class CaseWidget(Dock):
         self.notices = Words(colour=QUIET_COLOUR)
         self.windows = WindowMenu(self.session)
         self.load = button("Load", "Read the files as named above and show them.")
-        self.jobs = JobBar(self, "Opening", "Loading")
+        self.jobs = JobBar(
+            self,
+            "Opening",
+            "Loading",
+            "Aligning",
+            "Checking the alignment",
+            "Laying the checkerboard",
+        )
         self.column.addLayout(row(self.open_folder, self.open_file))
-        for part in (self.title, self.files, self.problems, self.load, self.jobs, self.windows):
+        self.alignment = AlignPanel(self)
+        parts = (self.title, self.files, self.problems, self.load, self.alignment)
+        for part in (*parts, self.jobs, self.windows):
             self.column.addWidget(part)
         self.column.addWidget(self.notices)
         self.column.addStretch()

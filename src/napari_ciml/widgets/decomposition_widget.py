@@ -49,6 +49,7 @@ class DecompositionWidget(Dock):
         self.presets.setToolTip("Decompositions known by name; an edited one is saved as a file.")
         self.grid = table()
         self.grid.verticalHeader().setVisible(True)
+        self.grid.setToolTip("Which modality each subtask is read from, and which only assist.")
         self.problems = Words(colour=ERROR_COLOUR)
         self.regions = Words(colour=QUIET_COLOUR)
         self.add = button("Add subtask", "A row for a modality that is not primary yet.")

@@ -5,17 +5,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import napari
-from qtpy.QtWidgets import QApplication, QDockWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QTabWidget
 
 from napari_ciml.errors import CimlError
 from napari_ciml.widgets.case_widget import CaseWidget
+from napari_ciml.widgets.compare_widget import CompareWidget
+from napari_ciml.widgets.correct_widget import CorrectWidget
 from napari_ciml.widgets.decomposition_widget import DecompositionWidget
 from napari_ciml.widgets.explain_widget import ExplainWidget
 from napari_ciml.widgets.export_widget import ExportWidget
 from napari_ciml.widgets.finetune_widget import FineTuneWidget
+from napari_ciml.widgets.guide_widget import GuideWidget
+from napari_ciml.widgets.lesions_widget import LesionsWidget
 from napari_ciml.widgets.parts import Dock
 from napari_ciml.widgets.segment_widget import SegmentWidget
 from napari_ciml.widgets.session import Session, session_of
+from napari_ciml.widgets.view_widget import ViewWidget
 from napari_ciml.widgets.worklist_widget import WorklistWidget
 
 
@@ -26,10 +32,15 @@ class Desk:
     viewer: napari.Viewer
     session: Session
     case: CaseWidget
+    view: ViewWidget
     decomposition: DecompositionWidget
     segment: SegmentWidget
     explain: ExplainWidget
     finetune: FineTuneWidget
+    lesions: LesionsWidget
+    compare: CompareWidget
+    correct: CorrectWidget
+    guide: GuideWidget
     export: ExportWidget
     worklist: WorklistWidget
 
@@ -60,29 +71,46 @@ class Desk:
 
 def lay_out(viewer: napari.Viewer) -> Desk:
     """Add the dock widgets, tabbed on the right."""
-    case, decomposition = CaseWidget(viewer), DecompositionWidget(viewer)
+    case, view, decomposition = CaseWidget(viewer), ViewWidget(viewer), DecompositionWidget(viewer)
     segment, explain = SegmentWidget(viewer), ExplainWidget(viewer)
-    finetune, export = FineTuneWidget(viewer), ExportWidget(viewer)
-    worklist = WorklistWidget(viewer)
+    finetune, lesions = FineTuneWidget(viewer), LesionsWidget(viewer)
+    compare, correct = CompareWidget(viewer), CorrectWidget(viewer)
+    export, worklist = ExportWidget(viewer), WorklistWidget(viewer)
+    guide = GuideWidget(viewer)
     named = {
         "Case": case,
+        "View": view,
         "Decomposition": decomposition,
         "Segment": segment,
         "Explain": explain,
+        "Lesions": lesions,
+        "Correct": correct,
+        "Compare": compare,
         "Fine-tune": finetune,
         "Export": export,
         "Worklist": worklist,
+        "Guide": guide,
     }
     for name, widget in named.items():
-        viewer.window.add_dock_widget(widget, name=name, area="right", tabify=name != "Case")
+        dock = viewer.window.add_dock_widget(widget, name=name, area="right", tabify=name != "Case")
+    # Upright tabs: side by side their names do not fit.
+    main = dock.window()
+    if isinstance(main, QMainWindow):
+        side = Qt.DockWidgetArea.RightDockWidgetArea
+        main.setTabPosition(side, QTabWidget.TabPosition.East)
     return Desk(
         viewer,
         session_of(viewer),
         case,
+        view,
         decomposition,
         segment,
         explain,
         finetune,
+        lesions,
+        compare,
+        correct,
+        guide,
         export,
         worklist,
     )

@@ -19,6 +19,9 @@ _MEANING = (
     "tumour is, nor that the modality is needed. Weights compare the auxiliaries of one row."
 )
 
+_NOT_YET = "Segment the case first, in Segment; then see here what each auxiliary added."
+_READY = "Press Explain: weights and maps of what each auxiliary added appear here."
+
 
 class ExplainWidget(Dock):
     """Show what each auxiliary modality added.
@@ -85,7 +88,7 @@ class ExplainWidget(Dock):
         self.run.setEnabled(self.review.segmentation is not None)
         if found is None:
             ready = self.review.segmentation is not None
-            self.state.say("Press Explain." if ready else "Segment the case first.")
+            self.state.say(_READY if ready else _NOT_YET)
             return
         self.state.say("\n".join(found.notices))
         self.chart.show_weights(found.weights)

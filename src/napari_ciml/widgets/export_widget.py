@@ -44,6 +44,8 @@ class ExportWidget(Dock):
         self.format = QComboBox()
         self.format.addItems(FORMATS)
         self.format.setToolTip("File format of label map, probabilities and maps.")
+        self.grid = QComboBox()
+        self.grid.setToolTip("The modality on whose voxels volumes are written.")
         self.choose_series = button("Source series ...", "The DICOM that DICOM SEG refers to.")
         self.subject = QLineEdit()
         self.subject.setPlaceholderText("nobody's name")
@@ -57,7 +59,7 @@ class ExportWidget(Dock):
             self.column.addWidget(box)
             if kind == "dicom-seg":
                 self.column.addWidget(self.choose_series)
-        self.column.addLayout(row(label("Volumes as"), self.format))
+        self.column.addLayout(row(label("Volumes as"), self.format, label("on"), self.grid))
         self.column.addLayout(row(label("Name in the report"), self.subject))
         self.column.addWidget(self.export)
         self.column.addLayout(row(self.save, self.open))
@@ -71,8 +73,8 @@ class ExportWidget(Dock):
         self.open.clicked.connect(self._ask_open)
         self.review.segmentation_changed.connect(self._show)
         self.review.explanation_changed.connect(self._show)
-        self.review.case_changed.connect(self._show)
-        self._show()
+        self.review.case_changed.connect(self._show_case)
+        self._show_case()
 
     def export_to(self, folder: Path) -> None:
         """Write what is ticked to a folder."""
@@ -80,7 +82,7 @@ class ExportWidget(Dock):
 
         def intent() -> None:
             series = series_in(self.series) if self.series and "dicom-seg" in kinds else []
-            wish = Wish(kinds, self.format.currentText(), series)
+            wish = Wish(kinds, self.format.currentText(), series, self.grid.currentText())
             subject = self.subject.text().strip()
             self.session.leaving.export(folder, wish, subject, self._exported)
 
@@ -122,6 +124,13 @@ class ExportWidget(Dock):
     def _exported(self, paths: list[Path]) -> None:
         folder = paths[0].parent if paths else ""
         self.done.say(f"{len(paths)} files are in {folder}." if paths else "Nothing was ticked.")
+
+    def _show_case(self) -> None:
+        case = self.review.case
+        self.grid.clear()
+        if case is not None:
+            self.grid.addItems(sorted(case.images, key=lambda name: name != case.reference))
+        self._show()
 
     def _show(self) -> None:
         review = self.review

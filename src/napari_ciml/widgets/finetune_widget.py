@@ -13,6 +13,7 @@ from napari_ciml.inference.plan import untrained
 from napari_ciml.widgets.close_guard import CloseGuard
 from napari_ciml.widgets.curves import Curves
 from napari_ciml.widgets.learning_options import LearningOptions
+from napari_ciml.widgets.looking.mirrors import without_mirrors
 from napari_ciml.widgets.material_table import MaterialTable
 from napari_ciml.widgets.materials import Corrected, Material
 from napari_ciml.widgets.parts import QUIET_COLOUR, Dock, Words, button, label, row, table
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
     from napari_ciml.training.finetune.outcome import Progressed
 
+_EMPTY = (
+    "Open a case, and segment it or add its label map; correct it with napari's brush; then the "
+    "checkpoint can learn from it here. Or add a folder of cases."
+)
 _EVERYWHERE, _NOTHING = "everywhere", "nothing of the open case"
 
 
@@ -46,6 +51,7 @@ class FineTuneWidget(Dock):
         self.certain.setToolTip("A Labels layer that marks the part of the case that is corrected.")
         self.keep_case = button("Keep this case", "Keep it with these labels, and open the next.")
         self.add_folder = button("Add folder ...", "Cases with their label maps, on disk.")
+        self.empty = Words(colour=QUIET_COLOUR)
         self.others, self.options = MaterialTable(), LearningOptions()
         self.untrained = Words(colour=QUIET_COLOUR)
         self.start = button("Learn from this", "Learn in the background; go on working.")
@@ -61,6 +67,7 @@ class FineTuneWidget(Dock):
         self.state, self.verdict = Words(colour=QUIET_COLOUR), Words()
         self.curves = Curves()
         self.scores = table("Region", "Here", "after", "Replay", "after")
+        self.scores.setToolTip("Dice before and after: here, and on cases not to forget.")
         self._lay_out()
         self._connect()
         self._list_layers()
@@ -79,6 +86,7 @@ class FineTuneWidget(Dock):
     def _lay_out(self) -> None:
         self.column.addWidget(self.interrupted)
         self.column.addLayout(row(self.go_on, self.forget))
+        self.column.addWidget(self.empty)
         self.column.addLayout(row(label("Learn from"), self.labels))
         self.column.addLayout(row(label("corrected"), self.certain))
         self.column.addLayout(row(self.keep_case, self.add_folder))
@@ -148,7 +156,7 @@ class FineTuneWidget(Dock):
         case = self.review.case
         names = [
             layer.name
-            for layer in self.viewer.layers
+            for layer in without_mirrors(self.viewer.layers)
             if isinstance(layer, Labels)
             and case is not None
             and layer.data.shape == case.grid.shape
@@ -161,6 +169,7 @@ class FineTuneWidget(Dock):
             box.clear()
             box.addItems([*first, *names, *last])
             box.setCurrentIndex(max(0, box.findText(chosen)))
+        self.empty.say("" if names else _EMPTY)
 
     def _ask(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Cases with their label maps")

@@ -5,6 +5,7 @@ name. Running again replaces what was made here; what the user made or changed i
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from weakref import ref
 
@@ -16,12 +17,20 @@ from napari_ciml.cases.geometry import Grid
 from napari_ciml.cases.window import object_box
 from napari_ciml.decomposition import Pair
 from napari_ciml.widgets.looks import (
+    DOUBT_COLOURS,
     MAP_COLOURS,
     colours_of,
     label_colours,
     label_features,
 )
-from napari_ciml.widgets.origin import KEY, Origin, known_origin, origin_of, placed
+from napari_ciml.widgets.origin import (
+    KEY,
+    Origin,
+    known_origin,
+    made_here,
+    origin_of,
+    placed,
+)
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -33,6 +42,9 @@ _DRAWN = "drawn"
 """Metadata key of a segmentation as it was computed, to see whether the user has painted on it."""
 
 _BEFORE = " (run before)"
+
+_RESULTS = ("map", "probability", "doubt")
+"""Kinds of what is laid over the modalities."""
 
 _OUTLINE = 1
 """Width in voxels of the segmentation's outline while a map or a probability is shown."""
@@ -70,7 +82,8 @@ class CaseLayers:
         limits : mapping of str to (float, float)
             Contrast limits by modality.
         """
-        for layer in self.made("map", "probability", "segmentation", "modality"):
+        shown = ("checkerboard", "difference", "reference", "segmentation", "modality")
+        for layer in self._made(*_RESULTS, *shown):
             self._let_go(layer)
             yield
         for name in reversed(list(case.images)):
@@ -87,9 +100,8 @@ class CaseLayers:
             self.viewer.add_layer(layer)
             yield
         yield from self._add_empty_segmentation(case)
-        self.viewer.layers.selection.active = self.made("modality")[-1]
+        self.viewer.layers.selection.active = self._made("modality")[-1]
         self.viewer.dims.axis_labels = ("z", "y", "x")
-        self.viewer.canvas.overlays.scale_bar.visible = True
         yield
         self._look_at(case.grid, object_box(case.images[case.reference]))
 
@@ -98,20 +110,24 @@ class CaseLayers:
 
         A generator, as `show_case`.
         """
-        for layer in self.made("map", "probability"):
+        for layer in self._made(*_RESULTS):
             layer.visible = False
             layer.name = f"{layer.name.removesuffix(_BEFORE)}{_BEFORE}"
-        if all(self._gave_away(layer) for layer in self.made("segmentation")):
-            yield from self._add_empty_segmentation(case)
-        (layer,) = self.made("segmentation")
         whole, labels = segmentation.plan.decomposition, segmentation.label_map
+        fresh = labels.copy()
+        yield
+        # The user may paint between two steps: nothing comes between this look and the new data.
+        while all(self._gave_away(layer) for layer in self._made("segmentation")):
+            yield from self._add_empty_segmentation(case)
+        (layer,) = self._made("segmentation")
         layer.metadata[_DRAWN] = labels
-        look = {"colormap": label_colours(whole), "features": label_features(whole)}
+        layer.metadata[KEY] = Origin("segmentation", "", case, whole.regions)
+        layer.data = fresh
+        forget_strokes(layer)
+        look = {"colormap": label_colours(whole.regions), "features": label_features(whole.regions)}
         lacks = ", ".join(segmentation.missing)
         look["name"] = f"segmentation without {lacks}" if lacks else "segmentation"
-        for name, value in (
-            {"data": labels.copy(), "contour": 0} | look | {"visible": True}
-        ).items():
+        for name, value in ({"contour": 0} | look | {"visible": True}).items():
             yield
             setattr(layer, name, value)
         yield
@@ -122,15 +138,36 @@ class CaseLayers:
         values, name = segmentation.probabilities[region], f"probability of {region}"
         self._overlay(case, values, name, "probability", colormap="magma", blending="additive")
 
+    def show_doubt(self, case: Case, values: np.ndarray, name: str, largest: float) -> None:
+        """Show how unsure a segmentation is, from 0 to the largest value for every region."""
+        self._overlay(case, values, name, "doubt", colormap=DOUBT_COLOURS, blending="translucent")
+        for layer in self._made("doubt"):
+            layer.contrast_limits_range = layer.contrast_limits = (0, largest)
+
     def show_map(self, case: Case, explanation: "Explanation", pair: Pair, auxiliary: str) -> None:
         """Show what an auxiliary added to a pair, over the auxiliary's own image."""
         zeta, name = explanation.maps[pair, auxiliary], f"{auxiliary} for {' '.join(pair)}"
         self._overlay(case, zeta, name, "map", colormap=MAP_COLOURS, blending="translucent")
         self.show_modality(auxiliary)
 
+    def modalities(self) -> list[Image]:
+        """Return the layers of the case's modalities, in the case's order."""
+        return [layer for layer in reversed(self._made("modality")) if isinstance(layer, Image)]
+
+    def segmentation(self) -> Labels | None:
+        """Return the layer of the segmentation, if a case is open."""
+        return next(iter(self._made("segmentation")), None)
+
+    def corrected(self) -> bool:
+        """Whether the user has painted on a segmentation of the case."""
+        found = ((la, la.metadata.get(_DRAWN)) for la in self._made("segmentation"))
+        return bool(self._made("correction")) or any(
+            drawn is not None and not np.array_equal(layer.data, drawn) for layer, drawn in found
+        )
+
     def show_modality(self, name: str) -> None:
         """Make one modality the visible one."""
-        for layer in self.made("modality"):
+        for layer in self._made("modality"):
             layer.visible = known_origin(layer).shows == name
 
     def set_window(self, name: str, limits: tuple[float, float]) -> None:
@@ -149,12 +186,29 @@ class CaseLayers:
 
     def set_map_opacity(self, opacity: float) -> None:
         """Set the opacity, in [0, 1], of the map that is shown."""
-        for layer in self.made("map"):
+        for layer in self._made("map"):
             layer.opacity = opacity
+
+    def show_checkerboard(self, case: Case, values: np.ndarray, name: str) -> None:
+        """Show a checkerboard, (Z, Y, X) uint8, over everything else."""
+        there = self._made("checkerboard")
+        if there:
+            for attribute, value in {"data": values, "name": name, "visible": True}.items():
+                setattr(there[0], attribute, value)
+            return
+        origin = placed(case, "checkerboard", name)
+        self.viewer.add_layer(
+            Image(values, name=name, colormap="gray", contrast_limits=(0, 255), **origin)
+        )
+
+    def hide_checkerboard(self) -> None:
+        """Hide the checkerboard."""
+        for layer in self._made("checkerboard"):
+            layer.visible = False
 
     def hide_results(self) -> None:
         """Hide maps and probabilities; they come back when asked for."""
-        for layer in self.made("map", "probability"):
+        for layer in self._made(*_RESULTS):
             layer.visible = False
         self._outline(0)
 
@@ -167,7 +221,7 @@ class CaseLayers:
         one, because it collects garbage then.
         """
         self._outline(_OUTLINE)
-        there = self.made(kind)
+        there = self._made(kind)
         if there:
             for attribute, value in {"data": values, "name": name, "visible": True}.items():
                 setattr(there[0], attribute, value)
@@ -181,30 +235,13 @@ class CaseLayers:
             **look,
             **placed(case, kind, name),
         )
-        labels = self.made("segmentation")
+        labels = self._made("segmentation")
         place = self.viewer.layers.index(labels[0]) if labels else len(self.viewer.layers)
         self.viewer.layers.insert(place, layer)
 
-    def add_correction(self, case: Case, name: str, labels: np.ndarray) -> None:
-        """Add a label map that somebody has painted on, beside the segmentation."""
-        layer = Labels(labels, name=name, opacity=0.55, **placed(case, "correction", ""))
-        self.viewer.add_layer(layer)
-
-    def is_as_drawn(self, layer: Layer) -> bool:
-        """Whether a layer shows what was computed, and no stroke of the user's."""
-        drawn = layer.metadata.get(_DRAWN)
-        return drawn is not None and np.array_equal(layer.data, drawn)
-
-    def forget_strokes(self, layer: Layer) -> None:
-        """Let a layer that was painted on go with its case: its strokes are kept elsewhere."""
-        if known_origin(layer).kind == "correction":
-            self.viewer.layers.remove(layer)
-        else:
-            layer.metadata[_DRAWN] = np.array(layer.data)
-
     def _outline(self, width: int) -> None:
         """Draw the segmentation as an outline of this width, or filled if it is 0."""
-        for layer in self.made("segmentation"):
+        for layer in self._made("segmentation"):
             layer.contour = width
 
     def _add_empty_segmentation(self, case: Case) -> Iterator[None]:
@@ -238,16 +275,11 @@ class CaseLayers:
         if areas.any():
             self.viewer.dims.set_current_step(0, int(areas.argmax()))
 
-    def made(self, *kinds: str) -> list[Layer]:
-        """Return the layers of these kinds that were made here, bottom first."""
-        return [
-            layer
-            for layer in self.viewer.layers
-            if (found := origin_of(layer)) is not None and found.kind in kinds
-        ]
+    def _made(self, *kinds: str) -> list[Layer]:
+        return made_here(self.viewer, *kinds)
 
     def _of_modality(self, name: str) -> list[Layer]:
-        return [layer for layer in self.made("modality") if known_origin(layer).shows == name]
+        return [layer for layer in self._made("modality") if known_origin(layer).shows == name]
 
     def _let_go(self, layer: Layer) -> None:
         if not self._gave_away(layer):
@@ -255,9 +287,27 @@ class CaseLayers:
 
     def _gave_away(self, layer: Layer) -> bool:
         """Whether the user has painted on it; it is theirs now, with its place in the world."""
-        drawn = layer.metadata.get(_DRAWN)
-        if drawn is None or np.array_equal(layer.data, drawn):
+        if is_as_drawn(layer):
             return False
-        layer.metadata = {KEY: Origin("correction", "", known_origin(layer).case)}
+        layer.metadata = {KEY: replace(known_origin(layer), kind="correction")}
         layer.name = "segmentation (edited)"
         return True
+
+
+def is_as_drawn(layer: Layer) -> bool:
+    """Whether a layer of ours shows what was computed, and no stroke of the user's."""
+    drawn = layer.metadata.get(_DRAWN)
+    return origin_of(layer) is not None and (drawn is None or np.array_equal(layer.data, drawn))
+
+
+def forget_strokes(layer: Labels) -> None:
+    """Empty napari's undo list, which would paint strokes of the data before on the new data."""
+    mode = layer.mode
+    layer.editable = False
+    layer.editable = True
+    layer.mode = mode
+
+
+def declare_saved(layer: Labels) -> None:
+    """Let a label map that was painted on go with its case: its strokes are kept elsewhere."""
+    layer.metadata[_DRAWN] = np.array(layer.data)

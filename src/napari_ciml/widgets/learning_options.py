@@ -23,6 +23,7 @@ class LearningOptions(QWidget):
         self.adapt.setToolTip("What may change: less is safer, more learns more.")
         self.amount = _number(0.05, 1e6, usual.minutes, 2, "How long to learn.")
         self.unit.addItems([_MINUTES, _STEPS])
+        self.unit.setToolTip("Whether to learn for a time or for a number of steps.")
         self.rate = _number(1e-6, 1.0, usual.learning_rate, 6, "Of Adam, at the start (eq. 13).")
         self.rate.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
         self.beta = _number(0.0, 100.0, usual.beta, 3, "Trade-off of eq. 8.")
@@ -36,6 +37,7 @@ class LearningOptions(QWidget):
             0.0, 1.0, usual.tolerance, 3, "Dice that a region may lose on cases not to forget."
         )
         self.more = QCollapsible("More")
+        self.more.toggleButton().setToolTip("Settings that rarely need a change.")
         inside = QWidget()
         rows = QVBoxLayout(inside)
         rows.setContentsMargins(0, 0, 0, 0)

@@ -5,29 +5,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_ciml.cases.window import display_range, value_range
 from napari_ciml.errors import CimlError
 from napari_ciml.files import prepare_folder
 from napari_ciml.monitor import Monitor
 from napari_ciml.widgets import standing
+from napari_ciml.widgets.origin import known_origin
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from napari_ciml.export.bundle import Results, Wish
     from napari_ciml.saved.state import State
-    from napari_ciml.widgets.session import Session
+    from napari_ciml.widgets.session import Loaded, Session
 
 SAVING, OPENING, EXPORTING = "Saving the session", "Opening the session", "Exporting"
 
 
 @dataclass(frozen=True)
 class Reopened:
-    """A saved session that was read, with what showing it needs."""
+    """A saved session that was read, and its case with what showing it needs."""
 
     state: "State"
-    limits: "Mapping[str, tuple[float, float]]"
-    ranges: "Mapping[str, tuple[float, float]]"
+    loaded: "Loaded"
 
 
 class Leaving:
@@ -74,6 +71,8 @@ class Leaving:
             corrections=standing.painted(session.layers, case),
             looks=standing.looks(session.layers, case),
             view=standing.view(session.layers.viewer),
+            samples=review.samples,
+            marks=review.findings.marks,
         )
 
     def save(self, folder: Path, done: Callable[["State"], None] | None = None) -> None:
@@ -111,12 +110,10 @@ class Leaving:
 
         def work(monitor: Monitor) -> Reopened:
             from napari_ciml.saved.reopen import open_session
+            from napari_ciml.widgets.session import Loaded
 
             state = open_session(folder, monitor)
-            images = state.case.images
-            units = state.case.units
-            limits = {n: display_range(i, n, units.get(n, "")) for n, i in images.items()}
-            return Reopened(state, limits, {n: value_range(i) for n, i in images.items()})
+            return Reopened(state, Loaded.of(state.case))
 
         self.session.runner.submit(OPENING, work, self._opened)
 
@@ -136,22 +133,30 @@ class Leaving:
         from napari_ciml.export.bundle import Results
         from napari_ciml.export.report import Context
 
-        review, layers = self.session.review, self.session.layers
+        session, review, layers = self.session, self.session.review, self.session.layers
         case, segmentation = review.case, review.segmentation
         if case is None or segmentation is None:
             raise CimlError("Segment a case first.")
-        labels = standing.present_labels(layers, case)
+        regions = segmentation.plan.decomposition.regions
+        layer = session.measuring.current()
+        if layer is None:
+            raise CimlError("Segment a case first.")
+        if known_origin(layer).regions not in ((), regions):
+            raise CimlError(
+                f"'{layer.name}' has other regions than the segmentation; choose another label "
+                "map in Correct."
+            )
         shown = {
             one.shows: one.limits for one in standing.looks(layers, case) if one.limits is not None
         }
         context = Context(
             checkpoint=review.made_with.name if review.made_with else "",
             subject=subject,
-            corrected=any(one.current for one in standing.painted(layers, case)),
+            corrected=standing.is_painted(layer),
             limits=shown,
         )
-        now = segmentation.label_map if labels is None else labels
-        return Results(case, segmentation, now, review.explanation, context)
+        labels = standing.as_labels(layer.data)
+        return Results(case, segmentation, labels, review.explanation, context)
 
     def export(
         self,
@@ -195,18 +200,18 @@ class Leaving:
     def _opened(self, found: Reopened) -> Iterator[None]:
         state, session = found.state, self.session
         review, layers = session.review, session.layers
-        yield from layers.show_case(state.case, found.limits)
         review.set_scan(state.scan)
         for row, modality in enumerate(state.modalities):
             review.set_modality(row, modality)
         review.set_reference(state.case.reference)
-        review.set_case(state.case, found.ranges)
+        yield from session.show(found.loaded)
         yield
         if state.checkpoint is not None:
             review.set_checkpoint(state.checkpoint)
         review.set_decomposition(state.decomposition)
         review.set_device(state.device)
         review.set_clean(state.clean)
+        review.set_samples(state.samples)
         if state.current is not None:
             run = state.runs[state.current]
             yield from layers.show_segmentation(state.case, run.segmentation)
@@ -214,7 +219,10 @@ class Leaving:
             if run.explanation is not None:
                 review.set_explanation(run.explanation)
             yield
-        yield from standing.repaint(layers, state.case, state.corrections)
+        regions = state.decomposition.regions
+        yield from standing.repaint(layers, state.case, state.corrections, regions)
+        review.findings.set_marks(state.marks)
+        session.measuring.measure()
         standing.set_looks(layers, state.case, state.looks)
         yield
         if state.view is not None:

@@ -19,6 +19,7 @@ class MaterialTable(QWidget):
         super().__init__()
         self.sources: list[Corrected | Path] = []
         self.rows = table("Case", "What for", "")
+        self.rows.setToolTip("Further cases, and whether to learn from them or not forget them.")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.rows)
@@ -40,6 +41,7 @@ class MaterialTable(QWidget):
         self.rows.setItem(place, 0, item)
         purpose = QComboBox()
         purpose.addItems([_LEARN, _REMEMBER])
+        purpose.setToolTip("Learn from this case, or see that it is not forgotten.")
         self.rows.setCellWidget(place, 1, purpose)
         remove = button("Remove", "Leave it out.")
         remove.clicked.connect(lambda: self._remove(purpose))

@@ -1,28 +1,45 @@
 """Where a layer of ours comes from: kept in its metadata, so that names are free."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari.layers import Layer
 
 from napari_ciml.cases.case import Case
+from napari_ciml.decomposition import Region
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
 
 KEY = "napari_ciml"
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a layer comes from: its kind, what it shows, and the case it lies on."""
+    """Where a layer comes from: its kind, what it shows, and the case it lies on.
+
+    ``regions`` is what the values of a label map mean; empty if nobody has said so.
+    """
 
     kind: str
     shows: str
     case: Case
+    regions: tuple[Region, ...] = ()
 
 
 def origin_of(layer: Layer) -> Origin | None:
     """Return a layer's origin, or None if it was not made here."""
     found = layer.metadata.get(KEY)
     return found if isinstance(found, Origin) else None
+
+
+def made_here(viewer: "ViewerModel", *kinds: str) -> list[Layer]:
+    """Return the layers of these kinds, bottom first."""
+    return [
+        layer
+        for layer in viewer.layers
+        if (found := origin_of(layer)) is not None and found.kind in kinds
+    ]
 
 
 def known_origin(layer: Layer) -> Origin:
@@ -33,12 +50,12 @@ def known_origin(layer: Layer) -> Origin:
     return found
 
 
-def placed(case: Case, kind: str, shows: str) -> dict[str, Any]:
+def placed(case: Case, kind: str, shows: str, regions: tuple[Region, ...] = ()) -> dict[str, Any]:
     """Return what places a layer on the case grid, in millimetres, and says what it is."""
     grid = case.grid
     return {
         "scale": grid.scale,
         "translate": grid.translate,
         "units": ("mm", "mm", "mm"),
-        "metadata": {KEY: Origin(kind, shows, case)},
+        "metadata": {KEY: Origin(kind, shows, case, regions)},
     }

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ciml.errors import CimlError
+from napari_ciml.widgets.jobs import JobRunner
 from napari_ciml.widgets.session import Session
 
 ERROR_COLOUR = "#ff6b6b"
@@ -121,9 +122,11 @@ class JobBar(QWidget):
         Shows a job's error.
     titles : tuple of str
         The jobs this bar answers for; others are shown as what the queue is busy with.
+    runner : JobRunner, optional
+        Whose jobs; the session's by default.
     """
 
-    def __init__(self, dock: Dock, *titles: str) -> None:
+    def __init__(self, dock: Dock, *titles: str, runner: JobRunner | None = None) -> None:
         super().__init__()
         self.dock, self.titles = dock, titles
         self._current = ""
@@ -133,7 +136,7 @@ class JobBar(QWidget):
         self.stage = Words(colour=QUIET_COLOUR)
         self.notices = Words()
         self.cancel = button("Cancel", "Stop; what was there before stays as it is.")
-        runner = dock.session.runner
+        runner = runner or dock.session.runner
         self.cancel.clicked.connect(runner.cancel)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

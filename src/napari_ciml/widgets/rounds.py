@@ -10,6 +10,7 @@ from napari_ciml.cases.case import Case, load_case
 from napari_ciml.cases.scan import Scan, scan
 from napari_ciml.decomposition import Decomposition
 from napari_ciml.errors import CimlError, InputError
+from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.monitor import Monitor
 from napari_ciml.saved.volumes import digest
 from napari_ciml.widgets import standing
@@ -79,7 +80,9 @@ class Rounds(QObject):
         left, folder = self.current, worklist.session(self.current)
 
         def saved(state: "State") -> None:
-            standing.let_go(self.session.layers, state.corrections)
+            for layer in standing.saved_layers(self.session.layers, state.corrections):
+                self.session.keeping.release(layer)
+                standing.let_go(self.session.layers, layer)
             self._note(worklist, left, state)
             self._open(worklist, index)
 
@@ -140,13 +143,14 @@ class Rounds(QObject):
             return
         if path is None or review.problems():
             return
-        wanted, device, clean = review.decomposition, review.device, review.clean
+        wanted = review.decomposition
+        settings = SegmentSettings(device=review.device, clean=review.clean, samples=review.samples)
         self._tried.add(index)
 
         def work(monitor: Monitor) -> "State":
             from napari_ciml.saved.save import save_session
 
-            state = _prepared(worklist, index, path, (wanted, device, clean), monitor)
+            state = _prepared(worklist, index, path, wanted, settings, monitor)
             save_session(worklist.session(index), state, monitor)
             return state
 
@@ -161,18 +165,16 @@ def _prepared(
     worklist: Worklist,
     index: int,
     path: Path,
-    asked: tuple[Decomposition, str, bool],
+    wanted: Decomposition,
+    settings: SegmentSettings,
     monitor: Monitor,
 ) -> "State":
     """Load and segment a case; for a thread."""
     from napari_ciml.inference.segment import segment
-    from napari_ciml.inference.settings import SegmentSettings
     from napari_ciml.saved.state import Run, State
 
-    wanted, device, clean = asked
     found, case = _read(worklist, index, monitor)
     checkpoint = load_checkpoint(path)
-    settings = SegmentSettings(device=device, clean=clean)
     segmentation = segment(case, checkpoint, wanted, settings, monitor)
     return State(
         scan=found,
@@ -180,8 +182,9 @@ def _prepared(
         case=case,
         decomposition=wanted,
         checkpoint=path,
-        device=device,
-        clean=clean,
+        device=settings.device,
+        clean=settings.clean,
+        samples=settings.samples,
         runs=[Run(wanted.name, segmentation, None, checkpoint.info)],
         current=0,
         corrections=[],

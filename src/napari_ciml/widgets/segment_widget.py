@@ -8,12 +8,16 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QTableWidgetItem
 from napari_ciml.errors import CimlError
 from napari_ciml.network.checkpoint_info import CheckpointInfo
 from napari_ciml.resources import shipped_checkpoints
+from napari_ciml.widgets.about_checkpoint import AboutCheckpoint
 from napari_ciml.widgets.parts import QUIET_COLOUR, Dock, JobBar, Words, button, label, row, table
 from napari_ciml.widgets.preferences import DEVICES
 from napari_ciml.widgets.session import session_of
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
+
+_NO_CASE = "Open a case first, in Case; About ... says what this checkpoint is good for."
+_NOT_YET = "Not segmented yet: press Segment. Volumes appear here, the labels over the picture."
 
 
 class SegmentWidget(Dock):
@@ -30,6 +34,10 @@ class SegmentWidget(Dock):
         self.checkpoints = QComboBox()
         self.checkpoints.setToolTip("The trained network to use.")
         self.browse = button("Other ...", "Choose a .safetensors checkpoint.")
+        self.read = button(
+            "About ...", "What this checkpoint needs, gives and reached, and where it fails."
+        )
+        self.page: AboutCheckpoint | None = None
         self.about = Words(colour=QUIET_COLOUR)
         self.device = QComboBox()
         self.device.addItems(DEVICES)
@@ -40,8 +48,9 @@ class SegmentWidget(Dock):
         self.run = button("Segment", "Segment the case as the decomposition says.")
         self.jobs = JobBar(self, "Segmenting")
         self.volumes = table("Region", "mL", "")
+        self.volumes.setToolTip("Volume of each region in millilitres.")
         self.summary = Words(colour=QUIET_COLOUR)
-        self.column.addLayout(row(self.checkpoints, self.browse))
+        self.column.addLayout(row(self.checkpoints, self.read, self.browse))
         self.column.addWidget(self.about)
         self.column.addLayout(row(label("Compute on"), self.device, self.run))
         self.column.addWidget(self.clean)
@@ -51,6 +60,7 @@ class SegmentWidget(Dock):
         self.finish()
         self.checkpoints.activated.connect(self._choose)
         self.browse.clicked.connect(self._ask)
+        self.read.clicked.connect(self._read)
         self.device.setCurrentText(self.review.device)
         self.device.currentTextChanged.connect(self._set_device)
         self.clean.toggled.connect(self._set_clean)
@@ -76,6 +86,11 @@ class SegmentWidget(Dock):
         if path:
             self.choose(Path(path))
 
+    def _read(self) -> None:
+        if self.review.info is not None:
+            self.page = AboutCheckpoint(self, self.review.info)
+            self.page.show()
+
     def _set_device(self, device: str) -> None:
         self.review.set_device(device)
 
@@ -98,6 +113,7 @@ class SegmentWidget(Dock):
         if current is not None:
             self.checkpoints.setCurrentIndex(self.checkpoints.findData(str(current)))
         info = self.review.info
+        self.read.setEnabled(info is not None)
         self.about.say(describe(info) if info else "No checkpoint; choose one.")
 
     def _show_result(self) -> None:
@@ -105,7 +121,7 @@ class SegmentWidget(Dock):
         self.volumes.setVisible(result is not None)
         if result is None:
             case = self.review.case
-            self.summary.say("Open a case first." if case is None else "Not segmented yet.")
+            self.summary.say(_NO_CASE if case is None else _NOT_YET)
             return
         whole = result.plan.decomposition
         self.volumes.setRowCount(len(whole.regions))

@@ -5,19 +5,29 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from weakref import WeakKeyDictionary
 
+import numpy as np
+from napari.layers import Labels
+
 from napari_ciml.cases.case import Case, load_case
+from napari_ciml.cases.registration import RegistrationSettings
 from napari_ciml.cases.scan import Scan, scan
 from napari_ciml.cases.window import display_range, value_range
 from napari_ciml.decomposition import Pair
 from napari_ciml.errors import CimlError
 from napari_ciml.monitor import Monitor
+from napari_ciml.presets import DEFAULT, PRESETS
 from napari_ciml.review import Review
 from napari_ciml.widgets.jobs import JobRunner, Steps
+from napari_ciml.widgets.keeping import Keeping
 from napari_ciml.widgets.layers import CaseLayers
 from napari_ciml.widgets.leaving import Leaving
+from napari_ciml.widgets.looking.keys import bind
+from napari_ciml.widgets.looking.looking import Looking
+from napari_ciml.widgets.looks import label_colours
+from napari_ciml.widgets.measuring import Measuring
 from napari_ciml.widgets.preferences import default_checkpoint, default_device
 
 if TYPE_CHECKING:
@@ -47,6 +57,14 @@ class Loaded:
     limits: Mapping[str, tuple[float, float]]
     ranges: Mapping[str, tuple[float, float]]
 
+    @classmethod
+    def of(cls, case: Case) -> Self:
+        """Look at the intensities of a case."""
+        limits = {
+            m: display_range(image, m, case.units.get(m, "")) for m, image in case.images.items()
+        }
+        return cls(case, limits, {m: value_range(i) for m, i in case.images.items()})
+
 
 class Session:
     """What the widgets can ask for.
@@ -61,7 +79,12 @@ class Session:
         self.review = Review()
         self.runner = JobRunner()
         self.layers = CaseLayers(viewer)
+        self.keeping = Keeping(self.review, self.layers)
+        self.measuring = Measuring(self.review, self.layers, self.keeping)
         self.leaving = Leaving(self)
+        self.loaded: Loaded | None = None
+        self.looking = Looking(self.layers, self.review)
+        bind(self.looking, viewer)
         self._attached = 0
         self.review.set_device(default_device())
         self._use_default_checkpoint()
@@ -77,6 +100,7 @@ class Session:
         channels: Sequence[str] | None = None,
         overrides: Mapping[str, Path] | None = None,
         reference: str | None = None,
+        align: RegistrationSettings | None = None,
     ) -> None:
         """Look at a folder or a 4-D file; load it at once if nothing is left to decide.
 
@@ -88,12 +112,12 @@ class Session:
             if reference is not None:
                 self.review.set_reference(reference)
             if not self.review.scan_problems():
-                self.load()
+                self.load(align)
 
         self.runner.submit("Opening", lambda heard: scan(path, channels, overrides, heard), done)
 
-    def load(self) -> None:
-        """Load the sources as the user has named them.
+    def load(self, align: RegistrationSettings | None = None) -> None:
+        """Load the sources as the user has named them, and register them if asked to.
 
         Raises
         ------
@@ -106,16 +130,13 @@ class Session:
         checkpoint = review.checkpoint
 
         def work(monitor: Monitor) -> Loaded:
-            case = load_case(sources, name=name, reference=reference, monitor=monitor)
+            case = load_case(sources, name=name, reference=reference, align=align, monitor=monitor)
             monitor.step("Setting the contrast")
-            limits = {
-                m: display_range(image, m, case.units.get(m, ""))
-                for m, image in case.images.items()
-            }
+            loaded = Loaded.of(case)
             _warm_up(monitor, checkpoint)
-            return Loaded(case, limits, {m: value_range(i) for m, i in case.images.items()})
+            return loaded
 
-        self.runner.submit("Loading", work, self._loaded)
+        self.runner.submit("Aligning" if align else "Loading", work, self.show)
 
     def segment(self) -> None:
         """Segment the case.
@@ -127,7 +148,7 @@ class Session:
         """
         case, path = self._ready()
         wanted = self.review.decomposition
-        device, clean = self.review.device, self.review.clean
+        device, clean, samples = self.review.device, self.review.clean, self.review.samples
         previous = self.review.segmentation
 
         def work(monitor: Monitor) -> "Segmentation":
@@ -136,7 +157,7 @@ class Session:
             from napari_ciml.inference.segment import segment
             from napari_ciml.inference.settings import SegmentSettings
 
-            settings = SegmentSettings(device=device, clean=clean)
+            settings = SegmentSettings(device=device, clean=clean, samples=samples)
             return segment(case, checkpoint, wanted, settings, monitor, previous)
 
         self.runner.submit("Segmenting", work, self._for_case(case, self._segmented))
@@ -182,6 +203,9 @@ class Session:
     def close(self) -> None:
         """Stop all work; the viewer's next dock widget begins a new session."""
         self.runner.close()
+        self.measuring.runner.close()
+        self.keeping.close()
+        self.looking.close()
         for viewer, session in list(_sessions.items()):
             if session is self:
                 del _sessions[viewer]
@@ -212,7 +236,9 @@ class Session:
         """Drop a result whose case is no longer open."""
         return lambda result: done(case, result) if self.review.case is case else None
 
-    def _loaded(self, loaded: Loaded) -> Iterator[None]:
+    def show(self, loaded: Loaded) -> Iterator[None]:
+        """Show a case that was read; takes the place of the one before."""
+        self.loaded = loaded
         yield from self.layers.show_case(loaded.case, loaded.limits)
         self.review.set_case(loaded.case, loaded.ranges)
 
@@ -234,6 +260,8 @@ def _warm_up(monitor: Monitor, checkpoint: Path | None) -> None:
     import napari_ciml.inference.segment  # noqa: F401
 
     pint.get_application_registry()("mm")
+    # napari compiles how labels are drawn with the first layer that has colours like ours.
+    Labels(np.zeros((2, 2, 2), np.uint8), colormap=label_colours(PRESETS[DEFAULT].regions))
     if checkpoint is not None:
         # A checkpoint that is refused is not this step's affair; the run will say so.
         with suppress(CimlError, OSError):

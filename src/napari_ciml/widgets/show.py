@@ -6,6 +6,7 @@ from pathlib import Path
 
 import napari
 
+from napari_ciml.cases.registration import RegistrationSettings
 from napari_ciml.decomposition import Decomposition
 from napari_ciml.errors import InputError
 from napari_ciml.files import prepare_folder
@@ -25,7 +26,7 @@ class Opening:
     ----------
     case : pathlib.Path
         Folder or 4-D file.
-    channels, overrides, reference
+    channels, overrides, reference, align
         As `napari_ciml.cases.case.open_case`.
     checkpoint : pathlib.Path, optional
         By default the user's, or the shipped one.
@@ -39,6 +40,7 @@ class Opening:
     channels: Sequence[str] | None = None
     overrides: Mapping[str, Path] = field(default_factory=dict)
     reference: str | None = None
+    align: RegistrationSettings | None = None
     checkpoint: Path | None = None
     decomposition: Decomposition | None = None
     device: str = "auto"
@@ -91,6 +93,21 @@ def show_demo(output: Path | None) -> None:
     print(f"Pictures and results are in {folder}")  # noqa: T201 - the command's own output
 
 
+def show_guide(output: Path) -> None:
+    """Write the pictures of the user guide, of the sample case.
+
+    Raises
+    ------
+    CimlError
+        If the sample data is missing or the folder cannot be written to.
+    """
+    from napari_ciml.widgets.guide_pictures import draw_guide
+
+    desk = _desk(Opening(sample_data() / "glioma"))
+    draw_guide(desk, output)
+    desk.viewer.close()
+
+
 def _desk(opening: Opening) -> Desk:
     desk = lay_out(_window())
     session, review = desk.session, desk.session.review
@@ -105,7 +122,13 @@ def _desk(opening: Opening) -> Desk:
         desk.do(lambda: session.leaving.open(opening.case))
         bring_forward(desk.case)
         return desk
-    where = (opening.case, opening.channels, opening.overrides, opening.reference)
+    where = (
+        opening.case,
+        opening.channels,
+        opening.overrides,
+        opening.reference,
+        opening.align,
+    )
     desk.do(lambda: session.open(*where))
     if review.scan_problems():
         raise InputError(f"{opening.case}: {review.scan_problems()[0]}")
@@ -139,17 +162,7 @@ def _picture(desk: Desk, path: Path) -> None:
 
 
 def _write(desk: Desk, folder: Path) -> None:
-    from napari_ciml.export.bundle import Kind, Results, Wish, write_bundle
-    from napari_ciml.export.report import Context
+    from napari_ciml.export.bundle import Kind, Wish, write_bundle
 
-    review = desk.session.review
-    if review.case and review.segmentation and review.explanation and review.info:
-        results = Results(
-            review.case,
-            review.segmentation,
-            review.segmentation.label_map,
-            review.explanation,
-            Context(checkpoint=review.info.name),
-        )
-        kinds: frozenset[Kind] = frozenset({"labels", "probabilities", "maps", "tables", "report"})
-        write_bundle(folder, results, Wish(kinds), Monitor())
+    kinds: frozenset[Kind] = frozenset({"labels", "probabilities", "maps", "tables", "report"})
+    write_bundle(folder, desk.session.leaving.results(), Wish(kinds), Monitor())

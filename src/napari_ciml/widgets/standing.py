@@ -7,10 +7,12 @@ import numpy as np
 from napari.layers import Image, Labels, Layer
 
 from napari_ciml.cases.case import Case
+from napari_ciml.decomposition import Region
 from napari_ciml.saved.models import Look, View
 from napari_ciml.saved.state import Painted
-from napari_ciml.widgets.layers import CaseLayers
-from napari_ciml.widgets.origin import known_origin
+from napari_ciml.widgets.layers import CaseLayers, declare_saved, forget_strokes, is_as_drawn
+from napari_ciml.widgets.origin import known_origin, made_here
+from napari_ciml.widgets.reading_layers import add_correction
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -21,20 +23,17 @@ _KINDS = ("modality", "segmentation", "correction")
 def painted(layers: CaseLayers, case: Case) -> list[Painted]:
     """Return the label maps of a case that a person has painted on."""
     found = []
-    for layer in layers.made("segmentation", "correction"):
+    for layer in made_here(layers.viewer, "segmentation", "correction"):
         origin = known_origin(layer)
-        current = origin.kind == "segmentation"
-        if origin.case is case and not (current and layers.is_as_drawn(layer)):
-            found.append(Painted(layer.name, as_labels(layer.data), current))
+        if origin.case is case and is_painted(layer):
+            current = origin.kind == "segmentation"
+            found.append(Painted(layer.name, as_labels(layer.data), current, origin.regions))
     return found
 
 
-def present_labels(layers: CaseLayers, case: Case) -> np.ndarray | None:
-    """Return the segmentation of a case as it is now; None if there is none."""
-    for layer in layers.made("segmentation"):
-        if known_origin(layer).case is case:
-            return as_labels(layer.data)
-    return None
+def is_painted(layer: Layer) -> bool:
+    """Whether a person has painted on a label map of ours."""
+    return known_origin(layer).kind == "correction" or not is_as_drawn(layer)
 
 
 def as_labels(data: np.ndarray) -> np.ndarray:
@@ -43,23 +42,39 @@ def as_labels(data: np.ndarray) -> np.ndarray:
     return values.astype(np.uint8 if values.max(initial=0) < 256 else np.uint16)
 
 
-def let_go(layers: CaseLayers, saved: Sequence[Painted]) -> None:
-    """Let layers go with their case whose strokes are saved; newer strokes are kept."""
-    for layer in layers.made("segmentation", "correction"):
+def saved_layers(layers: CaseLayers, saved: Sequence[Painted]) -> list[Labels]:
+    """Return the layers whose strokes are saved; one with newer strokes is none of them."""
+    found = []
+    for layer in made_here(layers.viewer, "segmentation", "correction"):
         kept = (one for one in saved if one.name == layer.name)
         if any(np.array_equal(one.labels, layer.data) for one in kept):
-            layers.forget_strokes(layer)
+            found.append(layer)
+    return found
 
 
-def repaint(layers: CaseLayers, case: Case, found: Iterable[Painted]) -> Iterator[None]:
-    """Put back what was painted; a generator, as `CaseLayers.show_case`."""
+def let_go(layers: CaseLayers, layer: Labels) -> None:
+    """Let a layer whose strokes are saved go with its case."""
+    if known_origin(layer).kind == "correction":
+        layers.viewer.layers.remove(layer)
+    else:
+        declare_saved(layer)
+
+
+def repaint(
+    layers: CaseLayers, case: Case, found: Iterable[Painted], regions: tuple[Region, ...]
+) -> Iterator[None]:
+    """Put back what was painted; a generator, as `CaseLayers.show_case`.
+
+    ``regions`` are those of label maps of which nobody has said what their values mean.
+    """
     for one in found:
         if one.current:
-            (layer,) = layers.made("segmentation")
+            (layer,) = made_here(layers.viewer, "segmentation")
             layer.data = one.labels
+            forget_strokes(layer)
             layer.visible = True
         else:
-            layers.add_correction(case, one.name, one.labels)
+            add_correction(layers.viewer, case, one.labels, one.regions or regions, one.name)
         yield
 
 
@@ -104,7 +119,9 @@ def set_view(viewer: "ViewerModel", wanted: View) -> Iterator[None]:
 
 
 def _of(layers: CaseLayers, case: Case) -> list[Layer]:
-    return [layer for layer in layers.made(*_KINDS) if known_origin(layer).case is case]
+    return [
+        layer for layer in made_here(layers.viewer, *_KINDS) if known_origin(layer).case is case
+    ]
 
 
 def _name(layer: Layer) -> tuple[str, str]:

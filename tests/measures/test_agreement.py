@@ -8,7 +8,14 @@ from napari_ciml.cases.geometry import Grid
 from napari_ciml.cases.labels import LABEL_CONVENTIONS
 from napari_ciml.cases.write import write_volume
 from napari_ciml.errors import InputError
-from napari_ciml.measures import dice, evaluate, hd95
+from napari_ciml.measures import (
+    compare,
+    dice,
+    difference,
+    evaluate,
+    hd95,
+    surface_distance,
+)
 from napari_ciml.monitor import Monitor
 
 GRID = Grid((20, 20, 20), (1.0, 1.0, 2.0), (0.0, 0.0, 0.0))
@@ -34,6 +41,45 @@ def test_hd95_by_hand() -> None:
     assert hd95(cube(5, 10), cube(5, 10), (1.0, 1.0, 1.0)) == 0
     assert hd95(cube(5, 5), cube(5, 5), (1.0, 1.0, 1.0)) == 0
     assert math.isnan(hd95(cube(5, 10), cube(5, 5), (1.0, 1.0, 1.0)))
+
+
+def test_surface_distance_by_hand() -> None:
+    """A square plate against one a voxel thick beside it: every voxel is 2 slices of 1.5 mm off."""
+    a, b = np.zeros((2, 12, 12, 12), bool)
+    a[3, 2:8, 2:8] = b[5, 2:8, 2:8] = True
+    assert surface_distance(a, b, (1.5, 1.0, 1.0)) == pytest.approx(3)
+    assert hd95(a, b, (1.5, 1.0, 1.0)) == pytest.approx(3)
+    assert surface_distance(a, a, (1.5, 1.0, 1.0)) == 0
+    assert surface_distance(a & False, b & False, (1.5, 1.0, 1.0)) == 0
+    assert math.isnan(surface_distance(a, b & False, (1.5, 1.0, 1.0)))
+
+
+def test_distances_are_those_of_the_library() -> None:
+    import torch
+    from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance
+
+    rng = np.random.default_rng(3)
+    a, b = rng.random((2, 9, 11, 13)) > 0.6
+    spacing = (2.5, 1.0, 0.7)
+    tensors = [torch.from_numpy(mask)[None, None] for mask in (a, b)]
+    named = {"include_background": True, "spacing": spacing}
+    far = float(compute_hausdorff_distance(*tensors, percentile=95, **named))
+    mean = float(compute_average_surface_distance(*tensors, symmetric=True, **named))
+    assert hd95(a, b, spacing) == pytest.approx(far)
+    assert surface_distance(a, b, spacing) == pytest.approx(mean)
+
+
+def test_compare_and_difference() -> None:
+    a, b = {"WT": cube(5, 10), "ET": cube(5, 6)}, {"WT": cube(7, 12), "TC": cube(5, 6)}
+    (score,) = compare(a, b, GRID)
+    assert score.region == "WT"
+    assert score.dice == pytest.approx(0.6)
+    assert score.volume_prediction_ml == pytest.approx(125 * 2 / 1000)
+    found = difference(a["WT"], b["WT"])
+    assert [int(np.count_nonzero(found == value)) for value in range(4)] == [7825, 75, 50, 50]
+    assert found[5, 5, 5] == 3  # only in the first: added
+    assert found[5, 5, 11] == 2  # only in the second: missed
+    assert found[5, 5, 8] == 1
 
 
 def test_evaluate_files(tmp_path: Path) -> None:

@@ -1,0 +1,94 @@
+"""The pictures of the user guide: the sample case in each state, small."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from qtpy.QtCore import QBuffer, QIODevice
+from qtpy.QtWidgets import QApplication, QWidget
+
+from napari_ciml.files import prepare_folder, replacing
+from napari_ciml.widgets.desk import Desk, bring_forward, settle
+
+_WIDTH, _COLOURS = 960, 192
+"""Of a picture, so that it stays below 150 kB."""
+
+
+def draw_guide(desk: Desk, output: Path) -> None:
+    """Write the guide's pictures, from a desk with a case open.
+
+    Parameters
+    ----------
+    desk : Desk
+        With the sample case.
+    output : pathlib.Path
+        Folder; made if need be.
+
+    Raises
+    ------
+    CimlError
+        If it cannot be written to, or a step fails.
+    """
+    folder = prepare_folder(output)
+    looking, session = desk.session.looking, desk.session
+    desk.do(session.segment)
+    bring_forward(desk.guide)
+    _window(desk, folder / "guide.png")
+    bring_forward(desk.view)
+    looking.toggle_outline()
+    looking.toggle_hanging()
+    _arranged(desk)
+    _window(desk, folder / "side-by-side.png")
+    looking.toggle_planes()
+    _arranged(desk)
+    _window(desk, folder / "planes.png")
+    looking.toggle_planes()
+    _arranged(desk)
+    desk.segment.read.click()
+    if desk.segment.page is not None:
+        settle()
+        _widget(desk.segment.page, folder / "about.png")
+        desk.segment.page.close()
+    desk.do(session.explain)
+    bring_forward(desk.explain)
+    found = session.review.explanation
+    if found is not None and found.maps:
+        strongest = max(found.maps, key=lambda triple: float(found.maps[triple].max()))
+        desk.explain.choose(*strongest)
+    _window(desk, folder / "explain.png")
+
+
+def _arranged(desk: Desk) -> None:
+    """Wait until panes and planes are there."""
+    looking = desk.session.looking
+    settle()
+    while looking.hanging.busy or (looking.planes is not None and looking.planes.busy):
+        QApplication.processEvents()
+    settle()
+
+
+def _window(desk: Desk, path: Path) -> None:
+    settle()
+    _write(desk.viewer.screenshot(canvas_only=False, flash=False), path)
+
+
+def _widget(widget: QWidget, path: Path) -> None:
+    from PIL import Image
+
+    buffer = QBuffer()
+    buffer.open(QIODevice.OpenModeFlag.ReadWrite)
+    widget.grab().save(buffer, "PNG")
+    _write(np.asarray(Image.open(io.BytesIO(bytes(buffer.data())))), path)
+
+
+def _write(picture: np.ndarray, path: Path) -> None:
+    from PIL import Image
+
+    image = Image.fromarray(picture[..., :3])
+    height = round(image.height * _WIDTH / image.width)
+    if image.width > _WIDTH:
+        image = image.resize((_WIDTH, height), Image.Resampling.LANCZOS)
+    with replacing(path) as temporary:
+        # An octree keeps rare colours, as those of letters and labels.
+        few = image.quantize(_COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        few.save(temporary, "PNG", optimize=True)

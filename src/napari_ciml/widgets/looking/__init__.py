@@ -1,0 +1,1 @@
+"""Looking at a case: planes, modalities side by side, windows, letters, and the keys for it."""

@@ -1,0 +1,248 @@
+"""The controller of looking: what keys, mouse and the dock *View* ask for."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels, Layer
+from psygnal import Signal
+
+from napari_ciml.review import Review
+from napari_ciml.widgets.layers import CaseLayers
+from napari_ciml.widgets.looking import windows
+from napari_ciml.widgets.looking.annotations import Annotations
+from napari_ciml.widgets.looking.hanging import Hanging
+from napari_ciml.widgets.looking.mirrors import without_mirrors
+from napari_ciml.widgets.origin import known_origin, origin_of
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from napari_ciml.widgets.looking.planes import Planes
+
+_OUTLINE = 1
+_OPACITY_STEP = 0.1
+_MIDDLE, _LEFT = 3, 1
+
+
+class Looking:
+    """How the case of a viewer is looked at.
+
+    Parameters
+    ----------
+    layers : CaseLayers
+        Of the viewer.
+    review : Review
+        Whose case is shown.
+
+    Signals
+    -------
+    changed()
+        Something that the dock shows is different now.
+    """
+
+    changed = Signal()
+
+    def __init__(self, layers: CaseLayers, review: Review) -> None:
+        self.layers, self.review = layers, review
+        self.annotations = Annotations(layers.viewer)
+        self.hanging = Hanging(layers, self._arranged)
+        self.planes: Planes | None = None
+        self._planes_next = False
+        self._windows: dict[str, windows.Window] = {}
+        layers.viewer.mouse_drag_callbacks.append(self._drag)
+        review.case_changed.connect(self._case_changed)
+
+    @property
+    def viewer(self) -> "ViewerModel":
+        """The viewer."""
+        return self.layers.viewer
+
+    def modality(self) -> Image | None:
+        """Return the modality that is looked at: the active one, else the topmost that is shown."""
+        active, shown = self.viewer.layers.selection.active, self._visible_modalities()
+        return active if active in shown else next(iter(shown), None)
+
+    def window_of(self, layer: Image) -> windows.Window | None:
+        """Return the window last chosen by name for a modality."""
+        return self._windows.get(known_origin(layer).shows)
+
+    def windows_of(self, layer: Image) -> tuple[windows.Window, ...]:
+        """Return the windows there are for a modality."""
+        shows = known_origin(layer).shows
+        return windows.windows_of(shows, self._unit(shows))
+
+    def next_modality(self, step: int = 1) -> None:
+        """Show the next modality, or with -1 the one before; side by side, make it active."""
+        found = self.layers.modalities()
+        if not found:
+            return
+        current = self.modality()
+        place = found.index(current) if current in found else -step
+        chosen = found[(place + step) % len(found)]
+        if not self.hanging.shown:
+            self.layers.show_modality(known_origin(chosen).shows)
+        if not isinstance(self.viewer.layers.selection.active, Labels):
+            self.viewer.layers.selection.active = chosen
+        self._say_window()
+
+    def next_window(self, step: int = 1) -> None:
+        """Take the next window there is for the modality, or the one before with -1."""
+        layer = self.modality()
+        if layer is None:
+            return
+        known = self.windows_of(layer)
+        current = self.window_of(layer)
+        place = known.index(current) if current in known else 0
+        self.set_window(known[(place + step) % len(known)])
+
+    def set_window(self, window: windows.Window) -> None:
+        """Take a window by name."""
+        layer = self.modality()
+        if layer is not None:
+            shows = known_origin(layer).shows
+            self._windows[shows] = window
+            layer.contrast_limits = windows.limits_of(window, layer.data, shows, self._unit(shows))
+
+    def toggle_hanging(self) -> None:
+        """Show all modalities side by side, or one again."""
+        if self.planes is not None:
+            self.planes.leave()
+        self.viewer.dims.ndisplay = 2
+        self.hanging.toggle()
+
+    def toggle_planes(self) -> None:
+        """Show three planes with a crosshair, or one again."""
+        window = getattr(self.viewer, "window", None)
+        if self.review.case is None or window is None:
+            return
+        if self.planes is None:
+            from napari_ciml.widgets.looking.keys import bind
+            from napari_ciml.widgets.looking.planes import Planes
+
+            self.planes = Planes(self.viewer, self._arranged, lambda model: bind(self, model))
+        if self.hanging.shown:
+            # One after the other: both rearrange the layers.
+            self._planes_next = True
+            self.hanging.leave()
+            return
+        self.planes.toggle(self.review.case.grid.direction)
+
+    def toggle_3d(self) -> None:
+        """Show the volume from the front, head up, or a plane again."""
+        viewer = self.viewer
+        self.hanging.leave()
+        if viewer.dims.ndisplay == 3:
+            viewer.dims.ndisplay = 2
+        else:
+            viewer.dims.order, viewer.dims.ndisplay = (0, 1, 2), 3
+            viewer.reset_view()
+            viewer.scene.camera.set_view_direction((0, 1, 0), (1, 0, 0))
+        self.changed.emit()
+
+    def toggle_annotations(self) -> None:
+        """Show letters, scale and window at the borders, or hide them."""
+        if self.review.case is not None:
+            (self.annotations.hide if self.annotations.shown else self.annotations.show)()
+            self.changed.emit()
+
+    def toggle_outline(self) -> None:
+        """Show labels as contours, or filled."""
+        shown = self._labels()
+        width = 0 if any(layer.contour for layer in shown) else _OUTLINE
+        for layer in shown:
+            layer.contour = width
+
+    def toggle_labels(self) -> None:
+        """Hide the labels to see what is beneath, or show them again."""
+        shown = self._labels()
+        visible = not any(layer.visible for layer in shown)
+        for layer in shown:
+            layer.visible = visible
+
+    def change_opacity(self, step: int = 1) -> None:
+        """Make labels and maps more opaque, or less with -1."""
+        for layer in self._overlays():
+            layer.opacity = float(np.clip(layer.opacity + step * _OPACITY_STEP, 0, 1))
+
+    def go_to_mouse(self, model: "ViewerModel") -> None:
+        """Move the crosshair, and every plane, to where the mouse is."""
+        self.viewer.dims.point = tuple(model.cursor.position)
+
+    def close(self) -> None:
+        """Let mouse and window go."""
+        self.changed.disconnect()
+        self.hanging.close()
+        if self.planes is not None:
+            self.planes.close()
+
+    def _drag(self, _: object, event: Any) -> Iterator[None]:
+        """Change window width (to the right: wider) and level (upwards: brighter) by dragging."""
+        with_control = event.button == _LEFT and tuple(event.modifiers) == ("Control",)
+        active = self.viewer.layers.selection.active
+        tool = active is not None and active.mode != "pan_zoom"
+        layer = self.hanging.modality_at(event.viewbox) or self.modality()
+        if layer is None or tool or not (with_control or event.button == _MIDDLE):
+            return
+        start, limits = np.array(event.pos), tuple(layer.contrast_limits)
+        yield
+        while event.type == "mouse_move":
+            right, down = np.array(event.pos) - start
+            layer.contrast_limits = windows.dragged(limits, right, down)
+            self._windows.pop(known_origin(layer).shows, None)
+            self.viewer.status = windows.describe(layer.contrast_limits)
+            yield
+
+    def _unit(self, modality: str) -> str:
+        case = self.review.case
+        return case.units.get(modality, "") if case is not None else ""
+
+    def _visible_modalities(self) -> list[Image]:
+        return [layer for layer in self.layers.modalities() if layer.visible]
+
+    def _overlays(self) -> list[Layer]:
+        """Return labels, maps and probabilities that are visible; mirrors follow by themselves."""
+        maps = ("map", "probability")
+        return [
+            layer
+            for layer in without_mirrors(self.viewer.layers)
+            if layer.visible
+            and (
+                isinstance(layer, Labels)
+                or ((found := origin_of(layer)) is not None and found.kind in maps)
+            )
+        ]
+
+    def _labels(self) -> list[Labels]:
+        """Return the labels there are, without those of a case not segmented yet."""
+        found = without_mirrors(self.viewer.layers)
+        return [layer for layer in found if isinstance(layer, Labels) and layer.data.any()]
+
+    def _case_changed(self) -> None:
+        case = self.review.case
+        if case is None:
+            return
+        self._windows.clear()
+        self.annotations.show(case.grid.direction)
+        for layer in self.layers.modalities():
+            layer.events.contrast_limits.connect(self._say_window)
+            layer.events.visible.connect(self._say_window)
+        self.viewer.layers.selection.events.active.connect(self._say_window)
+        self._say_window()
+
+    def _say_window(self, *_: object) -> None:
+        layer = self.modality()
+        if layer is None:
+            return
+        chosen = self.window_of(layer)
+        name = f"  ({chosen.name})" if chosen is not None else ""
+        limits = tuple(layer.contrast_limits)
+        self.annotations.say(f"{known_origin(layer).shows}  {windows.describe(limits)}{name}")
+        self.changed.emit()
+
+    def _arranged(self) -> None:
+        self._say_window()
+        self.changed.emit()
+        if self._planes_next and not self.hanging.shown:
+            self._planes_next = False
+            self.toggle_planes()

@@ -1,0 +1,80 @@
+"""Mirrors: further layers that show what a layer shows, in another pane or another viewer."""
+
+import gc
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from napari.experimental import link_layers, unlink_layers
+from napari.layers import Labels, Layer
+
+_MIRROR = "napari_ciml mirror"
+
+
+class Mirror:
+    """A layer that follows another one, and shares its data.
+
+    Parameters
+    ----------
+    original : napari.layers.Layer
+        What is followed.
+    where : str
+        Added to the name, so that the layer list stays readable.
+    """
+
+    def __init__(self, original: Layer, where: str = "") -> None:
+        self.original = original
+        data, attributes, kind = original.as_layer_data_tuple()
+        name = f"{original.name} - {where}" if where else original.name
+        attributes |= {"metadata": {_MIRROR: True}, "name": name}
+        self.layer = Layer.create(data, attributes, kind)
+        link_layers([original, self.layer])
+        original.events.data.connect(self._replaced)
+        if isinstance(original, Labels) and isinstance(self.layer, Labels):
+            self.layer.contour = original.contour
+            original.events.features.connect(self._named)
+            original.events.labels_update.connect(self.layer.refresh)
+            self.layer.events.labels_update.connect(original.refresh)
+
+    def close(self) -> None:
+        """Follow no longer."""
+        unlink_layers([self.original, self.layer])
+        self.original.events.data.disconnect(self._replaced)
+        if isinstance(self.original, Labels):
+            self.original.events.features.disconnect(self._named)
+            self.original.events.labels_update.disconnect(self.layer.refresh)
+            self.layer.events.labels_update.disconnect(self.original.refresh)
+
+    def _replaced(self, *_: object) -> None:
+        if self.layer.data is not self.original.data:
+            self.layer.data = self.original.data
+
+    def _named(self, *_: object) -> None:
+        self.layer.features = self.original.features
+
+
+def is_mirror(layer: Layer) -> bool:
+    """Whether a layer only shows what another one shows."""
+    return _MIRROR in layer.metadata
+
+
+def without_mirrors(layers: Iterable[Layer]) -> Iterator[Layer]:
+    """Leave out layers that only show what others show."""
+    return (layer for layer in layers if not is_mirror(layer))
+
+
+@contextmanager
+def quick_removal() -> Iterator[None]:
+    """Keep napari from searching all memory each time a layer is removed.
+
+    It collects garbage then, which takes a third of a second; what is frozen is not looked at.
+    On Windows some drivers need it.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

@@ -1,0 +1,107 @@
+"""The OpenVINO engine against float32 PyTorch, with the same weights."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from napari_ciml.cases.case import open_case
+from napari_ciml.decomposition import Message
+from napari_ciml.errors import DeviceError
+from napari_ciml.inference import compiled
+from napari_ciml.inference.device import choose_engine, has_openvino
+from napari_ciml.inference.segment import Segmentation, segment
+from napari_ciml.inference.settings import SegmentSettings
+from napari_ciml.measures import dice
+from napari_ciml.monitor import Monitor
+from napari_ciml.network.checkpoint import Checkpoint
+from napari_ciml.presets import PRESETS
+
+CPU = torch.device("cpu")
+TWO = PRESETS["flair-t1ce"]
+MUTED = frozenset({Message("FLAIR", "T1CE")})
+
+pytest.importorskip("openvino")
+
+
+@pytest.fixture(autouse=True)
+def there(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.getbasetemp() / "compiled"
+    monkeypatch.setattr("napari_ciml.inference.device.has_openvino", lambda: True)
+    monkeypatch.setattr(compiled, "_cache_folder", lambda: folder)
+
+
+def precision(monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype | None) -> None:
+    for room in ("device", "compiled"):
+        monkeypatch.setattr(f"napari_ciml.inference.{room}.half_precision", lambda _: dtype)
+
+
+def difference(a: Segmentation, b: Segmentation) -> float:
+    return max(float(np.abs(a.pairs[pair] - b.pairs[pair]).max()) for pair in a.pairs)
+
+
+@pytest.mark.parametrize(("dtype", "largest"), [(None, 1e-3), (torch.bfloat16, 0.06)])
+def test_answers_are_those_of_float32_pytorch(
+    case_folder: Path,
+    tiny_checkpoint: Checkpoint,
+    monkeypatch: pytest.MonkeyPatch,
+    dtype: torch.dtype | None,
+    largest: float,
+) -> None:
+    """And what-if from what it kept, muted by a switch in the same model."""
+    case = open_case(case_folder)
+    precision(monkeypatch, None)
+    plain = segment(case, tiny_checkpoint, TWO, settings=SegmentSettings(engine="torch"))
+    quiet = SegmentSettings(engine="torch", muted=MUTED)
+    muted = segment(case, tiny_checkpoint, TWO, settings=quiet)
+    precision(monkeypatch, dtype)
+    fast = segment(case, tiny_checkpoint, TWO, settings=SegmentSettings(engine="openvino"))
+    assert (fast.engine, plain.engine) == ("openvino", "torch")
+    assert difference(fast, plain) < largest
+    if dtype is None:
+        for name in fast.probabilities:
+            masks = [found.probabilities[name] >= 0.5 for found in (fast, plain)]
+            assert not masks[1].any() or dice(*masks) >= 0.998
+    what_if = SegmentSettings(engine="openvino", muted=MUTED)
+    after = segment(case, tiny_checkpoint, TWO, settings=what_if, previous=fast)
+    assert difference(after, muted) < largest
+    again = segment(case, tiny_checkpoint, TWO, settings=what_if)
+    assert difference(after, again) == 0
+
+
+def test_models_are_cached_by_their_weights(
+    case_folder: Path, tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(compiled, "_cache_folder", lambda: tmp_path / "cache")
+    compiled._held.clear()
+    case, told = open_case(case_folder), []
+    monitor = Monitor(lambda p: told.append(p.stage))
+    settings = SegmentSettings(engine="openvino")
+    before = segment(case, tiny_checkpoint, TWO, settings, monitor)
+    assert sum(stage.startswith("Compiling") for stage in told) == 4
+    files = sorted((tmp_path / "cache").iterdir())
+    assert [path.suffix for path in files] == [".bin", ".xml"] * 4
+    compiled._held.clear()
+    told.clear()
+    # Cut off by a crash: made again.
+    files[1].write_text("<?xml")
+    after = segment(case, tiny_checkpoint, TWO, settings, monitor)
+    assert sum(stage.startswith("Compiling") for stage in told) == 1
+    assert difference(after, before) == 0
+    with torch.no_grad():
+        tiny_checkpoint.network.encoders["FLAIR"].convs[0][0].weight.mul_(-1)
+    assert difference(segment(case, tiny_checkpoint, TWO, settings, monitor), before) > 0
+
+
+def test_auto_takes_it_on_the_cpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert choose_engine("auto", CPU) == "openvino"
+    assert choose_engine("torch", CPU) == "torch"
+    assert choose_engine("auto", torch.device("cuda")) == "torch"
+    with pytest.raises(DeviceError, match="runs on the CPU"):
+        choose_engine("openvino", torch.device("cuda"))
+    assert has_openvino()
+    monkeypatch.setattr("napari_ciml.inference.device.has_openvino", lambda: False)
+    assert choose_engine("auto", CPU) == "torch"
+    with pytest.raises(DeviceError, match="not installed"):
+        choose_engine("openvino", CPU)

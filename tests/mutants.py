@@ -1,0 +1,212 @@
+"""Damaged files, made from sound ones by a seed, and a process of its own that reads them.
+
+Run as a script, ``mutants.py FOLDER FIRST COUNT`` reads that many and prints what went wrong. A
+reader may succeed or raise a `CimlError`; a crash, five seconds without an answer, or memory past
+the limit end the process, and the last seed it has named is to blame.
+"""
+
+import gzip
+import json
+import random
+import resource
+import signal
+import struct
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+SECONDS = 5
+MEMORY = 2 * 2**30
+SOURCES = (
+    "a.nii", "a.nii.gz", "a.nrrd", "a.nhdr", "a.mha", "a.mhd", "four.nii.gz", "four.nrrd",
+    "seg.nii.gz", "model.safetensors", "deco.yaml",
+)  # fmt: skip
+
+Way = Callable[[bytes, random.Random], bytes]
+
+_NIFTI_FIELDS = [("<h", at) for at in range(40, 56, 2)] + [
+    ("<i", 0), ("<h", 70), ("<h", 72), ("<f", 80), ("<f", 84), ("<f", 88), ("<f", 108),
+    ("<f", 112), ("<f", 116), ("<h", 252), ("<h", 254), ("<f", 256), ("<f", 268), ("<f", 280),
+    ("<f", 284), ("<f", 300), ("<f", 320),
+]  # fmt: skip
+_WHOLE = (-32768, -1, 0, 1, 2, 3, 5, 7, 255, 9999, 32767)
+_REAL = (float("nan"), float("inf"), -1.0, 0.0, 1e-30, 1e30, 1e9)
+_TEXT = (b"0", b"-1", b"nan", b"inf", b"1e30", b"99999999999", b"0 0 0", b"65535 65535 65535", b"")
+
+
+def make_sources(folder: Path) -> None:
+    """Write a sound file of each kind."""
+    import numpy as np
+    import SimpleITK as sitk
+
+    from conftest import tiny_info
+    from napari_ciml.network.checkpoint import save_checkpoint
+    from napari_ciml.network.ciml import CIML
+    from napari_ciml.presets import PRESETS
+
+    rng = np.random.default_rng(0)
+    image = sitk.GetImageFromArray(rng.normal(100, 20, (9, 10, 11)).astype(np.float32))
+    image.SetSpacing((1.0, 1.5, 2.0))
+    labels = sitk.GetImageFromArray(rng.integers(0, 4, (9, 10, 11)).astype(np.uint8))
+    four = sitk.JoinSeries([image] * 4)
+    for name in SOURCES[:8]:
+        sitk.WriteImage(four if name.startswith("four") else image, str(folder / name))
+    sitk.WriteImage(labels, str(folder / "seg.nii.gz"))
+    info = tiny_info(PRESETS["brats2020"])
+    save_checkpoint(folder / "model.safetensors", CIML(info.decomposition, info.network), info)
+    (folder / "deco.yaml").write_text(PRESETS["brats2020"].to_yaml())
+
+
+def mutant(folder: Path, seed: int, target: Path) -> Path:
+    """Write the file that a seed makes, into an empty folder; return it."""
+    rng = random.Random(seed)
+    name = SOURCES[seed % len(SOURCES)]
+    content = (folder / name).read_bytes()
+    packed = name.endswith(".gz") and rng.random() < 0.8
+    content = gzip.decompress(content) if packed else content
+    ways: list[Callable[[bytes, random.Random], bytes]] = [
+        _flip,
+        _flip_early,
+        _cut,
+        _insert,
+        _noise,
+    ]
+    if ".nii" in name and (packed or name.endswith(".nii")):
+        ways += [_nifti_field] * 8 + [_bomb]
+    if name.endswith((".nrrd", ".nhdr", ".mha", ".mhd", ".yaml")):
+        ways += [_text_field] * 6
+    if name.endswith(".safetensors"):
+        ways += [_long_header, _strange_json] * 2
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        content = rng.choice(ways)(content, rng)
+    path = target / name.replace("a.", "case_t1.")
+    path.write_bytes(gzip.compress(content, 1) if packed else content)
+    if name in ("a.nhdr", "a.mhd") and rng.random() < 0.8:
+        for beside in folder.glob("a.raw*"):
+            voxels = beside.read_bytes()
+            (target / beside.name).write_bytes(_cut(voxels, rng) if rng.random() < 0.3 else voxels)
+    return path
+
+
+def _flip(content: bytes, rng: random.Random, within: int | None = None) -> bytes:
+    changed = bytearray(content)
+    for _ in range(rng.randint(1, 8)):
+        if changed:
+            changed[rng.randrange(min(len(changed), within or len(changed)))] ^= 1 << rng.randrange(
+                8
+            )
+    return bytes(changed)
+
+
+def _flip_early(content: bytes, rng: random.Random) -> bytes:
+    return _flip(content, rng, 400)
+
+
+def _cut(content: bytes, rng: random.Random) -> bytes:
+    return content[: rng.choice((0, 1, rng.randint(0, 360), rng.randint(0, len(content))))]
+
+
+def _insert(content: bytes, rng: random.Random) -> bytes:
+    at = rng.randint(0, len(content))
+    return content[:at] + rng.randbytes(rng.randint(1, 50)) + content[at:]
+
+
+def _noise(content: bytes, rng: random.Random) -> bytes:
+    at = rng.randint(0, len(content))
+    return content[:at] + rng.randbytes(len(content) - at)
+
+
+def _nifti_field(content: bytes, rng: random.Random) -> bytes:
+    form, at = rng.choice(_NIFTI_FIELDS)
+    changed = bytearray(content)
+    if len(changed) >= 348:
+        struct.pack_into(form, changed, at, rng.choice(_REAL if form == "<f" else _WHOLE))
+    return bytes(changed)
+
+
+def _bomb(content: bytes, rng: random.Random) -> bytes:
+    """A small file of zeros that claims to be, and sometimes is, far larger."""
+    changed = bytearray(content[:352]).ljust(352, b"\0")
+    edge = rng.choice((300, 2000, 30000))
+    struct.pack_into("<3h", changed, 42, edge, edge, edge)
+    return bytes(changed) + bytes(rng.choice((0, 2**20, 2**25)))
+
+
+def _text_field(content: bytes, rng: random.Random) -> bytes:
+    """Another value in one line of a text header."""
+    lines = content.split(b"\n")
+    k = rng.randrange(min(len(lines), 20))
+    for mark in (b" = ", b": "):
+        key, found, old = lines[k].partition(mark)
+        if found:
+            words = old.split() or [b""]
+            words[rng.randrange(len(words))] = rng.choice(_TEXT)
+            lines[k] = key + mark + rng.choice((b" ".join(words), rng.choice(_TEXT)))
+            break
+    if rng.random() < 0.1:
+        lines.insert(k, rng.choice(lines))
+    return b"\n".join(lines)
+
+
+def _long_header(content: bytes, rng: random.Random) -> bytes:
+    return struct.pack("<Q", rng.choice((0, 1, 2**31, 2**62, 2**64 - 1))) + content[8:]
+
+
+def _strange_json(content: bytes, rng: random.Random) -> bytes:
+    if len(content) < 8:
+        return content
+    header = content[8 : 8 + min(struct.unpack("<Q", content[:8])[0], len(content))]
+    for word in rng.sample((b"1", b"true", b'"norm"', b"[", b'"labels"', b"0.", b"4.0"), 3):
+        header = header.replace(word, rng.choice((b"-1", b"null", b'"x"', b"1e999", b"{")), 1)
+    return struct.pack("<Q", len(header)) + header + content[8:][len(header) :]
+
+
+def read(path: Path) -> None:
+    """Read a file as the program does."""
+    from napari_ciml.cases.case import open_case
+    from napari_ciml.cases.write import read_labels
+    from napari_ciml.decomposition import Decomposition
+    from napari_ciml.network.checkpoint_info import read_info
+
+    if path.suffix == ".yaml":
+        Decomposition.read(path).checked()
+    elif path.suffix == ".safetensors":
+        read_info(path)
+    elif path.name.startswith("seg"):
+        read_labels(path)
+    else:
+        open_case(path if path.name.startswith("four") else path.parent)
+
+
+def main(folder: Path, first: int, count: int) -> None:
+    """Read mutants; print a line of JSON for each that is answered in the wrong way."""
+    import tempfile
+
+    from napari_ciml.errors import CimlError
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    import SimpleITK
+
+    SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(2)
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    for seed in range(first, first + count):
+        sys.stdout.write(f"{seed}\n")
+        sys.stdout.flush()
+        with tempfile.TemporaryDirectory() as place:
+            path = mutant(folder, seed, Path(place))
+            signal.alarm(SECONDS)
+            try:
+                read(path)
+                wrong = ""
+            except CimlError as error:
+                text = str(error)
+                wrong = "" if text.strip() and "\n" not in text else f"not one sentence: {text!r}"
+            except BaseException as error:  # noqa: BLE001 - whatever it is, it is wrong
+                wrong = f"{type(error).__name__}: {error}"[:300]
+            signal.alarm(0)
+        if wrong:
+            sys.stdout.write(json.dumps([seed, SOURCES[seed % len(SOURCES)], wrong]) + "\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

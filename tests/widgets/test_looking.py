@@ -1,0 +1,364 @@
+"""Looking at a case with real keys and a real mouse, and what is on the canvas then."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari.layers import Labels
+from napari.utils.shortcuts import default_shortcuts
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtWidgets import QWidget
+
+from conftest import write_case
+from napari_ciml.cases.geometry import Grid
+from napari_ciml.widgets.desk import Desk
+from napari_ciml.widgets.looking import windows
+from napari_ciml.widgets.looking.keys import ACTIONS
+from napari_ciml.widgets.looking.mirrors import is_mirror
+
+LEFT, MIDDLE = Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton
+CONTROL, SHIFT, NONE = (
+    Qt.KeyboardModifier.ControlModifier,
+    Qt.KeyboardModifier.ShiftModifier,
+    Qt.KeyboardModifier.NoModifier,
+)
+
+
+def canvas(desk: Desk) -> QWidget:
+    return desk.viewer.window._qt_viewer.canvas.native
+
+
+@pytest.fixture
+def press(loaded: Desk, qtbot: QtBot) -> Callable[[str], None]:
+    def pressed(key: str) -> None:
+        shift = key.startswith("Shift-")
+        qtbot.keyClick(canvas(loaded), key[-1], SHIFT if shift else NONE)
+        settled(loaded, qtbot)
+
+    return pressed
+
+
+def settled(desk: Desk, qtbot: QtBot) -> None:
+    looking = desk.session.looking
+    qtbot.waitUntil(
+        lambda: (
+            not looking.hanging.busy and not (looking.planes is not None and looking.planes.busy)
+        ),
+        timeout=20000,
+    )
+
+
+def drag(
+    qtbot: QtBot,
+    widget: QWidget,
+    by: tuple[int, int],
+    button: Qt.MouseButton,
+    modifier: Qt.KeyboardModifier = NONE,
+    start: tuple[int, int] | None = None,
+) -> None:
+    first = QPoint(*start) if start else widget.rect().center()
+    qtbot.mousePress(widget, button, modifier, first)
+    for share in (0.5, 1):
+        place = first + QPoint(round(share * by[0]), round(share * by[1]))
+        qtbot.mouseMove(widget, place)
+        qtbot.wait(30)
+    qtbot.mouseRelease(widget, button, modifier, first + QPoint(*by))
+
+
+def with_labels(desk: Desk) -> Labels:
+    """Fill the segmentation with a block, as a run would."""
+    layer = desk.viewer.layers["segmentation"]
+    data = np.zeros_like(layer.data)
+    data[18:22, 18:24, 20:30] = 4
+    layer.data, layer.visible = data, True
+    return layer
+
+
+def layer_names(desk: Desk) -> list[str]:
+    return [layer.name for layer in desk.viewer.layers]
+
+
+def shown(desk: Desk) -> list[str]:
+    return [layer.name for layer in desk.viewer.layers if layer.visible]
+
+
+def test_no_key_is_taken_from_napari(loaded: Desk) -> None:
+    ours = {action.key.replace("Shift-", "Shift+") for action in ACTIONS}
+    taken = {str(key) for keys in default_shortcuts.values() for key in keys}
+    for layer in type(loaded.viewer.layers[0]).__mro__ + Labels.__mro__:
+        taken |= {str(key) for key in getattr(layer, "class_keymap", {})}
+    taken |= {str(key) for key in type(loaded.viewer).class_keymap}
+    menus = loaded.viewer.window._qt_window.menuBar().actions()
+    for menu in (action.menu() for action in menus if action.menu()):
+        taken |= {action.shortcut().toString() for action in menu.actions()}
+    assert len(ours) == len(ACTIONS)
+    assert not ours & taken
+
+
+def test_every_key_is_in_the_dock_and_in_the_guide(loaded: Desk) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "guide.md").read_text()
+    for action in ACTIONS:
+        assert loaded.view.buttons[action.title].toolTip() == action.tip
+        key = action.key.replace("Shift-", "Shift + ")
+        assert re.search(rf"\| {re.escape(key)} \| {action.title}", guide), action.title
+
+
+def test_letters_follow_the_plane(loaded: Desk) -> None:
+    overlays = loaded.viewer.canvas.overlays
+
+    def letters() -> str:
+        sides = ("left", "right", "top", "bottom")
+        assert all(overlays[f"ciml_{side}"].visible for side in sides)
+        return "".join(overlays[f"ciml_{side}"].text for side in sides)
+
+    assert letters() == "RLAP"
+    assert overlays.scale_bar.visible
+    loaded.viewer.dims.order = (1, 0, 2)
+    assert letters() == "RLSI"
+    loaded.viewer.dims.order = (2, 0, 1)
+    assert letters() == "APSI"
+    loaded.viewer.dims.ndisplay = 3
+    assert not overlays["ciml_left"].visible
+
+
+@pytest.mark.parametrize("code", ["LPS", "RAS", "SLP"])
+def test_the_left_is_where_the_letter_is(
+    desk: Desk, qtbot: QtBot, tmp_path: Path, code: str
+) -> None:
+    """A bright spot in the patient's left front comes to lie near L and A, whatever the file."""
+    import SimpleITK as sitk
+
+    values = np.zeros((20, 30, 30), np.float32)
+    values[2:18, 2:28, 2:28] = 100
+    values[2:18, 4:8, 20:26] = 1000
+    image = Grid((30, 30, 20), (2.0, 2.0, 3.0), (-30.0, -30.0, -30.0)).image(values)
+    folder = tmp_path / "spot"
+    folder.mkdir()
+    sitk.WriteImage(sitk.DICOMOrient(image, code), str(folder / "spot_flair.nii.gz"))
+    desk.case.open(folder)
+    qtbot.waitUntil(lambda: not desk.session.runner.busy, timeout=20000)
+    overlays = desk.viewer.canvas.overlays
+    assert [overlays[f"ciml_{side}"].text for side in ("right", "top")] == ["L", "A"]
+    for name in ("ciml_left", "ciml_right", "ciml_top", "ciml_bottom", "ciml_corner"):
+        overlays[name].visible = False
+    overlays.scale_bar.visible = False
+    picture = desk.viewer.screenshot(flash=False)[..., 0]
+    rows, columns = (picture > 0.9 * picture.max()).nonzero()
+    assert rows.mean() < picture.shape[0] / 2
+    assert columns.mean() > picture.shape[1] / 2
+
+
+def test_next_and_previous_modality(loaded: Desk, press: Callable[[str], None]) -> None:
+    order = list(loaded.session.review.case.images)
+    assert shown(loaded) == ["FLAIR"]
+    press("N")
+    assert shown(loaded) == [order[(order.index("FLAIR") + 1) % 4]]
+    press("Shift-N")
+    press("Shift-N")
+    assert shown(loaded) == [order[(order.index("FLAIR") - 1) % 4]]
+
+
+def test_dragging_changes_window_and_level(loaded: Desk, qtbot: QtBot) -> None:
+    layer = loaded.viewer.layers["FLAIR"]
+    centre = loaded.viewer.scene.camera.center
+
+    def window() -> tuple[float, float]:
+        low, high = layer.contrast_limits
+        return high - low, (low + high) / 2
+
+    width, level = window()
+    drag(qtbot, canvas(loaded), (60, 0), MIDDLE)
+    wider, same = window()
+    assert wider == pytest.approx(width * np.exp(60 / 300), rel=1e-3)
+    assert same == pytest.approx(level, rel=1e-3)
+    assert loaded.viewer.scene.camera.center == centre
+    drag(qtbot, canvas(loaded), (0, -60), LEFT, CONTROL)
+    # Upwards: a lower level, so a brighter picture.
+    assert window()[1] == pytest.approx(same - wider * 60 / 300, rel=1e-3)
+    corner = loaded.viewer.canvas.overlays["ciml_corner"].text
+    assert windows.describe(layer.contrast_limits) in corner
+
+    before = tuple(layer.contrast_limits)
+    drag(qtbot, canvas(loaded), (0, -60), LEFT)
+    assert tuple(layer.contrast_limits) == before
+    assert loaded.viewer.scene.camera.center != centre
+
+
+def test_dragging_leaves_a_labels_tool_alone(loaded: Desk, qtbot: QtBot) -> None:
+    labels = with_labels(loaded)
+    loaded.viewer.layers.selection.active = labels
+    labels.mode = "paint"
+    before = tuple(loaded.viewer.layers["FLAIR"].contrast_limits)
+    drag(qtbot, canvas(loaded), (60, 0), LEFT, CONTROL)
+    assert tuple(loaded.viewer.layers["FLAIR"].contrast_limits) == before
+
+
+def test_windows_by_name(loaded: Desk, press: Callable[[str], None], qtbot: QtBot) -> None:
+    layer, image = loaded.viewer.layers["FLAIR"], loaded.session.review.case.images["FLAIR"]
+    usual = tuple(layer.contrast_limits)
+    press("W")
+    assert tuple(layer.contrast_limits) != usual
+    assert loaded.view.windows.currentText() == windows.MR_WINDOWS[1].name
+    press("Shift-W")
+    assert tuple(layer.contrast_limits) == pytest.approx(usual)
+    bright = windows.MR_WINDOWS[3]
+    loaded.view.windows.setCurrentIndex(3)
+    loaded.view.windows.activated.emit(3)
+    inside = image[image != 0]
+    assert layer.contrast_limits[0] == pytest.approx(np.percentile(inside, 50), rel=0.02)
+    assert bright.name in loaded.viewer.canvas.overlays["ciml_corner"].text
+
+
+def test_labels_by_key(loaded: Desk, press: Callable[[str], None]) -> None:
+    labels = with_labels(loaded)
+    press("Q")
+    assert labels.contour == 1
+    press("Q")
+    assert labels.contour == 0
+    press("H")
+    assert not labels.visible
+    press("H")
+    assert labels.visible
+    opacity = labels.opacity
+    press(",")
+    assert labels.opacity == pytest.approx(opacity - 0.1)
+    press(".")
+    press(".")
+    assert labels.opacity == pytest.approx(opacity + 0.1)
+    assert loaded.viewer.layers["FLAIR"].opacity == 1
+    press("U")
+    assert not loaded.viewer.canvas.overlays["ciml_left"].visible
+
+
+def test_modalities_side_by_side_and_back(
+    loaded: Desk, press: Callable[[str], None], qtbot: QtBot
+) -> None:
+    labels = with_labels(loaded)
+    before, zoom = layer_names(loaded), loaded.viewer.scene.camera.zoom
+    press("G")
+    grid = loaded.viewer.canvas.grid
+    assert grid.enabled
+    assert grid.actual_shape(loaded.viewer.layers) == (2, 2)
+    places = ((0, 0), (0, 1), (1, 0), (1, 1))
+    for place, modality in zip(places, loaded.session.review.case.images, strict=True):
+        inside = [loaded.viewer.layers[k] for k in grid.contents_at(place, loaded.viewer.layers)]
+        assert [layer.visible for layer in inside] == [True, True]
+        assert inside[0].name == modality
+        assert inside[1] is labels or is_mirror(inside[1])
+        assert inside[1].data is labels.data
+    assert loaded.finetune.labels.count() == 2
+
+    press("Q")
+    assert all(la.contour for la in loaded.viewer.layers if isinstance(la, Labels))
+    widget = canvas(loaded)
+    start = (widget.width() * 3 // 4, widget.height() // 4)
+    untouched = tuple(loaded.viewer.layers["FLAIR"].contrast_limits)
+    second = loaded.viewer.layers[list(loaded.session.review.case.images)[1]]
+    limits = tuple(second.contrast_limits)
+    drag(qtbot, widget, (40, 0), MIDDLE, start=start)
+    assert tuple(second.contrast_limits) != limits
+    assert tuple(loaded.viewer.layers["FLAIR"].contrast_limits) == untouched
+
+    press("G")
+    assert not grid.enabled
+    assert layer_names(loaded) == before
+    assert shown(loaded) == ["FLAIR", "segmentation"]
+    assert loaded.viewer.scene.camera.zoom == pytest.approx(zoom)
+
+
+def test_a_run_while_side_by_side_shows_in_every_pane(
+    loaded: Desk, press: Callable[[str], None], qtbot: QtBot
+) -> None:
+    press("G")
+    qtbot.mouseClick(loaded.segment.run, LEFT)
+    qtbot.waitUntil(lambda: not loaded.session.runner.busy, timeout=60000)
+    result = loaded.session.review.segmentation.label_map
+    panes = [layer for layer in loaded.viewer.layers if isinstance(layer, Labels)]
+    assert len(panes) == 4
+    for layer in panes:
+        assert layer.visible
+        np.testing.assert_array_equal(layer.data, result)
+    drawn = loaded.viewer.layers["segmentation"]
+    drawn.paint((20, 20, 20), 1)
+    assert all(layer.data[20, 20, 20] == 1 for layer in panes)
+
+
+def test_another_case_ends_side_by_side(
+    loaded: Desk, press: Callable[[str], None], qtbot: QtBot, tmp_path: Path
+) -> None:
+    press("G")
+    other = write_case(tmp_path / "other", Grid((20, 22, 24), (3.0,) * 3, (0.0,) * 3))
+    loaded.case.open(other)
+    qtbot.waitUntil(lambda: not loaded.session.runner.busy, timeout=20000)
+    qtbot.waitUntil(lambda: not loaded.session.looking.hanging.shown, timeout=5000)
+    settled(loaded, qtbot)
+    assert layer_names(loaded) == ["T2", "T1CE", "T1", "FLAIR", "segmentation"]
+    assert not loaded.viewer.canvas.grid.enabled
+
+
+def test_three_planes_share_a_point(
+    loaded: Desk, press: Callable[[str], None], qtbot: QtBot
+) -> None:
+    labels = with_labels(loaded)
+    before, steps = layer_names(loaded), loaded.viewer.dims.nsteps
+    press("K")
+    coronal, sagittal = loaded.session.looking.planes.planes
+    assert loaded.viewer.dims.nsteps == steps
+    assert coronal.annotations.view.plane == "coronal"
+    assert sagittal.annotations.view.plane == "sagittal"
+    assert coronal.model.scene.camera.orientation[1] == "up"
+    loaded.viewer.dims.point = (10.0, 3.0, -4.0)
+    assert coronal.model.dims.point == loaded.viewer.dims.point
+    coronal.model.dims.set_point(1, 9.0)
+    assert loaded.viewer.dims.point == (10.0, 9.0, -4.0)
+    assert sagittal.model.dims.point == (10.0, 9.0, -4.0)
+    cross = loaded.viewer.layers["crosshair"]
+    starts = cross.data[:, 0] * cross.scale + cross.translate
+    for axis in range(3):
+        others = [k for k in range(3) if k != axis]
+        np.testing.assert_allclose(starts[axis][others], np.array((10.0, 9.0, -4.0))[others])
+
+    # What is painted in one plane is in all, and contours too.
+    labels.paint((20, 5, 5), 4)
+    assert coronal.mirrors[labels].layer.data[20, 5, 5] == 4
+    press("Q")
+    assert coronal.mirrors[labels].layer.contour == 1
+    press("N")
+    assert [m.layer.visible for o, m in coronal.mirrors.items() if o.name == "FLAIR"] == [False]
+
+    press("K")
+    assert layer_names(loaded) == before
+    press("K")
+    assert loaded.session.looking.planes.shown
+
+
+def test_a_click_moves_the_crosshair(
+    loaded: Desk, press: Callable[[str], None], qtbot: QtBot
+) -> None:
+    press("K")
+    coronal = loaded.session.looking.planes.planes[0]
+    widget = coronal.canvas.canvas.native
+    y = loaded.viewer.dims.point[1]
+    place = QPoint(widget.width() // 4, widget.height() // 4)
+    qtbot.mouseMove(widget, place)
+    qtbot.mouseClick(widget, LEFT, pos=place)
+    z, same, x = loaded.viewer.dims.point
+    # Up and to the left in a coronal plane: towards the head, and the patient's right.
+    middle = [(span.start + span.stop) / 2 for span in loaded.viewer.dims.range]
+    assert same == y
+    assert z > middle[0]
+    assert x < middle[2]
+
+
+def test_3d_is_not_mirrored(loaded: Desk, press: Callable[[str], None]) -> None:
+    press("Shift-K")
+    camera = loaded.viewer.scene.camera
+    assert loaded.viewer.dims.ndisplay == 3
+    np.testing.assert_allclose(camera.view_direction, (0, 1, 0), atol=1e-6)
+    np.testing.assert_allclose(camera.up_direction, (1, 0, 0), atol=1e-6)
+    assert camera.orientation == ("away", "down", "right")
+    press("Shift-K")
+    assert loaded.viewer.dims.ndisplay == 2

@@ -1,0 +1,453 @@
+"""Lesions, corrections and comparisons, with real clicks and keys."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.layers import Labels
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QPushButton, QTableWidget
+
+from conftest import write_case
+from napari_ciml.cases.geometry import Grid
+from napari_ciml.cases.write import read_labels, write_volume
+from napari_ciml.corrections import corrections_folder
+from napari_ciml.inference.doubt import doubt_about
+from napari_ciml.widgets.desk import Desk, lay_out
+from napari_ciml.widgets.measuring import RUN_BEFORE
+from napari_ciml.widgets.origin import made_here
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+def click(qtbot: QtBot, button: QPushButton) -> None:
+    qtbot.mouseClick(button, LEFT)
+
+
+def click_cell(qtbot: QtBot, table: QTableWidget, row: int, column: int) -> None:
+    box = table.visualItemRect(table.item(row, column))
+    qtbot.mouseClick(table.viewport(), LEFT, pos=box.center())
+
+
+def wait(qtbot: QtBot, desk: Desk) -> None:
+    session = desk.session
+    runners = (session.runner, session.measuring.runner, session.keeping.runner)
+
+    def quiet() -> bool:
+        return not any(r.busy for r in runners) and not session.keeping._timer.isActive()
+
+    qtbot.waitUntil(quiet, timeout=60000)
+
+
+def run_segment(qtbot: QtBot, desk: Desk) -> None:
+    click(qtbot, desk.segment.run)
+    wait(qtbot, desk)
+
+
+def labels_of(desk: Desk) -> Labels:
+    layer = desk.session.measuring.current()
+    assert layer is not None
+    return layer
+
+
+def paint_tumour(desk: Desk) -> Labels:
+    """Paint a large lesion of edema with an enhancing core, and a smaller one of edema."""
+    layer = labels_of(desk)
+    layer.visible = True
+    for box, value in (
+        ((slice(10, 20),) * 3, 2),
+        ((slice(13, 17),) * 3, 4),
+        ((slice(30, 33), slice(20, 24), slice(8, 12)), 2),
+    ):
+        where = np.zeros(layer.data.shape, bool)
+        where[box] = True
+        layer.data_setitem(np.nonzero(where), value)
+    return layer
+
+
+def reference_file(folder: Path, desk: Desk, *, shift: int = 0, enhancing: int = 4) -> Path:
+    labels = np.zeros(desk.session.review.case.grid.shape, np.uint8)
+    labels[10:20, 10:20, 10 + shift : 20 + shift] = 2
+    labels[13:17, 13:17, 13 + shift : 17 + shift] = enhancing
+    path = folder / "reader.nii.gz"
+    write_volume(path, labels, desk.session.review.case.grid)
+    return path
+
+
+def kept_files() -> list[Path]:
+    return sorted(corrections_folder().glob("*.json"))
+
+
+def test_lesions_after_a_run_and_a_click_goes_there(loaded: Desk, qtbot: QtBot) -> None:
+    assert "segment it" in loaded.lesions.state.text()
+    run_segment(qtbot, loaded)
+    findings, widget = loaded.session.review.findings, loaded.lesions
+    rows = findings.to_look_at()
+    assert widget.lesions.rowCount() == len(rows) > 1
+    assert [s.region for s in findings.inventory.regions] == ["WT", "TC", "ET"]
+    assert widget.regions.item(0, 1).text() == f"{findings.inventory.regions[0].volume_ml:.1f}"
+    assert f"p {rows[0].probability:.2f}" in widget.lesions.item(0, 2).text()
+    loaded.viewer.window._qt_window.show()
+    widget.parent().raise_()
+    click_cell(qtbot, widget.lesions, 1, 1)
+    grid = loaded.session.review.case.grid
+    world = [v * mm + o for v, mm, o in zip(rows[1].voxel, grid.scale, grid.translate, strict=True)]
+    assert loaded.viewer.dims.current_step[0] == rows[1].voxel[0]
+    assert loaded.viewer.scene.camera.center[1:] == pytest.approx(world[1:])
+
+    click(qtbot, widget.next)
+    assert findings.seen(rows[1])
+    assert loaded.session.review.findings.marks[0].region == rows[1].region
+    assert widget.lesions.currentRow() == 2
+    assert widget.lesions.item(1, 0).checkState() == Qt.CheckState.Checked
+    widget.lesions.item(1, 0).setCheckState(Qt.CheckState.Unchecked)
+    assert findings.marks == ()
+    widget.only.setCurrentText("ET")
+    widget.only.activated.emit(widget.only.currentIndex())
+    assert {lesion.region for lesion in widget._rows} == {"ET"}
+
+
+def test_doubt_as_a_layer_for_every_region(loaded: Desk, qtbot: QtBot) -> None:
+    run_segment(qtbot, loaded)
+    review, widget = loaded.session.review, loaded.lesions
+    click(qtbot, widget.show_doubt)
+    wait(qtbot, loaded)
+    (layer,) = made_here(loaded.viewer, "doubt")
+    assert layer.name == "disagreement of WT"
+    expected = doubt_about(review.segmentation, review.case, "WT", "disagreement")
+    np.testing.assert_array_equal(layer.data, expected)
+    assert layer.contrast_limits == [0, 0.5]
+    widget.region.setCurrentText("ET")
+    click(qtbot, widget.show_doubt)
+    assert "One segmentor alone predicts ET" in widget.error.text()
+    widget.kind.setCurrentText("uncertainty")
+    click(qtbot, widget.show_doubt)
+    wait(qtbot, loaded)
+    assert made_here(loaded.viewer, "doubt") == [layer]
+    assert layer.name == "uncertainty of ET"
+    assert layer.contrast_limits == [0, 1]
+    assert widget.error.text() == ""
+    click(qtbot, widget.hide_doubt)
+    assert not layer.visible
+
+
+def test_the_spread_over_samples(loaded: Desk, qtbot: QtBot) -> None:
+    run_segment(qtbot, loaded)
+    review, widget = loaded.session.review, loaded.lesions
+    before = review.segmentation.label_map
+    widget.kind.setCurrentText("spread")
+    click(qtbot, widget.show_doubt)
+    assert "Nothing was sampled" in widget.error.text()
+    widget.samples.setValue(2)
+    click(qtbot, widget.sample)
+    wait(qtbot, loaded)
+    assert review.segmentation.uncertainty.samples == 2
+    np.testing.assert_array_equal(review.segmentation.label_map, before)
+    click(qtbot, widget.show_doubt)
+    wait(qtbot, loaded)
+    (layer,) = made_here(loaded.viewer, "doubt")
+    np.testing.assert_array_equal(layer.data, review.segmentation.uncertainty.spread["WT"])
+
+
+def test_what_is_painted_is_measured(loaded: Desk, qtbot: QtBot) -> None:
+    layer = paint_tumour(loaded)
+    wait(qtbot, loaded)
+    regions = loaded.session.review.findings.inventory.regions
+    assert [summary.lesions for summary in regions] == [2, 1, 1]
+    assert regions[0].volume_ml == pytest.approx((1000 + 48) * 27 / 1000)
+    layer.undo()
+    wait(qtbot, loaded)
+    assert loaded.session.review.findings.inventory.regions[0].lesions == 1
+
+
+def test_a_correction_comes_back_after_a_crash(
+    loaded: Desk,
+    case_folder: Path,
+    tmp_path: Path,
+    qtbot: QtBot,
+    make_napari_viewer: Callable[..., Any],
+) -> None:
+    painted = paint_tumour(loaded).data.copy()
+    wait(qtbot, loaded)
+    assert len(kept_files()) == 1
+    assert loaded.correct.kept.text().startswith("Kept at")
+
+    # Nothing is closed: another window finds what a crash would have left.
+    case_folder.rename(tmp_path / "renamed")
+    after = lay_out(make_napari_viewer(show=True))
+    try:
+        after.case.open(tmp_path / "renamed")
+        wait(qtbot, after)
+        assert "was kept on" in after.correct.offer.text()
+        assert not after.session.measuring.current().data.any()
+        click(qtbot, after.correct.bring_back)
+        wait(qtbot, after)
+        layer = labels_of(after)
+        assert layer.name == "segmentation (brought back)"
+        np.testing.assert_array_equal(layer.data, painted)
+        assert after.correct.offer.text() == ""
+        assert after.session.review.findings.inventory.regions[0].lesions == 2
+        layer.paint((5, 5, 5), 2)
+        wait(qtbot, after)
+        assert len(kept_files()) == 1  # it goes on in the same file
+
+        after.case.open(write_case(tmp_path / "other", Grid((20, 22, 24), (3.0,) * 3, (0.0,) * 3)))
+        wait(qtbot, after)
+        assert after.correct.offer.text() == ""
+        after.case.open(tmp_path / "renamed")
+        wait(qtbot, after)
+        click(qtbot, after.correct.forget)
+        assert kept_files() == []
+        assert after.correct.offer.text() == ""
+    finally:
+        after.finetune.tuning.close()
+        after.session.close()
+
+
+def test_what_is_undone_is_not_kept(loaded: Desk, qtbot: QtBot) -> None:
+    run_segment(qtbot, loaded)
+    layer = labels_of(loaded)
+    layer.paint((20, 20, 20), 4)
+    wait(qtbot, loaded)
+    assert len(kept_files()) == 1
+    layer.undo()
+    wait(qtbot, loaded)
+    assert kept_files() == []
+
+
+def test_closing_keeps_the_last_stroke(loaded: Desk, qtbot: QtBot) -> None:
+    labels_of(loaded).paint((20, 20, 20), 4)
+    assert kept_files() == []
+    loaded.session.close()
+    assert len(kept_files()) == 1
+
+
+def test_a_full_disk_is_told(loaded: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("napari_ciml.files.os.fsync", full)
+    labels_of(loaded).paint((20, 20, 20), 4)
+    wait(qtbot, loaded)
+    assert "cannot be written (no space left" in loaded.correct.error.text()
+    monkeypatch.undo()
+
+
+def test_a_run_that_ends_never_takes_a_stroke_away(loaded: Desk, qtbot: QtBot) -> None:
+    """Whenever the user paints while a result is being shown, the stroke stays."""
+    run_segment(qtbot, loaded)
+    session = loaded.session
+    case, run = session.review.case, session.review.segmentation
+    for moment in range(12):
+        layer = made_here(loaded.viewer, "segmentation")[0]
+        for step, _ in enumerate(session.layers.show_segmentation(case, run)):
+            if step == moment:
+                layer.paint((20, 20, 20), 4)
+                layer.paint((20, 20, 30), 1)
+                painted = layer.data.copy()
+        if moment > step:
+            break
+        assert layer in loaded.viewer.layers
+        np.testing.assert_array_equal(layer.data, painted)
+        assert layer.data[20, 20, 20] == 4
+    assert moment > 4
+    wait(qtbot, loaded)
+
+
+def test_strokes_of_before_are_not_redone_on_a_new_result(loaded: Desk, qtbot: QtBot) -> None:
+    run_segment(qtbot, loaded)
+    layer = labels_of(loaded)
+    layer.paint((20, 20, 20), 4)
+    layer.undo()
+    run_segment(qtbot, loaded)
+    assert labels_of(loaded) is layer
+    layer.redo()
+    np.testing.assert_array_equal(layer.data, loaded.session.review.segmentation.label_map)
+
+
+def test_a_region_is_picked_by_key_and_by_click(loaded: Desk, qtbot: QtBot) -> None:
+    run_segment(qtbot, loaded)
+    layer = labels_of(loaded)
+    canvas = loaded.viewer.window._qt_viewer.canvas.native
+    qtbot.keyClick(canvas, Qt.Key.Key_3, Qt.KeyboardModifier.AltModifier)
+    assert (layer.selected_label, layer.mode, layer.preserve_labels) == (4, "paint", False)
+    assert loaded.viewer.layers.selection.active is layer
+    qtbot.keyClick(canvas, Qt.Key.Key_1, Qt.KeyboardModifier.AltModifier)
+    assert (layer.selected_label, layer.preserve_labels) == (2, True)
+    click(qtbot, loaded.correct.brush("TC"))
+    assert (layer.selected_label, layer.preserve_labels) == (1, False)
+
+
+def test_no_key_is_taken_from_napari() -> None:
+    from napari.utils.shortcuts import default_shortcuts
+
+    taken = {str(key) for keys in default_shortcuts.values() for key in keys}
+    assert not taken & {f"Alt+{number}" for number in range(1, 10)}
+    assert taken
+
+
+def test_painting_the_outermost_region_spares_what_is_inside(loaded: Desk, qtbot: QtBot) -> None:
+    layer = paint_tumour(loaded)
+    click(qtbot, loaded.correct.brush("WT"))
+    layer.brush_size = 30
+    layer.paint((15, 15, 15), layer.selected_label)
+    assert layer.data[15, 15, 15] == 4
+    assert layer.data[15, 15, 25] == 2
+    wait(qtbot, loaded)
+
+
+def test_faults_are_found_mended_and_mending_is_undone(loaded: Desk, qtbot: QtBot) -> None:
+    layer = paint_tumour(loaded)
+    layer.data_setitem(tuple(np.array([[11], [11], [11]])), 4)  # ET in edema: two specks
+    layer.data_setitem(tuple(np.array([[18], [18], [18]])), 0)
+    widget = loaded.correct
+    click(qtbot, widget.check)
+    wait(qtbot, loaded)
+    said = [widget.faults.item(k, 0).text() for k in range(widget.faults.rowCount())]
+    assert [text.split(" (")[0] for text in said] == [
+        "WT: a hole of 1 voxel",
+        "TC: a speck of 1 voxel",
+    ]
+    remedy = widget.faults.cellWidget(0, 1)
+    assert widget.faults.columnWidth(1) >= remedy.sizeHint().width()
+    widget.faults.setCurrentCell(0, 0)
+    assert loaded.viewer.dims.current_step[0] == 18
+    layer.mode = "paint"
+    click(qtbot, widget.faults.cellWidget(1, 1))
+    wait(qtbot, loaded)
+    assert layer.mode == "paint"
+    assert layer.data[11, 11, 11] == 2
+    assert widget.faults.rowCount() == 1
+    layer.visible = False
+    click(qtbot, widget.mend_all)
+    wait(qtbot, loaded)
+    assert layer.data[18, 18, 18] == 2
+    assert widget.verdict.text() == "Nothing is wrong with it."
+    layer.undo()
+    assert layer.data[18, 18, 18] == 0
+    wait(qtbot, loaded)
+
+
+def test_saving_asks_when_something_is_wrong(loaded: Desk, qtbot: QtBot, tmp_path: Path) -> None:
+    layer = paint_tumour(loaded)
+    layer.data_setitem(tuple(np.array([[38], [40], [30]])), 2)
+    path = tmp_path / "mine.nii.gz"
+    loaded.correct.write(path)
+    wait(qtbot, loaded)
+    assert "Not saved yet: 1 to look at first" in loaded.correct.verdict.text()
+    assert not path.exists()
+    click(qtbot, loaded.correct.save_anyway)
+    wait(qtbot, loaded)
+    assert loaded.correct.verdict.text() == "Saved as mine.nii.gz."
+    saved, grid = read_labels(path)
+    np.testing.assert_array_equal(saved, layer.data)
+    assert grid.same_as(loaded.session.review.case.grid)
+
+
+def test_compared_with_another_reader(loaded: Desk, qtbot: QtBot, tmp_path: Path) -> None:
+    paint_tumour(loaded)
+    widget = loaded.compare
+    widget.read(reference_file(tmp_path, loaded, shift=2))
+    wait(qtbot, loaded)
+    assert widget.others.currentText() == "reader.nii.gz"
+    texts = [widget.scores.item(0, k).text() for k in range(6)]
+    assert texts[:4] == ["WT", "28.3", "27.0", f"{2 * 800 / 2048:.3f}"]
+    assert widget.scores.item(2, 4).text() == "6.0"  # two voxels of 3 mm
+    (outline,) = made_here(loaded.viewer, "reference")
+    assert outline.visible
+    widget.parent().raise_()
+    click_cell(qtbot, widget.scores, 0, 0)
+    (shown,) = made_here(loaded.viewer, "difference")
+    assert [int((shown.data == value).sum()) for value in (1, 2, 3)] == [800, 200, 248]
+    assert not labels_of(loaded).visible
+    assert shown.data[15, 15, 11] == 3
+    assert shown.features["is"].tolist() == ["", "agreed", "missed", "added"]
+
+    # A stroke later everything follows.
+    labels_of(loaded).data_setitem(tuple(np.array([[15], [15], [20]])), 2)
+    wait(qtbot, loaded)
+    assert int((shown.data == 1).sum()) == 801
+    click(qtbot, widget.hide_difference)
+    assert labels_of(loaded).visible
+    assert not shown.visible
+    widget.others.setCurrentText("nothing")
+    widget.others.activated.emit(0)
+    assert not outline.visible
+    assert loaded.session.review.findings.comparison is None
+    wait(qtbot, loaded)
+
+
+def test_labels_of_two_meanings_are_asked_about(loaded: Desk, qtbot: QtBot, tmp_path: Path) -> None:
+    layer = paint_tumour(loaded)
+    layer.data_setitem(tuple(np.array([[15], [15], [15]])), 1)
+    path = reference_file(tmp_path, loaded, enhancing=3)
+    labels, grid = read_labels(path)
+    labels[15, 15, 15] = 1
+    write_volume(path, labels, grid)
+    widget = loaded.compare
+    widget.read(path)
+    wait(qtbot, loaded)
+    assert "may be brats2021 or brats2013; say which" in widget.notices.text()
+    assert loaded.session.review.findings.comparison is None
+    assert widget.meanings.isVisibleTo(widget)
+    widget.meanings.setCurrentText("brats2021")
+    widget.meanings.activated.emit(1)
+    wait(qtbot, loaded)
+    assert widget.scores.item(2, 3).text() == "1.000"
+
+
+def test_a_wrong_file_keeps_the_comparison(loaded: Desk, qtbot: QtBot, tmp_path: Path) -> None:
+    paint_tumour(loaded)
+    widget = loaded.compare
+    widget.read(reference_file(tmp_path, loaded))
+    wait(qtbot, loaded)
+    before = loaded.session.review.findings.comparison
+    (tmp_path / "broken.nii.gz").write_bytes(b"no image")
+    widget.read(tmp_path / "broken.nii.gz")
+    wait(qtbot, loaded)
+    assert "broken.nii.gz: cannot be read" in widget.error.text()
+    assert loaded.session.review.findings.comparison is before
+
+
+def test_compared_with_the_run_before(loaded: Desk, qtbot: QtBot) -> None:
+    run_segment(qtbot, loaded)
+    assert RUN_BEFORE not in loaded.session.measuring.references()
+    first = loaded.session.review.segmentation.label_map
+    click(qtbot, loaded.decomposition.role_button(0, "T2"))
+    run_segment(qtbot, loaded)
+    widget = loaded.compare
+    widget.others.setCurrentText(RUN_BEFORE)
+    widget.others.activated.emit(widget.others.currentIndex())
+    wait(qtbot, loaded)
+    found = loaded.session.review.findings.comparison
+    np.testing.assert_array_equal(found.reference.labels, first)
+    assert widget.scores.rowCount() == 3
+    assert found.scores[2].dice == 1  # ET is seen in T1CE alone
+
+
+def test_marks_and_comparison_end_with_the_case(loaded: Desk, qtbot: QtBot, tmp_path: Path) -> None:
+    paint_tumour(loaded)
+    loaded.compare.read(reference_file(tmp_path, loaded))
+    wait(qtbot, loaded)
+    findings = loaded.session.review.findings
+    findings.mark(findings.inventory.lesions[0], True)
+    loaded.case.open(write_case(tmp_path / "other", Grid((20, 22, 24), (3.0,) * 3, (0.0,) * 3)))
+    wait(qtbot, loaded)
+    assert findings.marks == ()
+    assert findings.reference is None
+    assert loaded.compare.scores.rowCount() == 0
+    assert not made_here(loaded.viewer, "reference", "difference")
+
+
+def test_fits_a_small_screen(loaded: Desk, qtbot: QtBot, tmp_path: Path) -> None:
+    paint_tumour(loaded)
+    loaded.compare.read(reference_file(tmp_path, loaded))
+    click(qtbot, loaded.correct.check)
+    wait(qtbot, loaded)
+    for widget in (loaded.lesions, loaded.correct, loaded.compare):
+        assert widget.minimumSizeHint().width() <= 420
+        assert widget.minimumSizeHint().height() <= 740
+    assert loaded.lesions.lesions.columnWidth(2) > 100
