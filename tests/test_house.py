@@ -23,6 +23,7 @@ FLOORS = (
     {"explanation"},
     {"whatif"},
     {"training", "export", "review", "findings", "lesions", "corrections", "doctor"},
+    {"saved", "worklist"},
     {"experiments"},
     {"widgets"},
     {"bench"},

@@ -64,6 +64,8 @@ class Review:
         How many samples of kappa its uncertainty is computed from.
     segmentation, explanation
         The results for the case, or None.
+    made_with : CheckpointInfo or None
+        Of the checkpoint that made the segmentation.
     findings : Findings
         Lesions, marks and comparisons of the case.
     runs : Runs
@@ -77,6 +79,8 @@ class Review:
     checkpoint_changed = Signal()
     device_changed = Signal()
     clean_changed = Signal()
+    samples_changed = Signal()
+    exported = Signal(object)
     segmentation_changed = Signal()
     explanation_changed = Signal()
     told = Signal(str)
@@ -97,6 +101,7 @@ class Review:
         self.samples = 0
         self.segmentation: Segmentation | None = None
         self.explanation: Explanation | None = None
+        self.made_with: CheckpointInfo | None = None
         self.findings = Findings()
 
     @property
@@ -227,6 +232,11 @@ class Review:
         self.clean = clean
         self.clean_changed.emit()
 
+    def set_samples(self, samples: int) -> None:
+        """Sample kappa so many times at the next segmentation."""
+        self.samples = samples
+        self.samples_changed.emit()
+
     def set_segmentation(
         self, segmentation: "Segmentation", made_with: CheckpointInfo | None = None
     ) -> None:
@@ -237,7 +247,7 @@ class Review:
         known = self.runs.of(segmentation)
         self.segmentation = segmentation
         self.explanation = known.explanation if known else None
-        info = made_with or self.info
+        self.made_with = info = made_with or self.info
         if info is not None:
             self.runs.add(segmentation, info)
         self.segmentation_changed.emit()

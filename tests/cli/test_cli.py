@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from dicom_series import AXIAL, write_series
 from napari_ciml.cases.case import open_case
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.cli import main
@@ -84,6 +85,23 @@ def test_a_missing_modality_is_told_and_the_others_run(
     summary = json.loads((out / "summary.json").read_text())
     assert summary["missing_modalities"] == ["T1CE"]
     assert set(summary["volumes_ml"]) == {"WT", "TC"}
+
+
+def test_segment_leaves_a_report_and_a_dicom_seg(
+    case_folder: Path,
+    tiny_checkpoint_path: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out, common = tmp_path / "out", ("--checkpoint", tiny_checkpoint_path, "--report")
+    write_series(tmp_path / "series", AXIAL)
+    series = ("--dicom-seg", tmp_path / "series")
+    assert run("explain", case_folder, "-o", out, *common, *series) == 0
+    names = {path.name for path in out.iterdir()}
+    assert {"report.html", "report.pdf", "segmentation.dcm", "volumes.csv"} <= names
+    assert "Complementary-information weights" in (out / "report.html").read_text()
+    assert run("segment", case_folder, "-o", out, *common, "--dicom-seg", case_folder) == 2
+    assert "holds no DICOM files" in capsys.readouterr().err
 
 
 def missing(folder: Path) -> list[object]:

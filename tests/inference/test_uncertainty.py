@@ -10,7 +10,7 @@ from conftest import tiny_info
 from napari_ciml.cases.case import open_case
 from napari_ciml.decomposition import Pair
 from napari_ciml.errors import CancelledError, CheckpointError
-from napari_ciml.export.results import write_segmentation
+from napari_ciml.export.bundle import Results, Wish, write_bundle
 from napari_ciml.inference.engine import Workspace
 from napari_ciml.inference.kept import Kept
 from napari_ciml.inference.plan import make_plan
@@ -116,7 +116,8 @@ def test_uncertainty_of_a_case(
     np.testing.assert_array_equal(again.entropy["WT"], found.entropy["WT"])
     kept = segment(case, tiny_checkpoint, None, settings, previous=result)
     assert kept.uncertainty is found
-    paths = write_segmentation(tmp_path, case, result, Monitor())
+    wish = Wish(frozenset({"probabilities"}))
+    paths = write_bundle(tmp_path, Results(case, result, result.label_map), wish, Monitor())
     names = {path.name for path in paths}
     assert {f"uncertainty_{name}.nii.gz" for name in BRATS.region_names} <= names
 

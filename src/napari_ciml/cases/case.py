@@ -136,6 +136,7 @@ def load_case(
     name: str,
     reference: str | None = None,
     align: RegistrationSettings | None = None,
+    motions: Mapping[str, Motion] | None = None,
     monitor: Monitor | None = None,
 ) -> Case:
     """Read every modality and bring it onto the grid of the reference.
@@ -150,6 +151,8 @@ def load_case(
         Modality whose grid is kept; by default as `default_reference`.
     align : RegistrationSettings, optional
         Register the other modalities to it; by default the files' positions are believed.
+    motions : mapping of str to Motion, optional
+        Of modalities that were aligned before, as `Case.motions`; they are not registered again.
     monitor : Monitor, optional
         Told at each file.
 
@@ -169,7 +172,8 @@ def load_case(
     images: dict[str, np.ndarray] = {}
     notices: list[str] = []
     units: dict[str, str] = {}
-    motions: dict[str, Motion] = {}
+    known = dict(motions or {})
+    moved: dict[str, Motion] = {}
     grid = native
     fixed = None
     for done, modality in enumerate(order):
@@ -184,18 +188,21 @@ def load_case(
             grid, images[modality] = own, array
             fixed = _to_register(array, own, align)
             continue
-        if fixed is not None and align is not None:
+        if modality in known:
+            moved[modality] = known[modality]
+            notices.append(f"{modality} is aligned to {reference} as before.")
+        elif fixed is not None and align is not None:
             moving = Volume.of(array, own)
             names = (reference, modality)
             motion, said = motion_to(fixed, moving, align, monitor, names)
             notices.append(said)
             if motion != Motion():
-                motions[modality] = motion
-        motion = motions.get(modality, Motion())
+                moved[modality] = motion
+        motion = moved.get(modality, Motion())
         images[modality] = _placed(modality, array, own, grid, reference, notices, motion)
     images = {modality: images[modality] for modality in sources}
     told = tuple(notices)
-    return Case(name, images, grid, reference, native, dict(sources), told, units, motions)
+    return Case(name, images, grid, reference, native, dict(sources), told, units, moved)
 
 
 def default_reference(sources: Mapping[str, Source]) -> str:

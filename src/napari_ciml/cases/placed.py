@@ -38,6 +38,11 @@ class Placed(Mapping[Key, np.ndarray]):
         self._factor = np.float32(factor)
         self._placed: OrderedDict[Key, np.ndarray] = OrderedDict()
 
+    @property
+    def on_source(self) -> Mapping[Key, np.ndarray]:
+        """The arrays as they were computed, not multiplied."""
+        return self._arrays
+
     def __getitem__(self, key: Key) -> np.ndarray:
         placed = self._placed.pop(key, None)
         if placed is None:

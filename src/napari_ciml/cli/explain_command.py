@@ -4,7 +4,7 @@ import argparse
 import time
 
 from napari_ciml.cli import options
-from napari_ciml.cli.segment_command import add_arguments, segment_case, tell
+from napari_ciml.cli.segment_command import add_arguments, segment_case, tell, write
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -22,14 +22,13 @@ def run(args: argparse.Namespace) -> None:
     done = segment_case(args, heard)
 
     from napari_ciml.explanation.explain import explain
-    from napari_ciml.export.results import weights_csv, write_explanation, write_summary
+    from napari_ciml.export.results import weights_csv
 
     start = time.perf_counter()
     explanation = explain(done.case, done.checkpoint, done.segmentation, heard, args.device)
     done.segmentation.seconds["explain"] = round(time.perf_counter() - start, 3)
     for notice in explanation.notices:
         heard.tell(notice)
-    write_explanation(args.output, done.case, explanation, heard, args.grid)
-    write_summary(args.output, done.case, done.segmentation, args.grid)
+    write(args, done, explanation, heard)
     tell(done.segmentation)
     print(weights_csv(explanation), end="")

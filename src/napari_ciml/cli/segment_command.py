@@ -10,6 +10,7 @@ from napari_ciml.errors import InputError
 
 if TYPE_CHECKING:
     from napari_ciml.cases.case import Case
+    from napari_ciml.explanation.explain import Explanation
     from napari_ciml.inference.segment import Segmentation
     from napari_ciml.monitor import Monitor
     from napari_ciml.network.checkpoint import Checkpoint
@@ -21,6 +22,7 @@ class Segmented(NamedTuple):
     case: "Case"
     checkpoint: "Checkpoint"
     segmentation: "Segmentation"
+    series: list[Path]
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -45,22 +47,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="sample the complementary information N times and write how sure each region is",
     )
+    parser.add_argument("--report", action="store_true", help="write a page of HTML and of PDF")
+    parser.add_argument(
+        "--dicom-seg",
+        type=Path,
+        metavar="SERIES",
+        help="write a DICOM SEG that refers to the series in this folder",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
     """Segment, write, tell."""
     heard = options.monitor()
     done = segment_case(args, heard)
+    write(args, done, None, heard)
     tell(done.segmentation)
 
 
 def segment_case(args: argparse.Namespace, heard: "Monitor") -> Segmented:
-    """Segment the case that the arguments name, and write the results."""
+    """Segment the case that the arguments name."""
+    from napari_ciml.export.dicom_seg import series_in
     from napari_ciml.files import prepare_folder
     from napari_ciml.inference.plan import make_plan
     from napari_ciml.network.checkpoint_info import read_info
 
-    folder = prepare_folder(args.output)
+    prepare_folder(args.output)
+    series = series_in(args.dicom_seg) if args.dicom_seg else []
     path = options.checkpoint_path(args)
     info = read_info(path)
     start = time.perf_counter()
@@ -70,7 +82,6 @@ def segment_case(args: argparse.Namespace, heard: "Monitor") -> Segmented:
     settings = options.settings(args)
     plan = make_plan(info, wanted, settings.muted)
 
-    from napari_ciml.export.results import write_segmentation
     from napari_ciml.inference.segment import segment
 
     start = time.perf_counter()
@@ -82,8 +93,33 @@ def segment_case(args: argparse.Namespace, heard: "Monitor") -> Segmented:
     checkpoint = options.load(path, heard)
     segmentation = segment(case, checkpoint, wanted, settings, heard)
     segmentation.seconds["read"] = round(read, 3)
-    write_segmentation(folder, case, segmentation, heard, args.grid)
-    return Segmented(case, checkpoint, segmentation)
+    return Segmented(case, checkpoint, segmentation, series)
+
+
+def write(
+    args: argparse.Namespace,
+    done: Segmented,
+    explanation: "Explanation | None",
+    heard: "Monitor",
+) -> None:
+    """Write the results that the arguments ask for."""
+    from napari_ciml.export.bundle import Kind, Results, Wish, write_bundle
+    from napari_ciml.export.report import Context
+
+    kinds: set[Kind] = {"labels", "probabilities", "tables", "maps"}
+    if args.report:
+        kinds.add("report")
+    if args.dicom_seg:
+        kinds.add("dicom-seg")
+    results = Results(
+        done.case,
+        done.segmentation,
+        done.segmentation.label_map,
+        explanation,
+        Context(checkpoint=done.checkpoint.info.name),
+    )
+    wish = Wish(frozenset(kinds), series=done.series, grid=args.grid)
+    write_bundle(args.output, results, wish, heard)
 
 
 def tell(segmentation: "Segmentation") -> None:

@@ -1,4 +1,4 @@
-"""The files of a segmentation and of an explanation.
+"""The summary of a segmentation, the table of weights, and label maps on other voxels.
 
 None of them names the patient: the summary tells modalities and grids, never paths.
 """
@@ -11,11 +11,11 @@ import numpy as np
 
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.labels import label_map, region_masks
-from napari_ciml.cases.write import at_modality, write_on_native_grid
+from napari_ciml.cases.write import at_modality
 from napari_ciml.explanation.explain import Explanation
-from napari_ciml.export.text import write_json, write_text
+from napari_ciml.export.text import write_json
 from napari_ciml.inference.segment import Segmentation
-from napari_ciml.monitor import Monitor
+from napari_ciml.lesions import Inventory
 
 _BELOW = 1e-4
 """How far under its threshold a voxel is put that was taken out of a mask."""
@@ -23,59 +23,14 @@ _BELOW = 1e-4
 WEIGHT_COLUMNS = ("primary", "region", "auxiliary", "weight")
 
 
-def write_segmentation(
-    folder: Path,
-    case: Case,
-    segmentation: Segmentation,
-    monitor: Monitor,
-    grid: str | None = None,
-) -> list[Path]:
-    """Write ``segmentation.nii.gz``, ``probability_<REGION>.nii.gz`` and ``summary.json``.
-
-    With an uncertainty also ``uncertainty_<REGION>.nii.gz``, the predictive entropy in bits.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Exists and can be written to.
-    case : Case
-        Gives the grids.
-    segmentation : Segmentation
-        What is written.
-    monitor : Monitor
-        Told before each file.
-    grid : str, optional
-        Modality on whose file's voxels results lie; by default the reference.
-
-    Returns
-    -------
-    list of pathlib.Path
-        The files.
-    """
-    monitor.step("Writing")
-    labels, probabilities = on_grid_of(grid or case.reference, case, segmentation)
-    volumes = {"segmentation": labels} | {
-        f"probability_{name}": values for name, values in probabilities.items()
-    }
-    if segmentation.uncertainty is not None:
-        found = segmentation.uncertainty.entropy
-        where = grid or case.reference
-        volumes |= {f"uncertainty_{n}": at_modality(v, case, where) for n, v in found.items()}
-    paths = []
-    for done, (name, values) in enumerate(volumes.items()):
-        monitor.step("Writing", done, len(volumes))
-        paths.append(folder / f"{name}.nii.gz")
-        write_on_native_grid(paths[-1], values, case, grid)
-    return [*paths, write_summary(folder, case, segmentation, grid)]
-
-
-def on_grid_of(
-    modality: str, case: Case, segmentation: Segmentation
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Return the label map and the regions' probabilities where a modality's voxels lie.
+def labels_at(
+    modality: str, case: Case, segmentation: Segmentation, labels: np.ndarray
+) -> np.ndarray:
+    """Return a label map, as computed or as corrected, where a modality's voxels lie.
 
     Probabilities are resampled and then thresholded: a label map of nearest voxels would have the
-    steps of both grids. What was removed from a mask or filled in it stays so.
+    steps of both grids. What was removed from a mask or filled in it, by a run or by hand, stays
+    so.
 
     Raises
     ------
@@ -83,39 +38,17 @@ def on_grid_of(
         If the case has no such modality.
     """
     if modality == case.reference:
-        return segmentation.label_map, segmentation.probabilities
+        return labels
     regions = segmentation.plan.decomposition.regions
-    masks = region_masks(segmentation.label_map, regions)
-    placed, moved = {}, {}
+    masks = region_masks(labels, regions)
+    placed = {}
     for name, values in segmentation.probabilities.items():
         threshold = np.float32(segmentation.settings.threshold(name))
         decided = np.where(
             masks[name], np.maximum(values, threshold), np.minimum(values, threshold - _BELOW)
         )
         placed[name] = at_modality(decided, case, modality) >= threshold
-        moved[name] = at_modality(values, case, modality)
-    return label_map(placed, regions), moved
-
-
-def write_explanation(
-    folder: Path,
-    case: Case,
-    explanation: Explanation,
-    monitor: Monitor,
-    grid: str | None = None,
-) -> list[Path]:
-    """Write ``complementary_<PRIMARY>_<REGION>_<AUX>.nii.gz`` and ``weights.csv``.
-
-    Parameters and return value are as in `write_segmentation`.
-    """
-    paths = []
-    for done, ((pair, auxiliary), values) in enumerate(explanation.maps.items()):
-        monitor.step("Writing", done, len(explanation.maps))
-        name = f"complementary_{pair.primary}_{pair.region}_{auxiliary}.nii.gz"
-        paths.append(folder / name)
-        placed = at_modality(values, case, grid or case.reference)
-        write_on_native_grid(paths[-1], placed, case, grid)
-    return [*paths, write_text(folder / "weights.csv", weights_csv(explanation))]
+    return label_map(placed, regions)
 
 
 def write_summary(
@@ -165,3 +98,25 @@ def weights_csv(explanation: Explanation) -> str:
     for (pair, auxiliary), weight in explanation.weights.items():
         writer.writerow((pair.primary, pair.region, auxiliary, f"{weight:.6f}"))
     return text.getvalue()
+
+
+def lesion_rows(found: Inventory) -> list[dict[str, object]]:
+    """Return the table of lesions, those that need a look first; positions are LPS in mm."""
+    return [
+        {
+            "region": lesion.region,
+            **{f"{axis}_mm": round(mm, 1) for axis, mm in zip("xyz", lesion.point, strict=True)},
+            "volume_ml": round(lesion.volume_ml, 3),
+            "longest_mm": round(lesion.diameters.longest_mm, 1),
+            "perpendicular_mm": round(lesion.diameters.perpendicular_mm, 1),
+            "probability": _rounded(lesion.probability),
+            "uncertainty_bits": _rounded(lesion.uncertainty),
+            "seen_by": "; ".join(f"{n} {share:.2f}" for n, share in lesion.seen_by.items()),
+            "reasons": "; ".join(lesion.reasons),
+        }
+        for lesion in found.lesions
+    ]
+
+
+def _rounded(value: float | None) -> float | str:
+    return "" if value is None else round(value, 3)

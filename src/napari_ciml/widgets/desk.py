@@ -14,6 +14,7 @@ from napari_ciml.widgets.compare_widget import CompareWidget
 from napari_ciml.widgets.correct_widget import CorrectWidget
 from napari_ciml.widgets.decomposition_widget import DecompositionWidget
 from napari_ciml.widgets.explain_widget import ExplainWidget
+from napari_ciml.widgets.export_widget import ExportWidget
 from napari_ciml.widgets.finetune_widget import FineTuneWidget
 from napari_ciml.widgets.guide_widget import GuideWidget
 from napari_ciml.widgets.lesions_widget import LesionsWidget
@@ -22,6 +23,7 @@ from napari_ciml.widgets.runs_widget import RunsWidget
 from napari_ciml.widgets.segment_widget import SegmentWidget
 from napari_ciml.widgets.session import Session, session_of
 from napari_ciml.widgets.view_widget import ViewWidget
+from napari_ciml.widgets.worklist_widget import WorklistWidget
 
 
 @dataclass
@@ -41,6 +43,8 @@ class Desk:
     correct: CorrectWidget
     guide: GuideWidget
     runs: RunsWidget
+    export: ExportWidget
+    worklist: WorklistWidget
 
     def do(self, intent: Callable[[], None]) -> None:
         """Ask for something and wait for it, with the window alive.
@@ -73,6 +77,7 @@ def lay_out(viewer: napari.Viewer) -> Desk:
     segment, explain = SegmentWidget(viewer), ExplainWidget(viewer)
     finetune, lesions, runs = FineTuneWidget(viewer), LesionsWidget(viewer), RunsWidget(viewer)
     compare, correct = CompareWidget(viewer), CorrectWidget(viewer)
+    export, worklist = ExportWidget(viewer), WorklistWidget(viewer)
     guide = GuideWidget(viewer)
     named = {
         "Case": case,
@@ -85,6 +90,8 @@ def lay_out(viewer: napari.Viewer) -> Desk:
         "Correct": correct,
         "Compare": compare,
         "Fine-tune": finetune,
+        "Export": export,
+        "Worklist": worklist,
         "Guide": guide,
     }
     for name, widget in named.items():
@@ -108,6 +115,8 @@ def lay_out(viewer: napari.Viewer) -> Desk:
         correct,
         guide,
         runs,
+        export,
+        worklist,
     )
 
 

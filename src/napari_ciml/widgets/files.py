@@ -10,10 +10,11 @@ from napari_ciml.cases.case import Case, load_case
 from napari_ciml.cases.formats import read_header, read_volume, suffix
 from napari_ciml.cases.geometry import Grid, reorient
 from napari_ciml.cases.scan import scan
+from napari_ciml.cases.window import display_range
 from napari_ciml.cases.write import write_on_native_grid, write_volume
 from napari_ciml.errors import CimlError, InputError
 from napari_ciml.resources import sample_data
-from napari_ciml.widgets.looks import colours_of, display_range
+from napari_ciml.widgets.looks import colours_of
 from napari_ciml.widgets.origin import KEY, Origin
 
 LayerData = tuple[np.ndarray, dict[str, Any], str]

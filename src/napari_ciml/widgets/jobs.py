@@ -1,4 +1,7 @@
-"""The job runner: the one owner of threads. One device, one queue, nothing blocks the window."""
+"""The job runner: the one owner of threads. One device, one queue, nothing blocks the window.
+
+Work in the background waits until nothing else is asked for, and gives way when something is.
+"""
 
 import time
 import traceback
@@ -33,11 +36,15 @@ class Job:
     done : callable
         Takes the result, on the GUI thread. If it is a generator, each of its steps has a turn
         of the event loop to itself.
+    background : bool
+        Runs only while nothing else is asked for, and begins again when it had to give way.
     """
 
     title: str
     work: Callable[[Monitor], Any]
     done: Callable[[Any], Steps]
+    background: bool = False
+    gives_way: bool = False
     stop: Event = field(default_factory=Event)
 
 
@@ -83,6 +90,7 @@ class JobRunner(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._waiting: deque[Job] = deque()
+        self._background: deque[Job] = deque()
         self._running: Job | None = None
         self._thread: Thread | None = None
         self._closed = False
@@ -91,24 +99,36 @@ class JobRunner(QObject):
     @property
     def busy(self) -> bool:
         """Whether a job runs or waits."""
-        return self._running is not None or bool(self._waiting)
+        return self._running is not None or bool(self._waiting) or bool(self._background)
 
     def submit(
-        self, title: str, work: Callable[[Monitor], Any], done: Callable[[Any], Steps]
+        self,
+        title: str,
+        work: Callable[[Monitor], Any],
+        done: Callable[[Any], Steps],
+        *,
+        background: bool = False,
     ) -> None:
         """Put a job at the end of the queue; see `Job` for the parameters."""
         if self._closed:
             return
-        self._waiting.append(Job(title, work, done))
-        if self._running is None:
+        queue = self._background if background else self._waiting
+        queue.append(Job(title, work, done, background))
+        running = self._running
+        if running is None:
             self._begin()
-        else:
+        elif not background and running.background:
+            running.gives_way = True
+            running.stop.set()
+        elif not background:
             self.queued.emit(title, len(self._waiting))
 
     def cancel(self) -> None:
         """Ask the running job to stop, and forget those that wait."""
         self._waiting.clear()
+        self._background.clear()
         if self._running is not None:
+            self._running.gives_way = False
             self._running.stop.set()
 
     def close(self) -> None:
@@ -120,7 +140,7 @@ class JobRunner(QObject):
         self._running = None
 
     def _begin(self) -> None:
-        job = self._running = self._waiting.popleft()
+        job = self._running = (self._waiting or self._background).popleft()
         self.started.emit(job.title)
         self._thread = Thread(target=self._run, args=(job,), name="ciml-job", daemon=True)
         self._thread.start()
@@ -151,7 +171,13 @@ class JobRunner(QObject):
     def _finish(self, job: Job, outcome: _Outcome) -> None:
         if self._closed:
             return
-        if isinstance(outcome.error, CancelledError) or job.stop.is_set():
+        if job.gives_way and isinstance(outcome.error, CancelledError):
+            self._background.appendleft(Job(job.title, job.work, job.done, background=True))
+        elif job.gives_way and outcome.error is None:
+            # It was through before it heard that it should stop.
+            self._show(job, lambda: job.done(outcome.result))
+            return
+        elif isinstance(outcome.error, CancelledError) or job.stop.is_set():
             self.cancelled.emit(job.title)
         elif outcome.error is not None:
             self._fail(job, outcome.error, outcome.details)
@@ -183,7 +209,7 @@ class JobRunner(QObject):
 
     def _next(self) -> None:
         self._running = None
-        if self._waiting:
+        if self._waiting or self._background:
             self._begin()
         else:
             self.idle.emit()

@@ -102,6 +102,15 @@ class Keeping(QObject):
         self.offered = ()
         self.changed.emit()
 
+    def release(self, layer: Labels) -> None:
+        """Forget what is kept of a label map that is saved elsewhere."""
+        self._unkept.pop(layer, None)
+        self._last.pop(layer, None)
+        key = self._keys.pop(layer, None)
+        if key is not None:
+            forget = partial(_forget, corrections_folder(), key)
+            self.runner.submit("Forgetting the correction", forget, lambda _: None)
+
     def close(self) -> None:
         """Keep what is not kept yet, here and now, and stop."""
         if self._closed:

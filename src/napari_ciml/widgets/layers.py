@@ -14,6 +14,7 @@ from napari.layers import Image, Labels, Layer
 
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.geometry import Grid
+from napari_ciml.cases.window import object_box
 from napari_ciml.decomposition import Pair
 from napari_ciml.widgets.looks import (
     DOUBT_COLOURS,
@@ -21,7 +22,6 @@ from napari_ciml.widgets.looks import (
     colours_of,
     label_colours,
     label_features,
-    object_box,
 )
 from napari_ciml.widgets.origin import (
     KEY,
@@ -316,3 +316,8 @@ def forget_strokes(layer: Labels) -> None:
     layer.editable = False
     layer.editable = True
     layer.mode = mode
+
+
+def declare_saved(layer: Labels) -> None:
+    """Let a label map that was painted on go with its case: its strokes are kept elsewhere."""
+    layer.metadata[_DRAWN] = np.array(layer.data)

@@ -97,6 +97,7 @@ class LesionsWidget(Dock):
         self.hide_doubt.clicked.connect(self.session.layers.hide_results)
         self.sample.clicked.connect(self._sample)
         self.samples.valueChanged.connect(self._set_samples)
+        self.review.samples_changed.connect(self._show_samples)
         self.only.activated.connect(self._show_lesions)
         self.next.clicked.connect(self._seen_and_next)
         self.lesions.currentCellChanged.connect(self._go_to)
@@ -121,7 +122,10 @@ class LesionsWidget(Dock):
         self.attempt(self.measuring.show_doubt, self.region.currentText(), kind)
 
     def _set_samples(self, samples: int) -> None:
-        self.review.samples = samples
+        self.review.set_samples(samples)
+
+    def _show_samples(self) -> None:
+        self.samples.setValue(self.review.samples)
 
     def _sample(self) -> None:
         if not self.review.samples:

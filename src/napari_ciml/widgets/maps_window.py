@@ -5,8 +5,9 @@ from qtpy.QtCore import QPointF, QRectF, Qt, QTimer, Signal
 from qtpy.QtGui import QColor, QImage, QLinearGradient, QMouseEvent, QPainter, QPaintEvent
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
+from napari_ciml.cases.window import object_box
 from napari_ciml.decomposition import Pair
-from napari_ciml.widgets.looks import MAP_COLOURS, object_box
+from napari_ciml.widgets.looks import MAP_COLOURS
 from napari_ciml.widgets.map_pictures import Cut, picture, take
 from napari_ciml.widgets.origin import known_origin
 from napari_ciml.widgets.parts import QUIET_COLOUR, Words, button, row

@@ -32,12 +32,16 @@ def label_maps(viewer: "ViewerModel", case: Case) -> list[Labels]:
 
 
 def add_correction(
-    viewer: "ViewerModel", case: Case, labels: np.ndarray, regions: tuple[Region, ...]
+    viewer: "ViewerModel",
+    case: Case,
+    labels: np.ndarray,
+    regions: tuple[Region, ...],
+    name: str = "segmentation (brought back)",
 ) -> Labels:
-    """Show a correction that was kept, as the user's own."""
+    """Show a correction that was kept or saved, as the user's own."""
     layer = Labels(
         labels,
-        name="segmentation (brought back)",
+        name=name,
         opacity=0.55,
         colormap=label_colours(regions),
         features=label_features(regions),

@@ -65,8 +65,9 @@ class SegmentWidget(Dock):
         self.device.currentTextChanged.connect(self._set_device)
         self.clean.toggled.connect(self.review.set_clean)
         self.run.clicked.connect(lambda: self.attempt(self.session.segment))
-        self.review.clean_changed.connect(lambda: self.clean.setChecked(self.review.clean))
         self.review.checkpoint_changed.connect(self._show_checkpoint)
+        self.review.device_changed.connect(self._show_settings)
+        self.review.clean_changed.connect(self._show_settings)
         self.review.segmentation_changed.connect(self._show_result)
         self._show_checkpoint()
         self._show_result()
@@ -92,6 +93,10 @@ class SegmentWidget(Dock):
 
     def _set_device(self, device: str) -> None:
         self.review.set_device(device)
+
+    def _show_settings(self) -> None:
+        self.device.setCurrentText(self.review.device)
+        self.clean.setChecked(self.review.clean)
 
     def _show_checkpoint(self) -> None:
         current = self.review.checkpoint

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -14,6 +14,7 @@ from napari.layers import Labels
 from napari_ciml.cases.case import Case, load_case
 from napari_ciml.cases.registration import RegistrationSettings
 from napari_ciml.cases.scan import Scan, scan
+from napari_ciml.cases.window import display_range, value_range
 from napari_ciml.decomposition import Pair
 from napari_ciml.errors import CimlError
 from napari_ciml.monitor import Monitor
@@ -22,10 +23,11 @@ from napari_ciml.review import Review
 from napari_ciml.widgets.jobs import JobRunner, Steps
 from napari_ciml.widgets.keeping import Keeping
 from napari_ciml.widgets.layers import CaseLayers
+from napari_ciml.widgets.leaving import Leaving
 from napari_ciml.widgets.live import Live
 from napari_ciml.widgets.looking.keys import bind
 from napari_ciml.widgets.looking.looking import Looking
-from napari_ciml.widgets.looks import display_range, label_colours, value_range
+from napari_ciml.widgets.looks import label_colours
 from napari_ciml.widgets.measuring import Measuring
 from napari_ciml.widgets.preferences import default_checkpoint, default_device
 from napari_ciml.widgets.questions import Questions
@@ -57,6 +59,14 @@ class Loaded:
     limits: Mapping[str, tuple[float, float]]
     ranges: Mapping[str, tuple[float, float]]
 
+    @classmethod
+    def of(cls, case: Case) -> Self:
+        """Look at the intensities of a case."""
+        limits = {
+            m: display_range(image, m, case.units.get(m, "")) for m, image in case.images.items()
+        }
+        return cls(case, limits, {m: value_range(i) for m, i in case.images.items()})
+
 
 class Session:
     """What the widgets can ask for.
@@ -73,6 +83,7 @@ class Session:
         self.layers = CaseLayers(viewer)
         self.keeping = Keeping(self.review, self.layers)
         self.measuring = Measuring(self.review, self.layers, self.keeping)
+        self.leaving = Leaving(self)
         self.loaded: Loaded | None = None
         self.looking = Looking(self.layers, self.review)
         bind(self.looking, viewer)
@@ -125,12 +136,9 @@ class Session:
         def work(monitor: Monitor) -> Loaded:
             case = load_case(sources, name=name, reference=reference, align=align, monitor=monitor)
             monitor.step("Setting the contrast")
-            limits = {
-                m: display_range(image, m, case.units.get(m, ""))
-                for m, image in case.images.items()
-            }
+            loaded = Loaded.of(case)
             _warm_up(monitor, checkpoint)
-            return Loaded(case, limits, {m: value_range(i) for m, i in case.images.items()})
+            return loaded
 
         self.runner.submit("Aligning" if align else "Loading", work, self.show)
 

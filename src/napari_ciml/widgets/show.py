@@ -12,6 +12,7 @@ from napari_ciml.errors import InputError
 from napari_ciml.files import prepare_folder
 from napari_ciml.monitor import Monitor
 from napari_ciml.resources import sample_data
+from napari_ciml.saved.models import is_session
 from napari_ciml.widgets.desk import Desk, bring_forward, lay_out, settle
 
 SIZE = (1280, 800)
@@ -117,6 +118,10 @@ def _desk(opening: Opening) -> Desk:
         review.set_decomposition(opening.decomposition)
     elif review.info is not None:
         review.set_decomposition(review.info.decomposition)
+    if is_session(opening.case):
+        desk.do(lambda: session.leaving.open(opening.case))
+        bring_forward(desk.case)
+        return desk
     where = (
         opening.case,
         opening.channels,
@@ -157,9 +162,7 @@ def _picture(desk: Desk, path: Path) -> None:
 
 
 def _write(desk: Desk, folder: Path) -> None:
-    from napari_ciml.export.results import write_explanation, write_segmentation
+    from napari_ciml.export.bundle import Kind, Wish, write_bundle
 
-    review = desk.session.review
-    if review.case and review.segmentation and review.explanation:
-        write_segmentation(folder, review.case, review.segmentation, Monitor())
-        write_explanation(folder, review.case, review.explanation, Monitor())
+    kinds: frozenset[Kind] = frozenset({"labels", "probabilities", "maps", "tables", "report"})
+    write_bundle(folder, desk.session.leaving.results(), Wish(kinds), Monitor())

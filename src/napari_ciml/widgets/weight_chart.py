@@ -8,9 +8,9 @@ from qtpy.QtGui import QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent
 from qtpy.QtWidgets import QToolTip, QWidget
 
 from napari_ciml.decomposition import Pair
+from napari_ciml.export.report import PALETTE
 
 _BAR, _GAP, _NAMES, _LEGEND = 18, 6, 84, 22
-_COLOURS = ("#4e79a7", "#f28e2b", "#59a14f", "#b07aa1", "#e15759", "#76b7b2")
 _THIN = 7
 """Height of the bar of what a weight is compared with."""
 
@@ -43,7 +43,7 @@ class WeightChart(QWidget):
         """Show other weights; those beside them as a thin bar below each."""
         self._weights, self._beside = _by_pair(weights), _by_pair(beside)
         names = sorted({auxiliary for _, auxiliary in weights})
-        self._colours = {name: QColor(_COLOURS[k % len(_COLOURS)]) for k, name in enumerate(names)}
+        self._colours = {name: QColor(PALETTE[k % len(PALETTE)]) for k, name in enumerate(names)}
         self.setFixedHeight(len(self._weights) * self._step + _LEGEND)
         self.update()
 

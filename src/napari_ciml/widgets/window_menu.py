@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 
 from qtpy.QtWidgets import QComboBox, QFormLayout, QWidget
 
-from napari_ciml.widgets.looks import PET_COLOURS, windows_in
+from napari_ciml.cases.window import windows_in
+from napari_ciml.widgets.looks import PET_COLOURS
 from napari_ciml.widgets.parts import row
 from napari_ciml.widgets.session import Session
 

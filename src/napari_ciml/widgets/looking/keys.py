@@ -118,6 +118,10 @@ GESTURES = (
     ),
     ("Click, in three planes", "Moves the crosshair."),
     ("Mouse wheel; Ctrl + wheel", "napari's own: zooms; goes through slices."),
+    (
+        "Ctrl-PageDown, Ctrl-PageUp",
+        "Worklist: saves this case and goes to the next one, the one before.",
+    ),
     ("Ctrl-Z, Ctrl-Shift-Z", "napari's own: undo and redo what was painted."),
     ("Alt-Z, Alt-Shift-Z", "Undo and redo an edit of the decomposition."),
     ("Shift + click", "Asks why: maps and weights for the lesion, or voxel, under the mouse."),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_ciml.cases.intensity import background_value
-from napari_ciml.widgets.looks import display_range, windows_in
+from napari_ciml.cases.window import display_range, windows_in
 
 _PIXELS = 300.0
 """Dragging over this many pixels makes a window e times as wide, or moves it by its width."""
@@ -22,7 +22,7 @@ class Window:
 
 
 USUAL = Window("usual", 0, 0)
-"""What a case is opened with; see `napari_ciml.widgets.looks.display_range`."""
+"""What a case is opened with; see `napari_ciml.cases.window.display_range`."""
 
 MR_WINDOWS = (
     USUAL,

@@ -1,0 +1,304 @@
+"""DICOM Segmentation objects that refer to the series they were made from.
+
+The object belongs to the patient of its source series, as DICOM has it: whoever asks for it asks
+for the patient's name and identifier in it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_ciml import __version__
+from napari_ciml.cases.geometry import Grid, resample
+from napari_ciml.decomposition import Decomposition
+from napari_ciml.errors import InputError
+from napari_ciml.files import replacing
+from napari_ciml.monitor import Monitor
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+_EVEN = 1e-2
+"""In mm: how far a slice may lie from where even spacing would put it."""
+
+_NEEDED = (
+    "SOPInstanceUID",
+    "SeriesInstanceUID",
+    "FrameOfReferenceUID",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "PixelSpacing",
+)
+
+_MAY_BE_EMPTY = (
+    "PatientID",
+    "PatientName",
+    "PatientBirthDate",
+    "PatientSex",
+    "AccessionNumber",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "ReferringPhysicianName",
+)
+
+
+@dataclass(frozen=True)
+class Made:
+    """How a label map was made.
+
+    Parameters
+    ----------
+    decomposition : Decomposition
+        Whose regions its values stand for.
+    checkpoint : str
+        SHA-256 of the checkpoint.
+    corrected : bool
+        Whether a person has painted on it.
+    """
+
+    decomposition: Decomposition
+    checkpoint: str
+    corrected: bool = False
+
+
+def write_dicom_seg(
+    path: Path,
+    labels: np.ndarray,
+    grid: Grid,
+    series: Sequence["Dataset | Path"],
+    made: Made,
+    monitor: Monitor | None = None,
+) -> Path:
+    """Write a label map as one binary segment for each of its values.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The ``.dcm`` file.
+    labels : numpy.ndarray
+        (Z, Y, X) on ``grid``.
+    grid : Grid
+        Where it lies. If the series has another one, the nearest voxels are taken.
+    series : sequence of pydicom.Dataset or pathlib.Path
+        The single-frame images of the source series, in any order.
+    made : Made
+        Goes into the object.
+    monitor : Monitor, optional
+        Told of the steps, and if the grid is another one.
+
+    Raises
+    ------
+    InputError
+        If highdicom is not installed, the series has no even geometry, shares no space with the
+        label map, or nothing is segmented on it.
+    """
+    hd = _highdicom()
+    monitor = monitor or Monitor()
+    if not series:
+        raise InputError("DICOM SEG refers to a DICOM series; name its folder.")
+    monitor.step("Writing DICOM SEG")
+    slices = sort_series([_completed(_read(one)) for one in series])
+    own = series_grid(slices)
+    if not own.overlaps(grid):
+        raise InputError(f"{path}: the series shares no space with the label map; choose another.")
+    if not _same_voxels(own, grid):
+        monitor.tell(
+            f"The label map ({grid.describe()}) was brought onto the series ({own.describe()}) "
+            "by the nearest voxel for DICOM SEG."
+        )
+    placed = resample(labels, grid, own, labels=True)
+    values = [int(value) for value in np.unique(placed) if value]
+    if not values:
+        raise InputError(f"{path}: nothing is segmented; DICOM SEG has no empty segments.")
+    numbered = np.searchsorted([0, *values], placed).astype(np.uint8)
+    monitor.step("Writing DICOM SEG")
+    try:
+        made_of = hd.seg.Segmentation(
+            source_images=slices,
+            pixel_array=numbered,
+            segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+            segment_descriptions=_segments(values, made),
+            series_instance_uid=hd.UID(),
+            series_number=1000,
+            sop_instance_uid=hd.UID(),
+            instance_number=1,
+            manufacturer="napari-ciml",
+            manufacturer_model_name="napari-ciml",
+            software_versions=__version__,
+            device_serial_number=made.checkpoint or "none",
+            content_label="CIML",
+            content_description="Segmentation; not a medical device",
+        )
+    except (AttributeError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: the source series cannot be referred to ({error}).") from error
+    with replacing(path) as temporary:
+        made_of.save_as(temporary)
+    return path
+
+
+def series_in(folder: Path) -> list[Path]:
+    """Return the DICOM files of a folder.
+
+    Raises
+    ------
+    InputError
+        If there is none, or pydicom is not installed.
+    """
+    _highdicom()
+    from pydicom.misc import is_dicom
+
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    found = [file for file in files if file.is_file() and is_dicom(file)]
+    if not found:
+        raise InputError(f"{folder}: holds no DICOM files; name the folder of the source series.")
+    return found
+
+
+def sort_series(slices: Sequence["Dataset"]) -> list["Dataset"]:
+    """Return the images of one series along its normal.
+
+    Raises
+    ------
+    InputError
+        If they are not single-frame images of one series with one orientation.
+    """
+    for one in slices:
+        lacking = [name for name in _NEEDED if getattr(one, name, None) in (None, "")]
+        if lacking or int(getattr(one, "NumberOfFrames", 1) or 1) > 1:
+            why = f"lacks {lacking[0]}" if lacking else "has several frames"
+            raise InputError(f"The source series {why}; DICOM SEG needs single-frame images of it.")
+    if len({one.SeriesInstanceUID for one in slices}) != 1:
+        raise InputError("DICOM SEG needs the images of exactly one source series.")
+    cosines = np.array([one.ImageOrientationPatient for one in slices], float)
+    if np.abs(cosines - cosines[0]).max() > 1e-4:
+        raise InputError("The images of the source series have several orientations.")
+    normal = np.cross(cosines[0, :3], cosines[0, 3:])
+    return sorted(slices, key=lambda one: float(normal @ np.array(one.ImagePositionPatient, float)))
+
+
+def series_grid(slices: Sequence["Dataset"]) -> Grid:
+    """Return the grid of sorted images.
+
+    Raises
+    ------
+    InputError
+        If they are not evenly spaced.
+    """
+    first = slices[0]
+    cosines = np.array(first.ImageOrientationPatient, float)
+    row, column = cosines[:3], cosines[3:]
+    normal = np.cross(row, column)
+    places = np.array([one.ImagePositionPatient for one in slices], float)
+    down, across = (float(mm) for mm in first.PixelSpacing)
+    if len(slices) > 1:
+        step = (places[-1] - places[0]) / (len(slices) - 1)
+        uneven = np.abs(places - (places[0] + np.arange(len(slices))[:, None] * step)).max()
+        if uneven > _EVEN or np.linalg.norm(step) < _EVEN:
+            raise InputError("The slices of the source series are not evenly spaced.")
+        between, normal = float(np.linalg.norm(step)), step / np.linalg.norm(step)
+    else:
+        between = float(getattr(first, "SliceThickness", None) or 1)
+    return Grid(
+        size=(int(first.Columns), int(first.Rows), len(slices)),
+        spacing=(across, down, between),
+        origin=tuple(places[0].tolist()),
+        direction=tuple(np.stack([row, column, normal], axis=1).ravel().tolist()),
+    )
+
+
+def _same_voxels(a: Grid, b: Grid) -> bool:
+    """Whether two grids have the same voxels, whatever the order of their axes."""
+    last = tuple(n - 1 for n in a.size)
+    ends = np.array([b.index(a.world(corner)) for corner in ((0, 0, 0), last)])
+    whole = np.abs(ends - np.rint(ends)).max() < _EVEN
+    return bool(whole and np.allclose(sorted(a.spacing), sorted(b.spacing), rtol=1e-3))
+
+
+def _segments(values: Sequence[int], made: Made) -> list[Any]:
+    import highdicom as hd
+    from pydicom.sr.codedict import codes
+
+    algorithm = hd.AlgorithmIdentificationSequence(
+        name="CIML",
+        family=codes.DCM.ArtificialIntelligence,
+        version=__version__,
+        source="napari-ciml",
+        parameters={"decomposition": made.decomposition.name, "checkpoint": made.checkpoint},
+    )
+    kinds = hd.seg.SegmentAlgorithmTypeValues
+    return [
+        hd.seg.SegmentDescription(
+            segment_number=number,
+            segment_label=segment_name(value, made.decomposition),
+            segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
+            segmented_property_type=getattr(
+                codes.cid7159, property_type(value, made.decomposition)
+            ),
+            algorithm_type=kinds.SEMIAUTOMATIC if made.corrected else kinds.AUTOMATIC,
+            algorithm_identification=algorithm,
+            display_color=_colour(value, made.decomposition),
+        )
+        for number, value in enumerate(values, 1)
+    ]
+
+
+def segment_name(value: int, whole: Decomposition) -> str:
+    """Return what a label value is called: the regions it belongs to, from the inside out."""
+    inside_out = sorted(whole.regions, key=lambda r: len(r.labels))
+    names = [region.name for region in inside_out if value in region.labels]
+    return " in ".join(names) or f"label {value}"
+
+
+def property_type(value: int, whole: Decomposition) -> str:
+    """Return the keyword of what a label value stands for, in DICOM's context group 7159."""
+    inside = {region.name for region in whole.regions if value in region.labels}
+    there = set(whole.region_names)
+    if "ET" in inside:
+        return "EnhancingLesion"
+    if "TC" in inside:
+        return "Necrosis" if "ET" in there else "Neoplasm"
+    if "WT" in inside:
+        return "Edema" if "TC" in there else "Neoplasm"
+    return "NeoplasmSecondary" if "GTVn" in inside else "Lesion"
+
+
+def _colour(value: int, whole: Decomposition) -> Any:
+    import highdicom as hd
+
+    inside_out = sorted(whole.regions, key=lambda r: len(r.labels))
+    found = next((region.colour for region in inside_out if value in region.labels), "#ffffff")
+    return hd.color.CIELabColor.from_rgb(*(int(found[k : k + 2], 16) for k in (1, 3, 5)))
+
+
+def _read(one: "Dataset | Path") -> "Dataset":
+    if not isinstance(one, Path):
+        return one
+    from pydicom import dcmread
+    from pydicom.errors import InvalidDicomError
+
+    try:
+        return dcmread(one, stop_before_pixels=True)
+    except (OSError, InvalidDicomError) as error:
+        raise InputError(f"{one}: this is no readable DICOM file; get the series again.") from error
+
+
+def _completed(one: "Dataset") -> "Dataset":
+    """Return an image with what DICOM lets be empty, but not be missing, as it often is."""
+    for name in _MAY_BE_EMPTY:
+        if name not in one:
+            setattr(one, name, "")
+    return one
+
+
+def _highdicom() -> Any:
+    try:
+        import highdicom
+    except ImportError as error:
+        raise InputError(
+            "DICOM SEG needs highdicom; install it with: pip install 'napari-ciml[dicom]'"
+        ) from error
+    return highdicom

@@ -1,0 +1,212 @@
+"""The report as one A4 page (PDF), and its pictures for whoever sets it otherwise."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_ciml.decomposition import Pair
+from napari_ciml.export.report import DISCLAIMER, MAP_STOPS, PALETTE, Picture, Report, Table
+from napari_ciml.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_A4 = (8.27, 11.69)
+_QUIET = "#666666"
+_FOOT, _LINE, _CHARACTERS = 0.02, 0.0112, 140
+"""Of the foot: where its last line is, how high a line is, how long."""
+_MAP_STOPS = (
+    (0.05, 0.05, 0.4, 0.0),
+    (0.1, 0.2, 0.7, 0.45),
+    (0.4, 0.75, 0.95, 0.75),
+    (1, 0.9, 0.2, 1),
+)
+
+
+def write_report_pdf(path: Path, report: Report) -> Path:
+    """Write the report as a page of PDF.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    figure = draw_page(report)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="pdf", metadata={"Title": report.title, "Author": None})
+    return path
+
+
+def draw_page(report: Report) -> "Figure":
+    """Draw the page."""
+    figure = _figure(_A4)
+    figure.text(0.07, 0.955, report.title, fontsize=17, weight="bold", va="bottom")
+    day = dict(report.facts)["Date"]
+    figure.text(0.93, 0.957, day, fontsize=10, color=_QUIET, ha="right", va="bottom")
+    _rule(figure, 0.95)
+    top = 0.935
+    for pictures in filter(None, (report.pictures, report.maps)):
+        _row_of_pictures(figure, pictures, top)
+        top -= 0.232
+    below = _set_table(figure, report.volumes, 0.07, top, 0.38)
+    below = _set_table(figure, report.decomposition, 0.07, below, 0.38)
+    if report.weights:
+        _heading(figure, "Complementary-information weights", 0.5, top)
+        height = min(0.2, 0.026 * len(report.weights))
+        axes = figure.add_axes((0.6, top - 0.042 - height, 0.33, height))
+        draw_weights(axes, report.weights)
+        below = min(below, top - 0.062 - height)
+    _heading(figure, "How this was made", 0.07, below)
+    for k, (name, text) in enumerate(report.facts[1:]):
+        y = below - 0.02 - 0.0145 * k
+        figure.text(0.07, y, name, fontsize=7.5, color=_QUIET, va="top")
+        figure.text(0.2, y, text, fontsize=7.5, va="top")
+    lowest = below - 0.02 - 0.0145 * len(report.facts)
+    _foot(figure, report.notices, int((lowest - _FOOT) / _LINE))
+    return figure
+
+
+def picture_png(picture: Picture) -> bytes:
+    """Return one picture as PNG."""
+    rows, columns = picture.image.shape
+    figure = _figure((3.2, 3.2 * rows * picture.aspect / columns))
+    draw_picture(figure.add_axes((0, 0, 1, 1)), picture)
+    return _png(figure, 130)
+
+
+def weights_png(weights: Mapping[Pair, Mapping[str, float]]) -> bytes:
+    """Return the bars of weights as PNG."""
+    height = 0.6 + 0.3 * len(weights)
+    figure = _figure((5.4, height))
+    draw_weights(figure.add_axes((0.19, 0.02, 0.79, 0.96 - 0.25 / height)), weights)
+    return _png(figure, 150)
+
+
+def draw_picture(axes: "Axes", picture: Picture) -> None:
+    """Draw a slice with its contour and map, sides lettered."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    low, high = picture.limits
+    grey = "gray_r" if picture.inverted else "gray"
+    axes.imshow(picture.image, cmap=grey, vmin=low, vmax=high, interpolation="bilinear")
+    if picture.overlay is not None:
+        colours = LinearSegmentedColormap.from_list("map", MAP_STOPS)
+        axes.imshow(picture.overlay, cmap=colours, vmin=0, vmax=1, interpolation="bilinear")
+    if picture.mask.any():
+        axes.contour(picture.mask.astype(float), levels=[0.5], colors=picture.colour, linewidths=1)
+    shade = "black" if picture.inverted else "white"
+    for letter, place in {"R": (0.03, 0.5), "L": (0.97, 0.5), "A": (0.5, 0.97)}.items():
+        axes.text(
+            *place,
+            letter,
+            transform=axes.transAxes,
+            color=shade,
+            fontsize=8,
+            ha="center",
+            va="center",
+        )
+    axes.set_aspect(picture.aspect)
+    axes.set_axis_off()
+
+
+def draw_weights(axes: "Axes", weights: Mapping[Pair, Mapping[str, float]]) -> None:
+    """Draw one bar for each pair, one segment for each auxiliary (Fig. 14)."""
+    names = sorted({auxiliary for found in weights.values() for auxiliary in found})
+    colours = {name: PALETTE[k % len(PALETTE)] for k, name in enumerate(names)}
+    for k, found in enumerate(weights.values()):
+        left = 0.0
+        for name, weight in found.items():
+            if not weight > 0:
+                continue
+            axes.barh(k, weight, left=left, color=colours[name], height=0.72)
+            if weight >= 0.1:
+                middle = left + weight / 2
+                axes.text(
+                    middle, k, f"{weight:.2f}", ha="center", va="center", color="white", fontsize=7
+                )
+            left += weight
+        if left == 0:
+            axes.text(0.01, k, "all maps are zero", va="center", color=_QUIET, fontsize=7)
+    axes.set_yticks(range(len(weights)), [f"{p.primary} {p.region}" for p in weights], fontsize=7.5)
+    axes.set_ylim(len(weights) - 0.5, -0.5)
+    axes.set_xlim(0, 1)
+    axes.set_xticks([])
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    from matplotlib.patches import Patch
+
+    handles = [Patch(color=colours[name], label=name) for name in names]
+    axes.legend(
+        handles=handles,
+        ncols=len(names),
+        frameon=False,
+        fontsize=7,
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        borderaxespad=0,
+        handlelength=1,
+        columnspacing=1,
+    )
+
+
+def _row_of_pictures(figure: "Figure", pictures: tuple[Picture, ...], top: float) -> None:
+    width = 0.86 / max(3, len(pictures))
+    for k, picture in enumerate(pictures):
+        left = 0.07 + k * width
+        figure.text(left, top, picture.title, fontsize=9, weight="bold", va="top")
+        axes = figure.add_axes((left, top - 0.2, width - 0.015, 0.183), anchor="NW")
+        draw_picture(axes, picture)
+        figure.text(left, top - 0.204, picture.caption, fontsize=6.5, color=_QUIET, va="top")
+
+
+def _set_table(figure: "Figure", table: Table, left: float, top: float, width: float) -> float:
+    """Set a table, and return where the next thing may begin."""
+    _heading(figure, table.title, left, top)
+    step = width / len(table.columns)
+    for column, name in enumerate(table.columns):
+        figure.text(left + column * step, top - 0.02, name, fontsize=7, color=_QUIET, va="top")
+    for k, texts in enumerate(table.rows, 1):
+        for column, text in enumerate(texts):
+            y = top - 0.02 - 0.0155 * k
+            figure.text(left + column * step, y, text, fontsize=8, va="top")
+    return top - 0.05 - 0.0155 * len(table.rows)
+
+
+def _heading(figure: "Figure", text: str, left: float, top: float) -> None:
+    figure.text(left, top, text, fontsize=9.5, weight="bold", va="top")
+
+
+def _rule(figure: "Figure", y: float) -> None:
+    from matplotlib.lines import Line2D
+
+    figure.add_artist(Line2D((0.07, 0.93), (y, y), color="#cccccc", linewidth=0.8))
+
+
+def _foot(figure: "Figure", notices: Sequence[str], room: int) -> None:
+    """Set the disclaimer, and above it as many lines of notices as there is room for."""
+    import textwrap
+
+    last = textwrap.wrap(DISCLAIMER, _CHARACTERS)
+    lines = textwrap.wrap("  ".join(notices), _CHARACTERS)
+    if len(lines) > max(0, room - len(last)):
+        lines = [*lines[: max(0, room - len(last) - 1)], "More notices are in the HTML report."]
+    text = "\n".join((*lines, *last))
+    figure.text(0.07, _FOOT, text, fontsize=6.8, color=_QUIET, va="bottom", linespacing=1.35)
+
+
+def _figure(size: tuple[float, float]) -> "Figure":
+    # Not pyplot: a figure of one's own may be drawn in any thread, and is freed with its last name.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _png(figure: "Figure", dpi: int) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    return buffer.getvalue()

@@ -1,0 +1,211 @@
+"""What ``session.json`` holds."""
+
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from napari_ciml.cases.motion import Motion
+from napari_ciml.decomposition import Decomposition, Region
+from napari_ciml.findings import Mark
+from napari_ciml.network.checkpoint_info import CheckpointInfo
+
+FILE = "session.json"
+FORMAT_VERSION = 1
+
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Triplet = tuple[float, float, float]
+
+UncertaintyPart = Literal["mean", "entropy", "spread", "disagreement"]
+UNCERTAINTY: tuple[UncertaintyPart, ...] = get_args(UncertaintyPart)
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def is_session(path: Path) -> bool:
+    """Whether a folder holds a saved session."""
+    return (path / FILE).is_file()
+
+
+class SavedSource(_Frozen):
+    """A modality's file or series: where it was, and what was in it.
+
+    Parameters
+    ----------
+    path, relative : str
+        As it was opened, and from the session's folder; the second is tried where the first is
+        gone, so that both can be moved together.
+    channel : int or None
+        Of a 4-D file.
+    series : bool
+        Whether it is a DICOM series, to be found by its title.
+    sha256 : str
+        Of the file, or of all files of a series.
+    """
+
+    path: str
+    relative: str | None
+    channel: int | None
+    series: bool
+    title: str
+    modality: str
+    sha256: Hash
+
+
+class SavedVolume(_Frozen):
+    """A NIfTI file of the session: its name, and the SHA-256 of its voxels."""
+
+    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9+_.-]+\.nii\.gz$")]
+    sha256: Hash
+
+
+class SavedMap(_Frozen):
+    """A complementary-information map as it was computed, on the grid of the model, and its weight.
+
+    The weight of a pair of zero maps is None.
+    """
+
+    primary: str
+    region: str
+    auxiliary: str
+    weight: float | None
+    volume: SavedVolume
+
+
+class SavedExplanation(_Frozen):
+    """Maps and weights of a run."""
+
+    largest: float
+    strongest: tuple[str, str, str] | None
+    notices: tuple[str, ...]
+    maps: tuple[SavedMap, ...]
+
+
+class SavedPair(_Frozen):
+    """What one pair predicts, on the grid of the model."""
+
+    primary: str
+    region: str
+    volume: SavedVolume
+
+
+class SavedSettings(_Frozen):
+    """How a run was asked for."""
+
+    device: str
+    engine: str
+    muted: tuple[tuple[str, str], ...]
+    clean: bool
+    thresholds: dict[str, float]
+    weights: tuple[tuple[str, str, float], ...]
+    samples: int
+    seed: int
+
+
+class SavedTiles(_Frozen):
+    """Device and tiles of a run."""
+
+    device: str
+    shape: tuple[int, int, int]
+    tile: tuple[int, int, int]
+    starts: tuple[tuple[int, int, int], ...]
+
+
+class SavedRun(_Frozen):
+    """One segmentation of the case.
+
+    Parameters
+    ----------
+    name : str
+        In the history of runs.
+    muted : tuple of (str, str)
+        Messages the network knows and did not get, also for what the decomposition lacks.
+    info : CheckpointInfo
+        Of the checkpoint: with it, what the network saw is seen again.
+    """
+
+    name: str
+    decomposition: Decomposition
+    muted: tuple[tuple[str, str], ...]
+    settings: SavedSettings
+    tiles: SavedTiles
+    checkpoint: Hash
+    info: CheckpointInfo
+    engine: str
+    device: str
+    seconds: dict[str, float]
+    peak_memory_mib: float
+    notices: tuple[str, ...]
+    volumes_ml: dict[str, float]
+    labels: SavedVolume
+    probabilities: dict[str, SavedVolume]
+    pairs: tuple[SavedPair, ...]
+    uncertainty: dict[UncertaintyPart, dict[str, SavedVolume]] | None
+    explanation: SavedExplanation | None = None
+
+
+class SavedCorrection(_Frozen):
+    """A label map that a person has painted on; ``current`` if it is the segmentation's own."""
+
+    name: str
+    current: bool
+    regions: tuple[Region, ...]
+    volume: SavedVolume
+
+
+class Look(_Frozen):
+    """How a layer is looked at; ``kind`` and ``shows`` say which one it is."""
+
+    kind: str
+    shows: str
+    visible: bool
+    opacity: float
+    limits: tuple[float, float] | None = None
+    gamma: float | None = None
+    colours: str | None = None
+    contour: int | None = None
+
+
+class View(_Frozen):
+    """Slices and camera.
+
+    Parameters
+    ----------
+    point : tuple of float
+        Where the slices lie, (Z, Y, X) in mm.
+    order : tuple of int
+        Of the axes; the last two are on the screen.
+    """
+
+    point: Triplet
+    order: tuple[int, int, int]
+    ndisplay: Annotated[int, Field(ge=2, le=3)]
+    centre: Triplet
+    zoom: Annotated[float, Field(gt=0)]
+    angles: Triplet
+
+
+class SavedSession(_Frozen):
+    """Everything."""
+
+    format_version: int = Field(default=FORMAT_VERSION, ge=1, le=FORMAT_VERSION)
+    software: str
+    name: str
+    root: str
+    reference: str
+    sources: tuple[SavedSource, ...]
+    motions: dict[str, Motion]
+    decomposition: Decomposition
+    checkpoint: str | None
+    checkpoint_sha256: Hash | None
+    device: str
+    clean: bool
+    samples: int
+    current: int | None
+    runs: tuple[SavedRun, ...]
+    corrections: tuple[SavedCorrection, ...]
+    marks: tuple[Mark, ...] = ()
+    looks: tuple[Look, ...] = ()
+    view: View | None = None

@@ -1,0 +1,200 @@
+"""Opening a saved review session."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from weakref import ref
+
+from pydantic import ValidationError
+
+from napari_ciml.cases.case import Case, load_case
+from napari_ciml.cases.geometry import Grid
+from napari_ciml.cases.model_space import to_model_space
+from napari_ciml.cases.placed import Placed
+from napari_ciml.decomposition import Message, Pair
+from napari_ciml.errors import DeviceError, InputError
+from napari_ciml.explanation.explain import Explanation
+from napari_ciml.inference.device import choose_device, choose_engine
+from napari_ciml.inference.engine import Workspace
+from napari_ciml.inference.kept import Kept
+from napari_ciml.inference.plan import Plan
+from napari_ciml.inference.segment import Segmentation
+from napari_ciml.inference.settings import SegmentSettings
+from napari_ciml.inference.tiles import Tiling
+from napari_ciml.inference.uncertainty import Uncertainty
+from napari_ciml.monitor import Monitor
+from napari_ciml.network.checkpoint_info import file_hash
+from napari_ciml.saved.models import (
+    FILE,
+    SavedExplanation,
+    SavedRun,
+    SavedSession,
+    SavedSettings,
+    SavedTiles,
+)
+from napari_ciml.saved.sources import find_sources, scan_again
+from napari_ciml.saved.state import Painted, Run, State
+from napari_ciml.saved.volumes import read_back
+
+
+def read_session(folder: Path) -> SavedSession:
+    """Read what a saved session says, without its volumes.
+
+    Raises
+    ------
+    InputError
+        If it is none, damaged, or of a newer version.
+    """
+    path = folder / FILE
+    try:
+        return SavedSession.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: there is no session to be read; choose another one.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise InputError(
+            f"{path}: {place}: {first['msg']}; it is damaged, or a newer version's."
+        ) from error
+
+
+def open_session(folder: Path, monitor: Monitor) -> State:
+    """Open a saved session, as it was.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where it was saved.
+    monitor : Monitor
+        Told at each step; hears if the checkpoint is gone or another one by now.
+
+    Raises
+    ------
+    InputError
+        If an image or a volume is missing, damaged or changed.
+    CancelledError
+        If the monitor's ``stop`` is set.
+    """
+    saved = read_session(folder)
+    sources = find_sources(folder, saved, monitor)
+    case = load_case(
+        sources,
+        name=saved.name,
+        reference=saved.reference,
+        motions=saved.motions,
+        monitor=monitor,
+    )
+    found, modalities = scan_again(saved, sources)
+    return State(
+        scan=found,
+        modalities=tuple(modalities),
+        case=case,
+        decomposition=saved.decomposition,
+        checkpoint=_checkpoint(saved, monitor),
+        device=saved.device,
+        clean=saved.clean,
+        samples=saved.samples,
+        runs=[_run(folder, run, case, monitor) for run in saved.runs],
+        current=saved.current,
+        corrections=[
+            Painted(one.name, read_back(folder, one.volume), one.current, one.regions)
+            for one in saved.corrections
+        ],
+        marks=saved.marks,
+        looks=saved.looks,
+        view=saved.view,
+    )
+
+
+def _checkpoint(saved: SavedSession, monitor: Monitor) -> Path | None:
+    """Return the checkpoint, if it is still there; that it is not keeps nobody from looking."""
+    if saved.checkpoint is None:
+        return None
+    path = Path(saved.checkpoint)
+    if not path.is_file():
+        monitor.tell(f"{path}: the checkpoint of this session is missing; choose another one.")
+        return None
+    if file_hash(path) != saved.checkpoint_sha256:
+        monitor.tell(f"{path}: the checkpoint has changed since the session was saved.")
+    return path
+
+
+def _run(folder: Path, run: SavedRun, case: Case, monitor: Monitor) -> Run:
+    monitor.step(f"Opening '{run.name}'")
+    pairs = {Pair(one.primary, one.region): read_back(folder, one.volume) for one in run.pairs}
+    settings = _settings(run.settings)
+    plan = Plan(run.decomposition, tuple(pairs), _messages(run.muted), settings.weights)
+    seen = to_model_space(case, plan.modalities, run.info.spacing, run.info.normalisation, monitor)
+    kept = Kept(_workspace(run.tiles, run.engine))
+    kept.remember(plan, pairs)
+    segmentation = Segmentation(
+        label_map=read_back(folder, run.labels),
+        probabilities={n: read_back(folder, one) for n, one in run.probabilities.items()},
+        volumes_ml=run.volumes_ml,
+        plan=plan,
+        checkpoint=run.checkpoint,
+        model_input=seen,
+        pairs=pairs,
+        settings=settings,
+        kept=kept,
+        case=ref(case),
+        engine=run.engine,
+        device=run.device,
+        seconds=run.seconds,
+        peak_memory_mib=run.peak_memory_mib,
+        notices=run.notices,
+        uncertainty=_uncertainty(folder, run, seen.grid, case),
+    )
+    explanation = _explanation(folder, run.explanation, seen.grid, case)
+    return Run(run.name, segmentation, explanation, run.info)
+
+
+def _settings(saved: SavedSettings) -> SegmentSettings:
+    return SegmentSettings(
+        device=saved.device,
+        engine=saved.engine,
+        muted=_messages(saved.muted),
+        clean=saved.clean,
+        thresholds=saved.thresholds,
+        weights={Pair(primary, region): weight for primary, region, weight in saved.weights},
+        samples=saved.samples,
+        seed=saved.seed,
+    )
+
+
+def _messages(named: Iterable[tuple[str, str]]) -> frozenset[Message]:
+    return frozenset(Message(primary, auxiliary) for primary, auxiliary in named)
+
+
+def _workspace(tiles: SavedTiles, name: str) -> Workspace:
+    """Return where the run went on; where its device or engine is not there, the CPU and torch."""
+    try:
+        device = choose_device(tiles.device)
+        engine = choose_engine(name, device)
+    except DeviceError:
+        device, engine = choose_device("cpu"), "torch"
+    return Workspace(device, Tiling(tiles.shape, tiles.tile, tiles.starts), engine)
+
+
+def _uncertainty(folder: Path, run: SavedRun, grid: Grid, case: Case) -> Uncertainty | None:
+    if run.uncertainty is None:
+        return None
+    parts = {
+        part: Placed({n: read_back(folder, one) for n, one in found.items()}, grid, case.grid)
+        for part, found in run.uncertainty.items()
+    }
+    return Uncertainty(run.settings.samples, run.settings.seed, **parts)
+
+
+def _explanation(
+    folder: Path, saved: SavedExplanation | None, grid: Grid, case: Case
+) -> Explanation | None:
+    if saved is None:
+        return None
+    maps, weights = {}, {}
+    for one in saved.maps:
+        triple = (Pair(one.primary, one.region), one.auxiliary)
+        maps[triple] = read_back(folder, one.volume)
+        weights[triple] = float("nan") if one.weight is None else one.weight
+    strongest = saved.strongest and (Pair(*saved.strongest[:2]), saved.strongest[2])
+    placed = Placed(maps, grid, case.grid, 1 / (saved.largest or 1.0))
+    return Explanation(placed, weights, saved.largest, strongest, saved.notices)

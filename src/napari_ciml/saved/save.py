@@ -1,0 +1,199 @@
+"""Saving a review session."""
+
+import math
+from contextlib import suppress
+from pathlib import Path
+
+from napari_ciml import __version__
+from napari_ciml.cases.case import Case
+from napari_ciml.cases.geometry import Grid
+from napari_ciml.explanation.explain import Explanation
+from napari_ciml.export.text import write_text
+from napari_ciml.files import prepare_folder
+from napari_ciml.inference.uncertainty import Uncertainty
+from napari_ciml.monitor import Monitor
+from napari_ciml.network.checkpoint_info import file_hash
+from napari_ciml.saved.models import (
+    FILE,
+    UNCERTAINTY,
+    SavedCorrection,
+    SavedExplanation,
+    SavedMap,
+    SavedPair,
+    SavedRun,
+    SavedSession,
+    SavedSettings,
+    SavedTiles,
+    SavedVolume,
+)
+from napari_ciml.saved.sources import save_sources
+from napari_ciml.saved.state import Run, State
+from napari_ciml.saved.volumes import write_once
+
+
+def save_session(folder: Path, state: State, monitor: Monitor) -> Path:
+    """Save a session to a folder; one that is there is replaced when all is written.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Made if it is not there.
+    state : State
+        What is saved.
+    monitor : Monitor
+        Told before each volume.
+
+    Returns
+    -------
+    pathlib.Path
+        ``session.json``.
+
+    Raises
+    ------
+    InputError
+        If something cannot be written; the session before is then as it was.
+    CancelledError
+        If the monitor's ``stop`` is set; likewise.
+    """
+    prepare_folder(folder)
+    case, checkpoint = state.case, state.checkpoint
+    saved = SavedSession(
+        software=f"napari-ciml {__version__}",
+        name=state.scan.name,
+        root=str(state.scan.root.resolve()),
+        reference=case.reference,
+        motions=dict(case.motions),
+        sources=save_sources(folder, case.sources, monitor),
+        decomposition=state.decomposition,
+        checkpoint=str(checkpoint.resolve()) if checkpoint else None,
+        checkpoint_sha256=file_hash(checkpoint) if checkpoint else None,
+        device=state.device,
+        clean=state.clean,
+        samples=state.samples,
+        current=state.current,
+        runs=tuple(_run(folder, run, case, monitor) for run in state.runs),
+        corrections=tuple(
+            SavedCorrection(
+                name=one.name,
+                current=one.current,
+                regions=one.regions,
+                volume=write_once(folder, "corrected", one.labels, case.grid),
+            )
+            for one in state.corrections
+        ),
+        marks=state.marks,
+        looks=state.looks,
+        view=state.view,
+    )
+    path = write_text(folder / FILE, saved.model_dump_json(indent=1) + "\n")
+    _remove_others(folder, saved)
+    return path
+
+
+def _run(folder: Path, run: Run, case: Case, monitor: Monitor) -> SavedRun:
+    made = run.segmentation
+    tiling = made.kept.workspace.tiling
+    monitor.step(f"Saving '{run.name}'")
+    return SavedRun(
+        name=run.name,
+        decomposition=made.plan.decomposition,
+        muted=tuple(sorted(made.plan.muted)),
+        settings=SavedSettings(
+            device=made.settings.device,
+            engine=made.settings.engine,
+            muted=tuple(sorted(made.settings.muted)),
+            clean=made.settings.clean,
+            thresholds=dict(made.settings.thresholds),
+            samples=made.settings.samples,
+            seed=made.settings.seed,
+            weights=tuple((*pair, weight) for pair, weight in made.settings.weights.items()),
+        ),
+        tiles=SavedTiles(
+            device=made.kept.workspace.device.type,
+            shape=tiling.shape,
+            tile=tiling.tile,
+            starts=tiling.starts,
+        ),
+        checkpoint=made.checkpoint,
+        info=run.info,
+        engine=made.engine,
+        device=made.device,
+        seconds=made.seconds,
+        peak_memory_mib=made.peak_memory_mib,
+        notices=made.notices,
+        volumes_ml=made.volumes_ml,
+        labels=write_once(folder, "labels", made.label_map, case.grid),
+        probabilities={
+            name: write_once(folder, f"probability_{name}", values, case.grid)
+            for name, values in made.probabilities.items()
+        },
+        pairs=tuple(
+            SavedPair(
+                primary=pair.primary,
+                region=pair.region,
+                volume=write_once(
+                    folder, f"pair_{pair.primary}_{pair.region}", values, made.model_input.grid
+                ),
+            )
+            for pair, values in made.pairs.items()
+        ),
+        uncertainty=_uncertainty(folder, made.uncertainty, made.model_input.grid),
+        explanation=_explanation(folder, run.explanation, made.model_input.grid, monitor),
+    )
+
+
+def _uncertainty(
+    folder: Path, made: Uncertainty | None, grid: Grid
+) -> dict[str, dict[str, SavedVolume]] | None:
+    if made is None:
+        return None
+    return {
+        part: {
+            name: write_once(folder, f"{part}_{name}", values, grid)
+            for name, values in getattr(made, part).on_source.items()
+        }
+        for part in UNCERTAINTY
+    }
+
+
+def _explanation(
+    folder: Path, made: Explanation | None, grid: Grid, monitor: Monitor
+) -> SavedExplanation | None:
+    if made is None:
+        return None
+    maps, saved = made.maps.on_source, []
+    for done, ((pair, auxiliary), weight) in enumerate(made.weights.items()):
+        monitor.step("Saving maps", done, len(made.weights))
+        name = f"map_{pair.primary}_{pair.region}_{auxiliary}"
+        saved.append(
+            SavedMap(
+                primary=pair.primary,
+                region=pair.region,
+                auxiliary=auxiliary,
+                weight=None if math.isnan(weight) else weight,
+                volume=write_once(folder, name, maps[pair, auxiliary], grid),
+            )
+        )
+    strongest = made.strongest and (*made.strongest[0], made.strongest[1])
+    return SavedExplanation(
+        largest=made.largest, strongest=strongest, notices=made.notices, maps=tuple(saved)
+    )
+
+
+def _remove_others(folder: Path, saved: SavedSession) -> None:
+    """Remove volumes of the session before that this one has no use for."""
+    used = {volume.file for volume in volumes_of(saved)}
+    for path in folder.glob("*-????????????.nii.gz"):
+        if path.name not in used:
+            with suppress(OSError):
+                path.unlink()
+
+
+def volumes_of(saved: SavedSession) -> list[SavedVolume]:
+    """Return every volume of a session."""
+    found = [one.volume for one in saved.corrections]
+    for run in saved.runs:
+        found += [run.labels, *run.probabilities.values(), *(pair.volume for pair in run.pairs)]
+        found += [one.volume for one in run.explanation.maps] if run.explanation else []
+        found += [one for part in (run.uncertainty or {}).values() for one in part.values()]
+    return found

@@ -1,0 +1,97 @@
+"""A review session in memory, as it is saved and as it is found again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_ciml.cases.case import Case
+from napari_ciml.cases.scan import Scan
+from napari_ciml.decomposition import Decomposition, Region
+from napari_ciml.findings import Mark
+from napari_ciml.network.checkpoint_info import CheckpointInfo
+from napari_ciml.saved.models import Look, View
+
+if TYPE_CHECKING:
+    from napari_ciml.explanation.explain import Explanation
+    from napari_ciml.inference.segment import Segmentation
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One segmentation in the history of a case.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    segmentation, explanation
+        What came out.
+    info : CheckpointInfo
+        Of the checkpoint that made it.
+    """
+
+    name: str
+    segmentation: "Segmentation"
+    explanation: "Explanation | None"
+    info: CheckpointInfo
+
+
+@dataclass(frozen=True, eq=False)
+class Painted:
+    """A label map that a person has painted on.
+
+    Parameters
+    ----------
+    name : str
+        Of its layer.
+    labels : numpy.ndarray
+        (Z, Y, X) unsigned integers on the case grid.
+    current : bool
+        Whether it is the present segmentation, or one set aside.
+    regions : tuple of Region
+        What its values mean; empty if nobody has said so.
+    """
+
+    name: str
+    labels: np.ndarray
+    current: bool
+    regions: tuple[Region, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """A review session.
+
+    Parameters
+    ----------
+    scan, case
+        What was opened.
+    decomposition, checkpoint, device, clean, samples
+        What is asked for.
+    runs : sequence of Run
+        The history, oldest first.
+    current : int or None
+        Which of them is shown.
+    corrections : sequence of Painted
+        What was painted.
+    marks, looks, view
+        What was seen, and how the window stood.
+    """
+
+    scan: Scan
+    modalities: tuple[str | None, ...]
+    case: Case
+    decomposition: Decomposition
+    checkpoint: Path | None
+    device: str
+    clean: bool
+    runs: Sequence[Run]
+    current: int | None
+    corrections: Sequence[Painted]
+    marks: tuple[Mark, ...] = ()
+    looks: tuple[Look, ...] = ()
+    view: View | None = None
+    samples: int = 0

@@ -1,0 +1,133 @@
+"""A folder of cases and where each of them stands.
+
+What is kept of them lies in a folder of its own: a few lines of JSON and a saved session for each
+case, named by a key, never by the case.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from napari_ciml.errors import InputError
+from napari_ciml.export.text import write_text
+from napari_ciml.files import prepare_folder
+from napari_ciml.saved.models import is_session
+from napari_ciml.training.datasets import LabelledCase, find_cases
+
+FILE = "worklist.json"
+
+Stage = Literal["new", "segmented", "corrected", "exported"]
+
+
+class Standing(BaseModel):
+    """Where a case stands; ``exported`` is the hash of the label map that was exported."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stage: Stage = "new"
+    exported: str | None = None
+
+
+class _Kept(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    format_version: Literal[1] = 1
+    cases: dict[str, Standing] = {}
+
+
+@dataclass
+class Worklist:
+    """The cases of a folder, in order.
+
+    Parameters
+    ----------
+    cases : tuple of LabelledCase
+        As they were found.
+    place : pathlib.Path
+        Where is kept what is known of them.
+    """
+
+    cases: tuple[LabelledCase, ...]
+    place: Path
+    _kept: _Kept = field(default_factory=_Kept)
+
+    def standing(self, index: int) -> Standing:
+        """Return where a case stands."""
+        return self._kept.cases.get(self.cases[index].key, Standing())
+
+    def session(self, index: int) -> Path:
+        """Return the folder of a case's saved session, which may not be there yet."""
+        return self.place / self.cases[index].key
+
+    def is_saved(self, index: int) -> bool:
+        """Whether a case has a saved session."""
+        return is_session(self.session(index))
+
+    def set_standing(self, index: int, standing: Standing) -> None:
+        """Say where a case stands, and write it down.
+
+        Raises
+        ------
+        InputError
+            If it cannot be written.
+        """
+        self._kept.cases[self.cases[index].key] = standing
+        prepare_folder(self.place)
+        write_text(self.place / FILE, self._kept.model_dump_json(indent=1) + "\n")
+
+    def saved(self, index: int, labels: str | None, painted: bool) -> None:
+        """Note that a case was saved, and with which label map.
+
+        Parameters
+        ----------
+        index : int
+            Which case.
+        labels : str or None
+            The hash of its label map; None if it has none.
+        painted : bool
+            Whether a person has painted on it.
+        """
+        exported = self.standing(index).exported
+        stage: Stage = "corrected" if painted else "new" if labels is None else "segmented"
+        if labels is not None and labels == exported:
+            stage = "exported"
+        self.set_standing(index, Standing(stage=stage, exported=exported))
+
+
+def open_worklist(folder: Path, place: Path | None = None) -> Worklist:
+    """Find the cases of a folder, and what is known of them.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Of case folders.
+    place : pathlib.Path, optional
+        Where is kept what is known; by default in the user's own folder.
+
+    Raises
+    ------
+    InputError
+        If there are no cases, or what is kept of them is damaged.
+    """
+    cases = tuple(find_cases(folder))
+    place = place or _own_place(folder)
+    path = place / FILE
+    if not path.is_file():
+        return Worklist(cases, place)
+    try:
+        kept = _Kept.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValidationError) as error:
+        raise InputError(
+            f"{path}: the worklist is damaged; move it away to begin a new one."
+        ) from error
+    return Worklist(cases, place, kept)
+
+
+def _own_place(folder: Path) -> Path:
+    from platformdirs import user_data_path
+
+    key = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
+    return user_data_path("napari-ciml", appauthor=False) / "worklists" / key

@@ -1,0 +1,90 @@
+"""Files on the native grid, and tables, as they are chosen."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from conftest import write_case
+from dicom_series import AXIAL, write_series
+from napari_ciml.cases.case import Case, open_case
+from napari_ciml.cases.geometry import Grid, reorient
+from napari_ciml.errors import CancelledError, InputError
+from napari_ciml.explanation.explain import explain
+from napari_ciml.export.bundle import KINDS, Results, Wish, write_bundle
+from napari_ciml.inference.segment import segment
+from napari_ciml.monitor import Monitor
+from napari_ciml.network.checkpoint import Checkpoint
+
+GRID = Grid((32, 36, 40), (3.0, 3.0, 3.0), (-50.0, -50.0, -40.0))
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    """A case whose files are stored the other way round."""
+    folder = write_case(tmp_path / "case", GRID)
+    for path in folder.iterdir():
+        sitk.WriteImage(reorient(sitk.ReadImage(str(path)), "RAS"), str(path))
+    return open_case(folder)
+
+
+@pytest.fixture
+def results(case: Case, tiny_checkpoint: Checkpoint) -> Results:
+    segmentation = segment(case, tiny_checkpoint)
+    labels = np.zeros(case.grid.shape, np.uint8)
+    labels[10:20, 20:30, 10:20] = 4
+    return Results(case, segmentation, labels, explain(case, tiny_checkpoint, segmentation))
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd"])
+def test_volumes_lie_on_the_native_grid(results: Results, tmp_path: Path, suffix: str) -> None:
+    wish = Wish(frozenset({"labels", "probabilities", "maps"}), suffix)
+    paths = write_bundle(tmp_path, results, wish, Monitor())
+    assert len(paths) == 1 + 3 + 18
+    native = sitk.ReadImage(str(results.case.sources["FLAIR"].path))
+    for path in paths:
+        image = sitk.ReadImage(str(path))
+        assert Grid.of(image).same_as(Grid.of(native))
+    back = reorient(sitk.ReadImage(str(tmp_path / f"segmentation{suffix}")), "LPS")
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(back), results.labels)
+
+
+def test_tables_tell_the_label_map_as_it_is_and_as_it_was(results: Results, tmp_path: Path) -> None:
+    more = Results(results.case, results.segmentation, results.labels)
+    paths = write_bundle(tmp_path, more, Wish(frozenset({"tables"})), Monitor())
+    assert {path.name for path in paths} == {"volumes.csv", "summary.json", "lesions.csv"}
+    with (tmp_path / "volumes.csv").open() as file:
+        table = list(csv.DictReader(file))
+    # A thousand voxels of 27 cubic millimetres.
+    assert [row["volume_ml"] for row in table] == ["27.0", "27.0", "27.0"]
+    computed = results.segmentation.volumes_ml["WT"]
+    assert float(table[0]["computed_ml"]) == pytest.approx(computed, abs=1e-3)
+
+
+def test_a_dicom_seg_needs_a_series(results: Results, tmp_path: Path) -> None:
+    series = write_series(tmp_path / "series", AXIAL)
+    wish = Wish(frozenset({"dicom-seg"}), series=series)
+    (path,) = write_bundle(tmp_path, results, wish, Monitor())
+    assert path.name == "segmentation.dcm"
+    with pytest.raises(InputError, match="name its folder"):
+        write_bundle(tmp_path, results, Wish(frozenset({"dicom-seg"})), Monitor())
+
+
+def test_cancel_leaves_no_half_file(results: Results, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    monitor = Monitor()
+
+    def report(progress: object) -> None:
+        if "probability" in progress.stage:
+            monitor.stop.set()
+
+    stopping = Monitor(report, stop=monitor.stop)
+    with pytest.raises(CancelledError):
+        write_bundle(out, results, Wish(frozenset(KINDS)), stopping)
+    names = {path.name for path in out.iterdir()}
+    assert "segmentation.nii.gz" in names
+    assert not any(name.startswith(".") for name in names)
+    assert "report.pdf" not in names

@@ -1,0 +1,136 @@
+"""Going through a folder of cases, with real clicks."""
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+import pytest
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog, QWidget
+
+from conftest import write_case
+from napari_ciml.cases.geometry import Grid
+from napari_ciml.errors import InputError
+from napari_ciml.monitor import Monitor
+from napari_ciml.widgets.desk import Desk
+from napari_ciml.widgets.jobs import JobRunner
+
+LEFT = Qt.MouseButton.LeftButton
+GRID = Grid((24, 24, 24), (4.0, 4.0, 4.0), (-40.0, -40.0, -40.0))
+
+
+def wait(qtbot: QtBot, desk: Desk) -> None:
+    qtbot.waitUntil(lambda: not desk.session.runner.busy, timeout=60000)
+
+
+def click(qtbot: QtBot, desk: Desk, widget: QWidget) -> None:
+    qtbot.mouseClick(widget, LEFT)
+    wait(qtbot, desk)
+
+
+def stages(desk: Desk) -> list[str]:
+    cases = desk.worklist.cases
+    return [cases.item(k, 1).text() for k in range(cases.rowCount())]
+
+
+@pytest.fixture
+def listed(desk: Desk, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    for seed, name in enumerate(("a", "b", "c")):
+        write_case(tmp_path / "cases" / name, GRID, seed)
+    monkeypatch.setattr(
+        QFileDialog, "getExistingDirectory", lambda *_, **__: str(tmp_path / "cases")
+    )
+    click(qtbot, desk, desk.worklist.open)
+    assert stages(desk) == ["new", "new", "new"]
+    return desk
+
+
+def test_nothing_painted_is_lost_and_the_next_case_is_ready(listed: Desk, qtbot: QtBot) -> None:
+    desk, review = listed, listed.session.review
+    click(qtbot, desk, desk.worklist.next)
+    assert review.case.name == "a"
+    # While the first one is looked at, the second was segmented and put on disk.
+    assert stages(desk) == ["new", "segmented", "new"]
+    click(qtbot, desk, desk.segment.run)
+    layer = desk.viewer.layers["segmentation"]
+    layer.data[3:6, 3:6, 3:6] = 4
+    layer.refresh()
+    painted = layer.data.copy()
+    click(qtbot, desk, desk.worklist.next)
+    assert review.case.name == "b"
+    assert review.segmentation is not None
+    assert not desk.worklist.error.text()
+    assert stages(desk) == ["corrected", "segmented", "segmented"]
+    assert not any("edited" in layer.name for layer in desk.viewer.layers)
+    click(qtbot, desk, desk.worklist.previous)
+    assert review.case.name == "a"
+    np.testing.assert_array_equal(desk.viewer.layers["segmentation"].data, painted)
+
+
+def test_an_export_is_noted(listed: Desk, qtbot: QtBot, tmp_path: Path) -> None:
+    desk = listed
+    desk.worklist.ahead.setChecked(False)
+    click(qtbot, desk, desk.worklist.next)
+    assert stages(desk) == ["new", "new", "new"]
+    click(qtbot, desk, desk.segment.run)
+    desk.export.export_to(tmp_path / "out")
+    wait(qtbot, desk)
+    click(qtbot, desk, desk.worklist.next)
+    assert stages(desk) == ["exported", "new", "new"]
+
+
+def test_a_case_that_cannot_be_saved_is_not_left(
+    listed: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    click(qtbot, listed, listed.worklist.next)
+
+    def full(*_: object) -> None:
+        raise InputError("out: cannot be written (disk full); choose another folder.")
+
+    monkeypatch.setattr("napari_ciml.saved.save.save_session", full)
+    click(qtbot, listed, listed.worklist.next)
+    assert "disk full" in listed.worklist.error.text()
+    assert listed.session.review.case.name == "a"
+
+
+def test_keys_go_on_and_back_and_none_of_them_is_taken(listed: Desk, qtbot: QtBot) -> None:
+    from napari.settings import get_settings
+
+    from napari_ciml.widgets.worklist_widget import NEXT, PREVIOUS
+
+    keys = [str(k) for keys in get_settings().shortcuts.shortcuts.values() for k in keys]
+    assert not {key.replace("Control-", "Ctrl+") for key in (NEXT, PREVIOUS)} & set(keys)
+    listed.viewer.window.activate()
+    canvas = listed.viewer.window._qt_viewer.canvas.native
+    ctrl = Qt.KeyboardModifier.ControlModifier
+    for key, name in (
+        (Qt.Key.Key_PageDown, "a"),
+        (Qt.Key.Key_PageDown, "b"),
+        (Qt.Key.Key_PageUp, "a"),
+    ):
+        qtbot.keyClick(canvas, key, ctrl)
+        wait(qtbot, listed)
+        assert listed.session.review.case.name == name
+
+
+def test_background_work_gives_way_and_begins_again(qtbot: QtBot) -> None:
+    runner, order, begun = JobRunner(), [], Event()
+
+    def slow(monitor: Monitor) -> str:
+        order.append("ahead begins")
+        begun.set()
+        while len(order) == 1:
+            monitor.step("Waiting")
+        return "ahead ends"
+
+    def asked(name: str) -> Callable[[Monitor], str]:
+        return lambda _: name
+
+    runner.submit("Ahead", slow, order.append, background=True)
+    assert begun.wait(5)
+    runner.submit("Asked", asked("asked"), order.append)
+    qtbot.waitUntil(lambda: not runner.busy)
+    assert order == ["ahead begins", "asked", "ahead begins", "ahead ends"]
+    runner.close()
