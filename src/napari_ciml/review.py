@@ -64,8 +64,6 @@ class Review:
         How many samples of kappa its uncertainty is computed from.
     segmentation, explanation
         The results for the case, or None.
-    made_with : CheckpointInfo or None
-        Of the checkpoint that made the segmentation.
     findings : Findings
         Lesions, marks and comparisons of the case.
     runs : Runs
@@ -101,7 +99,6 @@ class Review:
         self.samples = 0
         self.segmentation: Segmentation | None = None
         self.explanation: Explanation | None = None
-        self.made_with: CheckpointInfo | None = None
         self.findings = Findings()
 
     @property
@@ -247,7 +244,7 @@ class Review:
         known = self.runs.of(segmentation)
         self.segmentation = segmentation
         self.explanation = known.explanation if known else None
-        self.made_with = info = made_with or self.info
+        info = made_with or self.info
         if info is not None:
             self.runs.add(segmentation, info)
         self.segmentation_changed.emit()

@@ -27,7 +27,8 @@ from napari_ciml.presets import PRESETS
 from napari_ciml.saved.models import Look, View, is_session
 from napari_ciml.saved.reopen import open_session
 from napari_ciml.saved.save import save_session
-from napari_ciml.saved.state import Painted, Run, State
+from napari_ciml.saved.state import Painted, State
+from napari_ciml.whatif.runs import Run
 
 GRID = Grid((24, 28, 20), (4.0, 4.0, 4.0), (-40.0, -30.0, -20.0))
 OBLIQUE = Grid(

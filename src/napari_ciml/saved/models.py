@@ -120,6 +120,8 @@ class SavedRun(_Frozen):
     ----------
     name : str
         In the history of runs.
+    named : bool
+        Whether the user gave the name.
     muted : tuple of (str, str)
         Messages the network knows and did not get, also for what the decomposition lacks.
     info : CheckpointInfo
@@ -127,6 +129,7 @@ class SavedRun(_Frozen):
     """
 
     name: str
+    named: bool
     decomposition: Decomposition
     muted: tuple[tuple[str, str], ...]
     settings: SavedSettings

@@ -32,8 +32,9 @@ from napari_ciml.saved.models import (
     SavedTiles,
 )
 from napari_ciml.saved.sources import find_sources, scan_again
-from napari_ciml.saved.state import Painted, Run, State
+from napari_ciml.saved.state import Painted, State
 from napari_ciml.saved.volumes import read_back
+from napari_ciml.whatif.runs import Run
 
 
 def read_session(folder: Path) -> SavedSession:
@@ -145,7 +146,7 @@ def _run(folder: Path, run: SavedRun, case: Case, monitor: Monitor) -> Run:
         uncertainty=_uncertainty(folder, run, seen.grid, case),
     )
     explanation = _explanation(folder, run.explanation, seen.grid, case)
-    return Run(run.name, segmentation, explanation, run.info)
+    return Run(run.name, segmentation, explanation, run.info, run.named)
 
 
 def _settings(saved: SavedSettings) -> SegmentSettings:

@@ -27,8 +27,9 @@ from napari_ciml.saved.models import (
     SavedVolume,
 )
 from napari_ciml.saved.sources import save_sources
-from napari_ciml.saved.state import Run, State
+from napari_ciml.saved.state import State
 from napari_ciml.saved.volumes import write_once
+from napari_ciml.whatif.runs import Run
 
 
 def save_session(folder: Path, state: State, monitor: Monitor) -> Path:
@@ -96,6 +97,7 @@ def _run(folder: Path, run: Run, case: Case, monitor: Monitor) -> SavedRun:
     monitor.step(f"Saving '{run.name}'")
     return SavedRun(
         name=run.name,
+        named=run.named,
         decomposition=made.plan.decomposition,
         muted=tuple(sorted(made.plan.muted)),
         settings=SavedSettings(

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,32 +10,8 @@ from napari_ciml.cases.case import Case
 from napari_ciml.cases.scan import Scan
 from napari_ciml.decomposition import Decomposition, Region
 from napari_ciml.findings import Mark
-from napari_ciml.network.checkpoint_info import CheckpointInfo
 from napari_ciml.saved.models import Look, View
-
-if TYPE_CHECKING:
-    from napari_ciml.explanation.explain import Explanation
-    from napari_ciml.inference.segment import Segmentation
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """One segmentation in the history of a case.
-
-    Parameters
-    ----------
-    name : str
-        What it is called.
-    segmentation, explanation
-        What came out.
-    info : CheckpointInfo
-        Of the checkpoint that made it.
-    """
-
-    name: str
-    segmentation: "Segmentation"
-    explanation: "Explanation | None"
-    info: CheckpointInfo
+from napari_ciml.whatif.runs import Run
 
 
 @dataclass(frozen=True, eq=False)

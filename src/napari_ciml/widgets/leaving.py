@@ -1,7 +1,7 @@
 """The controller of what leaves the window and comes back: exports, saved sessions."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,17 +47,13 @@ class Leaving:
         CimlError
             If no case is open.
         """
-        from napari_ciml.saved.state import Run, State
+        from napari_ciml.saved.state import State
 
         session, review = self.session, self.session.review
         case, scan = review.case, review.scan
         if case is None or scan is None:
             raise CimlError("Open a case first.")
-        runs = []
-        if review.segmentation is not None and review.made_with is not None:
-            info = review.made_with
-            name = review.segmentation.plan.decomposition.name
-            runs.append(Run(name, review.segmentation, review.explanation, info))
+        runs = tuple(review.runs)
         return State(
             scan=scan,
             modalities=tuple(review.modalities),
@@ -67,7 +63,7 @@ class Leaving:
             device=review.device,
             clean=review.clean,
             runs=runs,
-            current=len(runs) - 1 if runs else None,
+            current=runs.index(review.runs.current) if review.runs.current else None,
             corrections=standing.painted(session.layers, case),
             looks=standing.looks(session.layers, case),
             view=standing.view(session.layers.viewer),
@@ -150,7 +146,7 @@ class Leaving:
             one.shows: one.limits for one in standing.looks(layers, case) if one.limits is not None
         }
         context = Context(
-            checkpoint=review.made_with.name if review.made_with else "",
+            checkpoint=review.runs.current.info.name if review.runs.current else "",
             subject=subject,
             corrected=standing.is_painted(layer),
             limits=shown,
@@ -214,10 +210,10 @@ class Leaving:
         review.set_samples(state.samples)
         if state.current is not None:
             run = state.runs[state.current]
+            review.runs.put(state.runs, state.current)
+            review.ask(replace(run.asked, decomposition=state.decomposition))
             yield from layers.show_segmentation(state.case, run.segmentation)
             review.set_segmentation(run.segmentation, run.info)
-            if run.explanation is not None:
-                review.set_explanation(run.explanation)
             yield
         regions = state.decomposition.regions
         yield from standing.repaint(layers, state.case, state.corrections, regions)
