@@ -5,6 +5,7 @@ import pytest
 import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
+from napari_ciml.cases import geometry
 from napari_ciml.cases.case import Case, open_case
 from napari_ciml.cases.geometry import Grid, crop_grid, lps, orientation, reorient, resample
 from napari_ciml.cases.model_space import to_case_grid
@@ -189,3 +190,33 @@ def test_results_on_the_grid_of_another_modality(name: str, tmp_path) -> None:
     inside = ((index >= 0) & (index <= np.array(LPS.size) - 1)).all(axis=-1)
     assert inside.mean() > 0.2
     np.testing.assert_allclose(seen[inside], (home @ [1.0, 100.0, 10000.0])[inside], atol=30)
+
+
+@pytest.mark.parametrize("name", DIRECTIONS)
+def test_only_what_the_target_needs_is_smoothed(name: str, monkeypatch) -> None:
+    """A part of a large volume, seen coarsely, is what it is if all of the volume is smoothed."""
+    rng = np.random.default_rng(0)
+    turn = tuple(DIRECTIONS[name].ravel().tolist())
+    source = Grid((150, 140, 130), (1.0, 0.8, 1.2), (3.0, -20.0, 7.0), turn)
+    values = rng.normal(-200, 400, source.shape).astype(np.float32)
+    x, y, z = source.world((66.3, 60.8, 55.1)).tolist()
+    target = Grid((6, 5, 7), (3.3, 2.9, 3.7), (x, y, z), turn)
+    sizes = []
+    whole = Grid.image
+
+    def image(grid: Grid, array: np.ndarray) -> sitk.Image:
+        sizes.append(array.size)
+        return whole(grid, array)
+
+    monkeypatch.setattr(Grid, "image", image)
+    part = resample(values, source, target, fill=-1000)
+    monkeypatch.setattr(geometry, "_REACH", 1e6)
+    np.testing.assert_allclose(part, resample(values, source, target, fill=-1000), atol=2e-3)
+    assert sizes[0] < sizes[1] / 3
+    assert sizes[1] == values.size
+
+
+def test_a_target_far_from_the_source_is_filled() -> None:
+    far = Grid((3, 3, 3), (5.0, 5.0, 5.0), (900.0, 900.0, 900.0))
+    values = np.ones(LPS.shape, np.float32)
+    np.testing.assert_array_equal(resample(values, LPS, far, fill=-7), np.full((3, 3, 3), -7.0))

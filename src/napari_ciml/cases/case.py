@@ -221,18 +221,20 @@ def _read(
     import SimpleITK as sitk
 
     image = reorient(_stored(source, monitor), "LPS")
-    array = sitk.GetArrayFromImage(image)
+    array, grid = sitk.GetArrayFromImage(image), Grid.of(image)
+    del image
     bad = ~np.isfinite(array)
-    if bad.all() or np.ptp(array[~bad]) == 0:
+    some = bool(bad.any())
+    if bad.all() or np.ptp(array[~bad] if some else array) == 0:
         raise InputError(
             f"{_place(source)}: every voxel is the same or not a number; get it again."
         )
-    if bad.any():
+    if some:
         _mend(array, bad, _place(source))
         count = int(np.count_nonzero(bad))
         said = "1 voxel was" if count == 1 else f"{count} voxels were"
         notices.append(f"{modality}: {said} not a number (NaN or infinite); background now.")
-    return array, Grid.of(image)
+    return array, grid
 
 
 def _stored(source: Source, monitor: Monitor) -> "sitk.Image":

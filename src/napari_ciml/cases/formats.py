@@ -10,6 +10,7 @@ from napari_ciml.cases.geometry import Grid
 from napari_ciml.cases.metaimage import refuse_cut_short, refuse_strange_header
 from napari_ciml.cases.nifti import bad_voxels
 from napari_ciml.cases.nifti_header import read_nifti_header
+from napari_ciml.cases.nrrd import refuse_strange_nrrd
 from napari_ciml.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ def read_header(path: Path) -> Header:
         read_nifti_header(path)
     elif suffix(path) in (".mha", ".mhd"):
         refuse_strange_header(path)
+    elif suffix(path) in (".nrrd", ".nhdr"):
+        refuse_strange_nrrd(path)
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:

@@ -18,6 +18,12 @@ _MARGIN_MM = 4.0
 _DOWNSAMPLING = 1.5
 """From this ratio of spacings on, an axis is smoothed before it is sampled more coarsely."""
 
+_REACH = 12.0
+"""Standard deviations of smoothing after which nothing of a voxel is left in single precision."""
+
+_FILTERED = 4
+"""Voxels along an axis without which the smoothing filter refuses it."""
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -188,9 +194,11 @@ def resample(
     motion = motion or Motion()
     if motion == Motion() and source.same_as(target):
         return array if labels else array.astype(np.float32, copy=False)
+    widths = (0.0, 0.0, 0.0) if labels else _widths(source, target, motion)
+    if any(widths):
+        array, source = _around(array, source, target, motion, widths)
     image = source.image(array if labels else array.astype(np.float32, copy=False))
-    if not labels:
-        image = _smooth(image, source, target, motion)
+    image = _smooth(image, widths)
     reference = sitk.Image(target.size, sitk.sitkUInt8)
     reference.SetSpacing(target.spacing)
     reference.SetOrigin(target.origin)
@@ -235,23 +243,51 @@ def crop_grid(
     return Grid((sizes[0], sizes[1], sizes[2]), spacing[::-1], (x, y, z), grid.direction)
 
 
-def _smooth(image: "sitk.Image", source: Grid, target: Grid, motion: Motion) -> "sitk.Image":
-    """Gaussian smoothing along each axis that is about to be sampled much more coarsely.
+def _widths(source: Grid, target: Grid, motion: Motion) -> tuple[float, ...]:
+    """Return the deviation in voxels of the smoothing along each source axis (x, y, z).
 
-    Halving the resolution with voxel corners aligned needs none: linear interpolation then takes
-    the mean of eight voxels.
+    An axis is smoothed that is about to be sampled much more coarsely. Halving the resolution with
+    voxel corners aligned needs none: linear interpolation then takes the mean of eight voxels.
     """
-    import SimpleITK as sitk
-
     moved = np.reshape(motion.matrix, (3, 3)) @ np.reshape(target.direction, (3, 3))
     turn = np.abs(moved.T @ np.reshape(source.direction, (3, 3)))
+    widths = []
     for axis in range(3):
         ratio = target.spacing[int(turn[:, axis].argmax())] / source.spacing[axis]
-        if ratio > _DOWNSAMPLING and abs(ratio - 2) > _SPACING_TOLERANCE:
-            sigma = 0.4 * float(np.sqrt(ratio**2 - 1)) * source.spacing[axis]
-            image = sitk.RecursiveGaussian(
-                image, sigma, False, sitk.RecursiveGaussianImageFilter.ZeroOrder, axis
-            )
+        coarser = ratio > _DOWNSAMPLING and abs(ratio - 2) > _SPACING_TOLERANCE
+        coarser &= source.size[axis] >= _FILTERED
+        widths.append(0.4 * float(np.sqrt(ratio**2 - 1)) if coarser else 0.0)
+    return tuple(widths)
+
+
+def _around(
+    array: np.ndarray, source: Grid, target: Grid, motion: Motion, widths: tuple[float, ...]
+) -> tuple[np.ndarray, Grid]:
+    """Return the part of a volume that the target, after smoothing, can tell from the whole."""
+    seen = np.array([source.index(corner) for corner in motion.points(target.corners())])
+    margin = 1 + _REACH * np.asarray(widths)
+    last = np.asarray(source.size) - 1
+    # Where they hardly meet, as much as the filter needs stays of what is nearest.
+    least = np.minimum(last, _FILTERED - 1)
+    start = np.clip(np.floor(seen.min(axis=0) - margin), 0, last - least).astype(int).tolist()
+    stop = np.clip(np.ceil(seen.max(axis=0) + margin), least, last).astype(int).tolist()
+    x, y, z = (slice(a, b + 1) for a, b in zip(start, stop, strict=True))
+    origin = source.world((start[0], start[1], start[2])).tolist()
+    part = array[z, y, x]
+    depth, height, width = part.shape
+    size = (width, height, depth)
+    return part, Grid(size, source.spacing, (origin[0], origin[1], origin[2]), source.direction)
+
+
+def _smooth(image: "sitk.Image", widths: tuple[float, ...]) -> "sitk.Image":
+    """Gaussian smoothing along each axis (x, y, z) by its own deviation in voxels."""
+    import SimpleITK as sitk
+
+    order = sitk.RecursiveGaussianImageFilter.ZeroOrder
+    for axis, width in enumerate(widths):
+        if width:
+            sigma = width * image.GetSpacing()[axis]
+            image = sitk.RecursiveGaussian(image, sigma, False, order, axis)
     return image
 
 

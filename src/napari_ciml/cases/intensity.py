@@ -4,6 +4,8 @@ from typing import Literal
 
 import numpy as np
 
+from napari_ciml.cases.parts import chosen_parts, part_sizes
+
 Normalisation = Literal["zscore", "ct", "suv"]
 """``zscore``: mean 0, deviation 1 in the foreground (MR). ``ct``: Hounsfield units clipped to
 [-1000, 1000] and divided by 500. ``suv``: uptake values clipped to [0, 30] and divided by 5. Both
@@ -55,9 +57,8 @@ def foreground(image: np.ndarray) -> np.ndarray:
     mask = ~background if stripped else image > threshold_otsu(image)
     parts, count = ndimage.label(mask)
     if count > 1:
-        sizes = np.bincount(parts.ravel())
-        sizes[0] = 0
-        mask = (sizes >= _SMALLEST_PART * sizes.max())[parts]
+        sizes = part_sizes(parts, count)
+        mask = chosen_parts(parts, sizes >= _SMALLEST_PART * sizes[1:].max())
     return _filled(mask)
 
 

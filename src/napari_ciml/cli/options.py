@@ -198,6 +198,23 @@ def open_case(
 
         for beside in misaligned(case.images, case.grid, case.reference, heard):
             heard.tell(f"{beside} (--align rigid, or --align off to hear no more of it)")
+    return _brain(case, args.brain_mask, heard)
+
+
+def _brain(case: "Case", wanted: str | None, heard: Monitor) -> "Case":
+    """Remove skull and scalp if that is asked for; if nothing is said, say that they are there."""
+    from napari_ciml.cases.brain import skull_notice, unstripped, without_skull
+
+    if wanted == "auto":
+        masked = without_skull(case, heard)
+        for notice in masked.notices[len(case.notices) :]:
+            heard.tell(notice)
+        return masked
+    heads = unstripped(case) if wanted is None else ()
+    if heads:
+        heard.tell(
+            f"{skull_notice(heads)} (--brain-mask auto, or --brain-mask off to hear no more of it)."
+        )
     return case
 
 

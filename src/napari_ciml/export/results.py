@@ -44,9 +44,8 @@ def labels_at(
     placed = {}
     for name, values in segmentation.probabilities.items():
         threshold = np.float32(segmentation.settings.threshold(name))
-        decided = np.where(
-            masks[name], np.maximum(values, threshold), np.minimum(values, threshold - _BELOW)
-        )
+        decided = np.minimum(values, threshold - np.float32(_BELOW))
+        np.maximum(values, threshold, out=decided, where=masks[name])
         placed[name] = at_modality(decided, case, modality) >= threshold
     return label_map(placed, regions)
 

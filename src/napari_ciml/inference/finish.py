@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from napari_ciml.cases.parts import chosen_parts, part_sizes
 from napari_ciml.network.checkpoint_info import Finish
 
 _LEAST = 1e-6
@@ -72,10 +73,8 @@ def _without_specks(mask: np.ndarray, voxels: float) -> np.ndarray:
         return mask
     from scipy import ndimage
 
-    parts, _ = ndimage.label(mask, np.ones((3, 3, 3)))
-    large = np.bincount(parts.ravel()) >= voxels
-    large[0] = False
-    return np.asarray(large[parts])
+    parts, count = ndimage.label(mask, np.ones((3, 3, 3)))
+    return chosen_parts(parts, part_sizes(parts, count) >= voxels)
 
 
 def _filled(mask: np.ndarray) -> np.ndarray:

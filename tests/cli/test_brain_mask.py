@@ -1,0 +1,33 @@
+"""What the command line does with images that show the skull."""
+
+import argparse
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_ciml.cases import brain
+from napari_ciml.cases.case import Case
+from napari_ciml.cases.geometry import Grid
+from napari_ciml.cli.options import _brain
+from napari_ciml.cli.segment_command import add_arguments
+from napari_ciml.monitor import Monitor
+
+GRID = Grid((4, 4, 4), (2.0, 2.0, 2.0), (0.0, 0.0, 0.0))
+HEAD = Case("case", {"T1": np.zeros((4, 4, 4), np.float32)}, GRID, "T1", GRID, {})
+
+
+@pytest.mark.parametrize("choice", [None, "off", "auto"])
+def test_skull_is_said_ignored_or_removed(choice: str | None, monkeypatch) -> None:
+    monkeypatch.setattr(brain, "unstripped", lambda _: ("T1",))
+    monkeypatch.setattr(brain, "without_skull", lambda case, _: replace(case, notices=("gone",)))
+    said: list[str] = []
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    words = ["case", "-o", "out", *(["--brain-mask", choice] if choice else [])]
+    case = _brain(HEAD, parser.parse_args(words).brain_mask, Monitor(tell=said.append))
+    assert (case is HEAD) == (choice != "auto")
+    assert said == {"auto": ["gone"], "off": []}.get(choice or "", said)
+    if choice is None:
+        assert len(said) == 1
+        assert "--brain-mask auto" in said[0]
