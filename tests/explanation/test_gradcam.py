@@ -8,16 +8,20 @@ import pytest
 import torch
 
 from conftest import tiny_info
+from napari_ciml.cases.case import open_case
+from napari_ciml.cases.model_space import to_model_space
 from napari_ciml.decomposition import Message, Pair
 from napari_ciml.explanation import gradcam
 from napari_ciml.explanation.explain import complementary_weights
 from napari_ciml.explanation.gradcam import Triple, complementary_maps, to_full_resolution
-from napari_ciml.explanation.statistics import held_statistics
-from napari_ciml.inference.engine import Workspace
+from napari_ciml.inference.assemble import ensemble
+from napari_ciml.inference.engine import Workspace, predict_pairs
+from napari_ciml.inference.kept import Kept
 from napari_ciml.inference.plan import Plan, make_plan
 from napari_ciml.inference.tiles import make_tiling
 from napari_ciml.monitor import Monitor, Progress
-from napari_ciml.network.checkpoint import Checkpoint
+from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint
+from napari_ciml.resources import sample_data, shipped_checkpoint
 from nets import BRATS, settled
 
 CPU = torch.device("cpu")
@@ -99,30 +103,6 @@ def test_maps_are_equations_14_and_15(tiny_checkpoint: Checkpoint) -> None:
     np.testing.assert_allclose(maps[pair, auxiliary], expected, atol=2e-3 * expected.max())
 
 
-def test_statistics_of_instance_norm_are_held() -> None:
-    """Live ones leave no mean gradient, which is what alpha is; the values stay what they are."""
-    torch.manual_seed(0)
-    net = torch.nn.Sequential(torch.nn.Conv3d(2, 3, 1), torch.nn.InstanceNorm3d(3, affine=True))
-    torch.nn.init.uniform_(net[1].weight, 0.5, 2)
-    values = torch.randn(1, 2, 8, 8, 8, requires_grad=True)
-    asked = torch.rand(8, 8, 8) < 0.1
-
-    def alpha() -> tuple[torch.Tensor, torch.Tensor]:
-        found = net(values)
-        (gradient,) = torch.autograd.grad(found[0, 1][asked].sum(), values)
-        return found, gradient.mean(dim=(0, 2, 3, 4))
-
-    live, nothing = alpha()
-    with held_statistics(net):
-        held, something = alpha()
-    torch.testing.assert_close(held, live)
-    deviation = net[0](values)[0, 1].var(correction=0).add(1e-5).sqrt()
-    by_hand = net[0].weight[1, :, 0, 0, 0] * net[1].weight[1] / deviation * asked.sum() / 8**3
-    torch.testing.assert_close(something, by_hand)
-    assert nothing.abs().max() < 1e-3 * something.abs().max()
-    assert torch.equal(alpha()[1], nothing)  # afterwards all is as before
-
-
 def test_a_map_lies_where_its_voxels_come_from() -> None:
     """An impulse in the image, through the encoder's strided convolution and back."""
     down = torch.nn.Conv3d(1, 1, 3, stride=2, padding=1, bias=False)
@@ -188,9 +168,13 @@ def test_many_tiles_explain_as_one_does() -> None:
         assert many[triple].sum() == pytest.approx(one[triple].sum(), rel=0.05)
 
 
-def test_only_what_is_near_is_differentiated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With batch norm the rest of a tile has no say in it."""
-    checkpoint, shape = batch_norm_checkpoint(), (48, 48, 48)
+@pytest.mark.parametrize("norm", ["batch", "instance"])
+def test_only_what_is_near_is_differentiated(
+    monkeypatch: pytest.MonkeyPatch, tiny_checkpoint: Checkpoint, norm: str
+) -> None:
+    """The rest of a tile has no say in it, but in the statistics of instance norm."""
+    checkpoint = batch_norm_checkpoint() if norm == "batch" else tiny_checkpoint
+    shape = (48, 48, 48)
     asked = np.zeros(shape, bool)
     asked[0:3, 20:25, 21] = asked[5, 26, 22] = True
     masks = dict.fromkeys(BRATS.region_names, asked)
@@ -198,7 +182,7 @@ def test_only_what_is_near_is_differentiated(monkeypatch: pytest.MonkeyPatch) ->
     gradients = gradcam._add_gradients
 
     def watched(*given: object) -> None:
-        sizes.append(given[2].deep[0, 0].numel())
+        sizes.append(given[4].deep[0, 0].numel())
         gradients(*given)
 
     monkeypatch.setattr(gradcam, "_add_gradients", watched)
@@ -211,6 +195,70 @@ def test_only_what_is_near_is_differentiated(monkeypatch: pytest.MonkeyPatch) ->
     assert largest > 0
     for triple, zeta in whole.items():
         np.testing.assert_allclose(near[triple], zeta, atol=1e-5 * largest)
+
+
+@pytest.mark.parametrize("norm", ["batch", "instance"])
+def test_what_the_segmentation_kept_is_explained_without_running_it_again(
+    monkeypatch: pytest.MonkeyPatch, tiny_checkpoint: Checkpoint, norm: str
+) -> None:
+    checkpoint = batch_norm_checkpoint() if norm == "batch" else tiny_checkpoint
+    plan, shape = whole_plan(checkpoint), (32, 40, 48)
+    images = volume(plan, shape)
+    targets = {
+        name: image > 1
+        for name, image in zip(BRATS.region_names, list(images.values())[:3], strict=True)
+    }
+    space = Workspace(CPU, make_tiling(shape, (32, 32, 32), 0.5))
+    expected = complementary_maps(checkpoint, images, targets, plan, space, Monitor())
+    kept = Kept(space)
+    predict_pairs(checkpoint, images, plan, space, Monitor(), kept)
+    few = Kept(space, states_limit=40_000)
+    predict_pairs(checkpoint, images, plan, space, Monitor(), few)
+    ran: list[str] = []
+    for part in checkpoint.network.modules():
+        part.register_forward_hook(lambda part, *_: ran.append(type(part).__name__))
+
+    def same(kept: Kept) -> None:
+        found = complementary_maps(checkpoint, images, targets, plan, space, Monitor(), kept)
+        for triple, zeta in expected.items():
+            np.testing.assert_array_equal(found[triple], zeta)
+
+    same(kept)
+    assert set(ran) == {"Conv3d"}  # the last level's norms are folded into its convolutions
+    same(few)
+    assert "Sigmoid" in ran
+    muted = make_plan(checkpoint.info, BRATS, muted={Message("T2", "FLAIR")})
+    ran.clear()
+    complementary_maps(checkpoint, images, targets, muted, space, Monitor(), kept)
+    assert ran.count("Sigmoid") == 4 * len(space.tiling)  # T2's four gates
+
+
+def test_half_precision_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One tile of the sample, by the shipped network: of random weights both would be noise."""
+    checkpoint, shape = load_checkpoint(shipped_checkpoint()), (48, 48, 48)
+    plan, info = whole_plan(checkpoint), checkpoint.info
+    case = open_case(sample_data() / "glioma")
+    seen = to_model_space(case, plan.modalities, info.spacing, info.normalisation, Monitor())
+    middle = tuple(slice(edge // 2 - 24, edge // 2 + 24) for edge in seen.foreground.shape)
+    images = {m: image[middle] for m, image in seen.images.items()}
+    space = Workspace(CPU, make_tiling(shape, shape, 0.0))
+
+    def run(asked: dict[str, np.ndarray] | None) -> tuple[dict[str, np.ndarray], dict]:
+        kept = Kept(space)
+        pairs = predict_pairs(checkpoint, images, plan, space, Monitor(), kept)
+        asked = asked or {name: p >= 0.5 for name, p in ensemble(pairs, plan).items()}
+        return asked, complementary_maps(checkpoint, images, asked, plan, space, Monitor(), kept)
+
+    asked, exact = run(None)
+    assert all(mask.any() for mask in asked.values())
+    half = "napari_ciml.inference.device.half_precision"
+    monkeypatch.setattr(half, lambda _: torch.bfloat16)
+    _, rough = run(asked)
+    weights = complementary_weights(exact)
+    for triple, weight in complementary_weights(rough).items():
+        assert weight == pytest.approx(weights[triple], abs=0.01)
+        if weights[triple] > 0.01:
+            assert np.corrcoef(exact[triple].ravel(), rough[triple].ravel())[0, 1] > 0.99
 
 
 def test_padding_is_not_explained_and_does_not_dilute(tiny_checkpoint: Checkpoint) -> None:

@@ -1,14 +1,17 @@
 """The OpenVINO engine against float32 PyTorch, with the same weights."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from conftest import tiny_info
 from napari_ciml.cases.case import open_case
 from napari_ciml.decomposition import Message
 from napari_ciml.errors import DeviceError
+from napari_ciml.explanation.explain import explain
 from napari_ciml.inference import compiled
 from napari_ciml.inference.device import choose_engine, has_openvino
 from napari_ciml.inference.segment import Segmentation, segment
@@ -17,6 +20,7 @@ from napari_ciml.measures import dice
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.presets import PRESETS
+from nets import BRATS, settled
 
 CPU = torch.device("cpu")
 TWO = PRESETS["flair-t1ce"]
@@ -68,6 +72,37 @@ def test_answers_are_those_of_float32_pytorch(
     assert difference(after, muted) < largest
     again = segment(case, tiny_checkpoint, TWO, settings=what_if)
     assert difference(after, again) == 0
+
+
+@pytest.mark.parametrize("norm", ["batch", "instance"])
+def test_maps_begin_with_the_state_it_gives(
+    case_folder: Path, tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch, norm: str
+) -> None:
+    checkpoint = tiny_checkpoint
+    if norm == "batch":
+        info = tiny_info(BRATS, norm="batch")
+        checkpoint = replace(checkpoint, info=info, network=settled("batch").requires_grad_(False))
+    case, asked = open_case(case_folder), np.ones(open_case(case_folder).grid.size[::-1], bool)
+    precision(monkeypatch, None)
+    found = []
+    for engine in ("openvino", "torch"):
+        result = segment(case, checkpoint, TWO, SegmentSettings(engine=engine, muted=MUTED))
+        ran: list[str] = []
+        hooks = [
+            encoder.register_forward_hook(lambda *_, ran=ran: ran.append("encoder"))
+            for encoder in checkpoint.network.encoders.values()
+        ]
+        everywhere = dict.fromkeys(TWO.region_names, asked)
+        found.append(explain(case, checkpoint, result, device="cpu", asked=everywhere))
+        assert ran == []
+        for hook in hooks:
+            hook.remove()
+    fast, plain = found
+    assert fast.maps.keys() == plain.maps.keys()
+    assert plain.largest > 0
+    assert fast.largest == pytest.approx(plain.largest, rel=0.01)
+    for triple in plain.maps:
+        np.testing.assert_allclose(fast.maps[triple], plain.maps[triple], atol=0.01)
 
 
 def test_models_are_cached_by_their_weights(

@@ -40,7 +40,7 @@ def ran(tiny_checkpoint: Checkpoint) -> Iterator[list[str]]:
         part.register_forward_hook(lambda *_, name=name: seen.append(name))
         for name, part in [
             *((name.lower(), encoder) for name, encoder in network.encoders.items()),
-            *network.segmentors.items(),
+            *((name, segmentor.output) for name, segmentor in network.segmentors.items()),
         ]
     ]
     yield seen
@@ -165,7 +165,7 @@ def test_memory_that_is_full_on_the_way(case: Case, tiny_checkpoint: Checkpoint)
             failed.append("")
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-    tiny_checkpoint.network.segmentors["T2"].register_forward_pre_hook(full)
+    tiny_checkpoint.network.segmentors["T2"].output.register_forward_pre_hook(full)
     with pytest.raises(Exception, match="not enough memory"):
         segment(case, tiny_checkpoint, settings=MUTED, previous=before)
     assert set(before.kept.answers(before.plan)) == set(BRATS.pairs)

@@ -1,13 +1,16 @@
 """Grad-CAM on the complementary information of the shallowest gate (eq. 14, 15), tile by tile.
 
 The gradient runs from the logits to the aligned sum of the kappas and no further: every kappa's is
-that one through its 1x1x1 convolution, and only tiles with a voxel asked about have one. Memory:
-the kappas of all tiles are kept in half precision, C bytes * messages / 4 for each voxel that the
-tiles cover (C = 32 and twelve messages over 3.6 million voxels: 330 MiB).
+that one through its 1x1x1 convolution. Only what is near the voxels asked about is run again; what
+lies below was kept by the segmentation, or is run once more. Gradients are taken in the precision
+that the network runs in, and summed in float32. Memory: the kappas of all tiles are kept in half
+precision, C bytes * messages / 4 for each voxel that the tiles cover (C = 32 and twelve messages
+over 3.6 million voxels: 330 MiB).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import torch
@@ -15,22 +18,26 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_ciml.decomposition import Message, Pair
-from napari_ciml.explanation.statistics import held_statistics
 from napari_ciml.inference.device import mixed_precision
 from napari_ciml.inference.engine import Workspace, padded_stack, tile_inputs
 from napari_ciml.inference.kept import Kept
 from napari_ciml.inference.plan import Plan
 from napari_ciml.inference.tiles import blending_window
+from napari_ciml.inference.torch_engine import TorchEngine
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.network.ciml import CIML
-from napari_ciml.network.segmentor import Filtered, Segmentor
+from napari_ciml.network.encoder import Encoder
+from napari_ciml.network.last_level import State, run_last_level
 
 _AROUND = 4
 """Voxels of P/2 around those asked about; the predictor's last level sees three."""
 
 Triple = tuple[Pair, str]
 """A primary-region pair and the auxiliary modality whose message is explained."""
+
+_Asked = Mapping[Pair, tuple[int, Tensor]]
+"""By pair, its channel and the weights of the voxels asked about, (Z, Y, X)."""
 
 
 @dataclass
@@ -76,7 +83,7 @@ def complementary_maps(
         By (pair, auxiliary), (Z, Y, X) float32, not normalised, so comparable with each other.
     """
     shape = next(iter(images.values())).shape
-    kept = kept or Kept(workspace, messages_limit=0)
+    kept = kept or Kept(workspace, messages_limit=0, states_limit=0)
     window = torch.from_numpy(blending_window(workspace.tiling.tile))
     share = _blending_shares(window, workspace)
     gathered = _gather(checkpoint, images, targets, share, plan, kept, monitor)
@@ -103,36 +110,43 @@ def _gather(
     gathered = _Gathered()
     for done, where in enumerate(tiling.slices()):
         monitor.step("Explaining", done, len(tiling))
-        with torch.no_grad(), mixed_precision(device):
-            inputs = tile_inputs(stack, plan.modalities, where, device)
-            encoded = kept.encode(network.encode, done, inputs, plan)
+        inputs = tile_inputs(stack, plan.modalities, where, device)
+        states = _states(network, inputs, done, plan, kept)
         weights = {name: (asked[k][where] * share[done]).to(device) for k, name in enumerate(masks)}
-        for subtask in plan.subtasks:
-            own, segmentor = encoded[subtask], network.segmentor(subtask)
-            heard = network.messages_to(subtask, encoded, plan.muted)
-            pairs = [p for p in plan.pairs if p.primary == subtask and weights[p.region].any()]
-            with torch.no_grad(), mixed_precision(device):
-                state = segmentor.filter(own, heard) if heard and pairs else None
-                kappas = state.kappas if state else segmentor.shallowest(own, heard)
-            for auxiliary, kappa in kappas.items():
+        for subtask, state in states.items():
+            for auxiliary, kappa in state.kappas.items():
                 half = kappa[0].to("cpu", torch.float16)
                 gathered.kappas.setdefault(Message(subtask, auxiliary), []).append(half)
-            if state:
-                regions = network.decomposition.subtask(subtask).regions
-                asked_about = {p: (regions.index(p.region), weights[p.region]) for p in pairs}
-                if network.settings.norm == "batch":
-                    state, asked_about = _near(state, asked_about)
-                _add_gradients(gathered, segmentor, _as_float(state), asked_about)
+            regions = network.decomposition.subtask(subtask).regions
+            pairs = [p for p in plan.pairs if p.primary == subtask and weights[p.region].any()]
+            if pairs:
+                seen = torch.cat([inputs[m] for m in network.inputs[subtask]], dim=1)
+                about = {p: (regions.index(p.region), weights[p.region]) for p in pairs}
+                _add_gradients(gathered, network, subtask, *_near(seen, state, about))
     return gathered
 
 
-def _near(
-    state: Filtered, asked: Mapping[Pair, tuple[int, Tensor]]
-) -> tuple[Filtered, dict[Pair, tuple[int, Tensor]]]:
-    """Cut a tile down to what the logits of the voxels asked about depend on.
+def _states(
+    network: CIML, inputs: Mapping[str, Tensor], tile: int, plan: Plan, kept: Kept
+) -> dict[str, State]:
+    """Return the state of every segmentor that hears anybody, computed where it was not kept."""
+    wanted = [subtask for subtask in plan.subtasks if plan.auxiliaries(subtask)]
+    known = {subtask: kept.state(tile, subtask, plan) for subtask in wanted}
+    if all(known.values()):
+        return {subtask: state for subtask, state in known.items() if state}
+    engine = TorchEngine(network)
+    with torch.no_grad(), mixed_precision(kept.workspace.device):
+        encoded = kept.encode(engine.encode, tile, inputs, plan)
+        return {
+            subtask: state or engine.segment(subtask, inputs, encoded, plan.muted)[1]
+            for subtask, state in known.items()
+        }
 
-    Exact where a norm is a fixed affine map: the predictor's last level sees three voxels of P/2
-    around. Statistics of instance norm are those of the whole tile, which has to be run.
+
+def _near(image: Tensor, state: State, asked: _Asked) -> tuple[Tensor, State, _Asked]:
+    """Cut a tile down to what the logits of the voxels asked about depend on, in the last level.
+
+    Exact, for its norms are held: it sees three voxels of P/2 around.
     """
     anywhere = torch.stack([weight > 0 for _, weight in asked.values()]).any(dim=0)
     half, whole = [], []
@@ -142,13 +156,10 @@ def _near(
         last = min(anywhere.shape[axis] // 2, int(found.max()) // 2 + _AROUND + 1)
         half.append(slice(first, last))
         whole.append(slice(2 * first, 2 * last))
-    own = state.own._replace(
-        full=_cut(state.own.full, whole),
-        levels=(_cut(state.own.levels[0], half), *state.own.levels[1:]),
-    )
     kappas = {name: _cut(kappa, half) for name, kappa in state.kappas.items()}
     few = {pair: (channel, _cut(weight, whole)) for pair, (channel, weight) in asked.items()}
-    return Filtered(own, _cut(state.deep, half), kappas, None), few
+    near = State(_cut(state.own, half), _cut(state.deep, half), kappas, state.statistics)
+    return _cut(image, whole), near, few
 
 
 def _cut(values: Tensor, where: list[slice]) -> Tensor:
@@ -158,21 +169,25 @@ def _cut(values: Tensor, where: list[slice]) -> Tensor:
 
 def _add_gradients(
     gathered: _Gathered,
-    segmentor: Segmentor,
-    state: Filtered,
-    asked: Mapping[Pair, tuple[int, Tensor]],
+    network: CIML,
+    subtask: str,
+    image: Tensor,
+    state: State,
+    asked: _Asked,
 ) -> None:
     """Add one tile's gradients of each pair's y; ``asked`` says its channel and which voxels."""
-    with torch.no_grad():
-        heard = segmentor.shallow_gate.aligned(state.own.levels[0], state.kappas)
-    with torch.enable_grad(), held_statistics(segmentor):
-        heard.requires_grad_()
-        logits = segmentor.predict_with(state, heard)[0]
-        for done, (pair, (channel, weight)) in enumerate(asked.items(), start=1):
-            y = (logits[channel] * weight).sum()
-            (gradient,) = torch.autograd.grad(y, heard, retain_graph=done < len(asked))
-            total = gradient[0].sum(dim=(1, 2, 3)).cpu()
-            gathered.gradients[pair] = gathered.gradients.get(pair, 0) + total
+    encoder, segmentor = cast("Encoder", network.encoders[subtask]), network.segmentor(subtask)
+    with mixed_precision(image.device):
+        with torch.no_grad():
+            heard = segmentor.shallow_gate.aligned(state.own, state.kappas)
+        with torch.enable_grad():
+            heard.requires_grad_()
+            logits = run_last_level(encoder, segmentor, image, state, heard)[0].float()
+            ys = [(logits[channel] * weight).sum() for channel, weight in asked.values()]
+    for done, (pair, y) in enumerate(zip(asked, ys, strict=True), start=1):
+        (gradient,) = torch.autograd.grad(y, heard, retain_graph=done < len(asked))
+        total = gradient[0].sum(dim=(1, 2, 3), dtype=torch.float32).cpu()
+        gathered.gradients[pair] = gathered.gradients.get(pair, 0) + total
 
 
 def _alphas(network: CIML, gathered: _Gathered, plan: Plan, count: float) -> dict[Triple, Tensor]:
@@ -225,12 +240,3 @@ def _blending_shares(window: Tensor, workspace: Workspace) -> list[Tensor]:
     for where in workspace.tiling.slices():
         total[where] += window
     return [window / total[where] for where in workspace.tiling.slices()]
-
-
-def _as_float(state: Filtered) -> Filtered:
-    """Bring everything to float32: sums of half-precision gradients would lose the small ones."""
-    own = state.own._replace(
-        full=state.own.full.float(), levels=tuple(level.float() for level in state.own.levels)
-    )
-    kappas = {name: kappa.float() for name, kappa in state.kappas.items()}
-    return Filtered(own, state.deep.float(), kappas, None)

@@ -2,7 +2,8 @@
 
 Converted in memory at first use, and kept in the user's cache folder under the weights' hash. An
 encoder gives its messages; a segmentor takes its image, its own levels and the messages, and one
-switch for each message, so that muting needs no other model. OpenVINO is imported here alone, late.
+switch for each message, so that muting needs no other model; it gives its logits, and the state
+that the maps begin with. OpenVINO is imported here alone, late.
 """
 
 import hashlib
@@ -24,11 +25,15 @@ from napari_ciml.inference.tiles import SMALLEST_TILE, Shape
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.ciml import CIML
 from napari_ciml.network.encoder import Embeddings, Encoder
+from napari_ciml.network.last_level import State, last_blocks, measured
 from napari_ciml.network.segmentor import Segmentor
 from napari_ciml.network.settings import LEVELS
 
 if TYPE_CHECKING:
     import openvino
+
+_FORM = 2
+"""Counts what compiled parts take and give; those of another form are not read."""
 
 _ENGINES = 2
 """How many networks are held compiled."""
@@ -110,14 +115,14 @@ class CompiledEngine:
             encoded[name] = Embeddings(levels[0].new_empty(0), levels)
         return encoded
 
-    def logits(
+    def segment(
         self,
         subtask: str,
         images: Mapping[str, Tensor],
         encoded: Mapping[str, Embeddings],
         muted: Collection[Message],
-    ) -> Tensor:
-        """Run a segmentor: (regions, Z, Y, X) float32."""
+    ) -> tuple[Tensor, State]:
+        """Run a segmentor: (regions, Z, Y, X) float32, and its state."""
         names = self._network.segmentor(subtask).auxiliaries
         heard = [Message(subtask, name) not in muted for name in names]
         own = encoded[subtask].levels
@@ -130,7 +135,15 @@ class CompiledEngine:
         model = self._part(f"segmentor {subtask}", lambda: self._segmentor(subtask))
         switches = [np.array(heard, np.float32)] if names else []
         found = model([self._image(subtask, images), *switches, *levels])
-        return torch.from_numpy(found[0][0].copy())
+        logits, deep, *rest = (torch.from_numpy(found[k].copy()) for k in range(len(found)))
+        kept = dict(zip(names, rest, strict=False))
+        numbers = rest[len(names) :]
+        return logits[0], State(
+            own=own[0],
+            deep=deep.to(own[0].dtype),
+            kappas={n: kept[n].to(own[0].dtype) for n, on in zip(names, heard, strict=True) if on},
+            statistics=tuple(zip(numbers[::2], numbers[1::2], strict=True)),
+        )
 
     def _image(self, name: str, images: Mapping[str, Tensor]) -> np.ndarray:
         return torch.cat([images[m] for m in self._network.inputs[name]], dim=1).float().numpy()
@@ -198,10 +211,9 @@ class _Listening(nn.Module):
         self.encoder = encoder
         self.segmentor = segmentor
 
-    def forward(self, image: Tensor, *rest: Tensor) -> Tensor:
+    def forward(self, image: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
         names = self.segmentor.auxiliaries
         heard, levels = (rest[0], rest[1:]) if names else (image, rest)
-        own = Embeddings(self.encoder.full(image), levels[:LEVELS])
         messages, hooks = {}, []
         for k, name in enumerate(names):
             part = levels[LEVELS * (k + 1) : LEVELS * (k + 2)]
@@ -210,8 +222,14 @@ class _Listening(nn.Module):
                 align.register_forward_hook(lambda _m, _i, out, k=k: out * heard[k])
                 for align in self.segmentor.aligning(name)
             ]
+        blocks = last_blocks(self.encoder, self.segmentor)
         try:
-            return cast("Tensor", self.segmentor(own, messages).logits)
+            with measured(blocks) as found:
+                own = Embeddings(self.encoder.full(image), levels[:LEVELS])
+                state = self.segmentor.filter(own, messages)
+                logits = self.segmentor.predict(state)
+            numbers = (number for block in blocks if found for number in found[block])
+            return logits, state.deep, *(state.kappas[name] for name in names), *numbers
         finally:
             for hook in hooks:
                 hook.remove()
@@ -240,7 +258,7 @@ def _cache_folder() -> Path:
     import openvino
 
     version = openvino.__version__.split("-")[0]
-    return user_cache_path("napari-ciml") / "compiled" / f"openvino-{version}"
+    return user_cache_path("napari-ciml") / "compiled" / f"openvino-{version}-{_FORM}"
 
 
 def _read(core: "openvino.Core", path: Path) -> "openvino.Model | None":

@@ -23,9 +23,9 @@ from napari_ciml.inference.tiles import (
     make_tiling,
     round_up,
 )
+from napari_ciml.inference.torch_engine import TorchEngine
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
-from napari_ciml.network.ciml import CIML
 from napari_ciml.network.encoder import Embeddings
 from napari_ciml.network.gate import Noise
 
@@ -168,7 +168,7 @@ def predict_pairs(
     dict of Pair to numpy.ndarray
         Probabilities, (Z, Y, X) float32.
     """
-    kept = kept or Kept(workspace, messages_limit=0, answers_limit=0)
+    kept = kept or Kept(workspace, messages_limit=0, answers_limit=0, states_limit=0)
     if noise is not None:
         return _over_tiles(checkpoint, images, plan, workspace, monitor, kept, noise, stage)
     known = kept.answers(plan)
@@ -192,15 +192,17 @@ def _over_tiles(
 ) -> dict[Pair, np.ndarray]:
     device, tiling = workspace.device, workspace.tiling
     network = checkpoint.network.to(device)
-    engine: CIML | CompiledEngine = network
+    engine: TorchEngine | CompiledEngine = TorchEngine(network)
 
     def segmentor(
         name: str, inputs: Mapping[str, Tensor], encoded: Mapping[str, Embeddings], tile: int
     ) -> Tensor:
-        if isinstance(engine, CompiledEngine):
-            return engine.logits(name, inputs, encoded, plan.muted)
+        if noise is None:
+            logits, state = engine.segment(name, inputs, encoded, plan.muted)
+            kept.keep_state(tile, name, plan, state)
+            return logits
         heard = network.messages_to(name, encoded, plan.muted)
-        found = network.segmentor(name)(encoded[name], heard, noise and noise(name, tile))
+        found = network.segmentor(name)(encoded[name], heard, noise(name, tile))
         return cast("Tensor", found.logits[0].float().cpu())
 
     if workspace.engine == "openvino" and noise is None:

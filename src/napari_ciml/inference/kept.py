@@ -1,9 +1,9 @@
 """What a run keeps for the next one, so that a what-if costs no more than what it touches.
 
 Kept are the messages, that is every encoder's levels from P/2 down, tile by tile, in the precision
-the network ran in; and the probabilities of pairs, by what their segmentor heard. A segmentor's
-own full-resolution embedding is not: it is five sixths of an encoder's output and one convolution
-of one channel.
+the network ran in; each segmentor's state at the shallowest gate, which is all that the maps need;
+and the probabilities of pairs, by what their segmentor heard. A segmentor's own full-resolution
+embedding is not: it is five sixths of an encoder's output and one convolution of one channel.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,18 +16,23 @@ from torch import Tensor
 from napari_ciml.decomposition import Pair
 from napari_ciml.inference.plan import Plan
 from napari_ciml.network.encoder import Embeddings
+from napari_ciml.network.last_level import State
 
 if TYPE_CHECKING:
     from napari_ciml.inference.engine import Workspace
 
 MESSAGES_LIMIT = 2**30
+STATES_LIMIT = 2**30
 ANSWERS_LIMIT = 2**29
-"""Bytes. Beyond them, messages are not kept but computed again, and the oldest answers go."""
+"""Bytes. Beyond them, messages and states are not kept but computed again, old answers go."""
 
 Encode = Callable[..., dict[str, Embeddings]]
 
 Answer = tuple[Pair, frozenset[str]]
 """A pair, and the auxiliaries its segmentor heard."""
+
+_Place = tuple[int, str, frozenset[str]]
+"""A tile, a subtask, and the auxiliaries its segmentor heard."""
 
 
 @dataclass
@@ -38,16 +43,19 @@ class Kept:
     ----------
     workspace : Workspace
         Device and tiles of the run.
-    messages_limit, answers_limit : int
+    messages_limit, answers_limit, states_limit : int
         How many bytes may be kept of each.
     """
 
     workspace: "Workspace"
     messages_limit: int = MESSAGES_LIMIT
     answers_limit: int = ANSWERS_LIMIT
+    states_limit: int = STATES_LIMIT
     _messages: dict[int, dict[str, tuple[Tensor, ...]]] = field(default_factory=dict)
     _answers: dict[Answer, np.ndarray] = field(default_factory=dict)
+    _states: dict[_Place, State] = field(default_factory=dict)
     _size: int = 0
+    _states_size: int = 0
 
     @property
     def messages_bytes(self) -> int:
@@ -81,6 +89,25 @@ class Kept:
                 known[name] = tuple(t.cpu() for t in levels)
                 self._size += size
         return encoded
+
+    def keep_state(self, tile: int, subtask: str, plan: Plan, state: State) -> None:
+        """Keep what a segmentor's maps begin with, if there is room."""
+        place = tile, subtask, frozenset(plan.auxiliaries(subtask))
+        size = sum(t.numel() * t.element_size() for t in state.tensors())
+        if not place[2] or place in self._states or self._states_size + size > self.states_limit:
+            return
+        heard = {name: kappa.cpu() for name, kappa in state.kappas.items()}
+        self._states[place] = State(state.own.cpu(), state.deep.cpu(), heard, state.statistics)
+        self._states_size += size
+
+    def state(self, tile: int, subtask: str, plan: Plan) -> State | None:
+        """Return what was kept of a segmentor, on the workspace's device."""
+        found = self._states.get((tile, subtask, frozenset(plan.auxiliaries(subtask))))
+        if found is None:
+            return None
+        device = self.workspace.device
+        heard = {name: kappa.to(device) for name, kappa in found.kappas.items()}
+        return State(found.own.to(device), found.deep.to(device), heard, found.statistics)
 
     def answers(self, plan: Plan) -> dict[Pair, np.ndarray]:
         """Return the probabilities that are known of those a plan asks for, on the model's grid."""

@@ -1,0 +1,61 @@
+"""The PyTorch engine: encoders and segmentors as they are, with what the maps begin with."""
+
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import cast
+
+from torch import Tensor, nn
+
+from napari_ciml.decomposition import Message
+from napari_ciml.network.ciml import CIML
+from napari_ciml.network.encoder import Embeddings, Encoder
+from napari_ciml.network.last_level import State, Statistics, last_blocks, measured
+
+
+class TorchEngine:
+    """A network on its device; gradients and precision are the caller's.
+
+    Parameters
+    ----------
+    network : CIML
+        In evaluation mode.
+    """
+
+    def __init__(self, network: CIML) -> None:
+        self._network = network
+        self._first: dict[str, Statistics] = {}
+
+    def encode(
+        self,
+        images: Mapping[str, Tensor],
+        subtasks: Collection[str],
+        muted: Collection[Message] = (),
+        kept: Mapping[str, tuple[Tensor, ...]] = MappingProxyType({}),
+    ) -> dict[str, Embeddings]:
+        """As `CIML.encode`."""
+        first = {name: self._blocks(name)[0] for name in subtasks}
+        with measured(first.values()) as found:
+            encoded = self._network.encode(images, subtasks, muted, kept)
+        self._first = {name: found[block] for name, block in first.items() if block in found}
+        return encoded
+
+    def segment(
+        self,
+        subtask: str,
+        _images: Mapping[str, Tensor],
+        encoded: Mapping[str, Embeddings],
+        muted: Collection[Message],
+    ) -> tuple[Tensor, State]:
+        """Run a segmentor over what was just encoded: (regions, Z, Y, X) float32, and its state."""
+        segmentor, own = self._network.segmentor(subtask), encoded[subtask]
+        rest = self._blocks(subtask)[1:]
+        with measured(rest) as found:
+            filtered = segmentor.filter(own, self._network.messages_to(subtask, encoded, muted))
+            logits = segmentor.predict(filtered)
+        statistics = (self._first[subtask], *(found[block] for block in rest)) if found else ()
+        state = State(own.levels[0], filtered.deep, filtered.kappas, statistics)
+        return logits[0].float().cpu(), state
+
+    def _blocks(self, subtask: str) -> tuple[nn.Sequential, ...]:
+        encoder = cast("Encoder", self._network.encoders[subtask])
+        return last_blocks(encoder, self._network.segmentor(subtask))
