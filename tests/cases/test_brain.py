@@ -116,3 +116,8 @@ def test_no_brain_is_said() -> None:
     case = replace(as_case({"T1": ball.astype(np.float32)}))
     with pytest.raises(InputError, match="could not be told"):
         without_skull(case, Monitor())
+
+
+def test_a_stripped_image_of_fine_voxels_and_thick_slices_is_left_alone(phantom: Phantom) -> None:
+    image = np.pad(phantom.images["T1"], PAD).repeat(4, axis=1).repeat(4, axis=2)
+    assert not shows_skull(image, (MM, MM / 4, MM / 4))

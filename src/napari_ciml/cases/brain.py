@@ -56,10 +56,10 @@ def shows_skull(image: np.ndarray, spacing: tuple[float, float, float]) -> bool:
     spacing : tuple of float
         Voxel size, (Z, Y, X) in mm.
     """
-    small, grid, _ = _coarse(image, spacing)
     if background_value(image) is None:
         return True
-    return bool(np.count_nonzero(foreground(small)) * grid.voxel_ml > _LARGEST_ML)
+    voxel_ml = float(np.prod(spacing)) / 1000
+    return bool(np.count_nonzero(foreground(image)) * voxel_ml > _LARGEST_ML)
 
 
 def brain_mask(image: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
@@ -88,7 +88,9 @@ def brain_mask(image: np.ndarray, spacing: tuple[float, float, float]) -> np.nda
     if not shows_skull(image, spacing):
         return foreground(image)
     small, grid, whole = _coarse(image, spacing)
-    found = _inside_skull(small, grid)
+    # Looked for at full resolution: smoothing leaves no background of one value.
+    head = resample(foreground(image).astype(np.float32), whole, grid) > 0.5
+    found = _inside_skull(small, head, grid)
     return resample(found.astype(np.float32), grid, whole) > 0.5
 
 
@@ -155,10 +157,10 @@ def _coarse(
     return resample(image, whole, grid, fill=fill), grid, whole
 
 
-def _inside_skull(image: np.ndarray, grid: Grid) -> np.ndarray:
+def _inside_skull(image: np.ndarray, head: np.ndarray, grid: Grid) -> np.ndarray:
     from scipy.ndimage import distance_transform_edt
 
-    head = _closed(foreground(image), grid, _OPENINGS_MM)
+    head = _closed(head, grid, _OPENINGS_MM)
     # Beyond the border of the field of view the head goes on: that is no surface.
     depth = distance_transform_edt(np.pad(head, 1, "edge"), grid.scale)[1:-1, 1:-1, 1:-1]
     deep = depth > min(_DEEP_MM, 0.6 * float(depth.max()))
