@@ -43,6 +43,7 @@ def report() -> Report:
     ]
     found += [_package(name) for name in _PACKAGES]
     found += [_guarded("devices", _devices, needed=True), _guarded("memory", _memory)]
+    found.append(_guarded("engines", _engines))
     found += [_binding(), _display(), _guarded("manifest", _manifest)]
     found.append(_guarded("sample data", _samples))
     found.append(_guarded("checkpoints", _checkpoints, needed=True))
@@ -87,6 +88,15 @@ def _devices() -> str:
     half = half_precision(torch.device("cpu"))
     precision = "bfloat16" if half is not None else "float32"
     return f"{', '.join(names)}; {torch.get_num_threads()} threads, {precision} on the CPU"
+
+
+def _engines() -> str:
+    from napari_ciml.inference.device import choose_device, choose_engine, has_openvino
+
+    there = ["torch", *(["openvino"] if has_openvino() else [])]
+    device = choose_device()
+    advice = "" if has_openvino() else "; faster on the CPU: pip install 'napari-ciml[cpu]'"
+    return f"{', '.join(there)}; auto takes {choose_engine('auto', device)} on {device}{advice}"
 
 
 def _memory() -> str:

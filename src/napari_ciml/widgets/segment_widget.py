@@ -130,7 +130,8 @@ class SegmentWidget(Dock):
             self.volumes.setCellWidget(k, 2, show)
         self.volumes.setFixedHeight(32 * len(whole.regions) + 32)
         seconds = sum(result.seconds.values())
-        self.summary.say(f"'{whole.name}' in {seconds:.1f} s on {result.device}.")
+        where = f"{result.device} ({result.engine})"
+        self.summary.say(f"'{whole.name}' in {seconds:.1f} s on {where}.")
 
 
 def describe(info: CheckpointInfo) -> str:
