@@ -229,7 +229,8 @@ def test_nothing_is_encoded_or_decoded_that_nobody_asked_for(tiny_checkpoint: Ch
     plan = make_plan(tiny_checkpoint.info, PRESETS["flair-t1ce"])
     ran: list[str] = []
     network = tiny_checkpoint.network
-    for name, part in [*network.encoders.items(), *network.segmentors.items()]:
+    outputs = [(name, network.segmentor(name).output) for name in network.segmentors]
+    for name, part in [*network.encoders.items(), *outputs]:
         part.register_forward_hook(lambda *_, name=name: ran.append(name))
     space = Workspace(CPU, engine.make_tiling((32, 32, 64), (32, 32, 32), 0.0))
     images = random_images(plan, (32, 32, 64))
