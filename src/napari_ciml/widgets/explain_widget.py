@@ -152,7 +152,7 @@ class ExplainWidget(Dock):
                     item.setForeground(QColor(_UNUSUAL_COLOUR))
                     item.setToolTip("Far from what is usual in the cases measured.")
                 self.weights.setItem(k, column, item)
-        self.weights.setMinimumHeight(84)
+        self.weights.setMinimumHeight(70)
 
 
 def _text(weight: float) -> str:

@@ -51,7 +51,7 @@ class QuestionPanel(QWidget):
         self.region.setToolTip("Which region it asks about; the innermost at that place, or one.")
         self.asked = QListWidget()
         self.asked.setToolTip("Questions that were asked; choose one to see its answer again.")
-        self.asked.setFixedHeight(58)
+        self.asked.setFixedHeight(46)
         self.beside = QComboBox()
         self.beside.setToolTip("Weights to compare with: the thin bars and the last column.")
         column = QVBoxLayout(self)
