@@ -123,7 +123,7 @@ class GuideWidget(Dock):
     """
 
     def __init__(self, viewer: "Viewer") -> None:
-        super().__init__(session_of(viewer))
+        super().__init__(session_of(viewer), scrolls=True)
         self.viewer = viewer
         self.done = [False] * len(STEPS)
         self.titles: list[QLabel] = []

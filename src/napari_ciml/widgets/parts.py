@@ -3,11 +3,13 @@
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QApplication,
+    QFrame,
     QHBoxLayout,
     QHeaderView,
     QLabel,
     QProgressBar,
     QPushButton,
+    QScrollArea,
     QSizePolicy,
     QTableWidget,
     QVBoxLayout,
@@ -75,13 +77,21 @@ def table(*columns: str) -> QTableWidget:
 
 
 class Dock(QWidget):
-    """A dock widget: a column of parts, with the session's state and errors at its foot."""
+    """A dock widget: a column of parts, with the session's state and errors at its foot.
 
-    def __init__(self, session: Session) -> None:
+    Parameters
+    ----------
+    session : Session
+        Of the viewer.
+    scrolls : bool
+        Let the column scroll, so that a long one does not make the window taller than a screen.
+    """
+
+    def __init__(self, session: Session, scrolls: bool = False) -> None:
         super().__init__()
         self.session = session
         self.review = session.review
-        self.column = QVBoxLayout(self)
+        self.column = QVBoxLayout(_scrolled(self) if scrolls else self)
         self.error = Words(colour=ERROR_COLOUR)
         self.copy = button("Copy details", "Copy the technical details, for a bug report.")
         self.copy.setVisible(False)
@@ -111,6 +121,17 @@ class Dock(QWidget):
 
     def _copy_details(self) -> None:
         QApplication.clipboard().setText(f"{self.error.text()}\n{self._details}")
+
+
+def _scrolled(dock: QWidget) -> QWidget:
+    """Return a widget that fills a dock and scrolls in it."""
+    inner, area, outer = QWidget(), QScrollArea(), QVBoxLayout(dock)
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setWidget(inner)
+    outer.setContentsMargins(0, 0, 0, 0)
+    outer.addWidget(area)
+    return inner
 
 
 class JobBar(QWidget):

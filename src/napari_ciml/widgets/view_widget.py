@@ -30,7 +30,7 @@ class ViewWidget(Dock):
     """
 
     def __init__(self, viewer: "Viewer") -> None:
-        super().__init__(session_of(viewer))
+        super().__init__(session_of(viewer), scrolls=True)
         self.looking = self.session.looking
         self.empty = Words(_EMPTY)
         self.buttons: dict[str, QPushButton] = {}
