@@ -103,6 +103,7 @@ def test_a_session_is_opened_as_it_was(
     segmented: Desk, answers: list[Path], tmp_path: Path, qtbot: QtBot
 ) -> None:
     desk, viewer, review = segmented, segmented.viewer, segmented.session.review
+    desk.session.live.set_on(False)
     click(qtbot, desk, desk.explain.run)
     click(qtbot, desk, desk.segment.clean)
     review.set_decomposition(PRESETS["fig3"])

@@ -262,6 +262,7 @@ def test_what_a_missing_modality_costs_is_said(
 
 
 def test_muting_in_the_grid_takes_effect_at_the_next_run(loaded: Desk, qtbot: QtBot) -> None:
+    loaded.session.live.set_on(False)
     run_segment(qtbot, loaded)
     before = loaded.session.review.segmentation
     button = loaded.decomposition.role_button(0, "T2")
