@@ -61,6 +61,20 @@ def _add_schedule(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--learning-rate", type=options.rate, default=1e-4, metavar="R")
     parser.add_argument("--beta", type=options.rate, default=0.5)
     parser.add_argument(
+        "--modality-dropout",
+        type=options.share,
+        default=0.15,
+        metavar="SHARE",
+        help="of the steps in which an auxiliary modality is muted everywhere",
+    )
+    parser.add_argument(
+        "--message-dropout",
+        type=options.share,
+        default=0.1,
+        metavar="SHARE",
+        help="of the steps in which a message is muted",
+    )
+    parser.add_argument(
         "--average",
         type=options.share,
         default=0.0,
@@ -176,6 +190,8 @@ def _settings(args: argparse.Namespace) -> "TrainSettings":
             "iterations": args.iterations,
             "learning_rate": args.learning_rate,
             "beta": args.beta,
+            "modality_dropout": args.modality_dropout,
+            "message_dropout": args.message_dropout,
             "average": args.average,
             "seed": args.seed,
         }
