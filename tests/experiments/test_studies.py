@@ -8,7 +8,7 @@ import torch
 
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.errors import CancelledError, InputError
-from napari_ciml.experiments.studies import catalogue, data, reproduce
+from napari_ciml.experiments.studies import catalogue, data, peers, reproduce
 from napari_ciml.experiments.studies.baselines import BASELINES, Baseline, early_fusion
 from napari_ciml.experiments.studies.catalogue import BETAS, STUDIES, base_settings, study
 from napari_ciml.experiments.studies.faithfulness import measure_faithfulness
@@ -24,7 +24,7 @@ from napari_ciml.experiments.studies.statistics import (
 from napari_ciml.monitor import Monitor, Progress
 from napari_ciml.network.settings import NetworkSettings
 from napari_ciml.presets import PRESETS
-from napari_ciml.training.settings import Hardware, TrainSettings
+from napari_ciml.training.settings import Hardware, TrainSettings, paper_settings
 
 CPU = Hardware(device="cpu", precision="32", workers=0)
 
@@ -208,9 +208,8 @@ def test_rank_correlation_over_cases() -> None:
     assert not found.told
 
 
-def test_real_cases_are_split_by_chance_and_always_alike(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def ten_cases(tmp_path: Path) -> Path:
     from napari_ciml.cases.write import write_volume
 
     rng = np.random.default_rng(0)
@@ -221,11 +220,41 @@ def test_real_cases_are_split_by_chance_and_always_alike(
         for modality in ("flair", "t1", "t1ce", "t2"):
             write_volume(folder / f"{modality}.nii.gz", rng.random((20, 20, 20)), grid)
         write_volume(folder / "seg.nii.gz", np.full((20, 20, 20), 4, np.uint8), grid)
+    return tmp_path / "data"
+
+
+def test_peers_have_no_fewer_parameters_and_learn_from_the_same(
+    tmp_path: Path, ten_cases: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def short(preset: str, epochs: int) -> TrainSettings:
+        changes = {"network": NetworkSettings(base_filters=2), "spacing": (2.0,) * 3}
+        few = {"patch": (32, 32, 32), "epochs": epochs, "iterations": 2}
+        return paper_settings(PRESETS[preset]).model_copy(update=changes | few)
+
+    monkeypatch.setattr(peers, "_settings", short)
+    found = peers.measure_peers(
+        ten_cases, ten_cases, tmp_path, Monitor(), preset="flair-t1ce", epochs=1, device="cpu"
+    )
+    table = pd.read_csv(found)
+    assert table.groupby(["variant", "group"]).case.nunique().to_dict() == {
+        (name, group): count
+        for name in ("CIML", "DynUNet", "SegResNet")
+        for group, count in (("test", 2), ("judged", 10))
+    }
+    about = json.loads(found.with_suffix(".json").read_text())
+    ciml = about["CIML"]["parameters"]
+    settings = TrainSettings.model_validate(about["DynUNet"]["settings"])
+    assert about["SegResNet"]["parameters"] >= ciml
+    assert about["DynUNet"]["parameters"] >= ciml
+    narrower = NetworkSettings(base_filters=settings.network.base_filters - 1)
+    smaller = Baseline("DynUNet")(settings.model_copy(update={"network": narrower}))
+    assert sum(p.numel() for p in smaller.parameters()) < ciml
+    assert "equal data, steps and parameters" in write_report(tmp_path).read_text()
+
+
+def test_real_cases_are_split_by_chance_and_always_alike(tmp_path: Path, ten_cases: Path) -> None:
     settings = base_settings("small")
-    found = [
-        data.real_cases(tmp_path / "data", settings, tmp_path / "cache", Monitor())
-        for _ in range(2)
-    ]
+    found = [data.real_cases(ten_cases, settings, tmp_path / "cache", Monitor()) for _ in range(2)]
     assert [len(part) for part in (found[0].training, found[0].validation, found[0].test)] == [
         7,
         1,

@@ -12,6 +12,7 @@ _NAMES = (
     "beta",
     "filters",
     "baselines",
+    "peers",
     "faithfulness",
     "carriers",
     "registration",
@@ -41,6 +42,12 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument(
         "--checkpoint", type=Path, help="for carriers; default: the glioma one that ships"
     )
+    parser.add_argument(
+        "--judge", type=Path, metavar="DIR", help="for peers: other cases to test on"
+    )
+    parser.add_argument(
+        "--epochs", type=options.positive, default=20, metavar="N", help="for peers: of 100 steps"
+    )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     parser.add_argument("--jobs", type=options.positive, metavar="N", help="runs side by side")
     parser.set_defaults(run=run)
@@ -51,6 +58,8 @@ def run(args: argparse.Namespace) -> None:
     from napari_ciml.errors import InputError
 
     without = ("shapes", "carriers", "registration", "report")
+    if args.name == "peers" and args.data is None:
+        raise InputError("peers trains on a data set (phantoms, say); name it with --data.")
     if args.budget == "paper" and args.data is None and args.name not in without:
         raise InputError("--budget paper trains on real cases; name their folder with --data.")
     print(_do(args))
@@ -70,6 +79,18 @@ def _do(args: argparse.Namespace) -> Path:
         from napari_ciml.experiments.studies.faithfulness import measure_faithfulness
 
         return measure_faithfulness(args.budget, args.output, heard, args.data)
+    if args.name == "peers":
+        from napari_ciml.experiments.studies.peers import measure_peers
+
+        return measure_peers(
+            args.data,
+            args.judge,
+            args.output,
+            heard,
+            preset=args.preset,
+            epochs=args.epochs,
+            device=args.device,
+        )
     if args.name == "registration":
         from napari_ciml.experiments.studies.alignment import measure_alignment
 

@@ -13,6 +13,7 @@ from napari_ciml.experiments.shapes.study import TABLE as SHAPES_TABLE
 from napari_ciml.experiments.studies.catalogue import STUDIES, study
 from napari_ciml.experiments.studies.faithfulness import MUTING, RANDOMISED
 from napari_ciml.experiments.studies.figures import draw_muting, draw_variants
+from napari_ciml.experiments.studies.peers import TABLE as PEERS_TABLE
 from napari_ciml.experiments.studies.statistics import (
     MEAN,
     Difference,
@@ -54,6 +55,7 @@ def _sections(folder: Path) -> Iterator[str]:
     yield _shapes(folder)
     for name in STUDIES:
         yield _study(folder, name)
+    yield _peers(folder)
     yield _faithfulness(folder)
 
 
@@ -110,6 +112,38 @@ def _shapes(folder: Path) -> str:
         _markdown(rows),
         f"![Fig. 9 redrawn]({TABLES}/{SHAPES_FIGURE})",
         _note(folder, "shapes"),
+    )
+
+
+def _peers(folder: Path) -> str:
+    path = folder / PEERS_TABLE
+    if not path.is_file():
+        return ""
+    table = pd.read_csv(path)
+    about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    regions = list(dict.fromkeys(table.region))
+    rows = [
+        ["tested on", "variant", *(f"Dice {r}" for r in regions), "parameters", "GFLOP a patch"]
+    ]
+    for (group, variant), found in table.groupby(["group", "variant"], sort=False):
+        dices = found.groupby("region").dice.agg(["mean", "std"])
+        cases, cost = found.case.nunique(), about[variant]
+        rows.append(
+            [
+                f"{cases} {'phantoms' if group == 'test' else 'patients'}",
+                str(variant),
+                *(f"{dices['mean'][r]:.3f} ± {dices['std'][r]:.3f}" for r in regions),
+                f"{cost['parameters'] / 1e6:.2f} M",
+                f"{cost['gflops']:.2f}",
+            ]
+        )
+    settings = about["CIML"]["settings"]
+    return _section(
+        "CIML and early fusion on phantoms, at equal data, steps and parameters",
+        f"`{settings['decomposition']['name']}`, {settings['epochs'] * settings['iterations']} "
+        "steps from random weights; standard deviation over cases.",
+        _markdown(rows),
+        _note(folder, "peers"),
     )
 
 

@@ -154,7 +154,7 @@ def score(
             )
         masks = (values[0] > 0.5).cpu().numpy()
         for j, region in enumerate(settings.decomposition.region_names):
-            one, other = masks[j], case.regions[j]
+            one, other = masks[j], np.array(case.regions[j])
             distance = hd95(one, other, settings.spacing)
             found.append(Score(k, region, dice(one, other), distance))
     return found
