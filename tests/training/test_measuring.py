@@ -4,9 +4,10 @@ import csv
 from pathlib import Path
 
 import pytest
+import torch
 
 from napari_ciml.monitor import Monitor
-from napari_ciml.network.checkpoint import load_checkpoint
+from napari_ciml.network.checkpoint import load_checkpoint, stored_dtype
 from napari_ciml.network.checkpoint_info import read_info
 from napari_ciml.resources import sample_data
 from napari_ciml.training.datasets import find_cases
@@ -29,6 +30,7 @@ def test_every_subset_is_measured(data: Path, tmp_path: Path) -> None:
     whole = [float(row["dice"]) for row in rows if row["modalities"] == "PET+CT"]
     expected = score(cases, [checkpoint], "cpu", Monitor())
     assert whole == pytest.approx([one.dice for one in expected])
+    assert stored_dtype(copy) == stored_dtype(checkpoint.path) == torch.float16
     usual = {(w.primary, w.auxiliary): w for w in read_info(copy).weights}
     assert usual.keys() == {("PET", "CT"), ("CT", "PET")}
     for weight in usual.values():  # the only auxiliary has all the weight

@@ -94,6 +94,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(path, info, file_hash(path), network)
 
 
+def stored_dtype(path: Path) -> torch.dtype:
+    """Return the precision that a checkpoint's file keeps its weights in: the narrowest there."""
+    with safe_open(path, framework="pt") as file:
+        found = {file.get_tensor(name).dtype for name in file.keys()}  # noqa: SIM118
+    return min((d for d in found if d.is_floating_point), key=lambda d: d.itemsize)
+
+
 def _refuse_mismatch(
     path: Path, found: dict[str, tuple[int, ...]], expected: dict[str, tuple[int, ...]]
 ) -> None:

@@ -8,7 +8,7 @@ from napari_ciml.editing import subsets
 from napari_ciml.export.text import write_table, write_text
 from napari_ciml.files import prepare_folder
 from napari_ciml.monitor import Monitor
-from napari_ciml.network.checkpoint import Checkpoint, save_checkpoint
+from napari_ciml.network.checkpoint import Checkpoint, save_checkpoint, stored_dtype
 from napari_ciml.training.calibration import calibration_error, judge
 from napari_ciml.training.datasets import LabelledCase
 from napari_ciml.training.scoring import CaseScore, Summary, score, summarise
@@ -66,7 +66,7 @@ def measure(
     write_table(output / WEIGHTS, [weight.model_dump() for weight in weights])
     if into is not None:
         info = checkpoint.info.model_copy(update={"weights": weights})
-        save_checkpoint(into, checkpoint.network, info)
+        save_checkpoint(into, checkpoint.network, info, stored_dtype(checkpoint.path))
     summaries = {name: summarise(scores) for name, scores in found.items()}
     return write_text(output / PAGE, "\n".join(_page(whole.region_names, summaries, calibration)))
 
