@@ -7,7 +7,13 @@ import numpy as np
 
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.geometry import Grid, crop_grid, resample
-from napari_ciml.cases.intensity import Normalisation, background_value, foreground, normalise
+from napari_ciml.cases.intensity import (
+    Normalisation,
+    background_value,
+    foreground,
+    normalise,
+    wants_suv,
+)
 from napari_ciml.cases.units import refuse_other_than_suv
 from napari_ciml.errors import InputError
 from napari_ciml.monitor import Monitor
@@ -69,7 +75,7 @@ def to_model_space(
         If the monitor's ``stop`` is set.
     """
     for name in modalities:
-        if normalisation[name] == "suv":
+        if wants_suv(normalisation[name]):
             refuse_other_than_suv(name, case.units, case.sources)
     masks = {}
     for done, name in enumerate(modalities):
