@@ -80,12 +80,12 @@ def to_model_space(
     masks = {}
     for done, name in enumerate(modalities):
         monitor.step(f"Finding the foreground of {name}", done, len(modalities))
-        masks[name] = foreground(case.images[name])
+        masks[name] = foreground(case.seen(name))
     grid = crop_grid(np.logical_or.reduce(list(masks.values())), case.grid, spacing)
     images, inside = {}, np.zeros(grid.shape, bool)
     for done, name in enumerate(modalities):
         monitor.step(f"Resampling {name}", done, len(modalities))
-        image = case.images[name]
+        image = case.seen(name)
         value = background_value(image)
         fill = float(image.min()) if value is None else value
         mask = resample(masks[name].astype(np.float32), case.grid, grid) > 0.5
