@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
+import SimpleITK as sitk
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
@@ -177,3 +179,20 @@ def save(made: Dataset, path: Path, values: np.ndarray) -> Path:
     made["PixelData"].VR = "OW"
     made.save_as(path, enforce_file_format=True)
     return path
+
+
+def pack(path: Path, compressor: str) -> None:
+    """Pack the voxels of a file without loss as GDCM does: ``JPEG`` or ``JPEG2000``."""
+    whole, packed = pydicom.dcmread(path), path.with_name(".packed.dcm")
+    writer = sitk.ImageFileWriter()
+    writer.SetImageIO("GDCMImageIO")
+    writer.SetFileName(str(packed))
+    writer.SetUseCompression(True)
+    writer.SetCompressor(compressor)
+    writer.Execute(sitk.ReadImage(str(path), imageIO="GDCMImageIO"))
+    other = pydicom.dcmread(packed)
+    packed.unlink()
+    whole.PixelData = other.PixelData
+    whole["PixelData"].VR = "OB"
+    whole.file_meta.TransferSyntaxUID = other.file_meta.TransferSyntaxUID
+    whole.save_as(path)

@@ -86,7 +86,7 @@ def test_tables_3_and_4_are_of_other_presets() -> None:
         variants = study("baselines", "paper", preset).variants
         assert {v.settings.patch for v in variants} == {(128, 128, 128)}
         assert {v.settings.network.norm for v in variants} == {"instance"}
-        assert variants[0].settings.normalisation == {"PET": "suv", "CT": "ct"}
+        assert variants[0].settings.normalisation == {"PET": "suv", "CT": "dataset"}
     with pytest.raises(InputError, match="for brats2020 only"):
         study("decompositions", "paper", "autopet")
 

@@ -10,6 +10,7 @@ import pytest
 
 from conftest import write_case
 from dicoms import positions, write_series
+from napari_ciml.cases.brain import with_brain
 from napari_ciml.cases.case import load_case
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.cases.scan import scan
@@ -155,6 +156,21 @@ def test_what_is_opened_is_what_was_saved(
     np.testing.assert_equal(explained.weights, state.runs[1].explanation.weights)
     once = segment(again.case, checkpoint, None, muted_settings(), None, again.runs[1].segmentation)
     np.testing.assert_array_equal(once.label_map, state.runs[1].segmentation.label_map)
+
+
+def test_a_brain_mask_is_remembered(tmp_path: Path) -> None:
+    write_case(tmp_path / "case", GRID)
+    found = scan(tmp_path / "case")
+    sources = {source.modality: source for source in found.sources if source.modality}
+    mask = np.indices(GRID.shape).sum(axis=0) < 30
+    case = with_brain(load_case(sources, name="case"), mask)
+    modalities = tuple(source.modality for source in found.sources)
+    asked = {"decomposition": PRESETS["fig3"], "checkpoint": None, "device": "cpu", "clean": True}
+    state = State(found, modalities, case, **asked, runs=[], current=None, corrections=[])
+    save_session(tmp_path / "session", state, Monitor())
+    again = open_session(tmp_path / "session", Monitor()).case
+    np.testing.assert_array_equal(again.brain, mask)
+    assert again.notices == case.notices
 
 
 @pytest.fixture

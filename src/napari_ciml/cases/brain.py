@@ -40,8 +40,8 @@ _LEAST_ML = 300.0
 
 
 def unstripped(case: Case) -> tuple[str, ...]:
-    """Return the modalities of a brain MR case that show the skull; none for PET and CT."""
-    if not case.images.keys() <= _BRAIN_MR:
+    """Return the modalities of a brain MR case that show the skull and have no brain mask."""
+    if case.brain is not None or not case.images.keys() <= _BRAIN_MR:
         return ()
     return tuple(name for name, image in case.images.items() if shows_skull(image, case.grid.scale))
 
@@ -94,8 +94,8 @@ def brain_mask(image: np.ndarray, spacing: tuple[float, float, float]) -> np.nda
     return resample(found.astype(np.float32), grid, whole) > 0.5
 
 
-def without_skull(case: Case, monitor: Monitor) -> Case:
-    """Return a case whose modalities show the brain alone, if they show more.
+def with_brain_found(case: Case, monitor: Monitor) -> Case:
+    """Return a case with a brain mask, if its modalities show more than the brain.
 
     Each modality's mask has a vote; a voxel is brain if more than half say so.
 
@@ -119,14 +119,25 @@ def without_skull(case: Case, monitor: Monitor) -> Case:
             failed = error
     if failed is not None and not count:
         raise failed
-    brain = 2 * votes > count
-    images = {name: _cut_out(image, brain) for name, image in case.images.items()}
-    ml = np.count_nonzero(brain) * case.grid.voxel_ml
-    said = (
-        f"Skull and scalp were removed by a brain mask ({ml:.0f} mL, from {', '.join(heads)}); "
-        "look at its border before you trust what lies there."
+    return with_brain(case, 2 * votes > count)
+
+
+def with_brain(case: Case, mask: np.ndarray | None) -> Case:
+    """Return a case with a brain mask, (Z, Y, X) bool, or with none; a notice says so."""
+    notices = tuple(said for said in case.notices if said != brain_notice(case))
+    changed = replace(case, brain=mask, notices=notices)
+    return replace(changed, notices=(*notices, *filter(None, [brain_notice(changed)])))
+
+
+def brain_notice(case: Case) -> str:
+    """Say that a brain mask is in use; empty if there is none."""
+    if case.brain is None:
+        return ""
+    ml = np.count_nonzero(case.brain) * case.grid.voxel_ml
+    return (
+        f"Skull and scalp are left out by a brain mask ({ml:.0f} mL); look at its border before "
+        "you trust what lies there."
     )
-    return replace(case, images=images, notices=(*case.notices, said))
 
 
 def skull_notice(heads: tuple[str, ...]) -> str:
@@ -136,10 +147,6 @@ def skull_notice(heads: tuple[str, ...]) -> str:
         f"{', '.join(heads)} {verb} skull and scalp; checkpoints for brain MR know images without "
         "them, and results will be wrong until they are removed"
     )
-
-
-def _cut_out(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    return np.where(mask, image, np.float32(min(0.0, float(image.min()))))
 
 
 def _coarse(

@@ -56,6 +56,8 @@ class Case:
         By modality, where there is one: ``HU``, ``SUV``, ``Bq/mL``.
     motions : mapping of str to Motion
         Of the modalities that were aligned: from a point of the case to where the file has it.
+    brain : numpy.ndarray, optional
+        Of images that show the skull: (Z, Y, X) bool, what of them a network is shown.
     """
 
     name: str
@@ -67,6 +69,14 @@ class Case:
     notices: tuple[str, ...] = ()
     units: Mapping[str, str] = field(default_factory=dict)
     motions: Mapping[str, Motion] = field(default_factory=dict)
+    brain: np.ndarray | None = None
+
+    def seen(self, modality: str) -> np.ndarray:
+        """Return what a network is shown of a modality: without skull, where there is a mask."""
+        image = self.images[modality]
+        if self.brain is None:
+            return image
+        return np.where(self.brain, image, np.float32(min(0.0, float(image.min()))))
 
 
 def open_case(

@@ -1,15 +1,47 @@
 """Foreground, and intensities brought to a scale a network can use."""
 
-from typing import Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from napari_ciml.cases.parts import chosen_parts, part_sizes
 
-Normalisation = Literal["zscore", "ct", "suv"]
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Scale(BaseModel):
+    """How a modality with units is normalised by a data set's statistics, as nnU-Net does for CT.
+
+    Parameters
+    ----------
+    low, high : float
+        What is below or above is clipped.
+    mean, deviation : float
+        Subtracted, then divided by.
+    unit : str
+        Of all of these: ``HU``, ``SUV``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    low: _Finite
+    high: _Finite
+    mean: _Finite
+    deviation: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    unit: str
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError("low is not below high")
+        return self
+
+
+Normalisation = Literal["zscore", "ct", "suv", "dataset"] | Scale
 """``zscore``: mean 0, deviation 1 in the foreground (MR). ``ct``: Hounsfield units clipped to
-[-1000, 1000] and divided by 500. ``suv``: uptake values clipped to [0, 30] and divided by 5. Both
-are fixed, where nnU-Net takes percentiles, mean and deviation of a data set's foreground."""
+[-1000, 1000] and divided by 500. ``suv``: uptake values clipped to [0, 30] and divided by 5.
+``dataset``: a `Scale` that a training has still to measure on its cases."""
 
 _CONSTANT_BORDER = 0.5
 """Share of the volume's faces with one and the same value from which on that is the background."""
@@ -62,6 +94,11 @@ def foreground(image: np.ndarray) -> np.ndarray:
     return _filled(mask)
 
 
+def wants_suv(how: Normalisation) -> bool:
+    """Return whether a normalisation makes sense for uptake values in SUV alone."""
+    return how.unit == "SUV" if isinstance(how, Scale) else how == "suv"
+
+
 def normalise(image: np.ndarray, mask: np.ndarray, how: Normalisation) -> np.ndarray:
     """Bring intensities to a network's scale; 0 outside the mask for MR.
 
@@ -71,7 +108,7 @@ def normalise(image: np.ndarray, mask: np.ndarray, how: Normalisation) -> np.nda
         (Z, Y, X).
     mask : numpy.ndarray
         Foreground, (Z, Y, X) bool.
-    how : {"zscore", "ct", "suv"}
+    how : {"zscore", "ct", "suv"} or Scale
         See `Normalisation`.
 
     Returns
@@ -79,6 +116,11 @@ def normalise(image: np.ndarray, mask: np.ndarray, how: Normalisation) -> np.nda
     numpy.ndarray
         (Z, Y, X) float32.
     """
+    if how == "dataset":
+        raise ValueError("the scale of the data set has not been measured")
+    if isinstance(how, Scale):
+        clipped = np.clip(image, how.low, how.high)
+        return ((clipped - how.mean) / how.deviation).astype(np.float32)
     if how == "ct":
         return (np.clip(image, -1000, 1000) / 500).astype(np.float32)
     if how == "suv":

@@ -7,7 +7,13 @@ import numpy as np
 
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.geometry import Grid, crop_grid, resample
-from napari_ciml.cases.intensity import Normalisation, background_value, foreground, normalise
+from napari_ciml.cases.intensity import (
+    Normalisation,
+    background_value,
+    foreground,
+    normalise,
+    wants_suv,
+)
 from napari_ciml.cases.units import refuse_other_than_suv
 from napari_ciml.errors import InputError
 from napari_ciml.monitor import Monitor
@@ -69,17 +75,17 @@ def to_model_space(
         If the monitor's ``stop`` is set.
     """
     for name in modalities:
-        if normalisation[name] == "suv":
+        if wants_suv(normalisation[name]):
             refuse_other_than_suv(name, case.units, case.sources)
     masks = {}
     for done, name in enumerate(modalities):
         monitor.step(f"Finding the foreground of {name}", done, len(modalities))
-        masks[name] = foreground(case.images[name])
+        masks[name] = foreground(case.seen(name))
     grid = crop_grid(np.logical_or.reduce(list(masks.values())), case.grid, spacing)
     images, inside = {}, np.zeros(grid.shape, bool)
     for done, name in enumerate(modalities):
         monitor.step(f"Resampling {name}", done, len(modalities))
-        image = case.images[name]
+        image = case.seen(name)
         value = background_value(image)
         fill = float(image.min()) if value is None else value
         mask = resample(masks[name].astype(np.float32), case.grid, grid) > 0.5

@@ -29,6 +29,7 @@ def run(args: argparse.Namespace) -> None:
         overrides=options.overrides(args),
         reference=args.reference,
         align=options.alignment(args),
+        brain_mask=args.brain_mask,
         checkpoint=options.checkpoint_path(args),
         decomposition=options.decomposition(args.decomposition) if args.decomposition else None,
         device=args.device,

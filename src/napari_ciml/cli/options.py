@@ -101,6 +101,11 @@ def add_case(parser: argparse.ArgumentParser) -> None:
         help="register the other modalities to the reference; default: only say if they look "
         "misaligned",
     )
+    parser.add_argument(
+        "--brain-mask",
+        choices=("auto", "off"),
+        help="auto: leave skull and scalp out of brain MR that shows them; default: only say so",
+    )
 
 
 def add_inference(parser: argparse.ArgumentParser) -> None:
@@ -202,13 +207,13 @@ def open_case(
 
 
 def _brain(case: "Case", wanted: str | None, heard: Monitor) -> "Case":
-    """Remove skull and scalp if that is asked for; if nothing is said, say that they are there."""
-    from napari_ciml.cases.brain import skull_notice, unstripped, without_skull
+    """Find the brain if that is asked for; if nothing is said, say that there is more to see."""
+    from napari_ciml.cases.brain import brain_notice, skull_notice, unstripped, with_brain_found
 
     if wanted == "auto":
-        masked = without_skull(case, heard)
-        for notice in masked.notices[len(case.notices) :]:
-            heard.tell(notice)
+        masked = with_brain_found(case, heard)
+        if masked.brain is not None:
+            heard.tell(brain_notice(masked))
         return masked
     heads = unstripped(case) if wanted is None else ()
     if heads:

@@ -39,11 +39,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--grid", metavar="NAME", help="modality on whose voxels results are written"
     )
-    parser.add_argument(
-        "--brain-mask",
-        choices=("auto", "off"),
-        help="auto: remove skull and scalp from brain MR that shows them; default: only say so",
-    )
     options.add_inference(parser)
     parser.add_argument(
         "--uncertainty",

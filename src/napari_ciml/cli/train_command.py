@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 from napari_ciml.cli import options
 
 if TYPE_CHECKING:
+    from napari_ciml.cases.intensity import Normalisation
     from napari_ciml.training.run import RunPlan
     from napari_ciml.training.settings import TrainSettings
+
+_NORMALISATIONS: "tuple[Normalisation, ...]" = ("zscore", "ct", "suv", "dataset")
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -53,6 +56,15 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_schedule(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--normalise",
+        action="append",
+        default=[],
+        metavar="NAME=HOW",
+        help="a modality's intensities: zscore, ct, suv, or dataset for percentiles, mean and "
+        "deviation of the training cases' regions (repeatable); default: CT dataset, PET suv, "
+        "others zscore",
+    )
     parser.add_argument("--epochs", type=options.positive, default=500, metavar="N")
     parser.add_argument(
         "--iterations", type=options.positive, default=100, metavar="N", help="per epoch"
@@ -183,6 +195,7 @@ def _settings(args: argparse.Namespace) -> "TrainSettings":
     return paper.model_copy(
         update={
             "network": NetworkSettings(base_filters=args.base_filters, norm=norm),
+            "normalisation": paper.normalisation | _normalisation(args, paper),
             "spacing": (args.spacing,) * 3 if args.spacing else paper.spacing,
             "patch": (patch,) * 3,
             "batch_size": args.batch_size,
@@ -196,3 +209,22 @@ def _settings(args: argparse.Namespace) -> "TrainSettings":
             "seed": args.seed,
         }
     )
+
+
+def _normalisation(
+    args: argparse.Namespace, settings: "TrainSettings"
+) -> "dict[str, Normalisation]":
+    """Return what is said of the normalisation, by modality."""
+    from napari_ciml.errors import InputError
+
+    known = {str(how): how for how in _NORMALISATIONS}
+    said: dict[str, Normalisation] = {}
+    for text in args.normalise:
+        name, _, how = text.partition("=")
+        if name not in settings.normalisation or how not in known:
+            raise InputError(
+                f"--normalise {text}: write NAME=HOW, with one of "
+                f"{', '.join(settings.normalisation)} and one of {', '.join(known)}."
+            )
+        said[name] = known[how]
+    return said

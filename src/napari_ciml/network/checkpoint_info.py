@@ -162,6 +162,8 @@ class CheckpointInfo(_Frozen):
         missing = set(self.decomposition.used_modalities) - self.normalisation.keys()
         if missing:
             raise ValueError(f"no normalisation for {', '.join(sorted(missing))}")
+        if "dataset" in self.normalisation.values():
+            raise ValueError("the data set's intensities were never measured")
         return self
 
 

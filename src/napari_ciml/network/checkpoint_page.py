@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from napari_ciml.cases.intensity import Normalisation, Scale
 from napari_ciml.network.checkpoint_info import CheckpointInfo, Score
 
 _NORMALISED = {
@@ -40,11 +41,21 @@ def _takes(info: CheckpointInfo) -> Iterator[str]:
     yield "| modality | intensities |"
     yield "|---|---|"
     for modality in info.decomposition.used_modalities:
-        yield f"| {modality} | {_NORMALISED[info.normalisation[modality]]} |"
+        yield f"| {modality} | {_normalised(info.normalisation[modality])} |"
     yield ""
     yield (
         f"Images are resampled to voxels of {spacing} mm and back. "
         "With fewer modalities it does what is left of the decomposition."
+    )
+
+
+def _normalised(how: Normalisation) -> str:
+    if not isinstance(how, Scale):
+        return _NORMALISED[how]
+    return (
+        f"{how.unit}, cut at {how.low:.4g} and {how.high:.4g} (percentiles 0.5 and 99.5 in the "
+        f"regions of its training cases); mean {how.mean:.4g} and deviation {how.deviation:.4g} "
+        "there become 0 and 1"
     )
 
 

@@ -200,6 +200,7 @@ class SavedSession(_Frozen):
     reference: str
     sources: tuple[SavedSource, ...]
     motions: dict[str, Motion]
+    brain: SavedVolume | None = None
     decomposition: Decomposition
     checkpoint: str | None
     checkpoint_sha256: Hash | None

@@ -6,6 +6,7 @@ from weakref import ref
 
 from pydantic import ValidationError
 
+from napari_ciml.cases.brain import with_brain
 from napari_ciml.cases.case import Case, load_case
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.cases.model_space import to_model_space
@@ -84,6 +85,8 @@ def open_session(folder: Path, monitor: Monitor) -> State:
         motions=saved.motions,
         monitor=monitor,
     )
+    if saved.brain is not None:
+        case = with_brain(case, read_back(folder, saved.brain) > 0)
     found, modalities = scan_again(saved, sources)
     return State(
         scan=found,

@@ -4,6 +4,8 @@ import math
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
+
 from napari_ciml import __version__
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.geometry import Grid
@@ -64,6 +66,7 @@ def save_session(folder: Path, state: State, monitor: Monitor) -> Path:
         root=str(state.scan.root.resolve()),
         reference=case.reference,
         motions=dict(case.motions),
+        brain=_brain(folder, case),
         sources=save_sources(folder, case.sources, monitor),
         decomposition=state.decomposition,
         checkpoint=str(checkpoint.resolve()) if checkpoint else None,
@@ -89,6 +92,12 @@ def save_session(folder: Path, state: State, monitor: Monitor) -> Path:
     path = write_text(folder / FILE, saved.model_dump_json(indent=1) + "\n")
     _remove_others(folder, saved)
     return path
+
+
+def _brain(folder: Path, case: Case) -> SavedVolume | None:
+    if case.brain is None:
+        return None
+    return write_once(folder, "brain", case.brain.astype(np.uint8), case.grid)
 
 
 def _run(folder: Path, run: Run, case: Case, monitor: Monitor) -> SavedRun:
@@ -194,6 +203,7 @@ def _remove_others(folder: Path, saved: SavedSession) -> None:
 def volumes_of(saved: SavedSession) -> list[SavedVolume]:
     """Return every volume of a session."""
     found = [one.volume for one in saved.corrections]
+    found += [saved.brain] if saved.brain else []
     for run in saved.runs:
         found += [run.labels, *run.probabilities.values(), *(pair.volume for pair in run.pairs)]
         found += [one.volume for one in run.explanation.maps] if run.explanation else []

@@ -156,7 +156,7 @@ def _prepared(
     labelled: LabelledCase, settings: TrainSettings, cache: Path, monitor: Monitor
 ) -> Path:
     monitor.check()
-    folder = cache / _digest(labelled, settings)
+    folder = cache / digest(labelled, settings)
     if folder.is_dir():
         return folder
     case = labelled.open(settings.decomposition.used_modalities)
@@ -185,7 +185,7 @@ def read_case(folder: Path) -> TrainingCase:
     return TrainingCase(images, regions, inside, folder, certain)
 
 
-def _digest(labelled: LabelledCase, settings: TrainSettings) -> str:
+def digest(labelled: LabelledCase, settings: TrainSettings) -> str:
     """Return a name for what a case becomes: its files, and all that the preparation depends on."""
     whole = settings.decomposition
     sources = sorted({labelled.label, *labelled.files.values(), *_files(labelled.folder)} - {None})  # type: ignore[type-var]

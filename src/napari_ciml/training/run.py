@@ -22,6 +22,7 @@ from napari_ciml.training.calibration import choose_finish, judge
 from napari_ciml.training.cohort import load_cohort
 from napari_ciml.training.datasets import LabelledCase, find_cases
 from napari_ciml.training.folds import split
+from napari_ciml.training.intensities import measured
 from napari_ciml.training.loop import build_ciml, train
 from napari_ciml.training.scoring import CaseScore, Summary, score, summarise, write_scores
 from napari_ciml.training.settings import Hardware, TrainSettings
@@ -107,6 +108,9 @@ def run(plan: RunPlan, monitor: Monitor) -> RunResult:
             f"{plan.data}: {len(cases)} cases, of which {plan.held_out} are held out; add some."
         )
     kept, held_out = cases[: len(cases) - plan.held_out], cases[len(cases) - plan.held_out :]
+    workers = plan.hardware.workers
+    settings = measured(plan.settings, kept, _cache(plan), monitor, workers, plan.start)
+    plan = replace(plan, settings=settings)
     done = (
         _cross_validate(plan, kept, held_out, monitor)
         if plan.folds > 1
@@ -114,6 +118,10 @@ def run(plan: RunPlan, monitor: Monitor) -> RunResult:
     )
     write_json(plan.output / SUMMARY, done.summary)
     return done
+
+
+def _cache(plan: RunPlan) -> Path:
+    return plan.cache or plan.output / "cache"
 
 
 def _usable(plan: RunPlan, monitor: Monitor) -> list[LabelledCase]:
@@ -205,8 +213,7 @@ def _learn(
     validation: list[LabelledCase],
     monitor: Monitor,
 ) -> nn.Module:
-    cache = plan.cache or plan.output / "cache"
-    workers = plan.hardware.workers
+    cache, workers = _cache(plan), plan.hardware.workers
     return train(
         load_cohort(training, plan.settings, cache, monitor, workers),
         plan.settings,

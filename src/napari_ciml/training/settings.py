@@ -1,5 +1,6 @@
 """How to train, and on what; no torch here."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,7 +21,7 @@ class TrainSettings(BaseModel):
     network : NetworkSettings
         Widths, norm and parts.
     normalisation : dict
-        By modality.
+        By modality; what is ``dataset`` is measured on the training cases first.
     spacing : tuple of float
         Voxel size, (Z, Y, X) in mm.
     patch : tuple of int
@@ -114,18 +115,24 @@ def paper_settings(decomposition: Decomposition) -> TrainSettings:
     """Return section 4.2's settings for a decomposition.
 
     Tumours in brain MR get batch norm and patches of 64 voxels, everything else instance norm and
-    128. CT has fixed units and PET is in SUV; other modalities are normalised by themselves.
+    128. CT is normalised by the data set's statistics, as nnU-Net does; the rest as usual.
     """
-    units: dict[str, Normalisation] = {"CT": "ct", "PET": "suv"}
     used = decomposition.used_modalities
+    by_data_set: dict[str, Normalisation] = {"CT": "dataset"} if "CT" in used else {}
     brain = set(used) <= {"FLAIR", "T1", "T1CE", "T2"}
     return TrainSettings(
         decomposition=decomposition,
         network=NetworkSettings(norm="batch" if brain else "instance"),
-        normalisation={name: units.get(name, "zscore") for name in used},
+        normalisation=usual_normalisation(used) | by_data_set,
         spacing=_SPACING.get(decomposition.name, (1.0, 1.0, 1.0)),
         patch=(64, 64, 64) if brain else (128, 128, 128),
     )
+
+
+def usual_normalisation(modalities: Iterable[str]) -> dict[str, Normalisation]:
+    """Return how modalities are normalised without a data set: by units, or by themselves."""
+    units: dict[str, Normalisation] = {"CT": "ct", "PET": "suv"}
+    return {name: units.get(name, "zscore") for name in modalities}
 
 
 Precision = Literal["auto", "32", "bf16", "16"]

@@ -69,6 +69,9 @@ class AlignPanel(QWidget):
         now, last = self.session.loaded, self._known
         if now is None or now is last:
             return
+        if last is not None and now.case.images is last.case.images:  # a brain mask came or went
+            self._known = now
+            return
         aligned = bool(now.case.motions)
         refused = now is self._before
         if not aligned:

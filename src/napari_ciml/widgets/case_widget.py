@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHeaderView, QRadioButton, QTableWidgetItem
 
+from napari_ciml.cases.brain import brain_notice
 from napari_ciml.cases.formats import SUFFIXES
 from napari_ciml.cases.recognition import MODALITIES
 from napari_ciml.widgets.align_panel import AlignPanel
+from napari_ciml.widgets.brain_panel import BrainPanel
 from napari_ciml.widgets.parts import (
     ERROR_COLOUR,
     QUIET_COLOUR,
@@ -64,17 +66,10 @@ class CaseWidget(Dock):
         self.notices = Words(colour=QUIET_COLOUR)
         self.windows = WindowMenu(self.session)
         self.load = button("Load", "Read the files as named above and show them.")
-        self.jobs = JobBar(
-            self,
-            "Opening",
-            "Loading",
-            "Aligning",
-            "Checking the alignment",
-            "Laying the checkerboard",
-        )
+        self.jobs = JobBar(self, "Opening", "Loading", *AlignPanel.JOBS, *BrainPanel.JOBS)
         self.column.addLayout(row(self.open_folder, self.open_file))
-        self.alignment = AlignPanel(self)
-        parts = (self.title, self.files, self.problems, self.load, self.alignment)
+        self.alignment, self.brain = AlignPanel(self), BrainPanel(self)
+        parts = (self.title, self.files, self.problems, self.load, self.alignment, self.brain)
         for part in (*parts, self.jobs, self.windows):
             self.column.addWidget(part)
         self.column.addWidget(self.notices)
@@ -180,7 +175,8 @@ class CaseWidget(Dock):
                 unit = case.units.get(modality, "")
                 item.setText(f"{where}\nvalues {low:.4g} to {high:.4g} {unit}".rstrip())
         skipped = self.review.scan.skipped if self.review.scan else ()
-        self.notices.say("\n".join((*case.notices, *skipped)))
+        said = [notice for notice in case.notices if notice != brain_notice(case)]
+        self.notices.say("\n".join((*said, *skipped)))
 
     def _told(self, sentence: str) -> None:
         self.notices.say("\n".join(filter(None, (self.notices.text(), sentence))))

@@ -16,6 +16,7 @@ from napari_ciml.widgets.learning_options import LearningOptions
 from napari_ciml.widgets.looking.mirrors import without_mirrors
 from napari_ciml.widgets.material_table import MaterialTable
 from napari_ciml.widgets.materials import Corrected, Material
+from napari_ciml.widgets.origin import origin_of
 from napari_ciml.widgets.parts import QUIET_COLOUR, Dock, Words, button, label, row, table
 from napari_ciml.widgets.session import session_of
 from napari_ciml.widgets.tuning import Tuning
@@ -158,6 +159,7 @@ class FineTuneWidget(Dock):
             layer.name
             for layer in without_mirrors(self.viewer.layers)
             if isinstance(layer, Labels)
+            and not ((found := origin_of(layer)) and found.kind == "brain")
             and case is not None
             and layer.data.shape == case.grid.shape
         ]

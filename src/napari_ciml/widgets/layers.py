@@ -16,6 +16,7 @@ from napari_ciml.cases.case import Case
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.cases.window import object_box
 from napari_ciml.decomposition import Pair
+from napari_ciml.widgets.brain_layer import brain_layer
 from napari_ciml.widgets.looks import (
     DOUBT_COLOURS,
     MAP_COLOURS,
@@ -85,7 +86,7 @@ class CaseLayers:
         limits : mapping of str to (float, float)
             Contrast limits by modality.
         """
-        shown = ("checkerboard", "difference", "reference", "segmentation", "modality")
+        shown = ("checkerboard", "brain", "difference", "reference", "segmentation", "modality")
         for layer in self._made(*_RESULTS, *_CHANGES, *shown):
             self._let_go(layer)
             yield
@@ -101,6 +102,9 @@ class CaseLayers:
             )
             yield
             self.viewer.add_layer(layer)
+            yield
+        if case.brain is not None:
+            self.viewer.add_layer(brain_layer(case, case.brain))
             yield
         yield from self._add_empty_segmentation(case)
         self.viewer.layers.selection.active = self._made("modality")[-1]

@@ -44,6 +44,7 @@ class Rounds(QObject):
         self.current: int | None = None
         self.ahead = True
         self._opening: int | None = None
+        self._scan: Scan | None = None
         self._tried: set[int] = set()
         review = session.review
         review.case_changed.connect(self._arrived)
@@ -107,8 +108,11 @@ class Rounds(QObject):
             self.session.open(case.folder, overrides=case.files)
 
     def _arrived(self) -> None:
-        # A case that was opened some other way is none of the worklist's.
-        self.current, self._opening = self._opening, None
+        # A case that was opened some other way is none of the worklist's; one that was aligned or
+        # given a brain mask is still the same.
+        if self._opening is not None or self.session.review.scan is not self._scan:
+            self.current, self._opening = self._opening, None
+        self._scan = self.session.review.scan
         self.changed.emit()
 
     def _gave_up(self, *_: object) -> None:

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from napari.layers import Labels
 
+from napari_ciml.cases.brain import with_brain_found
 from napari_ciml.cases.case import Case, load_case
 from napari_ciml.cases.registration import RegistrationSettings
 from napari_ciml.cases.scan import Scan, scan
@@ -105,10 +106,11 @@ class Session:
         overrides: Mapping[str, Path] | None = None,
         reference: str | None = None,
         align: RegistrationSettings | None = None,
+        find_brain: bool = False,
     ) -> None:
         """Look at a folder or a 4-D file; load it at once if nothing is left to decide.
 
-        Parameters are as in `napari_ciml.cases.case.open_case`.
+        Parameters are as in `napari_ciml.cases.case.open_case`, and as `load`.
         """
 
         def done(found: Scan) -> None:
@@ -116,12 +118,19 @@ class Session:
             if reference is not None:
                 self.review.set_reference(reference)
             if not self.review.scan_problems():
-                self.load(align)
+                self.load(align, find_brain)
 
         self.runner.submit("Opening", lambda heard: scan(path, channels, overrides, heard), done)
 
-    def load(self, align: RegistrationSettings | None = None) -> None:
-        """Load the sources as the user has named them, and register them if asked to.
+    def load(self, align: RegistrationSettings | None = None, find_brain: bool = False) -> None:
+        """Load the sources as the user has named them.
+
+        Parameters
+        ----------
+        align : RegistrationSettings, optional
+            Register them to the reference.
+        find_brain : bool
+            Leave skull and scalp out of what a network is shown, if they are there.
 
         Raises
         ------
@@ -135,6 +144,7 @@ class Session:
 
         def work(monitor: Monitor) -> Loaded:
             case = load_case(sources, name=name, reference=reference, align=align, monitor=monitor)
+            case = with_brain_found(case, monitor) if find_brain else case
             monitor.step("Setting the contrast")
             loaded = Loaded.of(case)
             _warm_up(monitor, checkpoint)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import napari
 
@@ -28,6 +29,8 @@ class Opening:
         Folder or 4-D file.
     channels, overrides, reference, align
         As `napari_ciml.cases.case.open_case`.
+    brain_mask : {"auto", "off"}, optional
+        Find the brain in brain MR that shows the skull, or say nothing of it; by default offer it.
     checkpoint : pathlib.Path, optional
         By default the user's, or the shipped one.
     decomposition : Decomposition, optional
@@ -41,6 +44,7 @@ class Opening:
     overrides: Mapping[str, Path] = field(default_factory=dict)
     reference: str | None = None
     align: RegistrationSettings | None = None
+    brain_mask: Literal["auto", "off"] | None = None
     checkpoint: Path | None = None
     decomposition: Decomposition | None = None
     device: str = "auto"
@@ -112,6 +116,7 @@ def _desk(opening: Opening) -> Desk:
     desk = lay_out(_window())
     session, review = desk.session, desk.session.review
     review.set_device(opening.device)
+    desk.case.brain.quiet = opening.brain_mask == "off"
     if opening.checkpoint is not None:
         review.set_checkpoint(opening.checkpoint)
     if opening.decomposition is not None:
@@ -128,6 +133,7 @@ def _desk(opening: Opening) -> Desk:
         opening.overrides,
         opening.reference,
         opening.align,
+        opening.brain_mask == "auto",
     )
     desk.do(lambda: session.open(*where))
     if review.scan_problems():

@@ -17,7 +17,7 @@ from napari_ciml.widgets.reading_layers import add_correction
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-_KINDS = ("modality", "segmentation", "correction")
+_KINDS = ("modality", "brain", "segmentation", "correction")
 
 
 def painted(layers: CaseLayers, case: Case) -> list[Painted]:

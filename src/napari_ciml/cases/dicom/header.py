@@ -135,6 +135,8 @@ def _header(path: Path, dataset: "Dataset") -> Header:
         raise NotDicomError(str(path))
     tags = {keyword: _plain(dataset.get(keyword)) for keyword in (*_SERIES, *_PET)}
     tags |= {name: _number(dataset.get(name)) for name in ("SamplesPerPixel", "Rows")}
+    syntax = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None
+    tags["TransferSyntaxUID"] = str(syntax) if syntax else None
     number = _number(dataset.get("SeriesNumber"))
     tags["SeriesNumber"] = None if number is None else int(number)
     tags |= _private(dataset) | _radiopharmaceutical(dataset)

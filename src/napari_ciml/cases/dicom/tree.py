@@ -19,6 +19,7 @@ from napari_ciml.cases.dicom.privacy import Person, neutral
 from napari_ciml.cases.dicom.recognise import Recognised, is_enhanced_by_name, recognise
 from napari_ciml.cases.dicom.stack import NoVolumeError, Stack, gather, stack, with_shear_told
 from napari_ciml.cases.dicom.suv import Uptake, uptake
+from napari_ciml.cases.dicom.syntax import unread
 from napari_ciml.errors import InputError
 from napari_ciml.monitor import Monitor
 
@@ -178,6 +179,12 @@ def _volumes(members: Sequence[Header], people: Sequence[Person]) -> tuple[list[
     first = recognise(tags, planes[0].kind if planes else (), None)
     if not planes or int(tags.get("SamplesPerPixel") or 1) > 1:
         return [], [f"{title} is left out: it is {first.reason or _why_no_planes(tags)}."]
+    packed = next(
+        filter(None, (unread(header.tags["TransferSyntaxUID"]) for header in members)), ""
+    )
+    if packed:
+        why = f"its images are packed as {packed}, which is not read; have them sent as JPEG 2000"
+        return [], [f"{title} is left out: {why}."]
     groups = gather(planes)
     if len(groups) > _MANY_DIRECTIONS and max(map(len, groups)) < len(planes) / 2:
         why = first.reason or "not parallel slices"

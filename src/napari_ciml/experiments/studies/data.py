@@ -10,6 +10,7 @@ from napari_ciml.experiments.studies.puzzle import make_puzzle
 from napari_ciml.monitor import Monitor
 from napari_ciml.training.cohort import TrainingCase, load_cohort
 from napari_ciml.training.datasets import find_cases
+from napari_ciml.training.intensities import measured
 from napari_ciml.training.settings import TrainSettings
 
 _SMALL = {"training": (0, 100), "validation": (1000, 8), "test": (2000, 30)}
@@ -47,8 +48,10 @@ def real_cases(data: Path, settings: TrainSettings, cache: Path, monitor: Monito
     if len(found) < 10:
         raise InputError(f"{data}: {len(found)} cases; a study needs at least ten.")
     order = np.random.default_rng(0).permutation(len(found))
-    loaded = load_cohort([found[k] for k in order], settings, cache, monitor)
-    first, second = int(0.7 * len(loaded)), int(0.8 * len(loaded))
+    shuffled = [found[k] for k in order]
+    first, second = int(0.7 * len(found)), int(0.8 * len(found))
+    settings = measured(settings, shuffled[:first], cache, monitor)
+    loaded = load_cohort(shuffled, settings, cache, monitor)
     keys = " ".join(sorted(case.key for case in found))
     return Split(
         f"{len(found)} cases {keys}", loaded[:first], loaded[first:second], loaded[second:]

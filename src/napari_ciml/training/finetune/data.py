@@ -14,13 +14,12 @@ from napari_ciml.training.audit import refuse_strange_labels
 from napari_ciml.training.cohort import TrainingCase, to_training_case
 from napari_ciml.training.datasets import LabelledCase
 from napari_ciml.training.patches import Patches
-from napari_ciml.training.settings import TrainSettings, paper_settings
+from napari_ciml.training.settings import TrainSettings, usual_normalisation
 
 
 def space_for(info: CheckpointInfo, wanted: Decomposition) -> CheckpointInfo:
     """Return a checkpoint's space with another decomposition; new modalities get usual units."""
-    usual = paper_settings(wanted).normalisation
-    normalisation = {**usual, **info.normalisation}
+    normalisation = usual_normalisation(wanted.used_modalities) | info.normalisation
     return info.model_copy(update={"decomposition": wanted, "normalisation": normalisation})
 
 

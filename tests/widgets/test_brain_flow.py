@@ -1,0 +1,119 @@
+"""Images of whole heads: said, the brain found, judged, used, taken back; with real clicks."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt
+
+from heads import write_head
+from napari_ciml.errors import InputError
+from napari_ciml.measures import dice
+from napari_ciml.monitor import Monitor
+from napari_ciml.widgets import brain_panel
+from napari_ciml.widgets.desk import Desk
+from napari_ciml.widgets.origin import made_here
+
+
+@pytest.fixture(scope="session")
+def head(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
+    folder = tmp_path_factory.mktemp("head")
+    return folder, write_head(folder)
+
+
+def wait(desk: Desk, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: not desk.session.runner.busy, timeout=120000)
+
+
+def click(desk: Desk, qtbot: QtBot, name: str) -> None:
+    qtbot.mouseClick(getattr(desk.case.brain, name), Qt.MouseButton.LeftButton)
+
+
+def test_cancelled_failed_found_used_and_taken_back(
+    desk: Desk, head: tuple[Path, np.ndarray], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel, review = desk.case.brain, desk.session.review
+    desk.session.live.set_on(False)
+    desk.case.open(head[0])
+    wait(desk, qtbot)
+    assert panel.notice.text().startswith("FLAIR, T1, T1CE, T2 show skull and scalp")
+    assert panel.find.isVisibleTo(desk.case)
+    assert not panel.drop.isVisibleTo(desk.case)
+    whole = review.case
+    desk.viewer.dims.set_current_step(0, 20)
+    desk.session.layers.show_modality("T2")
+
+    def slow(_: object, monitor: Monitor) -> None:
+        while True:
+            monitor.step("Finding the brain in T1", 1, 4)
+
+    def fails(*_: object) -> None:
+        raise InputError("The brain could not be told from the skull and scalp.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(brain_panel, "with_brain_found", slow)
+        click(desk, qtbot, "find")
+        qtbot.waitUntil(
+            lambda: "Finding the brain in T1" in desk.case.jobs.stage.text(), timeout=120000
+        )
+        qtbot.mouseClick(desk.case.jobs.cancel, Qt.MouseButton.LeftButton)
+        wait(desk, qtbot)
+        assert "was cancelled" in desk.case.jobs.notices.text()
+        patched.setattr(brain_panel, "with_brain_found", fails)
+        click(desk, qtbot, "find")
+        wait(desk, qtbot)
+        assert "could not be told" in desk.case.error.text()
+    assert review.case is whole
+
+    click(desk, qtbot, "find")
+    wait(desk, qtbot)
+    case = review.case
+    assert dice(case.brain, head[1]) > 0.94
+    assert "brain mask (" in panel.notice.text()
+    assert desk.case.error.text() == ""
+    (outline,) = made_here(desk.viewer, "brain")
+    np.testing.assert_array_equal(outline.data > 0, case.brain)
+    assert (outline.contour, outline.visible, outline.editable) == (1, True, False)
+    np.testing.assert_allclose(outline.scale, case.grid.scale)
+    # What was looked at is looked at still.
+    assert desk.viewer.dims.current_step[0] == 20
+    assert [la.name for la in desk.session.layers.modalities() if la.visible] == ["T2"]
+    assert outline.name not in [desk.finetune.labels.itemText(k) for k in range(9)]
+
+    desk.session.segment()
+    wait(desk, qtbot)
+    seen = review.segmentation.model_input
+    assert seen.foreground.sum() * seen.grid.voxel_ml == pytest.approx(
+        case.brain.sum() * case.grid.voxel_ml, rel=0.1
+    )
+
+    click(desk, qtbot, "drop")
+    wait(desk, qtbot)
+    assert review.case.brain is None
+    assert review.case.images is whole.images
+    assert review.case.notices == whole.notices
+    assert review.segmentation is None
+    assert made_here(desk.viewer, "brain") == []
+    assert panel.find.isVisibleTo(desk.case)
+
+
+def test_offered_where_it_is_needed_alone_and_found_while_opening(
+    loaded: Desk, head: tuple[Path, np.ndarray], qtbot: QtBot
+) -> None:
+    desk, panel = loaded, loaded.case.brain
+    assert panel.notice.text() == ""
+    assert not panel.find.isVisibleTo(desk.case)
+    panel.quiet = True
+    desk.case.open(head[0])
+    wait(desk, qtbot)
+    assert panel.notice.text() == ""
+    panel.quiet = False
+    desk.session.open(head[0], find_brain=True)
+    wait(desk, qtbot)
+    assert desk.session.review.case.brain is not None
+    assert len(made_here(desk.viewer, "brain")) == 1
+    click(desk, qtbot, "drop")
+    wait(desk, qtbot)
+    assert panel.find.isVisibleTo(desk.case)
+    assert "show skull" in panel.notice.text()
