@@ -132,6 +132,18 @@ def with_fallback(
         workspace = Workspace(device, make_tiling(shape, tile, overlap), workspace.engine)
 
 
+def compile_parts(
+    checkpoint: Checkpoint, plan: Plan, workspace: Workspace, kept: Kept, monitor: Monitor
+) -> None:
+    """Compile what `predict_pairs` is going to run, where the engine compiles."""
+    known = kept.answers(plan)
+    subtasks = dict.fromkeys(pair.primary for pair in plan.pairs if pair not in known)
+    if workspace.engine == "openvino" and subtasks:
+        network = checkpoint.network.to(workspace.device)
+        parts = compiled_engine(network, workspace.tiling.tile, monitor)
+        parts.compile(tuple(subtasks), plan.muted)
+
+
 def predict_pairs(
     checkpoint: Checkpoint,
     images: Mapping[str, np.ndarray],
