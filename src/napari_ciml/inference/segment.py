@@ -161,7 +161,9 @@ def segment(
         seen = _model_input(case, checkpoint, plan, aloud, previous)
         if previous is not None and seen.grid != previous.model_input.grid:
             previous = None
-    pairs, kept = _predict(checkpoint, seen, plan, device, engine, aloud, previous, clock)
+    pairs, kept = _predict(
+        checkpoint, seen, plan, device, engine, aloud, previous, clock, settings.mirror
+    )
     uncertainty = None
     if settings.samples:
         with clock.stage("samples"):
@@ -207,6 +209,7 @@ def _holds(
         and previous.checkpoint == checkpoint.sha256
         and previous.settings.device == settings.device
         and previous.settings.engine == settings.engine
+        and previous.settings.mirror == settings.mirror
     )
 
 
@@ -232,6 +235,7 @@ def _predict(
     monitor: Monitor,
     previous: Segmentation | None,
     clock: _Clock,
+    mirror: bool,
 ) -> tuple[dict[Pair, np.ndarray], Kept]:
     """Run the network where nothing is kept, and say what is kept now."""
 
@@ -243,7 +247,10 @@ def _predict(
             with clock.stage("compile"):
                 compile_parts(checkpoint, plan, where, kept, monitor)
         with clock.stage("network"):
-            return predict_pairs(checkpoint, seen.images, plan, where, monitor, kept), kept
+            found = predict_pairs(
+                checkpoint, seen.images, plan, where, monitor, kept, mirror=mirror
+            )
+        return found, kept
 
     first = previous.kept.workspace if previous is not None else None
     shape = seen.foreground.shape
