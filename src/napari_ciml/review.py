@@ -56,10 +56,12 @@ class Review:
         Undo and redo of what is asked for.
     checkpoint, info : pathlib.Path or None, CheckpointInfo or None
         The checkpoint and what it says about itself.
-    device : str
-        Where to compute.
+    device, engine : str
+        Where to compute, and what computes.
     clean : bool
         Whether the next segmentation is freed of specks and holes.
+    mirror : bool
+        Whether it averages mirrored passes.
     samples : int
         How many samples of kappa its uncertainty is computed from.
     segmentation, explanation
@@ -76,7 +78,9 @@ class Review:
     asked_changed = Signal()
     checkpoint_changed = Signal()
     device_changed = Signal()
+    engine_changed = Signal()
     clean_changed = Signal()
+    mirror_changed = Signal()
     samples_changed = Signal()
     exported = Signal(object)
     segmentation_changed = Signal()
@@ -95,7 +99,9 @@ class Review:
         self.checkpoint: Path | None = None
         self.info: CheckpointInfo | None = None
         self.device = "auto"
+        self.engine = "auto"
         self.clean = True
+        self.mirror = False
         self.samples = 0
         self.segmentation: Segmentation | None = None
         self.explanation: Explanation | None = None
@@ -224,6 +230,16 @@ class Review:
         self.device = device
         self.device_changed.emit()
 
+    def set_engine(self, engine: str) -> None:
+        """Compute with something else."""
+        self.engine = engine
+        self.engine_changed.emit()
+
+    def set_mirror(self, mirror: bool) -> None:
+        """Average mirrored passes in the next segmentation, or not."""
+        self.mirror = mirror
+        self.mirror_changed.emit()
+
     def set_clean(self, clean: bool) -> None:
         """Free the next segmentation of specks and holes, or not."""
         self.clean = clean
@@ -256,9 +272,19 @@ class Review:
         self.runs.explained(explanation)
         self.explanation_changed.emit()
 
+    def how(self) -> SegmentSettings:
+        """Return how to segment, whatever is asked."""
+        return SegmentSettings(
+            device=self.device,
+            engine=self.engine,
+            clean=self.clean,
+            samples=self.samples,
+            mirror=self.mirror,
+        )
+
     def settings(self) -> SegmentSettings:
         """Return how to segment as it is asked now."""
-        return self.asked.settings(self.device, clean=self.clean, samples=self.samples)
+        return self.asked.settings(self.how())
 
     def problems(self) -> tuple[Problem, ...]:
         """Say what keeps the decomposition from being run, and where it is."""

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
+from pathlib import Path
 
 import psutil
 import pytest
@@ -19,10 +21,15 @@ from napari_ciml.monitor import Monitor
 TINY = ("bench", "--quick", "--edge", "32", "--base-filters", "8")
 
 
-def test_a_tiny_run_prints_json_and_nothing_else(capfd: pytest.CaptureFixture[str]) -> None:
-    assert main([*TINY, "--json", "--skip", "window", "nnunet"]) == 0
+def test_a_tiny_run_prints_json_and_nothing_else(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "bench.json"
+    left_out = ("--skip", "window", "nnunet", "torch")
+    assert main([*TINY, "--json", *left_out, "--output", str(file)]) == 0
     told = capfd.readouterr()
     found = json.loads(told.out)
+    assert json.loads(file.read_text()) == found
     assert list(found)[: len(KEYS)] == list(KEYS)
     for key in (
         "speedup_monai_warm",
@@ -36,8 +43,19 @@ def test_a_tiny_run_prints_json_and_nothing_else(capfd: pytest.CaptureFixture[st
     assert found["peak_memory_mib"] > 100
     assert found["event_loop_p99_ms"] is None
     assert found["speedup_nnunet"] is None
-    assert set(found["not_measured"]) == {"monai 0.25", "nnunet", "nnunet mirrored", "window"}
+    left = {"monai 0.25", "nnunet", "nnunet mirrored", "window", "torch"}
+    assert set(found["not_measured"]) == left
     contenders = found["contenders"]
+    warm, peaks = contenders["warm"], contenders["prepare"]["matrix_peak_gflops"]
+    # The engine that ran says what it computed in; the share is of that precision's own peak.
+    rate = warm["network_gflop"] / warm["again"]["stages"]["network"]
+    assert found["engine"] == ("openvino" if find_spec("openvino") else "torch")
+    assert found["peak_share_network"] == pytest.approx(rate / peaks[found["precision"]], abs=1e-3)
+    # One tile of 32^3: levels of 8, 16, 32, 64 channels from 16^3 down, four encoders.
+    values = 4 * sum(8 * 2**k * (16 >> k) ** 3 for k in range(4))
+    size = 2 if found["precision"] == "bfloat16" else 4
+    assert found["kept_mib"]["messages"] == pytest.approx(values * size / 2**20, abs=0.1)
+    assert found["kept_mib"]["answers"] == pytest.approx(6 * 32**3 * 4 / 2**20, abs=0.1)
     assert contenders["warm"]["maps"]["count"] == 18
     assert contenders["warm"]["foreground"] == [32, 32, 32]
     assert [grown["size"] for grown in contenders["warm"]["growth"]] == ["1x", "2x", "4x"]
@@ -58,6 +76,30 @@ def test_a_contender_that_fails_says_why(tmp_path: object) -> None:
     assert isinstance(answer, Answer)
     assert answer.result is None
     assert "case" in answer.reason
+
+
+def test_who_takes_too_long_is_ended(tmp_path: Path) -> None:
+    setup = Setup(folder=tmp_path, extent=QUARTER, base_filters=8, quick=True)
+    answer = run_contender("prepare", setup, Monitor(), seconds=0.2)
+    assert answer.result is None
+    assert "no time was left" in answer.reason
+    assert not psutil.Process().children(recursive=True)
+
+
+def test_what_was_measured_is_kept_when_a_run_is_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fake(name: str, *_: object, **__: object) -> Answer:
+        if name == "warm":
+            raise KeyboardInterrupt
+        return Answer({"seconds": {"total": 3.0}})
+
+    monkeypatch.setattr("napari_ciml.bench.run.run_contender", fake)
+    file = tmp_path / "bench.json"
+    assert main([*TINY, "-o", str(file)]) == 130
+    found = json.loads(file.read_text())
+    assert found["contenders"]["cold"]["seconds"]["total"] == 3.0
+    assert found["not_measured"]["monai 0.5"] == "the run ended before"
 
 
 def test_cancelling_ends_the_contender(tmp_path: object) -> None:

@@ -12,15 +12,16 @@ from napari_ciml.presets import PRESETS
 
 OURS = {
     "seconds": {"read": 1.0, "load": 1.0, "segment": 4.0, "write": 2.0, "total": 8.0},
-    "stages": {"network": 2.0},
+    "stages": {"network": 3.0},
+    "kept_mib": {"messages": 157.0, "states": 600.0, "answers": 80.0},
     "peak_memory_mib": 900.0,
     "precision": "bfloat16",
-    "engine": "torch",
+    "engine": "openvino",
     "network_gflop": 600.0,
     "foreground": [80, 112, 96],
     "maps": {"count": 18, "seconds": 3.0},
     "whatif": {"message": "FLAIR:T1", "seconds": 0.5, "seconds_threshold": 0.1},
-    "again": {"total": 7.0},
+    "again": {"seconds": {"total": 7.0}, "stages": {"network": 2.0}},
     "growth": [{"size": "1x", "voxels": 1_000_000, "seconds": 1.0}],
 }
 RESULTS = {
@@ -34,10 +35,15 @@ RESULTS = {
     "warm": OURS,
 }
 PEERS = {
+    "torch": {**OURS, "engine": "torch", "seconds": {"total": 12.0}},
     "monai 0.5": {"seconds": {"total": 240.0}, "peak_memory_mib": 2000.0},
     "monai 0.25": {"seconds": {"total": 80.0}, "peak_memory_mib": 2000.0},
     "nnunet": {"seconds": {"total": 16.0}, "peak_memory_mib": 3000.0},
-    "nnunet mirrored": {"seconds": {"total": 100.0}, "peak_memory_mib": 3000.0},
+    "nnunet mirrored": {
+        "seconds": {"total": 100.0},
+        "peak_memory_mib": 3000.0,
+        "estimate": "one tile timed (1.6 s), times 64",
+    },
     "gradcam": {"seconds": 300.0, "runs_needed": 144, "runs_timed": 2},
     "window": {"p99_ms": 12.5},
 }
@@ -67,6 +73,8 @@ def test_the_figures_are_the_ratios_they_say() -> None:
     }
     whole = as_json(findings(True))
     assert whole["peak_share_of_float32"] == 1.5
+    assert whole["speedup_monai_torch"] == 20.0
+    assert whole["kept_mib"]["messages"] == 157.0
     assert whole["speedup_nnunet_without_mirroring"] == 2.0
     assert whole["speedup_monai_quarter_overlap"] == 10.0
     assert whole["speedup_gradcam"] == 100.0
@@ -93,6 +101,7 @@ def test_the_table_has_a_line_for_every_contender_and_figure(with_peers: bool) -
     for words, _, _ in AIMS.values():
         assert words in text
     assert ("left out, as asked" in text) is not with_peers
+    assert ("one tile timed (1.6 s), times 64" in text) is with_peers
     assert "128 x 128 x 128 voxels, foreground 96 x 112 x 80, C = 32" in text
 
 

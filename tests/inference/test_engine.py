@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ from napari_ciml.decomposition import Message, Pair
 from napari_ciml.errors import CancelledError, DeviceError
 from napari_ciml.inference import engine
 from napari_ciml.inference.engine import SMALLEST_TILE, Workspace, tile_policy, with_fallback
+from napari_ciml.inference.kept import Kept
 from napari_ciml.inference.plan import Plan, make_plan
 from napari_ciml.monitor import Monitor, Progress
 from napari_ciml.network.checkpoint import Checkpoint
@@ -169,6 +171,32 @@ def test_one_tile_is_the_network_itself(tiny_checkpoint: Checkpoint) -> None:
         logits = expected[pair.primary].logits[0, channel, :30, :, :25]
         assert (values.shape, values.dtype) == (shape, np.float32)
         np.testing.assert_allclose(values, torch.sigmoid(logits).numpy(), atol=1e-5)
+
+
+def test_mirrored_passes_are_averaged(tiny_checkpoint: Checkpoint) -> None:
+    """The mean over the eight images of a tile, each mirrored back; kept is the tile as it is."""
+    plan, shape = make_plan(tiny_checkpoint.info, PRESETS["flair-t1ce"]), (32, 32, 32)
+    images, space = random_images(plan, shape), Workspace(CPU, engine.make_tiling(shape, shape, 0))
+    kept, plain, steps = Kept(space), Kept(space), []
+    heard = Monitor(report=lambda p: steps.append((p.done, p.total)))
+
+    def run(seen: dict[str, np.ndarray], into: Kept | None, mirror: bool) -> dict:
+        return engine.predict_pairs(tiny_checkpoint, seen, plan, space, heard, into, mirror=mirror)
+
+    mirrored = run(images, kept, True)
+    assert steps == [(done, 8) for done in range(9)]
+    expected = {pair: np.zeros(shape) for pair in plan.pairs}
+    for flip in product(*((slice(None), slice(None, None, -1)),) * 3):
+        for pair, values in run({m: i[flip] for m, i in images.items()}, None, False).items():
+            expected[pair] += values[flip] / 8
+    once = run(images, plain, False)
+    for pair, values in mirrored.items():
+        np.testing.assert_allclose(values, expected[pair], atol=1e-5)
+        assert np.abs(values - once[pair]).max() > 1e-3
+    assert (kept.messages_bytes, kept.states_bytes) == (plain.messages_bytes, plain.states_bytes)
+    for name in plan.subtasks:
+        one, other = kept.state(0, name, plan), plain.state(0, name, plan)
+        torch.testing.assert_close(one.tensors(), other.tensors())
 
 
 def test_a_volume_smaller_than_a_stride_is_served(tiny_checkpoint: Checkpoint) -> None:

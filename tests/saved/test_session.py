@@ -57,7 +57,7 @@ def made_state(folder: Path, grid: Grid, checkpoint: Checkpoint) -> State:
     modalities = tuple("T2" if s.path.name == "odd.nii.gz" else s.modality for s in found.sources)
     sources = dict(zip(modalities, found.sources, strict=True))
     case = load_case(sources, name=found.name, reference="T1")
-    first = segment(case, checkpoint, None, SegmentSettings(samples=2))
+    first = segment(case, checkpoint, None, SegmentSettings(samples=2, engine="torch", mirror=True))
     second = segment(case, checkpoint, None, muted_settings())
     labels = first.label_map.copy()
     labels[3:6, 3:6, 3:6] = 4
@@ -69,7 +69,9 @@ def made_state(folder: Path, grid: Grid, checkpoint: Checkpoint) -> State:
         decomposition=PRESETS["fig3"],
         checkpoint=checkpoint.path,
         device="cpu",
+        engine="torch",
         clean=False,
+        mirror=True,
         runs=[
             Run("as trained", first, None, info),
             Run(
@@ -98,7 +100,8 @@ def made_state(folder: Path, grid: Grid, checkpoint: Checkpoint) -> State:
 
 
 def assert_same(a: State, b: State) -> None:
-    for name in ("modalities", "decomposition", "device", "clean", "current", "marks", "looks"):
+    asked = ("decomposition", "device", "engine", "clean", "mirror")
+    for name in ("modalities", *asked, "current", "marks", "looks"):
         assert getattr(a, name) == getattr(b, name), name
     assert a.view == b.view
     assert a.checkpoint.resolve() == b.checkpoint

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from napari_ciml import editing
 from napari_ciml.decomposition import Pair
+from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.presets import PRESETS
 from napari_ciml.review import Review
 from napari_ciml.whatif.asked import Asked, differences
@@ -42,8 +43,11 @@ def test_names_alone_make_no_difference() -> None:
 def test_weights_of_pairs_that_are_out_are_kept_back() -> None:
     weighed = BRATS.with_weight(T2_WT, 0.5).with_weight(Pair("FLAIR", "WT"), 2)
     without = replace(weighed, decomposition=editing.without_subtask(weighed.decomposition, 2))
-    assert without.settings("cpu", clean=True).weights == {Pair("FLAIR", "WT"): 2}
-    assert weighed.settings("cpu", clean=True).weights[T2_WT] == 0.5
+    how = SegmentSettings(device="cpu", engine="torch", mirror=True)
+    assert without.settings(how).weights == {Pair("FLAIR", "WT"): 2}
+    assert weighed.settings(how).weights[T2_WT] == 0.5
+    assert weighed.settings(how).mirror
+    assert weighed.settings(how).engine == "torch"
 
 
 def test_a_region_that_nobody_weighs_is_a_problem() -> None:

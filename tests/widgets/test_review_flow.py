@@ -16,9 +16,11 @@ from napari_ciml.decomposition import Pair
 from napari_ciml.network.checkpoint import Checkpoint, save_checkpoint
 from napari_ciml.network.checkpoint_info import Finish, Score
 from napari_ciml.presets import PRESETS
+from napari_ciml.widgets import preferences
 from napari_ciml.widgets import session as session_module
 from napari_ciml.widgets.desk import Desk
 from napari_ciml.widgets.origin import origin_of
+from napari_ciml.widgets.segment_widget import engine_choice
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -38,6 +40,47 @@ def names(desk: Desk) -> list[str]:
 def run_segment(qtbot: QtBot, desk: Desk) -> None:
     click(qtbot, desk.segment.run)
     wait(qtbot, desk)
+
+
+def test_the_engine_is_chosen_and_mirroring_asked_for(loaded: Desk, qtbot: QtBot) -> None:
+    review, dock = loaded.session.review, loaded.segment
+    loaded.session.live.set_on(False)
+    assert (review.engine, review.mirror) == ("auto", False)
+    qtbot.keyClick(dock.engine, Qt.Key.Key_Down)
+    qtbot.mouseClick(dock.mirror, LEFT, pos=QPoint(8, dock.mirror.height() // 2))
+    assert (review.engine, review.mirror) == ("torch", True)
+    run_segment(qtbot, loaded)
+    made = review.segmentation
+    assert (made.engine, made.settings.engine, made.settings.mirror) == ("torch", "torch", True)
+    assert "(torch)" in dock.summary.text()
+    review.set_engine("auto")
+    review.set_mirror(False)
+    assert (dock.engine.currentData(), dock.mirror.isChecked()) == ("auto", False)
+
+
+def test_an_engine_that_is_not_installed_is_greyed_and_says_why(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_ciml.widgets.segment_widget.has_openvino", lambda: False)
+    choice = engine_choice()
+    qtbot.addWidget(choice)
+    qtbot.keyClick(choice, Qt.Key.Key_End)
+    assert choice.currentData() == "torch"
+    last = choice.findData("openvino")
+    assert choice.itemText(last) == "OpenVINO (not installed)"
+    assert "pip install 'napari-ciml[cpu]'" in choice.itemData(last, Qt.ItemDataRole.ToolTipRole)
+
+
+def test_the_engine_of_the_preferences(monkeypatch: pytest.MonkeyPatch) -> None:
+    for set_to, there, begins in (
+        ("torch", True, "torch"),
+        ("openvino", True, "openvino"),
+        ("openvino", False, "auto"),
+        (None, True, "auto"),
+    ):
+        monkeypatch.setattr(preferences, "_setting", {"engine": set_to}.get)
+        monkeypatch.setattr(preferences, "has_openvino", lambda there=there: there)
+        assert preferences.default_engine() == begins
 
 
 def test_from_a_folder_to_a_map(desk: Desk, case_folder: Path, qtbot: QtBot) -> None:

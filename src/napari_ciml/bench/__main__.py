@@ -18,6 +18,7 @@ CONTENDERS = {
     "prepare": ("prepare", "prepare"),
     "cold": ("ours", "cold"),
     "warm": ("ours", "warm"),
+    "torch": ("ours", "plain_torch"),
     "monai 0.5": ("monai_reference", "half_overlap"),
     "monai 0.25": ("monai_reference", "quarter_overlap"),
     "gradcam": ("gradcam_reference", "explain_pair_by_pair"),

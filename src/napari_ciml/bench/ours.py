@@ -10,6 +10,7 @@ from napari_ciml.cases.case import Case, open_case
 from napari_ciml.cases.write import write_on_native_grid
 from napari_ciml.explanation.explain import explain
 from napari_ciml.files import prepare_folder
+from napari_ciml.inference.compiled import compiled_engine
 from napari_ciml.inference.device import choose_device, half_precision
 from napari_ciml.inference.memory import peak_memory_mib
 from napari_ciml.inference.segment import Segmentation, segment
@@ -48,12 +49,21 @@ def warm(setup: Setup, monitor: Monitor) -> dict[str, object]:
         "peak_memory_mib": round(peak_memory_mib(), 1),
     }
     found["whatif"] = _what_if(run, monitor)
-    found["again"] = run_once(setup.case, setup, "again", monitor).seconds
+    found["again"] = _again(setup, "again", "auto", monitor)
     found["growth"] = [_grown(setup, name, monitor) for name in setup.growth]
     return found
 
 
-def run_once(case_folder: Path, setup: Setup, name: str, monitor: Monitor) -> Run:
+def plain_torch(setup: Setup, monitor: Monitor) -> dict[str, object]:
+    """Segment with PyTorch, where another engine is the fastest."""
+    _, found = _first(setup, monitor, "torch", "torch")
+    found["again"] = _again(setup, "torch", "torch", monitor)
+    return found
+
+
+def run_once(
+    case_folder: Path, setup: Setup, name: str, monitor: Monitor, engine: str = "auto"
+) -> Run:
     """Read, load, segment, write the label map."""
     folder, clock = prepare_folder(setup.result(name)), Clock()
     with clock.stage("read"):
@@ -61,15 +71,24 @@ def run_once(case_folder: Path, setup: Setup, name: str, monitor: Monitor) -> Ru
     with clock.stage("load"):
         checkpoint = load_checkpoint(setup.checkpoint)
     with clock.stage("segment"):
-        segmentation = segment(case, checkpoint, monitor=monitor)
+        segmentation = segment(
+            case, checkpoint, settings=SegmentSettings(engine=engine), monitor=monitor
+        )
     with clock.stage("write"):
         write_on_native_grid(folder / "segmentation.nii.gz", segmentation.label_map, case)
     return Run(case, checkpoint, segmentation, clock.seconds)
 
 
-def _first(setup: Setup, monitor: Monitor) -> tuple[Run, dict[str, object]]:
+def _again(setup: Setup, name: str, engine: str, monitor: Monitor) -> dict[str, object]:
+    run = run_once(setup.case, setup, name, monitor, engine)
+    return {"seconds": run.seconds, "stages": run.segmentation.seconds}
+
+
+def _first(
+    setup: Setup, monitor: Monitor, name: str = "ours", engine: str = "auto"
+) -> tuple[Run, dict[str, object]]:
     start = seconds_since_start()
-    run = run_once(setup.case, setup, "ours", monitor)
+    run = run_once(setup.case, setup, name, monitor, engine)
     peak = round(peak_memory_mib(), 1)
     info, result = run.checkpoint.info, run.segmentation
     shape = result.model_input.foreground.shape
@@ -80,7 +99,10 @@ def _first(setup: Setup, monitor: Monitor) -> tuple[Run, dict[str, object]]:
         "stages": result.seconds,
         "peak_memory_mib": peak,
         "engine": result.engine,
-        "precision": _precision(result.device),
+        "precision": _precision(run, monitor),
+        "tiles": len(result.kept.workspace.tiling),
+        "tile": list(result.kept.workspace.tiling.tile),
+        "kept_mib": _kept_mib(result),
         "network_gflop": round(gflop, 2),
         "foreground": list(shape),
         "volumes_ml": result.volumes_ml,
@@ -123,6 +145,21 @@ def _grown(setup: Setup, name: str, monitor: Monitor) -> dict[str, object]:
     return {"size": name, "voxels": voxels, "seconds": run.seconds["total"]}
 
 
-def _precision(device: str) -> str:
-    half = half_precision(choose_device(device))
+def _kept_mib(result: Segmentation) -> dict[str, float]:
+    """Return what a run keeps for the next one and for the maps, on the case as it is."""
+    kept = result.kept
+    sizes = {
+        "messages": kept.messages_bytes,
+        "states": kept.states_bytes,
+        "answers": kept.answers_bytes,
+    }
+    return {name: round(size / 2**20, 1) for name, size in sizes.items()}
+
+
+def _precision(run: Run, monitor: Monitor) -> str:
+    """Return what the engine that ran computes in."""
+    where = run.segmentation.kept.workspace
+    if where.engine == "openvino":
+        return compiled_engine(run.checkpoint.network, where.tiling.tile, monitor).precision
+    half = half_precision(choose_device(where.device.type))
     return "float32" if half is None else str(half).removeprefix("torch.")

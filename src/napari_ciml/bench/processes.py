@@ -6,7 +6,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from dataclasses import dataclass
+from threading import Event, Timer
 from typing import Any
 
 import psutil
@@ -26,7 +28,9 @@ class Answer:
     reason: str = ""
 
 
-def run_contender(contender: str, setup: Setup, monitor: Monitor, *before: str) -> Answer:
+def run_contender(
+    contender: str, setup: Setup, monitor: Monitor, *before: str, seconds: float | None = None
+) -> Answer:
     """Run a contender to its end.
 
     Parameters
@@ -39,6 +43,8 @@ def run_contender(contender: str, setup: Setup, monitor: Monitor, *before: str) 
         Hears its steps; whatever ends this call ends the contender too.
     *before : str
         A command that runs it, such as ``xvfb-run -a``.
+    seconds : float, optional
+        After so many it is ended.
     """
     command = [*before, sys.executable, "-m", "napari_ciml.bench", contender]
     with (
@@ -53,11 +59,23 @@ def run_contender(contender: str, setup: Setup, monitor: Monitor, *before: str) 
             start_new_session=True,  # Ctrl-C is ours to handle
         ) as process,
     ):
+        late = Event()
+
+        def end() -> None:
+            late.set()
+            _end(process)
+
+        timer = Timer(threading.TIMEOUT_MAX if seconds is None else seconds, end)
+        timer.daemon = True
+        timer.start()
         try:
             result = _listen(process, monitor)
             status = process.wait()
         finally:
+            timer.cancel()
             _end(process)
+        if late.is_set():
+            return Answer(None, f"was ended after {seconds:.0f} s: no time was left (--minutes)")
         if result is not None and status == 0:
             return Answer(result)
         return Answer(None, _why(status, complaints))

@@ -3,7 +3,8 @@
 import os
 import platform
 import tempfile
-from collections.abc import Collection, Iterator
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,20 +19,26 @@ from napari_ciml.errors import CimlError
 from napari_ciml.monitor import Monitor
 from napari_ciml.presets import PRESETS
 
-PARTS = ("monai", "gradcam", "nnunet", "window")
+PARTS = ("torch", "monai", "gradcam", "nnunet", "window")
 """What can be left out."""
+
+MINUTES = 35.0
+"""After so many, contenders that still run are ended; ours are not."""
 
 _WORDS = {
     "prepare": "cases, network, matrix products",
     "cold": "napari-ciml, nothing compiled before",
     "warm": "napari-ciml again, its maps, its growth",
+    "window": "napari-ciml in its window",
+    "torch": "napari-ciml with PyTorch alone",
     "monai 0.5": "MONAI's sliding window, overlap 0.5",
-    "monai 0.25": "MONAI's sliding window, overlap 0.25",
-    "gradcam": "MONAI's Grad-CAM, pair by pair",
     "nnunet": "nnU-Net without mirroring",
     "nnunet mirrored": "nnU-Net with mirroring",
-    "window": "napari-ciml in its window",
+    "gradcam": "MONAI's Grad-CAM, pair by pair",
+    "monai 0.25": "MONAI's sliding window, overlap 0.25",
 }
+"""In the order they run, so that what matters most is there if time runs out."""
+_NEEDED = ("prepare", "cold", "warm")
 _SLOW = ("monai 0.25", "nnunet mirrored")
 """Left out of a quick run."""
 
@@ -43,6 +50,8 @@ def run_bench(
     base_filters: int = 32,
     edge: int | None = None,
     skip: Collection[str] = (),
+    minutes: float = MINUTES,
+    keep: Callable[[Findings], None] = lambda _: None,
 ) -> Findings:
     """Measure everything, one contender after the other.
 
@@ -58,6 +67,10 @@ def run_bench(
         A cube of that many voxels instead.
     skip : collection of str
         Parts of `PARTS` to leave out.
+    minutes : float
+        How long all of it may take, before the slower contenders are ended.
+    keep : callable
+        Given what was found so far, after every contender.
 
     Raises
     ------
@@ -69,19 +82,36 @@ def run_bench(
     extent = cube(edge) if edge is not None else QUARTER if quick else BRATS
     with tempfile.TemporaryDirectory(prefix="ciml-bench-") as folder:
         setup = Setup(folder=Path(folder), extent=extent, base_filters=base_filters, quick=quick)
-        machine = _machine()
-        answers = {name: _ask(name, setup, skip, monitor) for name in _WORDS}
-        return Findings(
-            setup=setup,
-            machine=machine,
-            results={name: a.result for name, a in answers.items() if a.result is not None},
-            missing={name: a.reason for name, a in answers.items() if a.result is None},
-            dice=_agreement(setup),
-        )
+        machine, end = _machine(), time.monotonic() + 60 * minutes
+        answers = dict.fromkeys(_WORDS, Answer(None, "the run ended before"))
+        for name in _WORDS:
+            if name == "torch" and _engine(answers["warm"]) == "torch":
+                answers[name] = Answer(None, "ours ran in PyTorch: see above")
+                continue
+            answers[name] = _ask(name, setup, skip, monitor, end)
+            found = _findings(setup, machine, answers)
+            keep(found)
+        return found
 
 
-def _ask(name: str, setup: Setup, skip: Collection[str], monitor: Monitor) -> Answer:
-    """Run a contender, or say why it does not run."""
+def _findings(
+    setup: Setup, machine: Mapping[str, object], answers: Mapping[str, Answer]
+) -> Findings:
+    return Findings(
+        setup=setup,
+        machine=machine,
+        results={name: a.result for name, a in answers.items() if a.result is not None},
+        missing={name: a.reason for name, a in answers.items() if a.result is None},
+        dice=_agreement(setup),
+    )
+
+
+def _engine(answer: Answer) -> object:
+    return (answer.result or {}).get("engine")
+
+
+def _ask(name: str, setup: Setup, skip: Collection[str], monitor: Monitor, end: float) -> Answer:
+    """Run a contender until it or the time ends, or say why it does not run."""
     before = display() if name == "window" else ()
     if name.split()[0] in skip:
         return Answer(None, "left out, as asked")
@@ -89,12 +119,15 @@ def _ask(name: str, setup: Setup, skip: Collection[str], monitor: Monitor) -> An
         return Answer(None, "left out of a quick run")
     if name.startswith("nnunet") and find_spec("nnunetv2") is None:
         return Answer(None, "nnunetv2 is not installed (pip install 'napari-ciml[bench]')")
+    left = None if name in _NEEDED else end - time.monotonic()
+    if left is not None and left <= 0:
+        return Answer(None, "no time was left (--minutes)")
     if before is None:
         return Answer(None, "there is no display, and no xvfb-run")
     monitor.tell(f"Measuring {_WORDS[name]} ...")
-    answer = run_contender(name, setup, monitor, *before)
+    answer = run_contender(name, setup, monitor, *before, seconds=left)
     if answer.result is None:
-        if name in ("prepare", "cold", "warm"):
+        if name in _NEEDED:
             raise CimlError(f"bench: {_WORDS[name]} {answer.reason}")
         monitor.tell(f"Not measured: {_WORDS[name]} {answer.reason}")
     return answer
@@ -110,7 +143,10 @@ def _agreement(setup: Setup) -> dict[str, dict[str, float]]:
 
 
 def _label_maps(setup: Setup, *names: str) -> Iterator[tuple[str, Any, Any]]:
-    ours, _ = read_labels(setup.result("ours") / "segmentation.nii.gz")
+    mine = setup.result("ours") / "segmentation.nii.gz"
+    if not mine.is_file():
+        return
+    ours, _ = read_labels(mine)
     for name in names:
         path = setup.result(name) / "segmentation.nii.gz"
         if path.is_file():

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from napari_ciml.bench.report import Findings, figures
+from napari_ciml.bench.report import Findings, figures, peak_share
 
 _ROWS = (
     ("cold", "napari-ciml, nothing compiled before"),
     ("warm", "napari-ciml, compiled before"),
+    ("torch", "napari-ciml, --engine torch"),
     ("monai 0.5", "MONAI sliding window, overlap 0.5, float32"),
     ("monai 0.25", "MONAI sliding window, overlap 0.25, float32"),
     ("nnunet mirrored", "nnU-Net, mirroring"),
@@ -61,14 +62,28 @@ def _contenders(found: Findings) -> Iterator[str]:
             continue
         total = result["seconds"]["total"]
         memory = result["peak_memory_mib"]
-        yield f"{words:46} {total:9.2f} {total / warm:7.2f} {memory:7.0f}"
+        said = f"  {result['estimate']}" if "estimate" in result else ""
+        yield f"{words:46} {total:9.2f} {total / warm:7.2f} {memory:7.0f}{said}"
 
 
 def _parts(found: Findings) -> Iterator[str]:
     ours = found.results["warm"]
     stages = {**ours["seconds"], **{f"segment: {k}": v for k, v in ours["stages"].items()}}
     yield "ours, seconds: " + ", ".join(f"{k} {v:.2f}" for k, v in stages.items())
-    yield f"again in the same process: {ours['again']['total']:.2f} s"
+    again = ours["again"]
+    yield (
+        f"again in the same process: {again['seconds']['total']:.2f} s, "
+        f"of them the network {again['stages']['network']:.2f} s"
+    )
+    kept = ", ".join(f"{name} {mib:.0f} MiB" for name, mib in ours["kept_mib"].items())
+    yield f"kept for what-if and maps: {kept}"
+    share = peak_share(found, contender="torch")
+    if share is not None:
+        torch = found.results["torch"]
+        yield (
+            f"PyTorch: {torch['precision']}, network {torch['again']['stages']['network']:.2f} s, "
+            f"share of the matrix peak {share:.3f}"
+        )
     yield f"{ours['maps']['count']} maps: {ours['maps']['seconds']:.2f} s{_gradcam(found)}"
     what_if = ours["whatif"]
     yield (

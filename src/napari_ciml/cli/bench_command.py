@@ -3,9 +3,15 @@
 import argparse
 import json
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_ciml.cli import options
+from napari_ciml.files import replacing
 from napari_ciml.monitor import Monitor, Progress
+
+if TYPE_CHECKING:
+    from napari_ciml.bench.report import Findings
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -24,8 +30,22 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         nargs="+",
         action="extend",
         default=[],
-        choices=("monai", "gradcam", "nnunet", "window"),
+        choices=("torch", "monai", "gradcam", "nnunet", "window"),
         help="parts to leave out",
+    )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=35.0,
+        metavar="M",
+        help="the slower contenders are ended after so many; default 35",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write the JSON here after every contender, so that nothing measured is lost",
     )
     parser.set_defaults(run=run)
 
@@ -36,12 +56,19 @@ def run(args: argparse.Namespace) -> None:
     from napari_ciml.bench.run import run_bench
     from napari_ciml.bench.table import render
 
+    def keep(found: "Findings") -> None:
+        if args.output is not None:
+            with replacing(args.output) as path:
+                path.write_text(json.dumps(as_json(found), indent=2), encoding="utf-8")
+
     found = run_bench(
         _monitor(),
         quick=args.quick,
         base_filters=args.base_filters,
         edge=args.edge,
         skip=args.skip,
+        minutes=args.minutes,
+        keep=keep,
     )
     print(json.dumps(as_json(found), indent=2) if args.json else render(found))
 

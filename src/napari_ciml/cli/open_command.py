@@ -33,5 +33,7 @@ def run(args: argparse.Namespace) -> None:
         checkpoint=options.checkpoint_path(args),
         decomposition=options.decomposition(args.decomposition) if args.decomposition else None,
         device=args.device,
+        engine=args.engine,
+        mirror=args.mirror,
     )
     open_viewer(opening, run=args.segment, screenshot=args.screenshot)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_ciml.decomposition import Decomposition, Message
 from napari_ciml.errors import InputError
+from napari_ciml.inference.settings import ENGINES
 from napari_ciml.monitor import Monitor, Progress
 
 if TYPE_CHECKING:
@@ -133,7 +134,12 @@ def add_inference(parser: argparse.ArgumentParser) -> None:
         "--raw", action="store_true", help="leave specks and holes as the network made them"
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
-    parser.add_argument("--engine", choices=("auto", "torch", "openvino"), default="auto")
+    parser.add_argument("--engine", choices=ENGINES, default="auto")
+    parser.add_argument(
+        "--mirror",
+        action="store_true",
+        help="average a tile and its mirror images along every axis: eight times as long",
+    )
 
 
 def described(progress: Progress) -> str:
@@ -297,6 +303,7 @@ def settings(args: argparse.Namespace) -> "SegmentSettings":
         muted=frozenset(muted),
         clean=not args.raw,
         samples=args.uncertainty,
+        mirror=args.mirror,
     )
 
 

@@ -93,6 +93,21 @@ class CompiledEngine:
         self._core = openvino.Core()
         self._parts: dict[str, Any] = {}
 
+    @property
+    def precision(self) -> str:
+        """What the compiled parts compute in, by their own account: ``float32`` or ``bfloat16``."""
+        part = next(iter(self._parts.values()), None)
+        said = self._precision if part is None else part.get_property("INFERENCE_PRECISION_HINT")
+        name = said if isinstance(said, str) else said.to_string()
+        return {"f32": "float32", "bf16": "bfloat16"}.get(name, name)
+
+    def compile(self, subtasks: Collection[str], muted: Collection[Message]) -> None:
+        """Compile all that the subtasks need, before anything is run."""
+        for name in self._network.needed(subtasks, muted):
+            self._encoding(name)
+        for name in subtasks:
+            self._segmenting(name)
+
     def encode(
         self,
         images: Mapping[str, Tensor],
@@ -106,8 +121,7 @@ class CompiledEngine:
         for name in self._network.needed(subtasks, muted):
             levels = known.get(name)
             if levels is None:
-                model = self._part(f"encoder {name}", lambda n=name: self._encoder(n))
-                found = model([self._image(name, images)])
+                found = self._encoding(name)([self._image(name, images)])
                 dtype = torch.bfloat16 if self._precision == "bf16" else torch.float32
                 levels = tuple(
                     torch.from_numpy(found[k]).to(dtype, copy=True) for k in range(LEVELS)
@@ -132,9 +146,8 @@ class CompiledEngine:
             for name, passed in zip(names, heard, strict=True)
         ]
         levels = [level.float().numpy() for part in (own, *messages) for level in part]
-        model = self._part(f"segmentor {subtask}", lambda: self._segmentor(subtask))
         switches = [np.array(heard, np.float32)] if names else []
-        found = model([self._image(subtask, images), *switches, *levels])
+        found = self._segmenting(subtask)([self._image(subtask, images), *switches, *levels])
         logits, deep, *rest = (torch.from_numpy(found[k].copy()) for k in range(len(found)))
         kept = dict(zip(names, rest, strict=False))
         numbers = rest[len(names) :]
@@ -147,6 +160,12 @@ class CompiledEngine:
 
     def _image(self, name: str, images: Mapping[str, Tensor]) -> np.ndarray:
         return torch.cat([images[m] for m in self._network.inputs[name]], dim=1).float().numpy()
+
+    def _encoding(self, name: str) -> Any:
+        return self._part(f"encoder {name}", lambda: self._encoder(name))
+
+    def _segmenting(self, subtask: str) -> Any:
+        return self._part(f"segmentor {subtask}", lambda: self._segmentor(subtask))
 
     def _part(self, name: str, make: Any) -> Any:
         if name not in self._parts:

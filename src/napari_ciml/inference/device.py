@@ -1,12 +1,12 @@
 """Devices: which one, in which precision, and what to do when its memory is full."""
 
 from contextlib import AbstractContextManager, nullcontext
-from importlib.util import find_spec
 from typing import Literal
 
 import torch
 
 from napari_ciml.errors import DeviceError
+from napari_ciml.inference.settings import has_openvino
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 EngineName = Literal["torch", "openvino"]
@@ -49,11 +49,6 @@ def choose_engine(name: str, device: torch.device) -> EngineName:
     if device.type != "cpu":
         raise DeviceError("OpenVINO runs on the CPU; use --device cpu, or --engine torch.")
     return "openvino"
-
-
-def has_openvino() -> bool:
-    """Whether OpenVINO is installed; it is not imported."""
-    return find_spec("openvino") is not None
 
 
 def half_precision(device: torch.device) -> torch.dtype | None:

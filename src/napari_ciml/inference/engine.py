@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import TypeVar, cast
 
 import numpy as np
@@ -31,6 +32,9 @@ from napari_ciml.network.gate import Noise
 
 _LARGEST_TILE = (160, 192, 160)
 """A whole brain at 1 mm; batch norm lets a tile be any size (see `tile_policy`)."""
+
+_TURNS = tuple(axes for count in range(4) for axes in combinations((-3, -2, -1), count))
+"""Axes along which a tile is mirrored, pass by pass; the first one takes it as it is."""
 
 Result = TypeVar("Result")
 
@@ -132,6 +136,18 @@ def with_fallback(
         workspace = Workspace(device, make_tiling(shape, tile, overlap), workspace.engine)
 
 
+def compile_parts(
+    checkpoint: Checkpoint, plan: Plan, workspace: Workspace, kept: Kept, monitor: Monitor
+) -> None:
+    """Compile what `predict_pairs` is going to run, where the engine compiles."""
+    known = kept.answers(plan)
+    subtasks = dict.fromkeys(pair.primary for pair in plan.pairs if pair not in known)
+    if workspace.engine == "openvino" and subtasks:
+        network = checkpoint.network.to(workspace.device)
+        parts = compiled_engine(network, workspace.tiling.tile, monitor)
+        parts.compile(tuple(subtasks), plan.muted)
+
+
 def predict_pairs(
     checkpoint: Checkpoint,
     images: Mapping[str, np.ndarray],
@@ -141,6 +157,7 @@ def predict_pairs(
     kept: Kept | None = None,
     noise: NoiseOfTile | None = None,
     stage: str = "Segmenting",
+    mirror: bool = False,
 ) -> dict[Pair, np.ndarray]:
     """Compute every pair's probability over a volume, but what is kept of it.
 
@@ -162,6 +179,8 @@ def predict_pairs(
         Draws eps for a subtask and the number of a tile: kappa is sampled, and no answer kept.
     stage : str
         What the monitor is told.
+    mirror : bool
+        As in `SegmentSettings`.
 
     Returns
     -------
@@ -170,11 +189,11 @@ def predict_pairs(
     """
     kept = kept or Kept(workspace, messages_limit=0, answers_limit=0, states_limit=0)
     if noise is not None:
-        return _over_tiles(checkpoint, images, plan, workspace, monitor, kept, noise, stage)
+        return _over_tiles(checkpoint, images, plan, workspace, monitor, kept, noise, stage, False)
     known = kept.answers(plan)
     rest = replace(plan, pairs=tuple(pair for pair in plan.pairs if pair not in known))
     if rest.pairs:
-        made = _over_tiles(checkpoint, images, rest, workspace, monitor, kept, None, stage)
+        made = _over_tiles(checkpoint, images, rest, workspace, monitor, kept, None, stage, mirror)
         kept.remember(rest, made)
         known |= made
     return {pair: known[pair] for pair in plan.pairs}
@@ -189,17 +208,23 @@ def _over_tiles(
     kept: Kept,
     noise: NoiseOfTile | None,
     stage: str,
+    mirror: bool,
 ) -> dict[Pair, np.ndarray]:
     device, tiling = workspace.device, workspace.tiling
     network = checkpoint.network.to(device)
     engine: TorchEngine | CompiledEngine = TorchEngine(network)
 
     def segmentor(
-        name: str, inputs: Mapping[str, Tensor], encoded: Mapping[str, Embeddings], tile: int
+        name: str,
+        inputs: Mapping[str, Tensor],
+        encoded: Mapping[str, Embeddings],
+        tile: int,
+        turned: tuple[int, ...],
     ) -> Tensor:
         if noise is None:
             logits, state = engine.segment(name, inputs, encoded, plan.muted)
-            kept.keep_state(tile, name, plan, state)
+            if not turned:
+                kept.keep_state(tile, name, plan, state)
             return logits
         heard = network.messages_to(name, encoded, plan.muted)
         found = network.segmentor(name)(encoded[name], heard, noise(name, tile))
@@ -211,17 +236,28 @@ def _over_tiles(
     stack = padded_stack(images, plan.modalities, tiling.shape)
     totals = torch.zeros(len(plan.pairs), *tiling.shape)
     weight = torch.zeros(tiling.shape)
-    for done, where in enumerate(tiling.slices()):
-        monitor.step(stage, done, len(tiling))
+    passes = [
+        (tile, where, turned)
+        for tile, where in enumerate(tiling.slices())
+        for turned in (_TURNS if mirror else _TURNS[:1])
+    ]
+    for done, (tile, where, turned) in enumerate(passes):
+        monitor.step(stage, done, len(passes))
         with torch.no_grad(), mixed_precision(device):
-            inputs = tile_inputs(stack, plan.modalities, where, device)
-            encoded = kept.encode(engine.encode, done, inputs, plan)
-            logits = {name: segmentor(name, inputs, encoded, done) for name in plan.subtasks}
+            inputs = tile_inputs(stack, plan.modalities, where, device, turned)
+            if turned:
+                encoded = engine.encode(inputs, plan.subtasks, plan.muted)
+            else:
+                encoded = kept.encode(engine.encode, tile, inputs, plan)
+            logits = {
+                name: segmentor(name, inputs, encoded, tile, turned) for name in plan.subtasks
+            }
         for k, pair in enumerate(plan.pairs):
             channel = network.decomposition.subtask(pair.primary).regions.index(pair.region)
-            totals[k][where] += window * torch.sigmoid(logits[pair.primary][channel])
+            found = torch.sigmoid(logits[pair.primary][channel])
+            totals[k][where] += window * (found.flip(turned) if turned else found)
         weight[where] += window
-    monitor.step(stage, len(tiling), len(tiling))
+    monitor.step(stage, len(passes), len(passes))
     shape = next(iter(images.values())).shape
     inside = tuple(slice(edge) for edge in shape)
     totals /= weight
@@ -241,10 +277,15 @@ def padded_stack(
 
 
 def tile_inputs(
-    stack: Tensor, modalities: tuple[str, ...], where: tuple[slice, ...], device: torch.device
+    stack: Tensor,
+    modalities: tuple[str, ...],
+    where: tuple[slice, ...],
+    device: torch.device,
+    mirrored: tuple[int, ...] = (),
 ) -> dict[str, Tensor]:
-    """Return one tile of every modality, each (1, 1, Z, Y, X) on the device."""
-    return {m: stack[k][where][None, None].to(device) for k, m in enumerate(modalities)}
+    """Return one tile of every modality, each (1, 1, Z, Y, X) on the device, mirrored or not."""
+    tiles = {m: stack[k][where][None, None].to(device) for k, m in enumerate(modalities)}
+    return {m: tile.flip(mirrored) for m, tile in tiles.items()} if mirrored else tiles
 
 
 def _smaller(tile: Shape) -> Shape | None:

@@ -62,6 +62,16 @@ class Kept:
         """Bytes of the messages that are kept."""
         return self._size
 
+    @property
+    def states_bytes(self) -> int:
+        """Bytes of the segmentors' states that are kept."""
+        return self._states_size
+
+    @property
+    def answers_bytes(self) -> int:
+        """Bytes of the probabilities that are kept."""
+        return sum(values.nbytes for values in self._answers.values())
+
     def encode(
         self, encode: Encode, tile: int, inputs: Mapping[str, Tensor], plan: Plan
     ) -> dict[str, Embeddings]:
@@ -120,7 +130,7 @@ class Kept:
             key = _answer(pair, plan)
             self._answers.pop(key, None)
             self._answers[key] = values
-        while sum(values.nbytes for values in self._answers.values()) > self.answers_limit:
+        while self.answers_bytes > self.answers_limit:
             del self._answers[next(iter(self._answers))]
 
 

@@ -15,7 +15,7 @@ from napari_ciml.decomposition import Decomposition, Pair
 from napari_ciml.errors import InputError
 from napari_ciml.inference.assemble import assemble, ensemble, on_case_grid
 from napari_ciml.inference.device import EngineName, choose_device, choose_engine
-from napari_ciml.inference.engine import Workspace, predict_pairs, with_fallback
+from napari_ciml.inference.engine import Workspace, compile_parts, predict_pairs, with_fallback
 from napari_ciml.inference.kept import Kept
 from napari_ciml.inference.memory import peak_memory_mib
 from napari_ciml.inference.plan import Plan, make_plan
@@ -94,7 +94,8 @@ class _Clock:
     def stage(self, name: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
-        self.seconds[name] = round(time.perf_counter() - start, 3)
+        spent = self.seconds.get(name, 0.0) + time.perf_counter() - start
+        self.seconds[name] = round(spent, 3)
 
 
 def segment(
@@ -160,8 +161,9 @@ def segment(
         seen = _model_input(case, checkpoint, plan, aloud, previous)
         if previous is not None and seen.grid != previous.model_input.grid:
             previous = None
-    with clock.stage("network"):
-        pairs, kept = _predict(checkpoint, seen, plan, device, engine, aloud, previous)
+    pairs, kept = _predict(
+        checkpoint, seen, plan, device, engine, aloud, previous, clock, settings.mirror
+    )
     uncertainty = None
     if settings.samples:
         with clock.stage("samples"):
@@ -207,6 +209,7 @@ def _holds(
         and previous.checkpoint == checkpoint.sha256
         and previous.settings.device == settings.device
         and previous.settings.engine == settings.engine
+        and previous.settings.mirror == settings.mirror
     )
 
 
@@ -231,6 +234,8 @@ def _predict(
     engine: EngineName,
     monitor: Monitor,
     previous: Segmentation | None,
+    clock: _Clock,
+    mirror: bool,
 ) -> tuple[dict[Pair, np.ndarray], Kept]:
     """Run the network where nothing is kept, and say what is kept now."""
 
@@ -238,7 +243,14 @@ def _predict(
         kept = Kept(where)
         if previous is not None and previous.kept.workspace is where:
             kept = previous.kept
-        return predict_pairs(checkpoint, seen.images, plan, where, monitor, kept), kept
+        if where.engine == "openvino":
+            with clock.stage("compile"):
+                compile_parts(checkpoint, plan, where, kept, monitor)
+        with clock.stage("network"):
+            found = predict_pairs(
+                checkpoint, seen.images, plan, where, monitor, kept, mirror=mirror
+            )
+        return found, kept
 
     first = previous.kept.workspace if previous is not None else None
     shape = seen.foreground.shape

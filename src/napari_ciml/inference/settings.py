@@ -2,12 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from math import isfinite
 
 from napari_ciml.decomposition import Message, Pair
 from napari_ciml.errors import InputError
 
 THRESHOLD = 0.5
+ENGINES = ("auto", "torch", "openvino")
+
+
+def has_openvino() -> bool:
+    """Whether OpenVINO is installed; it is not imported."""
+    return find_spec("openvino") is not None
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,9 @@ class SegmentSettings:
         How many samples of kappa the uncertainty is computed from; 0 computes none.
     seed : int
         Of the samples.
+    mirror : bool
+        Average the probabilities of a tile and of its mirror images along every axis: eight passes
+        instead of one. Samples and maps are those of the tile as it is.
 
     Raises
     ------
@@ -48,6 +58,7 @@ class SegmentSettings:
     samples: int = 0
     seed: int = 0
     engine: str = "auto"
+    mirror: bool = False
 
     def __post_init__(self) -> None:
         for region, value in self.thresholds.items():

@@ -102,6 +102,7 @@ class SavedSettings(_Frozen):
     weights: tuple[tuple[str, str, float], ...]
     samples: int
     seed: int
+    mirror: bool = False
 
 
 class SavedTiles(_Frozen):
@@ -205,8 +206,10 @@ class SavedSession(_Frozen):
     checkpoint: str | None
     checkpoint_sha256: Hash | None
     device: str
+    engine: str = "auto"
     clean: bool
     samples: int
+    mirror: bool = False
     current: int | None
     runs: tuple[SavedRun, ...]
     corrections: tuple[SavedCorrection, ...]

@@ -95,8 +95,10 @@ def open_session(folder: Path, monitor: Monitor) -> State:
         decomposition=saved.decomposition,
         checkpoint=_checkpoint(saved, monitor),
         device=saved.device,
+        engine=saved.engine,
         clean=saved.clean,
         samples=saved.samples,
+        mirror=saved.mirror,
         runs=[_run(folder, run, case, monitor) for run in saved.runs],
         current=saved.current,
         corrections=[
@@ -162,6 +164,7 @@ def _settings(saved: SavedSettings) -> SegmentSettings:
         weights={Pair(primary, region): weight for primary, region, weight in saved.weights},
         samples=saved.samples,
         seed=saved.seed,
+        mirror=saved.mirror,
     )
 
 

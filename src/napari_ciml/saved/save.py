@@ -72,8 +72,10 @@ def save_session(folder: Path, state: State, monitor: Monitor) -> Path:
         checkpoint=str(checkpoint.resolve()) if checkpoint else None,
         checkpoint_sha256=file_hash(checkpoint) if checkpoint else None,
         device=state.device,
+        engine=state.engine,
         clean=state.clean,
         samples=state.samples,
+        mirror=state.mirror,
         current=state.current,
         runs=tuple(_run(folder, run, case, monitor) for run in state.runs),
         corrections=tuple(
@@ -117,6 +119,7 @@ def _run(folder: Path, run: Run, case: Case, monitor: Monitor) -> SavedRun:
             thresholds=dict(made.settings.thresholds),
             samples=made.settings.samples,
             seed=made.settings.seed,
+            mirror=made.settings.mirror,
             weights=tuple((*pair, weight) for pair, weight in made.settings.weights.items()),
         ),
         tiles=SavedTiles(

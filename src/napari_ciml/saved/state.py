@@ -44,7 +44,7 @@ class State:
     ----------
     scan, case
         What was opened.
-    decomposition, checkpoint, device, clean, samples
+    decomposition, checkpoint, device, engine, clean, samples, mirror
         What is asked for.
     runs : sequence of Run
         The history, oldest first.
@@ -70,3 +70,5 @@ class State:
     looks: tuple[Look, ...] = ()
     view: View | None = None
     samples: int = 0
+    engine: str = "auto"
+    mirror: bool = False

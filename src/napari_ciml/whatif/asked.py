@@ -44,17 +44,11 @@ class Asked:
         """Return a pair's weight in its region's ensemble."""
         return self.weights.get(pair, 1.0)
 
-    def settings(self, device: str, *, clean: bool, samples: int = 0) -> SegmentSettings:
-        """Return how to segment; the weights of pairs that are out are left out."""
+    def settings(self, how: SegmentSettings) -> SegmentSettings:
+        """Return how to segment as asked; the weights of pairs that are out are left out."""
         pairs = set(self.decomposition.pairs)
         weights = {pair: value for pair, value in self.weights.items() if pair in pairs}
-        return SegmentSettings(
-            device=device,
-            clean=clean,
-            samples=samples,
-            thresholds=dict(self.thresholds),
-            weights=weights,
-        )
+        return replace(how, thresholds=dict(self.thresholds), weights=weights)
 
     def problems(self) -> tuple[Problem, ...]:
         """Say for which regions every pair has weight 0."""

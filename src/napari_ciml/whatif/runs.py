@@ -83,10 +83,10 @@ class Runs(Sequence[Run]):
 
     def like(self, asked: Asked, checkpoint: str, settings: SegmentSettings) -> Run | None:
         """Return the latest run that was asked for the same."""
-        wanted = (checkpoint, settings.clean, settings.device, settings.samples)
+        wanted = (checkpoint, _how(settings))
         for run in reversed(self._runs):
             made, how = run.segmentation, run.segmentation.settings
-            same = (made.checkpoint, how.clean, how.device, how.samples) == wanted
+            same = (made.checkpoint, _how(how)) == wanted
             if same and run.asked.same_as(asked):
                 return run
         return None
@@ -134,6 +134,12 @@ class Runs(Sequence[Run]):
             others = [run for run in self if run is not self.current]
             goes = next((run for run in others if not run.named), others[0])
             self._runs = tuple(run for run in self if run is not goes)
+
+
+def _how(settings: SegmentSettings) -> tuple[object, ...]:
+    """Return what of the settings changes a result and is no part of what is asked."""
+    how = settings
+    return how.clean, how.device, how.engine, how.mirror, how.samples
 
 
 def _size(runs: Iterable[Run]) -> int:

@@ -61,7 +61,9 @@ class Leaving:
             decomposition=review.decomposition,
             checkpoint=review.checkpoint,
             device=review.device,
+            engine=review.engine,
             clean=review.clean,
+            mirror=review.mirror,
             runs=runs,
             current=runs.index(review.runs.current) if review.runs.current else None,
             corrections=standing.painted(session.layers, case),
@@ -206,6 +208,8 @@ class Leaving:
             review.set_checkpoint(state.checkpoint)
         review.set_decomposition(state.decomposition)
         review.set_device(state.device)
+        review.set_engine(state.engine)
+        review.set_mirror(state.mirror)
         review.set_clean(state.clean)
         review.set_samples(state.samples)
         if state.current is not None:

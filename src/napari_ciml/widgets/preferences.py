@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from napari_ciml.inference.settings import ENGINES, has_openvino
 from napari_ciml.resources import shipped_checkpoint
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -12,6 +13,13 @@ def default_device() -> str:
     """Return the device to begin with."""
     device = _setting("device")
     return device if device in DEVICES else "auto"
+
+
+def default_engine() -> str:
+    """Return the engine to begin with; one that is not installed is not begun with."""
+    engine = _setting("engine")
+    usable = engine in ENGINES and (engine != "openvino" or has_openvino())
+    return engine if usable else "auto"
 
 
 def default_checkpoint() -> Path:

@@ -148,7 +148,7 @@ class Rounds(QObject):
         if path is None or review.problems():
             return
         wanted = review.decomposition
-        settings = SegmentSettings(device=review.device, clean=review.clean, samples=review.samples)
+        settings = review.how()
         self._tried.add(index)
 
         def work(monitor: Monitor) -> "State":
@@ -187,7 +187,9 @@ def _prepared(
         decomposition=wanted,
         checkpoint=path,
         device=settings.device,
+        engine=settings.engine,
         clean=settings.clean,
+        mirror=settings.mirror,
         samples=settings.samples,
         runs=[Run(wanted.name, segmentation, None, checkpoint.info)],
         current=0,

@@ -1,11 +1,14 @@
-"""The dock widget *Segment*: checkpoint, device, run, cancel, volumes."""
+"""The dock widget *Segment*: checkpoint, device, engine, run, cancel, volumes."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QStandardItemModel
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QTableWidgetItem
 
 from napari_ciml.errors import CimlError
+from napari_ciml.inference.settings import ENGINES, has_openvino
 from napari_ciml.network.checkpoint_info import CheckpointInfo
 from napari_ciml.resources import shipped_checkpoints
 from napari_ciml.widgets.about_checkpoint import AboutCheckpoint
@@ -16,6 +19,8 @@ from napari_ciml.widgets.session import session_of
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+_ENGINE_NAMES = {"torch": "PyTorch", "openvino": "OpenVINO"}
+_NO_OPENVINO = "OpenVINO is not installed; it is faster on a CPU: pip install 'napari-ciml[cpu]'"
 _NO_CASE = "Open a case first, in Case; About ... says what this checkpoint is good for."
 _NOT_YET = "Not segmented yet: press Segment. Volumes appear here, the labels over the picture."
 
@@ -42,9 +47,13 @@ class SegmentWidget(Dock):
         self.device = QComboBox()
         self.device.addItems(DEVICES)
         self.device.setToolTip("Where to compute; auto takes a graphics card if there is one.")
+        self.engine = engine_choice()
         self.clean = QCheckBox("Remove specks and holes")
         self.clean.setToolTip("As measured to help this checkpoint; probabilities keep them.")
-        self.clean.setChecked(self.review.clean)
+        self.mirror = QCheckBox("Mirror")
+        self.mirror.setToolTip(
+            "Average the case and its mirror images along every axis: eight times as long."
+        )
         self.run = button("Segment", "Segment the case as the decomposition says.")
         self.jobs = JobBar(self, "Segmenting")
         self.volumes = table("Region", "mL", "")
@@ -52,8 +61,8 @@ class SegmentWidget(Dock):
         self.summary = Words(colour=QUIET_COLOUR)
         self.column.addLayout(row(self.checkpoints, self.read, self.browse))
         self.column.addWidget(self.about)
-        self.column.addLayout(row(label("Compute on"), self.device, self.run))
-        self.column.addWidget(self.clean)
+        self.column.addLayout(row(label("Compute on"), self.device, self.engine, self.run))
+        self.column.addLayout(row(self.clean, self.mirror))
         for part in (self.jobs, self.volumes, self.summary):
             self.column.addWidget(part)
         self.column.addStretch()
@@ -61,14 +70,18 @@ class SegmentWidget(Dock):
         self.checkpoints.activated.connect(self._choose)
         self.browse.clicked.connect(self._ask)
         self.read.clicked.connect(self._read)
-        self.device.setCurrentText(self.review.device)
         self.device.currentTextChanged.connect(self._set_device)
+        self.engine.activated.connect(self._set_engine)
         self.clean.toggled.connect(self.review.set_clean)
+        self.mirror.toggled.connect(self.review.set_mirror)
         self.run.clicked.connect(lambda: self.attempt(self.session.segment))
         self.review.checkpoint_changed.connect(self._show_checkpoint)
         self.review.device_changed.connect(self._show_settings)
+        self.review.engine_changed.connect(self._show_settings)
         self.review.clean_changed.connect(self._show_settings)
+        self.review.mirror_changed.connect(self._show_settings)
         self.review.segmentation_changed.connect(self._show_result)
+        self._show_settings()
         self._show_checkpoint()
         self._show_result()
 
@@ -94,9 +107,14 @@ class SegmentWidget(Dock):
     def _set_device(self, device: str) -> None:
         self.review.set_device(device)
 
+    def _set_engine(self) -> None:
+        self.review.set_engine(self.engine.currentData())
+
     def _show_settings(self) -> None:
         self.device.setCurrentText(self.review.device)
+        self.engine.setCurrentIndex(self.engine.findData(self.review.engine))
         self.clean.setChecked(self.review.clean)
+        self.mirror.setChecked(self.review.mirror)
 
     def _show_checkpoint(self) -> None:
         current = self.review.checkpoint
@@ -132,6 +150,21 @@ class SegmentWidget(Dock):
         seconds = sum(result.seconds.values())
         where = f"{result.device} ({result.engine})"
         self.summary.say(f"'{whole.name}' in {seconds:.1f} s on {where}.")
+
+
+def engine_choice() -> QComboBox:
+    """Return the engines by name; one that is not installed is greyed, and says why."""
+    made = QComboBox()
+    made.setToolTip("What computes; auto takes OpenVINO on a CPU if it is installed, else PyTorch.")
+    for name in ENGINES:
+        made.addItem(_ENGINE_NAMES.get(name, name), name)
+    if not has_openvino():
+        row = made.findData("openvino")
+        model = cast("QStandardItemModel", made.model())
+        model.item(row).setEnabled(False)
+        made.setItemText(row, f"{_ENGINE_NAMES['openvino']} (not installed)")
+        made.setItemData(row, _NO_OPENVINO, Qt.ItemDataRole.ToolTipRole)
+    return made
 
 
 def describe(info: CheckpointInfo) -> str:

@@ -30,7 +30,7 @@ from napari_ciml.widgets.looking.keys import bind
 from napari_ciml.widgets.looking.looking import Looking
 from napari_ciml.widgets.looks import label_colours
 from napari_ciml.widgets.measuring import Measuring
-from napari_ciml.widgets.preferences import default_checkpoint, default_device
+from napari_ciml.widgets.preferences import default_checkpoint, default_device, default_engine
 from napari_ciml.widgets.questions import Questions
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ class Session:
         self.questions = Questions(self)
         self._attached = 0
         self.review.set_device(default_device())
+        self.review.set_engine(default_engine())
         self._use_default_checkpoint()
 
     def attach(self, widget: "QWidget") -> None:

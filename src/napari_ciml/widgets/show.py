@@ -37,6 +37,10 @@ class Opening:
         By default the checkpoint's.
     device : str
         Where to compute.
+    engine : str
+        What computes.
+    mirror : bool
+        Whether mirrored passes are averaged.
     """
 
     case: Path
@@ -48,6 +52,8 @@ class Opening:
     checkpoint: Path | None = None
     decomposition: Decomposition | None = None
     device: str = "auto"
+    engine: str = "auto"
+    mirror: bool = False
 
 
 def open_viewer(opening: Opening, *, run: bool, screenshot: Path | None) -> None:
@@ -117,6 +123,8 @@ def _desk(opening: Opening) -> Desk:
     session, review = desk.session, desk.session.review
     review.set_device(opening.device)
     desk.case.brain.quiet = opening.brain_mask == "off"
+    review.set_engine(opening.engine)
+    review.set_mirror(opening.mirror)
     if opening.checkpoint is not None:
         review.set_checkpoint(opening.checkpoint)
     if opening.decomposition is not None:
