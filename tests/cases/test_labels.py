@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from napari_ciml.cases.labels import LABEL_CONVENTIONS, conventions_of, label_map, region_masks
+from napari_ciml.cases.labels import (
+    LABEL_CONVENTIONS,
+    conventions_of,
+    label_map,
+    labelled_as,
+    region_masks,
+)
+from napari_ciml.errors import InputError
 from napari_ciml.presets import PRESETS
 
 
@@ -36,6 +43,16 @@ def test_conventions_that_explain_values() -> None:
     assert conventions_of({0, 1, 2, 3}) == ("brats2021", "brats2013")
     assert conventions_of({1, 2, 3, 4}) == ("brats2013",)
     assert conventions_of({7}) == ()
+
+
+def test_regions_of_other_label_values() -> None:
+    whole = labelled_as(PRESETS["flair-t1ce"], LABEL_CONVENTIONS["brats2013"])
+    assert [region.labels for region in whole.regions] == [(1, 3, 2, 4), (1, 3, 4), (4,)]
+    labels = np.array([0, 1, 2, 3, 4])
+    assert region_masks(labels, whole.regions)["TC"].tolist() == [False, True, False, True, True]
+    assert whole.subtasks == PRESETS["flair-t1ce"].subtasks
+    with pytest.raises(InputError, match=r"make lesion \(known are WT, TC, ET\)"):
+        labelled_as(PRESETS["autopet"], LABEL_CONVENTIONS["brats2013"])
 
 
 def test_large_labels_need_two_bytes() -> None:

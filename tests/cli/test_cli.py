@@ -2,6 +2,7 @@ import csv
 import json
 import pickle
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 
 from dicom_series import AXIAL, write_series
 from napari_ciml.cases.case import open_case
@@ -16,7 +18,10 @@ from napari_ciml.cases.geometry import Grid
 from napari_ciml.cli import main
 from napari_ciml.inference.segment import segment
 from napari_ciml.network.checkpoint import load_checkpoint
+from napari_ciml.presets import PRESETS
 from napari_ciml.resources import sample_data
+from napari_ciml.training.finetune.keeper import gone_by
+from napari_ciml.training.step import Trainer
 
 
 def run(*arguments: object) -> int:
@@ -282,16 +287,30 @@ def test_what_reproduce_cannot_do_is_one_sentence(
     assert expected in error
 
 
-def test_finetune_tells_before_and_after(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_finetune_tells_before_and_after_and_goes_on_after_ctrl_c(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, made = tmp_path / "data", ("--kind", "petct", "--spacing", "4", "--count", "1")
     assert run("phantom", "-o", data, *made) == 0
     capsys.readouterr()
     old = sample_data() / "petct.safetensors"
     tuning = ("finetune", old, data / "petct_0000", "-o", tmp_path / "run", "--steps", "2")
-    assert run(*tuning) == 0
-    assert re.search(r"lesion +0\.\d{3} +0\.\d{3} +0\.\d{3} +0\.\d{3}", capsys.readouterr().out)
+    step = Trainer.step
+
+    def interrupted(self: Trainer, batch: dict[str, torch.Tensor], number: int) -> list[float]:
+        signal.raise_signal(signal.SIGINT)
+        return step(self, batch, number)
+
+    monkeypatch.setattr(Trainer, "step", interrupted)
+    assert run(*tuning) == 130
+    assert "go on with: finetune -o" in capsys.readouterr().out
+    assert gone_by(tmp_path / "run" / "unfinished")[0] == 1
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    monkeypatch.setattr(Trainer, "step", step)
+    assert run("finetune", "--resume", "-o", tmp_path / "run") == 0
+    told = capsys.readouterr().out
+    assert re.search(r"lesion +0\.\d{3} +0\.\d{3} +0\.\d{3} +0\.\d{3}", told)
+    assert "chosen on a slab of 1 case that taught nothing" in told
     new = load_checkpoint(tmp_path / "run" / "checkpoint.safetensors")
     assert new.info.training.parent == load_checkpoint(old).sha256
     assert new.info.decomposition == load_checkpoint(old).info.decomposition
@@ -300,6 +319,16 @@ def test_finetune_tells_before_and_after(
     assert "no fine-tune to go on with" in capsys.readouterr().err
     assert run("finetune", "-o", tmp_path / "run") == 2
     assert "cases to learn from, or --resume" in capsys.readouterr().err
-    next((data / "petct_0000").glob("*_seg*")).unlink()
+    reference = next((data / "petct_0000").glob("*_seg*"))
+    sitk.WriteImage(sitk.ReadImage(str(reference)) * 3, str(reference))
+    assert run(*tuning) == 2
+    assert "has label 3, which is in no region of autopet (1)" in capsys.readouterr().err
+    meaning = tmp_path / "threes.yaml"
+    meaning.write_text(PRESETS["autopet"].to_yaml().replace("  - 1\n", "  - 3\n"))
+    assert run(*tuning, "--regions", meaning) == 0
+    tuned = load_checkpoint(tmp_path / "run" / "checkpoint.safetensors")
+    assert tuned.info.decomposition == new.info.decomposition
+    capsys.readouterr()
+    reference.unlink()
     assert run(*tuning) == 2
     assert "has no label map" in capsys.readouterr().err

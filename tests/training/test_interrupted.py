@@ -16,7 +16,6 @@ from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint
 from napari_ciml.presets import PRESETS
 from napari_ciml.training.cohort import TrainingCase
 from napari_ciml.training.finetune import keeper
-from napari_ciml.training.finetune.data import hold_out
 from napari_ciml.training.finetune.folder import Lesson, LessonFolder, unfinished
 from napari_ciml.training.finetune.keeper import gone_by
 from napari_ciml.training.finetune.learn import learn
@@ -103,7 +102,7 @@ def test_a_failure_after_some_steps_loses_nothing(
     lesson: Lesson, case: TrainingCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, step = written(tmp_path / "tunes" / "a", lesson, case), Trainer.step
-    monkeypatch.setattr(keeper, "_EVERY", 0.0)
+    monkeypatch.setattr(keeper, "_SHARE", float("inf"))
 
     def breaks(self: Trainer, batch: dict[str, torch.Tensor], number: int) -> list[float]:
         if number == 3:
@@ -150,15 +149,6 @@ def test_what_cannot_be_gone_on_with_is_said(
     assert not (tmp_path / "tunes" / "b" / "corrected").exists()
 
 
-def test_held_out_cases() -> None:
-    cases = [TrainingCase(np.full(1, k), np.zeros(0), ()) for k in range(5)]
-    for share, count in ((0.0, 0), (0.01, 1), (0.4, 2), (0.9, 4)):
-        learnt, held_out = hold_out(cases, share, seed=0)
-        assert len(held_out) == count
-        assert sorted(int(c.images[0]) for c in (*learnt, *held_out)) == list(range(5))
-    assert hold_out(cases[:1], 0.5, seed=0) == (cases[:1], [])
-
-
 # Loads everything once, then learns in children, each of which is killed at another moment.
 KILLED = """
 import os, random, signal, sys, time
@@ -170,15 +160,25 @@ from napari_ciml.network.checkpoint import load_checkpoint
 from napari_ciml.training.finetune import keeper, run
 from napari_ciml.training.finetune.folder import LessonFolder
 from napari_ciml.training.finetune.learn import learn
-keeper._EVERY, run._LOOKS = 0.0, 100000
+keeper._SHARE, run._LOOKS = float("inf"), 100000
 folder, new, times = LessonFolder(Path(sys.argv[1])), Path(sys.argv[2]), int(sys.argv[3])
 draw, steps = random.Random(0), []
+
+def changed():
+    file = folder.path / "state.safetensors"
+    return file.stat().st_mtime_ns if file.exists() else 0
+
 for _ in range(times):
     child = os.fork()
     if not child:
         learn(folder, Monitor())
         os._exit(0)
-    time.sleep(draw.uniform(0.3, 1.5))
+    # Before it has begun, before its first step, or some steps later; then at any moment.
+    for _ in range(draw.randint(0, 3)):
+        before, patience = changed(), time.monotonic() + 60
+        while changed() == before and time.monotonic() < patience:
+            time.sleep(0.002)
+    time.sleep(draw.uniform(0, 0.2))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     if new.exists():
@@ -195,16 +195,17 @@ def test_killed_at_any_moment_it_goes_on(
     endless = lesson.model_copy(
         update={"settings": FineTuneSettings(steps=1_000_000, learning_rate=1e-3)}
     )
-    folder = written(tmp_path / "tunes" / "a", endless, case)
+    folder = LessonFolder(tmp_path / "tunes" / "a")
+    folder.write(endless, [case], [])
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(folder.path), str(lesson.path), "20"],
+        [sys.executable, "-c", KILLED, str(folder.path), str(lesson.path), "10"],
         capture_output=True,
         text=True,
         check=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     steps = [int(text) for text in done.stdout.split()]
-    assert len(steps) == 20
+    assert len(steps) == 10
     assert steps == sorted(steps)
     assert steps[-1] > steps[0]
     assert load_checkpoint(lesson.path).info.training.parent == lesson.sha256

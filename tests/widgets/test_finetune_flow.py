@@ -10,6 +10,8 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox
 
+from napari_ciml.cases.labels import LABEL_CONVENTIONS
+from napari_ciml.cases.reference import Reference
 from napari_ciml.experiments.phantoms import write_phantoms
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import load_checkpoint
@@ -113,14 +115,34 @@ def test_discard_and_failures(painted: Desk, qtbot: QtBot, monkeypatch: pytest.M
     assert widget.start.isEnabled()
 
 
-def test_a_label_that_means_nothing_is_refused(painted: Desk, qtbot: QtBot) -> None:
-    labels = painted.viewer.layers["segmentation"]
+def test_a_label_that_means_nothing_is_refused_until_its_meaning_is_said(
+    painted: Desk, qtbot: QtBot
+) -> None:
+    labels, widget = painted.viewer.layers["segmentation"], painted.finetune
     labels.data = np.where(labels.data == 4, 3, labels.data)
-    qtbot.mouseClick(painted.finetune.start, LEFT)
+    qtbot.mouseClick(widget.start, LEFT)
     ended(painted, qtbot)
-    assert (
-        "has label 3, which is in no region of brats2020 (1, 2, 4)" in painted.finetune.error.text()
-    )
+    assert "has label 3, which is in no region of brats2020 (1, 2, 4)" in widget.error.text()
+    assert "say that its labels are those of brats2021 or brats2013" in widget.error.text()
+    how_long(painted, 2)
+    widget.meanings.setCurrentText("brats2021")
+    qtbot.mouseClick(widget.start, LEFT)
+    ended(painted, qtbot)
+    assert widget.error.text() == ""
+    qtbot.mouseClick(widget.keep_case, LEFT)
+    assert widget.others.meanings(0).currentText() == "brats2021"
+
+
+def test_what_a_reference_means_is_known(painted: Desk) -> None:
+    widget, case = painted.finetune, painted.session.review.case
+    meaning = LABEL_CONVENTIONS["brats2013"]
+    other = Reference("other.nii.gz", np.full(case.grid.shape, 3, np.uint8), meaning)
+    painted.session.measuring.compare_with(other)
+    assert widget.meanings.currentText() == "as decomposed"
+    widget.labels.setCurrentText("reference: other.nii.gz")
+    assert widget.meanings.currentText() == "brats2013"
+    widget.labels.setCurrentText("segmentation")
+    assert widget.meanings.currentText() == "as decomposed"
 
 
 def test_without_a_case_it_says_what_is_missing(desk: Desk, qtbot: QtBot) -> None:
@@ -175,14 +197,15 @@ def test_several_cases_and_what_each_is_for(
     ended(painted, qtbot)
     assert widget.error.text() == ""
     result = widget.tuning.result
-    assert result.held_out == 1
+    assert (result.held_out, result.chosen_on) == (True, "1 case that taught nothing")
+    assert "chosen on 1 case that taught nothing" in widget.verdict.text()
     assert set(result.replay_before) == {"WT", "TC", "ET"}
     assert widget.scores.horizontalHeaderItem(1).text() == "Held out"
     record = load_checkpoint(result.path).info.training
     assert record.data == "1 corrected and 1 other cases"
     assert (record.options["learning_rate"], record.options["beta"]) == (1e-3, 0.1)
-    qtbot.mouseClick(widget.others.rows.cellWidget(0, 2), LEFT)
-    qtbot.mouseClick(widget.others.rows.cellWidget(0, 2), LEFT)
+    qtbot.mouseClick(widget.others.rows.cellWidget(0, 3), LEFT)
+    qtbot.mouseClick(widget.others.rows.cellWidget(0, 3), LEFT)
     assert not widget.others.isVisibleTo(widget)
 
 

@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from napari_ciml.decomposition import Region
+from napari_ciml.decomposition import Decomposition, Region
+from napari_ciml.errors import InputError
 
 
 def _brats(enhancing: int, *core: int) -> tuple[Region, ...]:
@@ -31,6 +32,34 @@ def conventions_of(values: Collection[int]) -> tuple[str, ...]:
         for name, regions in LABEL_CONVENTIONS.items()
         if present <= {label for region in regions for label in region.labels}
     )
+
+
+def labelled_as(whole: Decomposition, meaning: Sequence[Region]) -> Decomposition:
+    """Return a decomposition whose regions are made of other label values.
+
+    Parameters
+    ----------
+    whole : Decomposition
+        What is to be segmented.
+    meaning : sequence of Region
+        Which values make each region, by its name, in the label maps that are read.
+
+    Raises
+    ------
+    InputError
+        If a region has no meaning there.
+    """
+    values = {region.name: region.labels for region in meaning}
+    missing = [name for name in whole.region_names if name not in values]
+    if missing:
+        raise InputError(
+            f"Nothing says which label values make {', '.join(missing)} (known are "
+            f"{', '.join(values)}); choose other regions for the label maps."
+        )
+    regions = tuple(
+        region.model_copy(update={"labels": values[region.name]}) for region in whole.regions
+    )
+    return whole.model_copy(update={"regions": regions})
 
 
 def label_map(masks: Mapping[str, np.ndarray], regions: Sequence[Region]) -> np.ndarray:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from napari_ciml.cli import options
-from napari_ciml.decomposition import Region
+from napari_ciml.cli.regions import KNOWN, regions
 from napari_ciml.monitor import Monitor
 
 
@@ -21,7 +21,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "--regions",
         required=True,
         metavar="PRESET",
-        help="brats2013, brats2020, brats2021, a decomposition preset, or a YAML file",
+        help=KNOWN,
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> None:
     from napari_ciml.measures import evaluate
 
     heard = Monitor() if args.json else options.monitor()
-    scores = evaluate(args.prediction, args.reference, _regions(args.regions), heard)
+    scores = evaluate(args.prediction, args.reference, regions(args.regions), heard)
     if args.json:
         print(json.dumps([asdict(score) for score in scores], indent=2).replace("NaN", "null"))
         return
@@ -43,11 +43,3 @@ def run(args: argparse.Namespace) -> None:
             f"{score.surface_distance_mm:>10.2f}"
             f"{score.volume_prediction_ml:>10.2f}{score.volume_reference_ml:>10.2f}"
         )
-
-
-def _regions(text: str) -> tuple[Region, ...]:
-    from napari_ciml.cases.labels import LABEL_CONVENTIONS
-
-    if text in LABEL_CONVENTIONS:
-        return LABEL_CONVENTIONS[text]
-    return options.decomposition(text).regions

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_ciml.cli import options
+from napari_ciml.cli.interrupt import asking_first
+from napari_ciml.cli.regions import KNOWN, labelled
 from napari_ciml.monitor import Monitor, Progress
 
 if TYPE_CHECKING:
@@ -38,6 +40,12 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument(
         "--decomposition", metavar="NAME|YAML", help="another one; weights are carried over"
     )
+    parser.add_argument(
+        "--regions",
+        metavar="PRESET",
+        help="what the label values of the cases named mean, if not what the decomposition says: "
+        + KNOWN,
+    )
     parser.add_argument("--learning-rate", type=options.rate, default=3e-4, metavar="R")
     parser.add_argument("--beta", type=options.rate, default=0.5)
     parser.add_argument(
@@ -46,9 +54,10 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument(
         "--held-out",
         type=options.share,
-        default=0.0,
+        default=0.2,
         metavar="SHARE",
-        help="of the cases, from 0 to below 1: judged on, not learnt from",
+        help="from 0 to below 1, that judges versions and teaches nothing: of the cases if it "
+        "makes one, else a slab of each",
     )
     parser.add_argument("--seed", type=options.positive_or_zero, default=0)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
@@ -57,22 +66,29 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def run(args: argparse.Namespace) -> None:
     """Learn, and print what it brought."""
-    from napari_ciml.errors import InputError
+    from napari_ciml.errors import CancelledError, InputError
     from napari_ciml.files import prepare_folder
     from napari_ciml.training.finetune.folder import LessonFolder
     from napari_ciml.training.finetune.learn import learn
     from napari_ciml.training.finetune.outcome import Controls
 
     heard = options.monitor()
+    if not args.resume and (args.checkpoint is None or not args.cases):
+        raise InputError("Name a checkpoint and the cases to learn from, or --resume.")
     folder = LessonFolder(prepare_folder(args.output) / "unfinished")
-    if not args.resume:
-        if args.checkpoint is None or not args.cases:
-            raise InputError("Name a checkpoint and the cases to learn from, or --resume.")
-        _prepare(args, folder, heard)
     told = Controls(
         progressed=lambda p: heard.report(Progress("Learning", round(1000 * p.share), 1000))
     )
-    _tell(learn(folder, heard, told))
+    try:
+        with asking_first(heard):
+            if not args.resume:
+                _prepare(args, folder, heard)
+            done = learn(folder, heard, told)
+    except CancelledError:
+        if folder.begun:
+            heard.tell(f"What was learnt is kept; go on with: finetune -o {args.output} --resume")
+        raise
+    _tell(done)
 
 
 def _prepare(args: argparse.Namespace, folder: "LessonFolder", heard: Monitor) -> None:
@@ -105,8 +121,10 @@ def _prepare(args: argparse.Namespace, folder: "LessonFolder", heard: Monitor) -
         settings=settings,
         device=args.device,
     )
-    corrected = read_cases([labelled_case(path) for path in args.cases], space, heard)
-    folder.write(lesson, corrected, read_cases(replay, space, heard))
+    theirs = space_for(checkpoint.info, labelled(wanted, args.regions))
+    corrected = read_cases([labelled_case(path) for path in args.cases], theirs, heard)
+    others = read_cases(replay, theirs if args.replay else space, heard)
+    folder.write(lesson, corrected, others)
 
 
 def _tell(done: "FineTuned") -> None:
@@ -118,6 +136,7 @@ def _tell(done: "FineTuned") -> None:
             f"{region:<10}{before:>12.3f}{done.corrected_after[region]:>8.3f}"
             f"{replay[0]:>10.3f}{replay[1]:>8.3f}"
         )
+    print(f"Dice; the version was chosen on {done.chosen_on}.")
     if not done.harmless:
         print("A region loses more than the tolerance on the replay cases; look before you use it.")
     print(done.path)

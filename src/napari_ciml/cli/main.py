@@ -20,7 +20,7 @@ from napari_ciml.cli import (
     segment_command,
     train_command,
 )
-from napari_ciml.errors import CimlError
+from napari_ciml.errors import CancelledError, CimlError
 
 _COMMANDS = (
     demo_command,
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CimlError as error:
         print(f"napari-ciml: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, CancelledError):
         print("napari-ciml: stopped.", file=sys.stderr)
         return 130
     return 0

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_ciml.cli import options
+from napari_ciml.cli.regions import KNOWN, labelled
 
 if TYPE_CHECKING:
     from napari_ciml.cases.intensity import Normalisation
@@ -26,6 +27,11 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="RUN")
     parser.add_argument("--preset", required=True, metavar="NAME", help="decomposition (or YAML)")
+    parser.add_argument(
+        "--regions",
+        metavar="PRESET",
+        help="which label values of DATA_DIR make the regions, if not those of --preset: " + KNOWN,
+    )
     _add_network(parser)
     _add_schedule(parser)
     _add_cohort(parser)
@@ -185,7 +191,7 @@ def _settings(args: argparse.Namespace) -> "TrainSettings":
     from napari_ciml.network.settings import STRIDE, NetworkSettings
     from napari_ciml.training.settings import paper_settings
 
-    paper = paper_settings(options.decomposition(args.preset))
+    paper = paper_settings(labelled(options.decomposition(args.preset), args.regions))
     patch = args.patch or paper.patch[0]
     norm = args.norm or paper.network.norm
     if patch < STRIDE or patch % STRIDE:

@@ -1,13 +1,14 @@
 """Looking through a cohort before training: everything that is wrong with it, at once."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from napari_ciml.cases.geometry import Grid
+from napari_ciml.cases.labels import LABEL_CONVENTIONS, conventions_of
 from napari_ciml.cases.scan import scan
 from napari_ciml.cases.write import read_labels
 from napari_ciml.decomposition import Decomposition
@@ -87,19 +88,27 @@ def refuse_strange_labels(labels: np.ndarray, decomposition: Decomposition, what
     """
     strange = _strange(labels, decomposition)
     if strange:
-        raise InputError(f"{what}: {_strange_text(strange, decomposition)}")
+        raise InputError(f"{what}: {strange}")
 
 
-def _strange(labels: np.ndarray, decomposition: Decomposition) -> list[int]:
-    known = {label for region in decomposition.regions for label in region.labels}
-    return sorted(set(np.unique(labels).tolist()) - known - {0})
-
-
-def _strange_text(strange: list[int], decomposition: Decomposition) -> str:
+def _strange(
+    labels: np.ndarray, decomposition: Decomposition, passed_over: Collection[int] = ()
+) -> str | None:
+    """Return what is wrong with label values, or None."""
+    values = set(np.unique(labels).tolist()) - {0}
     known = sorted({label for region in decomposition.regions for label in region.labels})
+    strange = sorted(values - {*known, *passed_over})
+    if not strange:
+        return None
+    fitting = [
+        name
+        for name in conventions_of(values)
+        if {region.name for region in LABEL_CONVENTIONS[name]} >= set(decomposition.region_names)
+    ]
+    advice = f"say that its labels are those of {' or '.join(fitting)}, " if fitting else ""
     return (
         f"has label {', '.join(map(str, strange))}, which is in no region of {decomposition.name} "
-        f"({', '.join(map(str, known))}); relabel it, or choose another decomposition."
+        f"({', '.join(map(str, known))}); {advice}relabel it, or choose another decomposition."
     )
 
 
@@ -132,9 +141,9 @@ def _label_flaw(case: LabelledCase, decomposition: Decomposition, grids: list[Gr
     if case.label is None:
         return "there is no label map, or more than one; it needs one with 'seg' in its name."
     labels, grid = read_labels(case.label)
-    strange = [value for value in _strange(labels, decomposition) if value not in case.passed_over]
+    strange = _strange(labels, decomposition, case.passed_over)
     if strange:
-        return f"{case.label.name} {_strange_text(strange, decomposition)}"
+        return f"{case.label.name} {strange}"
     # Labels are read in LPS orientation, so grids are compared by the box they fill.
     if not any(_same_voxels(grid, other) for other in grids):
         return (

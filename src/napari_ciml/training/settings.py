@@ -89,7 +89,8 @@ class FineTuneSettings(BaseModel):
     tolerance : float
         Dice that a region may lose on those cases.
     held_out : float
-        Share of the corrected cases not learnt from, on which versions are judged instead.
+        Share of the corrected cases that judges versions and teaches nothing: whole cases, if it
+        makes one, else a slab of each.
     seed : int
         Of patches, augmentation and noise.
     """
@@ -102,7 +103,7 @@ class FineTuneSettings(BaseModel):
     learning_rate: float = Field(default=3e-4, gt=0)
     beta: float = Field(default=0.5, ge=0)
     replay_share: float = Field(default=0.5, ge=0, le=1)
-    held_out: float = Field(default=0.0, ge=0, lt=1)
+    held_out: float = Field(default=0.2, ge=0, lt=1)
     tolerance: float = Field(default=0.01, ge=0, le=1)
     seed: int = 0
 

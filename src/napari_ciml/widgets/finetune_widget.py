@@ -5,19 +5,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Labels
+from qtpy.QtCore import QSignalBlocker
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QComboBox, QFileDialog, QTableWidgetItem
+from qtpy.QtWidgets import QComboBox, QFileDialog
 
 from napari_ciml.errors import CimlError
 from napari_ciml.inference.plan import untrained
 from napari_ciml.widgets.close_guard import CloseGuard
 from napari_ciml.widgets.curves import Curves
 from napari_ciml.widgets.learning_options import LearningOptions
+from napari_ciml.widgets.learnt import learnt_table, show_learnt, told_of
 from napari_ciml.widgets.looking.mirrors import without_mirrors
 from napari_ciml.widgets.material_table import MaterialTable
 from napari_ciml.widgets.materials import Corrected, Material
+from napari_ciml.widgets.meanings import Meanings
 from napari_ciml.widgets.origin import origin_of
-from napari_ciml.widgets.parts import QUIET_COLOUR, Dock, Words, button, label, row, table
+from napari_ciml.widgets.parts import QUIET_COLOUR, Dock, Words, button, label, row
 from napari_ciml.widgets.session import session_of
 from napari_ciml.widgets.tuning import Tuning
 
@@ -47,7 +50,7 @@ class FineTuneWidget(Dock):
         self.viewer = viewer
         self.tuning = Tuning(self.session)
         self.guard: CloseGuard | None = None
-        self.labels, self.certain = QComboBox(), QComboBox()
+        self.labels, self.certain, self.meanings = QComboBox(), QComboBox(), Meanings()
         self.labels.setToolTip("The corrected label map of the open case.")
         self.certain.setToolTip("A Labels layer that marks the part of the case that is corrected.")
         self.keep_case = button("Keep this case", "Keep it with these labels, and open the next.")
@@ -67,8 +70,7 @@ class FineTuneWidget(Dock):
         self.forget = button("Forget it", "It cannot be gone on with then.")
         self.state, self.verdict = Words(colour=QUIET_COLOUR), Words()
         self.curves = Curves()
-        self.scores = table("Region", "Here", "after", "Replay", "after")
-        self.scores.setToolTip("Dice before and after: here, and on cases not to forget.")
+        self.scores = learnt_table()
         self._lay_out()
         self._connect()
         self._list_layers()
@@ -88,7 +90,7 @@ class FineTuneWidget(Dock):
         self.column.addWidget(self.interrupted)
         self.column.addLayout(row(self.go_on, self.forget))
         self.column.addWidget(self.empty)
-        self.column.addLayout(row(label("Learn from"), self.labels))
+        self.column.addLayout(row(label("Learn from"), self.labels, self.meanings))
         self.column.addLayout(row(label("corrected"), self.certain))
         self.column.addLayout(row(self.keep_case, self.add_folder))
         for part in (self.others, self.options, self.untrained, self.start):
@@ -102,6 +104,7 @@ class FineTuneWidget(Dock):
 
     def _connect(self) -> None:
         tuning = self.tuning
+        self.labels.currentTextChanged.connect(self._say_meaning)
         self.start.clicked.connect(lambda: self.attempt(self._start))
         self.pause.toggled.connect(tuning.pause)
         self.keep.clicked.connect(tuning.finish)
@@ -127,7 +130,8 @@ class FineTuneWidget(Dock):
     def _start(self) -> None:
         shown = self._shown()
         others = self.others.materials(but=shown.case if shown else None)
-        materials = [*others, *([Material(shown)] if shown else [])]
+        ours = [Material(shown, regions=self.meanings.regions())] if shown else []
+        materials = [*others, *ours]
         if not any(material.learn for material in materials):
             raise CimlError("Open a case, and segment it or add its label map, first.")
         self.curves.clear()
@@ -147,14 +151,14 @@ class FineTuneWidget(Dock):
         shown = self._shown()
         if shown is None:
             raise CimlError("Open a case, and segment it or add its label map, first.")
-        self.others.add(shown)
+        self.others.add(shown, self.meanings.regions())
 
     def _layer(self, box: QComboBox) -> Labels | None:
         name = box.currentText()
         return next((layer for layer in self.viewer.layers if layer.name == name), None)
 
     def _list_layers(self, *_: object) -> None:
-        case = self.review.case
+        case, before = self.review.case, self.labels.currentText()
         names = [
             layer.name
             for layer in without_mirrors(self.viewer.layers)
@@ -168,10 +172,18 @@ class FineTuneWidget(Dock):
             (self.certain, [_EVERYWHERE], []),
         ):
             chosen = box.currentText() if box.count() > 1 else ""
-            box.clear()
-            box.addItems([*first, *names, *last])
-            box.setCurrentIndex(max(0, box.findText(chosen)))
+            with QSignalBlocker(box):
+                box.clear()
+                box.addItems([*first, *names, *last])
+                box.setCurrentIndex(max(0, box.findText(chosen)))
+        if self.labels.currentText() != before:
+            self._say_meaning()
         self.empty.say("" if names else _EMPTY)
+
+    def _say_meaning(self) -> None:
+        layer = self._layer(self.labels)
+        found = origin_of(layer) if layer is not None else None
+        self.meanings.say(found.regions if found and found.kind == "reference" else ())
 
     def _ask(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Cases with their label maps")
@@ -224,25 +236,5 @@ class FineTuneWidget(Dock):
         if result is None:
             return
         self.adopt.setEnabled(self.review.checkpoint != result.path)
-        here = "Held out" if result.held_out else "Here"
-        self.scores.setHorizontalHeaderLabels(["Region", here, "after", "Replay", "after"])
-        self.scores.setRowCount(len(result.corrected_after))
-        for k, region in enumerate(result.corrected_after):
-            values = [
-                found.get(region, float("nan"))
-                for found in (
-                    result.corrected_before,
-                    result.corrected_after,
-                    result.replay_before,
-                    result.replay_after,
-                )
-            ]
-            for column, text in enumerate((region, *(f"{value:.2f}" for value in values))):
-                self.scores.setItem(k, column, QTableWidgetItem(text))
-        self.scores.setFixedHeight(32 * len(result.corrected_after) + 32)
-        told = [*result.notices]
-        if not result.harmless:
-            told.append("It forgets: a region lost more than the tolerance on the replay cases.")
-        elif result.corrected_after == result.corrected_before:
-            told.append("Nothing better was found; the new version is the old one.")
-        self.verdict.say("\n".join(told))
+        show_learnt(self.scores, result)
+        self.verdict.say(told_of(result))

@@ -31,7 +31,11 @@ class LearningOptions(QWidget):
             0.0, 1.0, usual.replay_share, 2, "Share of the patches that are of cases not to forget."
         )
         self.held_out = _number(
-            0.0, 0.9, usual.held_out, 2, "Share of the cases that judge versions and teach nothing."
+            0.0,
+            0.9,
+            usual.held_out,
+            2,
+            "Share that judges versions and teaches nothing: of the cases, or a slab of each.",
         )
         self.tolerance = _number(
             0.0, 1.0, usual.tolerance, 3, "Dice that a region may lose on cases not to forget."

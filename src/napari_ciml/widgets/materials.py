@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_ciml.decomposition import Decomposition
+from napari_ciml.cases.labels import labelled_as
+from napari_ciml.decomposition import Decomposition, Region
 from napari_ciml.monitor import Monitor
 from napari_ciml.resources import sample_data
 from napari_ciml.training.settings import FineTuneSettings
@@ -67,10 +68,13 @@ class Material:
         A case with its labels, or a folder: of a case with its label map, or of such folders.
     learn : bool
         Whether to learn from it; if not, it is not to be forgotten.
+    regions : tuple of Region
+        What its label values mean; by default what the decomposition says.
     """
 
     source: Corrected | Path
     learn: bool = True
+    regions: tuple[Region, ...] = ()
 
 
 def prepare(
@@ -124,9 +128,11 @@ def _training_cases(
     from napari_ciml.training.audit import refuse_strange_labels
     from napari_ciml.training.cohort import to_training_case
     from napari_ciml.training.datasets import find_cases, labelled_case
-    from napari_ciml.training.finetune.data import read_cases
+    from napari_ciml.training.finetune.data import read_cases, space_for
 
     source = material.source
+    if material.regions:
+        space = space_for(space, labelled_as(space.decomposition, material.regions))
     if isinstance(source, Path):
         one = labelled_case(source)
         return read_cases([one] if one.label else find_cases(source), space, monitor)

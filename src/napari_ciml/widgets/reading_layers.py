@@ -62,6 +62,7 @@ def show_reference(viewer: "ViewerModel", case: Case, reference: Reference | Non
         "contour": _REFERENCE_WIDTH,
         "colormap": label_colours(reference.regions),
         "features": label_features(reference.regions),
+        "metadata": placed(case, "reference", "", reference.regions)["metadata"],
     }
     _put(viewer, case, "reference", reference.labels, look)
 

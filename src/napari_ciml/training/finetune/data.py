@@ -45,19 +45,6 @@ def read_cases(
     return found
 
 
-def hold_out(
-    cases: Sequence[TrainingCase], share: float, seed: int
-) -> tuple[list[TrainingCase], list[TrainingCase]]:
-    """Split cases into those to learn from, at least one, and those held out."""
-    order = np.random.default_rng(seed).permutation(len(cases))
-    count = min(len(cases) - 1, max(1, round(share * len(cases)))) if share else 0
-    held_out = set(order[:count].tolist())
-    return (
-        [case for k, case in enumerate(cases) if k not in held_out],
-        [case for k, case in enumerate(cases) if k in held_out],
-    )
-
-
 class Mixed(Dataset[dict[str, Tensor]]):
     """Patches of corrected cases, and a share of others."""
 

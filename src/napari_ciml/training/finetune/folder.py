@@ -56,6 +56,11 @@ class LessonFolder:
 
     path: Path
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is something to go on with."""
+        return (self.path / _LESSON).is_file()
+
     def write(
         self, lesson: Lesson, corrected: Sequence[TrainingCase], replay: Sequence[TrainingCase]
     ) -> None:
@@ -129,7 +134,7 @@ def unfinished(parent: Path) -> list[LessonFolder]:
     for path in sorted(parent.iterdir()):
         folder = LessonFolder(path)
         with suppress(InputError), folder.owned():
-            if (path / _LESSON).is_file():
+            if folder.begun:
                 found.append(folder)
             else:
                 folder.forget()

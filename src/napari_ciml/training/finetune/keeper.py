@@ -10,7 +10,8 @@ from torch import nn
 from napari_ciml.training.finetune.clock import Clock
 from napari_ciml.training.state import STATE, how_far, load_state, save_state
 
-_EVERY = 20.0
+_SHARE = 0.03
+"""Of the time, that keeping may take: what a crash loses is as much work as that allows."""
 
 
 def gone_by(folder: Path | None) -> tuple[int, float]:
@@ -42,6 +43,7 @@ class Keeper:
     adam: torch.optim.Optimizer
     clock: Clock
     last: float = field(default_factory=time.monotonic)
+    cost: float = 0.0
 
     def take_up(self) -> None:
         """Put back what was kept."""
@@ -50,12 +52,14 @@ class Keeper:
 
     def keep(self, steps: int) -> None:
         """Keep it as it is now."""
+        begun = time.monotonic()
         if self.folder is not None:
             done = {"steps": steps, "share": self.clock.share(steps)}
             save_state(self.folder, self.network, self.adam, done)
         self.last = time.monotonic()
+        self.cost = self.last - begun
 
     def keep_at_times(self, steps: int) -> None:
-        """Keep it, if that was not done for a while."""
-        if time.monotonic() - self.last > _EVERY:
+        """Keep it, if that was not done for a while in which it would not have mattered."""
+        if (time.monotonic() - self.last) * _SHARE >= self.cost:
             self.keep(steps)

@@ -78,8 +78,10 @@ class FineTuned:
         Mean Dice by region, without and with what was learnt.
     harmless : bool
         Whether no region lost more than the tolerance on the replay cases.
-    held_out : int
-        How many corrected cases were not learnt from; if any, it was measured on these alone.
+    chosen_on : str
+        What the version was chosen on, in words.
+    held_out : bool
+        Whether that taught nothing; ``corrected_before`` and ``corrected_after`` are of it alone.
     notices : tuple of str
         What the user must know.
     """
@@ -91,5 +93,6 @@ class FineTuned:
     replay_before: Dices
     replay_after: Dices
     harmless: bool
-    held_out: int = 0
+    chosen_on: str
+    held_out: bool
     notices: tuple[str, ...] = ()

@@ -1,11 +1,11 @@
 """Learning from corrected cases: another version of a checkpoint, never worse by accident."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from napari_ciml.decomposition import Decomposition
@@ -19,8 +19,10 @@ from napari_ciml.network.ciml import CIML
 from napari_ciml.network.settings import STRIDE
 from napari_ciml.network.transfer import Transfer, transfer
 from napari_ciml.training.cohort import TrainingCase
+from napari_ciml.training.finetune.adapt import choose_parameters
 from napari_ciml.training.finetune.clock import Clock
-from napari_ciml.training.finetune.data import Mixed, hold_out, space_for
+from napari_ciml.training.finetune.data import Mixed, space_for
+from napari_ciml.training.finetune.holding import Split, hold_out
 from napari_ciml.training.finetune.keeper import Keeper, gone_by
 from napari_ciml.training.finetune.outcome import Controls, FineTuned, Progressed
 from napari_ciml.training.finetune.versions import Judge, Version
@@ -47,10 +49,10 @@ def finetune(
 ) -> FineTuned:
     """Train on from a checkpoint, on corrected cases and, so that nothing is forgotten, on others.
 
-    Norms keep their statistics. The version kept is the one with the highest Dice on the corrected
-    cases among those that lose no more than the tolerance on the replay cases. If only versions
-    that lose more are better, the best of them is kept and said to be harmful; if none is better
-    at all, the version it began with.
+    Norms keep their statistics. The version kept is the one with the highest Dice on what is held
+    out of the corrected cases (`hold_out`), among those that lose no more than the tolerance on the
+    replay cases. If only versions that lose more are better, the best of them is kept and said to
+    be harmful; if none is better at all, the version it began with.
 
     Parameters
     ----------
@@ -86,11 +88,11 @@ def finetune(
     if not corrected:
         raise InputError("There is no corrected case to learn from.")
     hardware = hardware or Hardware(workers=0)
-    learnt, held_out = hold_out(corrected, settings.held_out, settings.seed)
+    split = hold_out(corrected, settings.held_out, settings.seed)
     begun = transfer(checkpoint.network, decomposition or checkpoint.info.decomposition)
-    _choose_parameters(begun, settings)
+    choose_parameters(begun, settings)
     judge = Judge(
-        held_out or learnt,
+        split.judged,
         list(replay),
         settings.tolerance,
         choose_device(hardware.device),
@@ -100,7 +102,7 @@ def finetune(
     run = _Run(
         checkpoint,
         begun,
-        learnt,
+        split,
         judge,
         settings,
         path,
@@ -109,9 +111,9 @@ def finetune(
         controls or Controls(),
         state,
     )
-    if settings.held_out and not held_out:
-        run.tell("One case is too few to hold any out; versions are judged on what it learns from.")
-    return replace(run.go(), held_out=len(held_out))
+    if settings.held_out and not split.held_out:
+        run.tell("Too little is marked to hold a part of it out; it is judged on what it learns.")
+    return run.go()
 
 
 @dataclass
@@ -120,7 +122,7 @@ class _Run:
 
     checkpoint: Checkpoint
     begun: Transfer
-    learnt: list[TrainingCase]
+    split: Split
     judge: Judge
     settings: FineTuneSettings
     path: Path
@@ -130,6 +132,8 @@ class _Run:
     state: Path | None
     versions: list[Version] = field(default_factory=list)
     steps: int = 0
+    looks: int = 0
+    looked_at: int = -1
     resumes: bool = False
     notices: list[str] = field(default_factory=list)
 
@@ -143,7 +147,7 @@ class _Run:
     def go(self) -> FineTuned:
         """Train until time or steps are up, with smaller patches when memory is full."""
         self.steps, share = gone_by(self.state)
-        self.resumes = self.steps > 0
+        self.resumes, self.looks = self.steps > 0, int(share * _LOOKS)
         self._measure(self.begun.network)
         if self.resumes and self.path.is_file():
             self._measure(load_checkpoint(self.path).network)
@@ -166,6 +170,8 @@ class _Run:
             first.replay,
             best.replay,
             best.harmless,
+            self.split.words,
+            self.split.held_out,
             notices=tuple(self.notices),
         )
 
@@ -192,7 +198,8 @@ class _Run:
         self.resumes = False
         try:
             self._go_through(trainer, keeper)
-            self._look()
+            if self.looked_at != self.steps:
+                self._look()
         except CancelledError:
             keeper.keep(self.steps)
             raise
@@ -214,7 +221,8 @@ class _Run:
             loss, dice, entropy, kl = trainer.step(moved, self.steps)
             self.steps += 1
             share = clock.share(self.steps)
-            looked = self._look() if share * _LOOKS >= len(self.versions) else None
+            looked = self._look() if int(share * _LOOKS) > self.looks else None
+            self.looks = int(share * _LOOKS)
             self.controls.progressed(
                 Progressed(
                     self.steps, share, clock.left(self.steps), loss, dice, entropy, kl, looked
@@ -224,6 +232,7 @@ class _Run:
     def _look(self) -> Version:
         """Measure the network as it is; a better one than all before is written at once."""
         seen = self._measure(self.begun.network)
+        self.looked_at = self.steps
         if seen is self.best:
             self._save()
         return seen
@@ -235,7 +244,7 @@ class _Run:
         return self.versions[-1]
 
     def _batches(self, settings: TrainSettings) -> Iterator[dict[str, Tensor]]:
-        mixed = Mixed(self.learnt, self.judge.replay, settings, self.settings.replay_share)
+        mixed = Mixed(self.split.learnt, self.judge.replay, settings, self.settings.replay_share)
         endless = range(self.steps * settings.batch_size, 2**31)
         loader: DataLoader[dict[str, Tensor]] = DataLoader(
             mixed, settings.batch_size, sampler=endless, num_workers=self.hardware.workers
@@ -259,8 +268,8 @@ class _Run:
     def _info(self) -> CheckpointInfo:
         space = space_for(self.checkpoint.info, self.begun.network.decomposition)
         record = TrainingRecord(
-            data=f"{len(self.learnt)} corrected and {len(self.judge.replay)} other cases",
-            cases=len(self.learnt),
+            data=f"{len(self.split.learnt)} corrected and {len(self.judge.replay)} other cases",
+            cases=len(self.split.learnt),
             steps=self.steps,
             seed=self.settings.seed,
             options=self.settings.model_dump(exclude={"seed"}, exclude_none=True),
@@ -278,32 +287,6 @@ class _Run:
         """Tell the user, now and in the end."""
         self.notices.append(sentence)
         self.monitor.tell(sentence)
-
-
-def _choose_parameters(begun: Transfer, settings: FineTuneSettings) -> None:
-    """Let only those parameters learn that are to be adapted.
-
-    Raises
-    ------
-    InputError
-        If there are none.
-    """
-    network: nn.Module = begun.network
-    fresh = begun.fresh | {
-        name
-        for pair in begun.untrained
-        for name, _ in network.named_parameters()
-        if name.startswith(f"segmentors.{pair.primary}.output.")
-    }
-    chosen = {
-        "all": lambda _: True,
-        "decoders": lambda name: name.startswith("segmentors.") or name in fresh,
-        "new": lambda name: name in fresh,
-    }[settings.adapt]
-    for name, parameter in network.named_parameters():
-        parameter.requires_grad_(chosen(name))
-    if not any(parameter.requires_grad for parameter in network.parameters()):
-        raise InputError("Nothing in this decomposition is new; adapt the decoders, or all.")
 
 
 def _halved(patch: tuple[int, int, int]) -> tuple[int, int, int]:
