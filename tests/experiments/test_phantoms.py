@@ -98,6 +98,15 @@ def test_a_share_of_the_phantoms_is_carried_by_one_modality(tmp_path: Path) -> N
     assert len(found) > 1
 
 
+def test_another_protocol_changes_one_modality_alone() -> None:
+    plain, other = (make_phantom("glioma", 3, 4.0, protocol=p) for p in ("usual", "t1-flair"))
+    np.testing.assert_array_equal(other.labels, plain.labels)
+    for name in ("T1", "T1CE", "T2"):
+        np.testing.assert_array_equal(other.images[name], plain.images[name])
+    seen = [mean_where(p, "FLAIR", 2) / mean_where(p, "FLAIR", 0) for p in (plain, other)]
+    assert seen[1] < 0.8 * seen[0]
+
+
 def test_unknown_kind() -> None:
     with pytest.raises(InputError, match="no phantom of kind"):
         make_phantom("kidney", 0)

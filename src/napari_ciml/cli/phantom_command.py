@@ -27,6 +27,12 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="of the gliomas in which only one modality shows a region's border",
     )
     parser.add_argument(
+        "--protocol",
+        choices=("usual", "t1-flair"),
+        default="usual",
+        help="of gliomas; t1-flair: the FLAIR is a T1-weighted one, in which a tumour is dark",
+    )
+    parser.add_argument(
         "--picture", type=Path, metavar="PNG", help="draw the first of them, a row each"
     )
     parser.set_defaults(run=run)
@@ -39,7 +45,7 @@ def run(args: argparse.Namespace) -> None:
 
     folder = prepare_folder(args.output)
     wanted = (args.kind, args.count, args.seed, args.spacing)
-    write_phantoms(folder, *wanted, options.monitor(), args.carried)
+    write_phantoms(folder, *wanted, options.monitor(), args.carried, args.protocol)
     if args.picture:
         _draw(args)
     print(f"{args.count} {args.kind} phantom(s) in {folder}")
@@ -50,4 +56,5 @@ def _draw(args: argparse.Namespace) -> None:
     from napari_ciml.experiments.phantoms.picture import draw_phantoms
 
     seeds = range(args.seed, args.seed + min(args.count, _ROWS))
-    draw_phantoms([make_phantom(args.kind, seed, args.spacing) for seed in seeds], args.picture)
+    made = [make_phantom(args.kind, seed, args.spacing, protocol=args.protocol) for seed in seeds]
+    draw_phantoms(made, args.picture)

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 
 from napari_ciml.cli import options
+from napari_ciml.cli.regions import KNOWN, regions
+from napari_ciml.monitor import Monitor
 
 _NAMES = (
     "shapes",
@@ -16,6 +18,7 @@ _NAMES = (
     "faithfulness",
     "carriers",
     "registration",
+    "learning",
     "report",
 )
 
@@ -40,7 +43,15 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "--preset", default="brats2020", metavar="NAME", help="of DATA: brats2020, autopet, ..."
     )
     parser.add_argument(
-        "--checkpoint", type=Path, help="for carriers; default: the glioma one that ships"
+        "--regions", metavar="PRESET", help="for learning: what DATA's label values mean: " + KNOWN
+    )
+    parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        help="for carriers and learning; default: the glioma one that ships",
+    )
+    parser.add_argument(
+        "--minutes", type=options.minutes, default=5.0, metavar="M", help="for learning, a case"
     )
     parser.add_argument(
         "--judge", type=Path, metavar="DIR", help="for peers: other cases to test on"
@@ -57,7 +68,7 @@ def run(args: argparse.Namespace) -> None:
     """Do what is asked for and print the file it ends in."""
     from napari_ciml.errors import InputError
 
-    without = ("shapes", "carriers", "registration", "report")
+    without = ("shapes", "carriers", "registration", "learning", "report")
     if args.name == "peers" and args.data is None:
         raise InputError("peers trains on a data set (phantoms, say); name it with --data.")
     if args.budget == "paper" and args.data is None and args.name not in without:
@@ -101,6 +112,8 @@ def _do(args: argparse.Namespace) -> Path:
 
         checkpoint = options.load(args.checkpoint or shipped_checkpoint(), heard)
         return measure_carriers(checkpoint, args.output, heard)
+    if args.name == "learning":
+        return _learning(args, heard)
     from napari_ciml.experiments.studies.reproduce import reproduce
 
     return reproduce(
@@ -113,3 +126,19 @@ def _do(args: argparse.Namespace) -> Path:
         device=args.device,
         jobs=args.jobs,
     )
+
+
+def _learning(args: argparse.Namespace, heard: Monitor) -> Path:
+    from napari_ciml.experiments.studies.learning import LearningStudy, measure_learning
+    from napari_ciml.resources import shipped_checkpoint
+    from napari_ciml.training.settings import FineTuneSettings
+
+    study = LearningStudy(
+        settings=FineTuneSettings(minutes=args.minutes),
+        data=args.data,
+        decomposition=options.decomposition(args.preset) if args.data else None,
+        meaning=regions(args.regions) if args.regions else (),
+        device=args.device,
+    )
+    checkpoint = options.load(args.checkpoint or shipped_checkpoint(), heard)
+    return measure_learning(checkpoint, args.output, heard, study)

@@ -33,7 +33,17 @@ _MEANS = {
         "white": (0.60, 0.05), "grey": (0.70, 0.06), "fluid": (0.25, 0.08), "edema": (1.12, 0.14),
         "solid": (0.96, 0.14), "necrosis": (0.72, 0.22), "enhancing": (0.98, 0.14),
     },
+    "T1-FLAIR": {
+        "white": (1.0, 0.04), "grey": (0.70, 0.05), "fluid": (0.15, 0.05), "edema": (0.60, 0.08),
+        "solid": (0.55, 0.09), "necrosis": (0.38, 0.09), "enhancing": (0.60, 0.10),
+    },
 }  # fmt: skip
+
+PROTOCOLS: dict[str, dict[str, str]] = {"usual": {}, "t1-flair": {"FLAIR": "T1-FLAIR"}}
+"""Whose signal a modality has, where it is not its own.
+
+A T1-weighted FLAIR, filed under the name of the usual T2-weighted one, shows a tumour dark.
+"""
 
 
 _STRANGE = 0.2
@@ -70,8 +80,10 @@ def render(
     tumour: Tumour,
     spacing: float,
     carried: Carried | None = None,
+    protocol: str = "usual",
 ) -> dict[str, np.ndarray]:
     """Return the four modalities, (Z, Y, X) float32, exactly 0 outside the brain."""
+    signals = {"T1CE": "T1"} | PROTOCOLS[protocol]
     shares = _shares(rng, anatomy, tumour)
     patchy = rough_field(rng, anatomy.brain.shape, rng.uniform(5, 14) / spacing)
     bleeding = _bleeding(rng, tumour, spacing)
@@ -82,7 +94,7 @@ def render(
     texture = rough_field(rng, anatomy.brain.shape, 5 / spacing)
     images = {}
     for name in MODALITIES:
-        means = _draw_means(rng, "T1" if name == "T1CE" else name, strange)
+        means = _draw_means(rng, signals.get(name, name), strange)
         if cystic:
             means["necrosis"] = means["fluid"] * rng.uniform(0.9, 1.3)
         image = np.zeros(anatomy.brain.shape, np.float32)
@@ -131,9 +143,9 @@ def _draw_means(rng: np.random.Generator, name: str, strange: float) -> dict[str
     }
     centre = means["grey"]
     means = {tissue: max(0.05, centre + contrast * (m - centre)) for tissue, m in means.items()}
-    if name in ("FLAIR", "T2"):
+    if name != "T1":
         # Tumours of patients are often only a little brighter than the brain around them.
-        seen = rng.uniform(0.4 if name == "FLAIR" else 0.6, 1.05)
+        seen = rng.uniform(0.6 if name == "T2" else 0.4, 1.05)
         for tissue in ("edema", "solid", "enhancing"):
             means[tissue] = means["grey"] + seen * (means[tissue] - means["grey"])
     return means

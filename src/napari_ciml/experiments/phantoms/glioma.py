@@ -8,7 +8,10 @@ from napari_ciml.experiments.phantoms.tumour import draw_kind, draw_lesions, gro
 
 
 def make(
-    rng: np.random.Generator, spacing: float, carried: Carried | None = None
+    rng: np.random.Generator,
+    spacing: float,
+    carried: Carried | None = None,
+    protocol: str = "usual",
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return modalities, each (Z, Y, X) float32, and labels, (Z, Y, X) uint8."""
     depth = depth_mm(spacing)
@@ -17,6 +20,6 @@ def make(
     push = mass_effect(rng, lesions, depth, spacing)
     anatomy, _ = deform(rng, spacing, push)
     tumour = grow(rng, kind, lesions, anatomy, spacing)
-    images = render(rng, anatomy, tumour, spacing, carried)
+    images = render(rng, anatomy, tumour, spacing, carried, protocol)
     # What lies outside the field of view is labelled by nobody.
     return images, tumour.labels * (images["T1"] > 0)

@@ -35,7 +35,11 @@ class Phantom:
 
 
 def make_phantom(
-    kind: str, seed: int, spacing: float = 2.0, carried: Carried | None = None
+    kind: str,
+    seed: int,
+    spacing: float = 2.0,
+    carried: Carried | None = None,
+    protocol: str = "usual",
 ) -> Phantom:
     """Make a phantom; the same seed gives the same one.
 
@@ -49,6 +53,8 @@ def make_phantom(
         Voxel size in mm.
     carried : Carried, optional
         Let only one modality of a glioma show a region's border.
+    protocol : str
+        One of `PROTOCOLS`: what was scanned of a glioma.
 
     Raises
     ------
@@ -59,7 +65,9 @@ def make_phantom(
         raise InputError(f"There is no phantom of kind '{kind}'; known are {', '.join(KINDS)}.")
     rng = np.random.default_rng((seed, KINDS.index(kind)))
     images, labels = (
-        glioma.make(rng, spacing, carried) if kind == "glioma" else petct.make(rng, spacing)
+        glioma.make(rng, spacing, carried, protocol)
+        if kind == "glioma"
+        else petct.make(rng, spacing)
     )
     x, y, z = (-0.5 * (edge - 1) * spacing for edge in labels.shape[::-1])
     grid = Grid(labels.shape[::-1], (spacing,) * 3, (x, y, z))

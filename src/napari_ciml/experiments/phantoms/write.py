@@ -24,10 +24,12 @@ def write_phantoms(
     spacing: float,
     monitor: Monitor,
     carried: float = 0.0,
+    protocol: str = "usual",
 ) -> None:
     """Write phantoms ``seed`` to ``seed + count - 1``, one folder each, and ``dataset.yaml``.
 
-    In a share ``carried`` of the gliomas only one modality shows a region's border.
+    In a share ``carried`` of the gliomas only one modality shows a region's border; ``protocol``
+    is as `make_phantom` has it.
 
     Raises
     ------
@@ -39,10 +41,12 @@ def write_phantoms(
     for done in range(count):
         monitor.step("Making phantoms", done, count)
         name = f"{kind}_{seed + done:04d}"
-        phantom = make_phantom(kind, seed + done, spacing, _draw_carried(seed + done, carried))
+        hidden = _draw_carried(seed + done, carried)
+        phantom = make_phantom(kind, seed + done, spacing, hidden, protocol)
         write_phantom(prepare_folder(folder / name), name, phantom)
     about: dict[str, object] = {"kind": kind, "count": count, "seed": seed, "spacing_mm": spacing}
     about |= {"carried": carried} if carried else {}
+    about |= {"protocol": protocol} if protocol != "usual" else {}
     about["napari-ciml"] = __version__
     write_text(folder / "dataset.yaml", yaml.safe_dump(about, sort_keys=False))
 

@@ -13,6 +13,7 @@ from napari_ciml.experiments.shapes.study import TABLE as SHAPES_TABLE
 from napari_ciml.experiments.studies.catalogue import STUDIES, study
 from napari_ciml.experiments.studies.faithfulness import MUTING, RANDOMISED
 from napari_ciml.experiments.studies.figures import draw_muting, draw_variants
+from napari_ciml.experiments.studies.learning import LEARNING, LEARNT, OTHER, REPLAY
 from napari_ciml.experiments.studies.peers import TABLE as PEERS_TABLE
 from napari_ciml.experiments.studies.statistics import (
     MEAN,
@@ -57,6 +58,8 @@ def _sections(folder: Path) -> Iterator[str]:
         yield _study(folder, name)
     yield _peers(folder)
     yield _faithfulness(folder)
+    for cases, name in LEARNING.items():
+        yield _learning(folder / name, cases)
 
 
 def _study(folder: Path, name: str) -> str:
@@ -175,6 +178,29 @@ def _faithfulness(folder: Path) -> str:
         f"trained network's maps, over voxels, {random.mean():+.2f} ± {random.std():.2f}.",
         f"![Said and lost]({TABLES}/muting.png)",
         _note(folder, "muting"),
+    )
+
+
+def _learning(path: Path, cases: str) -> str:
+    if not path.is_file():
+        return ""
+    table = pd.read_csv(path)
+    about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    rows = [["cases", "region", "Dice before", "after", "difference"]]
+    for role in (OTHER, REPLAY, LEARNT):
+        found = table[table.role == role]
+        means = found.groupby("region", sort=False)[["before", "after"]].mean()
+        means.loc[MEAN] = means.mean()
+        for region, (before, after) in means.iterrows():
+            difference = f"{after - before:+.3f}"
+            rows.append([role, str(region), f"{before:.3f}", f"{after:.3f}", difference])
+    of_role = table.groupby("role").case.nunique()
+    return _section(
+        f"Learning from one case ({cases})",
+        f"{table.lesson.nunique()} fine-tunes of {about['settings']['minutes']:g} minutes from one "
+        f"case each ({about['cases']}); {of_role[REPLAY]} cases are not to be forgotten.",
+        _markdown(rows),
+        _note(path.parent, path.stem),
     )
 
 

@@ -1,0 +1,78 @@
+"""The study of what one case is worth, on coarse phantoms and with a tiny network."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from conftest import write_case
+from napari_ciml.cases.geometry import Grid
+from napari_ciml.cli import main
+from napari_ciml.errors import InputError
+from napari_ciml.experiments.phantoms import write_phantoms
+from napari_ciml.experiments.studies.learning import LearningStudy, measure_learning
+from napari_ciml.experiments.studies.report import write_report
+from napari_ciml.monitor import Monitor
+from napari_ciml.network.checkpoint import Checkpoint
+from napari_ciml.training.settings import FineTuneSettings
+
+SHORT = FineTuneSettings(steps=1)
+
+
+@pytest.fixture(autouse=True)
+def one_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_phantoms(tmp_path / "samples", "glioma", 1, 0, 8.0, Monitor())
+    monkeypatch.setattr(
+        "napari_ciml.experiments.studies.learning.sample_data", lambda: tmp_path / "samples"
+    )
+
+
+@pytest.fixture
+def coarse(tiny_checkpoint: Checkpoint) -> Checkpoint:
+    info = tiny_checkpoint.info.model_copy(update={"spacing": (8.0, 8.0, 8.0)})
+    return replace(tiny_checkpoint, info=info)
+
+
+def test_one_phantom_is_learnt_from_and_all_are_measured(
+    coarse: Checkpoint, tmp_path: Path
+) -> None:
+    study = LearningStudy(SHORT, others=1, spacing=8.0, device="cpu")
+    table = pd.read_csv(measure_learning(coarse, tmp_path, Monitor(), study))
+    assert table.groupby("role").case.nunique().to_dict() == {
+        "learnt from": 1,
+        "others": 1,
+        "not to forget": 1,
+    }
+    assert table.before.between(0, 1).all()
+    assert set(table.region) == {"WT", "TC", "ET"}
+    about = json.loads((tmp_path / "studies" / "learning.json").read_text())
+    assert about["cases"] == "phantoms, protocol t1-flair"
+    assert about["lessons"][0]["steps"] == 1
+    others = table[table.role == "others"].after.mean()
+    page = write_report(tmp_path).read_text()
+    assert "Learning from one case (phantoms)" in page
+    assert f"| {others:.3f} |" in page
+
+
+def test_of_real_cases_each_is_learnt_from(coarse: Checkpoint, tmp_path: Path) -> None:
+    write_phantoms(tmp_path / "data", "glioma", 2, 7, 8.0, Monitor())
+    study = LearningStudy(SHORT, data=tmp_path / "data", device="cpu")
+    table = pd.read_csv(measure_learning(coarse, tmp_path / "out", Monitor(), study))
+    learnt = table[table.role == "learnt from"].drop_duplicates("lesson")
+    assert learnt.case.tolist() == learnt.lesson.tolist() == [0, 1]
+    assert "glioma" not in (tmp_path / "out" / "studies" / "learning-cases.csv").read_text()
+
+
+def test_one_case_is_too_few(tiny_checkpoint: Checkpoint, tmp_path: Path) -> None:
+    write_case(tmp_path / "data" / "a", Grid((8, 8, 8), (8.0, 8.0, 8.0), (0.0, 0.0, 0.0)))
+    with pytest.raises(InputError, match="one case; learning is measured on others"):
+        measure_learning(
+            tiny_checkpoint, tmp_path, Monitor(), LearningStudy(SHORT, data=tmp_path / "data")
+        )
+
+
+def test_the_command_knows_it(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["reproduce", "learning", "-o", str(tmp_path), "--checkpoint", "nowhere"]) == 2
+    assert "nowhere" in capsys.readouterr().err
