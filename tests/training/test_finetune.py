@@ -19,7 +19,7 @@ from napari_ciml.training.settings import FineTuneSettings, Hardware
 from napari_ciml.training.step import Trainer
 
 CPU = Hardware(device="cpu", precision="32", workers=0)
-QUICK = FineTuneSettings(steps=40, learning_rate=5e-3)
+QUICK = FineTuneSettings(steps=40, learning_rate=5e-3, take=1.0)
 WHOLE = PRESETS["autopet"]
 
 

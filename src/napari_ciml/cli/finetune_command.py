@@ -49,6 +49,14 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument("--learning-rate", type=options.rate, default=3e-4, metavar="R")
     parser.add_argument("--beta", type=options.rate, default=0.5)
     parser.add_argument(
+        "--take",
+        type=options.part,
+        default=0.5,
+        metavar="SHARE",
+        help="how far to go from the old weights (0) to the learnt ones (1); default: half-way, "
+        "which does other cases most good",
+    )
+    parser.add_argument(
         "--tolerance", type=options.rate, default=0.01, help="Dice that replay cases may lose"
     )
     parser.add_argument(
@@ -109,6 +117,7 @@ def _prepare(args: argparse.Namespace, folder: "LessonFolder", heard: Monitor) -
         steps=args.steps,
         learning_rate=args.learning_rate,
         beta=args.beta,
+        take=args.take,
         tolerance=args.tolerance,
         held_out=args.held_out,
         seed=args.seed,

@@ -62,6 +62,14 @@ def rate(text: str) -> float:
     return number
 
 
+def part(text: str) -> float:
+    """Read a number above 0, at most 1."""
+    number = float(text)
+    if not 0 < number <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most 1")
+    return number
+
+
 def share(text: str) -> float:
     """Read a number from 0 to below 1."""
     number = float(text)

@@ -84,6 +84,9 @@ class FineTuneSettings(BaseModel):
         At the start, of Adam; it decays as eq. 13, by time or steps.
     beta : float
         Trade-off of eq. 8.
+    take : float
+        How far versions go from the old weights (0) to the learnt ones (1). One case taught much
+        that was true of it alone: half-way kept most of the gain there, and other cases gained too.
     replay_share : float
         Share of the patches that are of cases not to be forgotten.
     tolerance : float
@@ -102,6 +105,7 @@ class FineTuneSettings(BaseModel):
     steps: int | None = Field(default=None, ge=1)
     learning_rate: float = Field(default=3e-4, gt=0)
     beta: float = Field(default=0.5, ge=0)
+    take: float = Field(default=0.5, gt=0, le=1)
     replay_share: float = Field(default=0.5, ge=0, le=1)
     held_out: float = Field(default=0.2, ge=0, lt=1)
     tolerance: float = Field(default=0.01, ge=0, le=1)

@@ -37,6 +37,14 @@ class LearningOptions(QWidget):
             2,
             "Share that judges versions and teaches nothing: of the cases, or a slab of each.",
         )
+        self.take = _number(
+            0.05,
+            1.0,
+            usual.take,
+            2,
+            "How far to go from the old weights to the learnt ones: half-way does other cases most "
+            "good, 1 this one.",
+        )
         self.tolerance = _number(
             0.0, 1.0, usual.tolerance, 3, "Dice that a region may lose on cases not to forget."
         )
@@ -45,7 +53,7 @@ class LearningOptions(QWidget):
         inside = QWidget()
         rows = QVBoxLayout(inside)
         rows.setContentsMargins(0, 0, 0, 0)
-        rows.addLayout(row(label("Learning rate"), self.rate))
+        rows.addLayout(row(label("Learning rate"), self.rate, label("take"), self.take))
         rows.addLayout(row(label("beta"), self.beta, label("Held out"), self.held_out))
         rows.addLayout(row(label("Replay"), self.replay_share, label("tolerance"), self.tolerance))
         self.more.addWidget(inside)
@@ -68,6 +76,7 @@ class LearningOptions(QWidget):
             beta=self.beta.value(),
             replay_share=self.replay_share.value(),
             held_out=self.held_out.value(),
+            take=self.take.value(),
             tolerance=self.tolerance.value(),
             **how_long,
         )

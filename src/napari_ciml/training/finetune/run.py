@@ -25,6 +25,7 @@ from napari_ciml.training.finetune.data import Mixed, space_for
 from napari_ciml.training.finetune.holding import Split, hold_out
 from napari_ciml.training.finetune.keeper import Keeper, gone_by
 from napari_ciml.training.finetune.outcome import Controls, FineTuned, Progressed
+from napari_ciml.training.finetune.part_way import part_way
 from napari_ciml.training.finetune.versions import Judge, Version
 from napari_ciml.training.loop import make_fabric
 from napari_ciml.training.settings import FineTuneSettings, Hardware, TrainSettings
@@ -49,10 +50,12 @@ def finetune(
 ) -> FineTuned:
     """Train on from a checkpoint, on corrected cases and, so that nothing is forgotten, on others.
 
-    Norms keep their statistics. The version kept is the one with the highest Dice on what is held
-    out of the corrected cases (`hold_out`), among those that lose no more than the tolerance on the
-    replay cases. If only versions that lose more are better, the best of them is kept and said to
-    be harmful; if none is better at all, the version it began with.
+    Norms keep their statistics. A version lies part of the way from the old weights to the learnt
+    ones (`FineTuneSettings.take`), since one case teaches much that is true of it alone. The one
+    kept has the highest Dice on what is held out of the corrected cases (`hold_out`), among those
+    that lose no more than the tolerance on the replay cases. If only versions that lose more are
+    better, the best of them is kept and said to be harmful; if none is better at all, the version
+    it began with.
 
     Parameters
     ----------
@@ -230,8 +233,9 @@ class _Run:
             )
 
     def _look(self) -> Version:
-        """Measure the network as it is; a better one than all before is written at once."""
-        seen = self._measure(self.begun.network)
+        """Measure what would be taken over now; if it is the best so far, write it at once."""
+        share = self.settings.take
+        seen = self._measure(part_way(self.begun, self.versions[0].weights, share))
         self.looked_at = self.steps
         if seen is self.best:
             self._save()
