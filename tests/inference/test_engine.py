@@ -13,9 +13,11 @@ from conftest import tiny_info
 from napari_ciml.decomposition import Message, Pair
 from napari_ciml.errors import CancelledError, DeviceError
 from napari_ciml.inference import engine
-from napari_ciml.inference.engine import SMALLEST_TILE, Workspace, tile_policy, with_fallback
+from napari_ciml.inference.engine import Workspace, with_fallback
 from napari_ciml.inference.kept import Kept
 from napari_ciml.inference.plan import Plan, make_plan
+from napari_ciml.inference.tile_policy import first_tiling, smaller_tiling
+from napari_ciml.inference.tiles import SMALLEST_TILE, make_tiling
 from napari_ciml.monitor import Monitor, Progress
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.presets import PRESETS
@@ -99,9 +101,26 @@ def test_other_errors_pass_through(tiny_checkpoint: Checkpoint) -> None:
 
 
 def test_tiles_follow_the_norm(tiny_checkpoint: Checkpoint) -> None:
-    assert tile_policy(tiny_checkpoint) == ((32, 32, 32), 0.5)
+    brain = (144, 176, 144)
+    patches = first_tiling(tiny_checkpoint.info, brain, CPU)
+    assert (patches.tile, patches.starts[1]) == ((32, 32, 32), (0, 0, 16))
     info = tiny_info(BRATS, norm="batch")
-    assert tile_policy(SimpleNamespace(info=info))[0] == (160, 192, 160)
+    whole = first_tiling(info, brain, CPU)
+    assert (whole.tile, len(whole)) == (brain, 1)
+    half = smaller_tiling(info, brain, whole)
+    assert (half.tile, len(half)) == ((96, 112, 144), 4)
+    assert half.starts == ((0, 0, 0), (0, 64, 0), (48, 0, 0), (48, 64, 0))
+
+
+def test_pieces_fit_the_memory_that_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A voxel takes 384 bytes with 4 filters in float32; 70 % of what is free is used."""
+    free = SimpleNamespace(available=384 * 48**3 / 0.7 + 1)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: free)
+    monkeypatch.setattr("napari_ciml.inference.tile_policy.half_precision", lambda _: None)
+    info = tiny_info(BRATS, norm="batch", base_filters=4)
+    tiling = first_tiling(info, (48, 48, 96), CPU)
+    starts = ((0, 0, 0), (0, 0, 16), (0, 0, 32), (0, 0, 48))
+    assert (tiling.tile, tiling.starts) == ((48, 48, 48), starts)
 
 
 def random_images(plan: Plan, shape: tuple[int, int, int]) -> dict[str, np.ndarray]:
@@ -158,7 +177,7 @@ def test_one_tile_is_the_network_itself(tiny_checkpoint: Checkpoint) -> None:
     """Padded behind to multiples of 16 with zeros, cut back, through a sigmoid."""
     plan = make_plan(tiny_checkpoint.info, BRATS, muted={Message("T2", "T1")})
     images, shape = random_images(plan, (30, 32, 25)), (30, 32, 25)
-    space = Workspace(CPU, engine.make_tiling(shape, (32, 32, 32), 0.5))
+    space = Workspace(CPU, make_tiling(shape, (32, 32, 32), 0.5))
     made = engine.predict_pairs(tiny_checkpoint, images, plan, space, Monitor())
     padded = {m: np.pad(i, [(0, 2), (0, 0), (0, 7)])[None, None] for m, i in images.items()}
     with torch.no_grad():
@@ -176,7 +195,7 @@ def test_one_tile_is_the_network_itself(tiny_checkpoint: Checkpoint) -> None:
 def test_mirrored_passes_are_averaged(tiny_checkpoint: Checkpoint) -> None:
     """The mean over the eight images of a tile, each mirrored back; kept is the tile as it is."""
     plan, shape = make_plan(tiny_checkpoint.info, PRESETS["flair-t1ce"]), (32, 32, 32)
-    images, space = random_images(plan, shape), Workspace(CPU, engine.make_tiling(shape, shape, 0))
+    images, space = random_images(plan, shape), Workspace(CPU, make_tiling(shape, shape, 0))
     kept, plain, steps = Kept(space), Kept(space), []
     heard = Monitor(report=lambda p: steps.append((p.done, p.total)))
 
@@ -220,7 +239,7 @@ def test_batch_norm_gives_the_same_answer_wherever_the_tiles_lie() -> None:
     images = random_images(plan, shape)
 
     def run(edge: int) -> dict[Pair, np.ndarray]:
-        tiling = engine.make_tiling(shape, (edge,) * 3, 0.25)
+        tiling = make_tiling(shape, (edge,) * 3, 0.25)
         return engine.predict_pairs(checkpoint, images, plan, Workspace(CPU, tiling), Monitor())
 
     whole, many = run(160), run(64)
@@ -236,7 +255,7 @@ def test_many_tiles_are_monais_sliding_window(tiny_checkpoint: Checkpoint) -> No
     """
     plan = make_plan(tiny_checkpoint.info, PRESETS["flair-t1ce"])
     images = random_images(plan, (32, 48, 64))
-    tiling = engine.make_tiling((32, 48, 64), (32, 32, 32), 0.5)
+    tiling = make_tiling((32, 48, 64), (32, 32, 32), 0.5)
     made = engine.predict_pairs(tiny_checkpoint, images, plan, Workspace(CPU, tiling), Monitor())
 
     def predict(patch: torch.Tensor) -> torch.Tensor:
@@ -260,7 +279,7 @@ def test_nothing_is_encoded_or_decoded_that_nobody_asked_for(tiny_checkpoint: Ch
     outputs = [(name, network.segmentor(name).output) for name in network.segmentors]
     for name, part in [*network.encoders.items(), *outputs]:
         part.register_forward_hook(lambda *_, name=name: ran.append(name))
-    space = Workspace(CPU, engine.make_tiling((32, 32, 64), (32, 32, 32), 0.0))
+    space = Workspace(CPU, make_tiling((32, 32, 64), (32, 32, 32), 0.0))
     images = random_images(plan, (32, 32, 64))
     assert set(images) == {"FLAIR", "T1CE"}
     engine.predict_pairs(tiny_checkpoint, images, plan, space, Monitor())
@@ -271,7 +290,7 @@ def test_nothing_is_encoded_or_decoded_that_nobody_asked_for(tiny_checkpoint: Ch
 def test_cancel_within_one_tile(tiny_checkpoint: Checkpoint) -> None:
     plan = make_plan(tiny_checkpoint.info, tiny_checkpoint.info.decomposition)
     images = {m: torch.randn(32, 64, 64).numpy() for m in plan.modalities}
-    tiling = engine.make_tiling((32, 64, 64), (32, 32, 32), 0.0)
+    tiling = make_tiling((32, 64, 64), (32, 32, 32), 0.0)
     seen: list[Progress] = []
 
     def report(progress: Progress) -> None:

@@ -4,7 +4,7 @@ import torch
 from monai.data.utils import compute_importance_map
 from monai.inferers import sliding_window_inference
 
-from napari_ciml.inference.tiles import blending_window, make_tiling
+from napari_ciml.inference.tiles import blending_window, make_pieces, make_tiling
 
 
 @pytest.mark.parametrize("shape", [(70, 85, 69), (16, 16, 16), (33, 100, 64), (5, 200, 40)])
@@ -43,6 +43,38 @@ def test_a_volume_is_padded_no_more_than_a_tile_needs(
     tiling = make_tiling(shape, largest, 0.5)
     assert (tiling.shape, tiling.tile) == (padded, tile)
     assert len(set(tiling.starts)) == len(tiling.starts) == len(tiling) == len([*tiling.slices()])
+
+
+@pytest.mark.parametrize("shape", [(144, 176, 144), (16, 300, 40), (33, 100, 64), (70, 85, 69)])
+@pytest.mark.parametrize("most", [10**7, 10**6, 200_000, 1])
+@pytest.mark.parametrize("overlap", [16, 32, 64])
+def test_pieces_cover_everything_and_share_what_is_asked_for(
+    shape: tuple[int, int, int], most: int, overlap: int
+) -> None:
+    pieces = make_pieces(shape, most, overlap)
+    assert all(edge % 16 == 0 and edge >= 32 for edge in pieces.tile)
+    assert all(first % 16 == 0 for start in pieces.starts for first in start)
+    seen = np.zeros(pieces.shape, int)
+    for where in pieces.slices():
+        assert seen[where].shape == pieces.tile
+        seen[where] += 1
+    assert seen.min() == 1 or len(pieces) > 1
+    assert seen.min() >= 1
+    for axis in range(3):
+        steps = np.diff(sorted({start[axis] for start in pieces.starts}))
+        assert not len(steps) or pieces.tile[axis] - steps.max() >= overlap
+    if np.prod(pieces.tile) > most:  # it cannot be cut any further
+        assert all(
+            size == whole or size <= max(32, overlap + 16)
+            for size, whole in zip(pieces.tile, pieces.shape, strict=True)
+        )
+
+
+def test_as_few_pieces_as_fit() -> None:
+    whole = make_pieces((144, 176, 144), 144 * 176 * 144, 32)
+    assert (whole.tile, whole.starts) == ((144, 176, 144), ((0, 0, 0),))
+    half = make_pieces((144, 176, 144), 144 * 176 * 144 - 1, 32)
+    assert (half.tile, half.starts) == ((144, 112, 144), ((0, 0, 0), (0, 64, 0)))
 
 
 @pytest.mark.parametrize("tile", [(64, 64, 64), (32, 48, 16)])

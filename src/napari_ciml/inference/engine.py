@@ -16,22 +16,13 @@ from napari_ciml.inference.compiled import CompiledEngine, compiled_engine
 from napari_ciml.inference.device import EngineName, is_out_of_memory, mixed_precision, release
 from napari_ciml.inference.kept import Kept
 from napari_ciml.inference.plan import Plan
-from napari_ciml.inference.tiles import (
-    SMALLEST_TILE,
-    Shape,
-    Tiling,
-    blending_window,
-    make_tiling,
-    round_up,
-)
+from napari_ciml.inference.tile_policy import first_tiling, smaller_tiling
+from napari_ciml.inference.tiles import Shape, Tiling, blending_window
 from napari_ciml.inference.torch_engine import TorchEngine
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.network.encoder import Embeddings
 from napari_ciml.network.gate import Noise
-
-_LARGEST_TILE = (160, 192, 160)
-"""A whole brain at 1 mm; batch norm lets a tile be any size (see `tile_policy`)."""
 
 _TURNS = tuple(axes for count in range(4) for axes in combinations((-3, -2, -1), count))
 """Axes along which a tile is mirrored, pass by pass; the first one takes it as it is."""
@@ -58,17 +49,6 @@ class Workspace:
     device: torch.device
     tiling: Tiling
     engine: EngineName = "torch"
-
-
-def tile_policy(checkpoint: Checkpoint) -> tuple[Shape, float]:
-    """Return the largest tile and the least overlap that suit a checkpoint.
-
-    Batch norm at inference is a fixed affine map, so large tiles agree with small ones. Instance
-    norm takes its statistics from the tile, so tiles are those of the training.
-    """
-    if checkpoint.info.network.norm == "batch":
-        return _LARGEST_TILE, 0.25
-    return checkpoint.info.patch, 0.5
 
 
 def with_fallback(
@@ -109,8 +89,8 @@ def with_fallback(
     DeviceError
         If the CPU has no memory for even the smallest tile.
     """
-    largest, overlap = tile_policy(checkpoint)
-    workspace = first or Workspace(device, make_tiling(shape, largest, overlap), engine)
+    info = checkpoint.info
+    workspace = first or Workspace(device, first_tiling(info, shape, device), engine)
     while True:
         device = workspace.device
         try:
@@ -120,20 +100,19 @@ def with_fallback(
                 raise
         # Outside the handler, so that the traceback no longer holds the tensors that filled it.
         release(device)
-        smaller = _smaller(workspace.tiling.tile)
-        if smaller is not None:
-            tile = smaller
-            monitor.tell(
-                f"The memory of {device.type} is full; going on with tiles of {_text(tile)}."
-            )
+        tiling = smaller_tiling(info, shape, workspace.tiling)
+        if tiling is not None:
+            size = _text(tiling.tile)
+            monitor.tell(f"The memory of {device.type} is full; going on with tiles of {size}.")
         elif device.type != "cpu":
             monitor.tell(f"The memory of {device.type} is full; going on on the CPU.")
-            device, tile = torch.device("cpu"), largest
+            device = torch.device("cpu")
+            tiling = first_tiling(info, shape, device)
         else:
             raise DeviceError(
                 "There is not enough memory for even the smallest tile; close other programs."
             )
-        workspace = Workspace(device, make_tiling(shape, tile, overlap), workspace.engine)
+        workspace = Workspace(device, tiling, workspace.engine)
 
 
 def compile_parts(
@@ -286,13 +265,6 @@ def tile_inputs(
     """Return one tile of every modality, each (1, 1, Z, Y, X) on the device, mirrored or not."""
     tiles = {m: stack[k][where][None, None].to(device) for k, m in enumerate(modalities)}
     return {m: tile.flip(mirrored) for m, tile in tiles.items()} if mirrored else tiles
-
-
-def _smaller(tile: Shape) -> Shape | None:
-    if max(tile) <= SMALLEST_TILE:
-        return None
-    z, y, x = (max(SMALLEST_TILE, edge // 2) if edge == max(tile) else edge for edge in tile)
-    return round_up((z, y, x))
 
 
 def _text(tile: Shape) -> str:

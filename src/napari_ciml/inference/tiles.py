@@ -1,5 +1,6 @@
 """Tiles: where they lie, and how their borders blend."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -70,6 +71,48 @@ def make_tiling(shape: Shape, largest: Shape, overlap: float) -> Tiling:
     tile = round_up((z, y, x))
     starts = [_axis_starts(edge, size, overlap) for edge, size in zip(padded, tile, strict=True)]
     return Tiling(padded, tile, tuple(product(*starts)))  # type: ignore[arg-type]
+
+
+def make_pieces(shape: Shape, most: int, overlap: int) -> Tiling:
+    """Cut a volume into few large pieces of one size, across its longest edges.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the volume, (Z, Y, X) in voxels.
+    most : int
+        Voxels that a piece may have; more only where it cannot be cut any further.
+    overlap : int
+        Voxels that neighbours have in common at least, a multiple of 16.
+    """
+    z, y, x = (max(edge, SMALLEST_TILE) for edge in shape)
+    padded = round_up((z, y, x))
+    counts, tile = [1, 1, 1], list(padded)
+    while math.prod(tile) > most:
+        cuts = {k: _shorter(padded[k], counts[k], tile[k], overlap) for k in range(3)}
+        possible = {k: cut for k, cut in cuts.items() if cut is not None}
+        if not possible:
+            break
+        axis = max(possible, key=tile.__getitem__)
+        counts[axis], tile[axis] = possible[axis]
+    starts = [
+        [STRIDE * round(i * (edge - size) / STRIDE / max(1, count - 1)) for i in range(count)]
+        for edge, size, count in zip(padded, tile, counts, strict=True)
+    ]
+    return Tiling(padded, tuple(tile), tuple(product(*starts)))  # type: ignore[arg-type]
+
+
+def _shorter(edge: int, count: int, size: int, overlap: int) -> tuple[int, int] | None:
+    """Return the next larger number of pieces of an edge that makes them shorter, and their edge.
+
+    None if there is none.
+    """
+    for more in range(count + 1, edge // STRIDE + 1):
+        least = -(-(edge + (more - 1) * overlap) // more)
+        made = max(SMALLEST_TILE, -(-least // STRIDE) * STRIDE)
+        if made < size:
+            return more, made
+    return None
 
 
 def _axis_starts(edge: int, size: int, overlap: float) -> list[int]:

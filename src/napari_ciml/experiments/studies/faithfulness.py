@@ -17,8 +17,8 @@ from napari_ciml.explanation.faithfulness import Muting, maps_of_random_weights,
 from napari_ciml.export.text import write_table
 from napari_ciml.files import prepare_folder
 from napari_ciml.inference.device import choose_device
-from napari_ciml.inference.engine import Workspace, tile_policy
-from napari_ciml.inference.tiles import make_tiling
+from napari_ciml.inference.engine import Workspace
+from napari_ciml.inference.tile_policy import first_tiling
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.network.checkpoint_info import CheckpointInfo, TrainingRecord
@@ -79,10 +79,10 @@ def _questions(runs: list[Run], split: Split) -> Iterator[_Asked]:
     device = choose_device("auto")
     for run in runs:
         checkpoint = _checkpoint(run)
-        largest, overlap = tile_policy(checkpoint)
         whole = checkpoint.info.decomposition
         for k, case in enumerate(split.test):
-            workspace = Workspace(device, make_tiling(case.regions.shape[1:], largest, overlap))
+            z, y, x = case.regions.shape[1:]
+            workspace = Workspace(device, first_tiling(checkpoint.info, (z, y, x), device))
             yield _Asked(
                 run.seed,
                 k,
