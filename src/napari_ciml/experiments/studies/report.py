@@ -10,6 +10,7 @@ from napari_ciml.errors import InputError
 from napari_ciml.experiments import TABLES
 from napari_ciml.experiments.shapes.study import FIGURE as SHAPES_FIGURE
 from napari_ciml.experiments.shapes.study import TABLE as SHAPES_TABLE
+from napari_ciml.experiments.studies.alignment import ALIGNMENT
 from napari_ciml.experiments.studies.catalogue import STUDIES, study
 from napari_ciml.experiments.studies.faithfulness import MUTING, RANDOMISED
 from napari_ciml.experiments.studies.figures import draw_muting, draw_variants
@@ -55,6 +56,7 @@ def _sections(folder: Path) -> Iterator[str]:
     for name in STUDIES:
         yield _study(folder, name)
     yield _faithfulness(folder)
+    yield _alignment(folder)
 
 
 def _study(folder: Path, name: str) -> str:
@@ -141,6 +143,30 @@ def _faithfulness(folder: Path) -> str:
         f"trained network's maps, over voxels, {random.mean():+.2f} ± {random.std():.2f}.",
         f"![Said and lost]({TABLES}/muting.png)",
         _note(folder, "muting"),
+    )
+
+
+def _alignment(folder: Path) -> str:
+    if not (folder / ALIGNMENT).is_file():
+        return ""
+    table = pd.read_csv(folder / ALIGNMENT)
+    groups = [*table.groupby("moved"), ("**all**", table)]
+    rows = [["moved", "trials", "before mm", "after mm", "worst trial mm", "worst point mm"]]
+    for name, group in groups:
+        before, after = (
+            f"{group[when].mean():.2f} ± {group[when].std():.2f}"
+            for when in ("before_mm", "after_mm")
+        )
+        worst = f"{group.after_mm.max():.2f}", f"{group.largest_mm.max():.2f}"
+        rows.append([str(name), str(len(group)), before, after, *worst])
+    return _section(
+        "Registration of modalities",
+        f"{len(table)} random motions of phantoms: turns of up to {table.degrees.max():.0f} "
+        f"degrees, the brain moved by up to {table.before_mm.max():.0f} mm. The modality moved lies "
+        "on thick slices of its own and is registered to T1CE. Target registration error: mean over "
+        "the brain, then mean and standard deviation over trials.",
+        _markdown(rows),
+        _note(folder, "alignment"),
     )
 
 
