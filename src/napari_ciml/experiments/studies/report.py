@@ -162,8 +162,8 @@ def _alignment(folder: Path) -> str:
     return _section(
         "Registration of modalities",
         f"{len(table)} random motions of phantoms: turns of up to {table.degrees.max():.0f} "
-        f"degrees, the brain moved by up to {table.before_mm.max():.0f} mm. The modality moved lies "
-        "on thick slices of its own and is registered to T1CE. Target registration error: mean over "
+        f"degrees, the brain moved by up to {table.before_mm.max():.0f} mm. The one moved lies on "
+        "thick slices of its own and is registered to T1CE. Target registration error: mean over "
         "the brain, then mean and standard deviation over trials.",
         _markdown(rows),
         _note(folder, "alignment"),
