@@ -21,6 +21,27 @@ SOURCES = (
     "a.nii", "a.nii.gz", "a.nrrd", "a.nhdr", "a.mha", "a.mhd", "four.nii.gz", "four.nrrd",
     "seg.nii.gz", "model.safetensors", "deco.yaml",
 )  # fmt: skip
+SERIES = ("mr", "pt", "frames", "rle", "jpeg", "jpeg2000")
+"""Folders of DICOM files."""
+
+_ELEMENTS = {
+    b"\x28\x00\x10\x00US": "whole", b"\x28\x00\x11\x00US": "whole",  # rows, columns
+    b"\x28\x00\x02\x00US": "whole", b"\x28\x00\x08\x00IS": "text",  # samples, frames
+    b"\x28\x00\x00\x01US": "whole", b"\x28\x00\x01\x01US": "whole",  # bits
+    b"\x28\x00\x02\x01US": "whole", b"\x28\x00\x03\x01US": "whole",  # high bit, sign
+    b"\x28\x00\x04\x00CS": "text", b"\x28\x00\x30\x00DS": "text",  # colours, spacing
+    b"\x20\x00\x32\x00DS": "text", b"\x20\x00\x37\x00DS": "text",  # position, orientation
+    b"\x20\x00\x13\x00IS": "text", b"\x20\x00\x0e\x00UI": "text",  # number, series
+    b"\x28\x00\x52\x10DS": "text", b"\x28\x00\x53\x10DS": "text",  # intercept, slope
+    b"\x08\x00\x16\x00UI": "text", b"\x02\x00\x10\x00UI": "syntax",  # class, transfer syntax
+    b"\x18\x00\x75\x10DS": "text", b"\x54\x00\x01\x10CS": "text",  # half life, unit
+}  # fmt: skip
+"""Tags with their types, as they stand in a file, and what may be written there."""
+_SPACES = (b"1\\0\\0\\0\\1\\0", b"1\\0\\0\\1\\0\\0", b"0\\0", b"1e-9\\1e-9", b"1e9\\1e9",
+           b"nan\\nan\\nan", b"1e30\\0\\0", b"a\\b\\c", b"-2\\-2", b"\xff\xfe")  # fmt: skip
+_SYNTAXES = (b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.2", b"1.2.840.10008.1.2.1.99",
+             b"1.2.840.10008.1.2.4.50", b"1.2.840.10008.1.2.4.57", b"1.2.840.10008.1.2.4.80",
+             b"1.2.840.10008.1.2.4.90", b"1.2.840.10008.1.2.5", b"1.2.3")  # fmt: skip
 
 Way = Callable[[bytes, random.Random], bytes]
 
@@ -55,12 +76,44 @@ def make_sources(folder: Path) -> None:
     info = tiny_info(PRESETS["brats2020"])
     save_checkpoint(folder / "model.safetensors", CIML(info.decomposition, info.network), info)
     (folder / "deco.yaml").write_text(PRESETS["brats2020"].to_yaml())
+    _make_series(folder)
+
+
+def _make_series(folder: Path) -> None:
+    import pydicom
+    from pydicom.uid import RLELossless
+
+    from dicoms import PET, pack, positions, tracer, write_enhanced, write_series
+    from napari_ciml.cases.geometry import Grid
+
+    grid = Grid((12, 10, 4), (1.0, 1.5, 2.0), (0.0, 0.0, 0.0))
+    scaled = {"RescaleSlope": "2", "RescaleIntercept": "1"}
+    for name in ("mr", "rle", "jpeg", "jpeg2000"):
+        said = {"SeriesDescription": "T1"} | ({} if name.startswith("jpeg") else scaled)
+        paths = write_series(folder / name, grid, positions(grid), shuffled=False, **said)
+        for path in paths if name.startswith("jpeg") else ():
+            pack(path, name.upper())
+    uptake = PET | {"RadiopharmaceuticalInformationSequence": tracer()}
+    write_series(folder / "pt", grid, positions(grid), "PT", shuffled=False, **uptake)
+    write_enhanced(folder / "frames" / "1", grid, positions(grid), SeriesDescription="T1")
+    for path in (folder / "rle").iterdir():
+        whole = pydicom.dcmread(path)
+        whole.compress(RLELossless)
+        whole.save_as(path)
+
+
+def source_of(seed: int) -> str:
+    """Return which sound file or series a seed damages."""
+    names = (*SOURCES, *SERIES)
+    return names[seed % len(names)]
 
 
 def mutant(folder: Path, seed: int, target: Path) -> Path:
     """Write the file that a seed makes, into an empty folder; return it."""
     rng = random.Random(seed)
-    name = SOURCES[seed % len(SOURCES)]
+    name = source_of(seed)
+    if name in SERIES:
+        return _mutant_series(folder / name, rng, target)
     content = (folder / name).read_bytes()
     packed = name.endswith(".gz") and rng.random() < 0.8
     content = gzip.decompress(content) if packed else content
@@ -86,6 +139,46 @@ def mutant(folder: Path, seed: int, target: Path) -> Path:
             voxels = beside.read_bytes()
             (target / beside.name).write_bytes(_cut(voxels, rng) if rng.random() < 0.3 else voxels)
     return path
+
+
+def _mutant_series(folder: Path, rng: random.Random, target: Path) -> Path:
+    """Damage one file of a series, or all of them alike."""
+    ways = [_flip, _flip_early, _cut, _insert, *[_element] * 6, *[_without_element] * 2]
+    chosen = rng.choices(ways, k=rng.choice((1, 1, 2)))
+    files = sorted(folder.iterdir())
+    damaged = set(files) if rng.random() < 0.6 else {rng.choice(files)}
+    again = rng.random()
+    for file in files:
+        content, alike = file.read_bytes(), random.Random(again)
+        for way in chosen if file in damaged else ():
+            content = way(content, alike)
+        (target / file.name).with_suffix(".dcm").write_bytes(content)
+    return target / "series.dcm"
+
+
+def _element(content: bytes, rng: random.Random) -> bytes:
+    """Another value of a DICOM element."""
+    tag, kind = rng.choice(list(_ELEMENTS.items()))
+    values = {
+        "whole": [struct.pack("<H", value % 65536) for value in (*_WHOLE, 8, 12, 15, 16, 32, 64)],
+        "text": [*_TEXT, *_SPACES],
+        "syntax": list(_SYNTAXES),
+    }
+    value = rng.choice(values[kind])
+    value += b" " * (len(value) % 2)
+    return _with_element(content, tag, tag + struct.pack("<H", len(value)) + value)
+
+
+def _without_element(content: bytes, rng: random.Random) -> bytes:
+    return _with_element(content, rng.choice(list(_ELEMENTS)), b"")
+
+
+def _with_element(content: bytes, tag: bytes, instead: bytes) -> bytes:
+    at = content.find(tag)
+    if at < 0 or at + 8 > len(content):
+        return content
+    (length,) = struct.unpack_from("<H", content, at + 6)
+    return content[:at] + instead + content[at + 8 + length :]
 
 
 def _flip(content: bytes, rng: random.Random, within: int | None = None) -> bytes:
@@ -205,7 +298,7 @@ def main(folder: Path, first: int, count: int) -> None:
                 wrong = f"{type(error).__name__}: {error}"[:300]
             signal.alarm(0)
         if wrong:
-            sys.stdout.write(json.dumps([seed, SOURCES[seed % len(SOURCES)], wrong]) + "\n")
+            sys.stdout.write(json.dumps([seed, source_of(seed), wrong]) + "\n")
 
 
 if __name__ == "__main__":

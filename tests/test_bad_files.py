@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mutants import SOURCES, make_sources
+from mutants import make_sources, source_of
 
 MANY = int(os.environ.get("CIML_MUTANTS", "330"))
 """How many damaged files are read; some thousand before a release."""
@@ -34,6 +34,6 @@ def test_damaged_files_are_answered_with_one_sentence(sound: Path) -> None:
         if done.returncode == 0:
             break
         last = int([line for line in lines if not line.startswith("[")][-1])
-        wrong.append([last, SOURCES[last % len(SOURCES)], f"ended by {done.returncode}"])
+        wrong.append([last, source_of(last), f"ended by {done.returncode}"])
         first = last + 1
     assert not wrong, "\n".join(map(str, wrong))

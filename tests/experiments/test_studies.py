@@ -111,6 +111,18 @@ def test_early_fusion_sees_all_modalities_for_all_regions() -> None:
 
 
 @pytest.mark.usefixtures("tiny")
+def test_a_report_sums_registration_up(tmp_path: Path) -> None:
+    """Three trials by hand: means 10 and 0.4 of T1's two, 9 and 0.3 of all."""
+    table = "trial,moved,degrees,before_mm,after_mm,largest_mm\n"
+    table += "0,T1,14.60,12.0,0.3,0.5\n1,T1,3.0,8.0,0.5,0.9\n2,T2,2.0,7.0,0.1,0.2\n"
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / "alignment.csv").write_text(table)
+    page = write_report(tmp_path).read_text()
+    assert "3 random motions of phantoms: turns of up to 15 degrees, the brain moved by up" in page
+    assert "| T1 | 2 | 10.00 ± 2.83 | 0.40 ± 0.14 | 0.50 | 0.90 |" in page
+    assert "| **all** | 3 | 9.00 ± 2.65 | 0.30 ± 0.20 | 0.50 | 0.90 |" in page
+
+
 def test_studies_share_their_runs_and_a_report_tells_of_them(tmp_path: Path) -> None:
     seen: list[Progress] = []
     (tmp_path / "studies").mkdir()

@@ -2,6 +2,7 @@
 
 import struct
 import warnings
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_ciml.cases.dicom.pixels import AtPixels
 from napari_ciml.cases.dicom.plane import Plane
 from napari_ciml.cases.dicom.privacy import Person
+from napari_ciml.cases.dicom.syntax import unread
 from napari_ciml.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,7 +27,7 @@ _SERIES = (
     "SequenceName", "ContrastBolusAgent", "ConvolutionKernel", "SeriesType",
 )  # fmt: skip
 _PLANE = (
-    "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "ImagePositionPatient",
+    "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "BitsAllocated", "ImagePositionPatient",
     "ImageOrientationPatient", "PixelSpacing", "InstanceNumber", "RescaleSlope",
     "RescaleIntercept", "DiffusionBValue", "TemporalPositionIdentifier", "TriggerTime",
     "AcquisitionDate", "AcquisitionTime", "AcquisitionDateTime", "AcquisitionNumber",
@@ -39,10 +42,13 @@ _PRIVATE = ((0x0009, 0x0010), (0x0009, 0x100D), (0x7053, 0x1000), (0x7053, 0x100
 
 _DAMAGED = (
     OSError, EOFError, ValueError, RuntimeError, AttributeError, KeyError, TypeError, IndexError,
-    OverflowError, MemoryError, struct.error,
+    OverflowError, MemoryError, struct.error, zlib.error,
 )  # fmt: skip
 """What pydicom raises for files that are cut short or hold nonsense."""
 
+
+_SPACINGS_MM = (1e-3, 1e3)
+"""Of anything that is looked at as a volume."""
 
 _LARGEST_RATIO = 1000
 """Voxels for each byte of a file, from which on its size is a lie."""
@@ -115,19 +121,27 @@ def read_header(path: Path) -> Header:
     NotDicomError
         If the file is damaged or not DICOM.
     """
-    import pydicom
     from pydicom import config
+    from pydicom.filereader import read_partial
+    from pydicom.tag import Tag
 
-    wanted: list[Any] = [*_PERSON, *_SERIES, *_PLANE, *_PET, *_PRIVATE]
+    wanted: list[Any] = [Tag(name) for name in (*_PERSON, *_SERIES, *_PLANE, *_PET, *_PRIVATE)]
+    pixels = AtPixels()
     try:
-        with warnings.catch_warnings(), config.disable_value_validation():
+        with (
+            path.open("rb") as file,
+            warnings.catch_warnings(),
+            config.disable_value_validation(),
+        ):
             warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(
-                path, stop_before_pixels=True, force=True, specific_tags=wanted
-            )
-            return _header(path, dataset)
+            dataset = read_partial(file, pixels, force=True, specific_tags=wanted)
+            found = _header(path, dataset)
+            sound = unread(found.tags["TransferSyntaxUID"]) or pixels.fit(dataset)
     except damage() as error:
         raise NotDicomError(str(path)) from error
+    if not sound:
+        raise NotDicomError(str(path))
+    return found
 
 
 def _header(path: Path, dataset: "Dataset") -> Header:
@@ -183,7 +197,9 @@ def _plane(path: Path, frame: int | None, top: "Dataset", groups: _Groups) -> It
     size = (int(top.Columns), int(top.Rows))
     if min(size) < 1 or size[0] * size[1] > _LARGEST_RATIO * path.stat().st_size:
         return
-    if min(spacing) <= 0 or np.linalg.norm(np.cross(row, column)) < 0.9:
+    if not _SPACINGS_MM[0] <= min(spacing) <= max(spacing) <= _SPACINGS_MM[1]:
+        return
+    if np.linalg.norm(np.cross(row, column)) < 0.9:
         return
     content = "FrameContentSequence"
     moment = (

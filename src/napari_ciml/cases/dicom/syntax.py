@@ -21,7 +21,8 @@ def unread(syntax: str | None) -> str:
     """Return the name of a transfer syntax that is not read; empty if it is, or is not told."""
     if syntax is None or syntax in _READ:
         return ""
+    from pydicom import config
     from pydicom.uid import UID
 
-    name = UID(syntax).name
+    name = UID(syntax, config.IGNORE).name
     return name if name != syntax else "something unknown"

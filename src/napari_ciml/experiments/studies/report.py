@@ -10,6 +10,7 @@ from napari_ciml.errors import InputError
 from napari_ciml.experiments import TABLES
 from napari_ciml.experiments.shapes.study import FIGURE as SHAPES_FIGURE
 from napari_ciml.experiments.shapes.study import TABLE as SHAPES_TABLE
+from napari_ciml.experiments.studies.alignment import ALIGNMENT
 from napari_ciml.experiments.studies.catalogue import STUDIES, study
 from napari_ciml.experiments.studies.faithfulness import MUTING, RANDOMISED
 from napari_ciml.experiments.studies.figures import draw_muting, draw_variants
@@ -60,6 +61,7 @@ def _sections(folder: Path) -> Iterator[str]:
     yield _faithfulness(folder)
     for cases, name in LEARNING.items():
         yield _learning(folder / name, cases)
+    yield _alignment(folder)
 
 
 def _study(folder: Path, name: str) -> str:
@@ -201,6 +203,30 @@ def _learning(path: Path, cases: str) -> str:
         f"case each ({about['cases']}); {of_role[REPLAY]} cases are not to be forgotten.",
         _markdown(rows),
         _note(path.parent, path.stem),
+    )
+
+
+def _alignment(folder: Path) -> str:
+    if not (folder / ALIGNMENT).is_file():
+        return ""
+    table = pd.read_csv(folder / ALIGNMENT)
+    groups = [*table.groupby("moved"), ("**all**", table)]
+    rows = [["moved", "trials", "before mm", "after mm", "worst trial mm", "worst point mm"]]
+    for name, group in groups:
+        before, after = (
+            f"{group[when].mean():.2f} ± {group[when].std():.2f}"
+            for when in ("before_mm", "after_mm")
+        )
+        worst = f"{group.after_mm.max():.2f}", f"{group.largest_mm.max():.2f}"
+        rows.append([str(name), str(len(group)), before, after, *worst])
+    return _section(
+        "Registration of modalities",
+        f"{len(table)} random motions of phantoms: turns of up to {table.degrees.max():.0f} "
+        f"degrees, the brain moved by up to {table.before_mm.max():.0f} mm. The one moved lies on "
+        "thick slices of its own and is registered to T1CE. Target registration error: mean over "
+        "the brain, then mean and standard deviation over trials.",
+        _markdown(rows),
+        _note(folder, "alignment"),
     )
 
 
