@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QLineEdit
 
 from napari_ciml.export.bundle import FORMATS, KINDS, Wish
-from napari_ciml.export.dicom_seg import series_in
+from napari_ciml.export.dicom_series import series_in
 from napari_ciml.widgets.leaving import EXPORTING, OPENING, SAVING
 from napari_ciml.widgets.parts import QUIET_COLOUR, Dock, JobBar, Words, button, label, row
 from napari_ciml.widgets.session import session_of
