@@ -22,7 +22,7 @@ FLOORS = (
     {"inference"},
     {"explanation"},
     {"whatif"},
-    {"training", "export", "review", "findings", "lesions", "corrections", "doctor"},
+    {"training", "export", "naming", "review", "findings", "lesions", "corrections", "doctor"},
     {"saved", "worklist"},
     {"experiments"},
     {"widgets"},

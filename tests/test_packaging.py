@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 import zipfile
@@ -43,6 +44,9 @@ def test_the_wheel_has_samples_and_types(wheel: zipfile.ZipFile) -> None:
         if path.is_file():
             assert f"napari_ciml/sample_data/{path.relative_to(ROOT / 'sample_data')}" in names
     assert "napari_ciml/py.typed" in names
+    text, _ = resources.faithfulness_page()
+    shown = re.findall(r"!\[.*?\]\((.*?)\)", text)
+    assert {"napari_ciml/docs/results.md", *(f"napari_ciml/docs/{one}" for one in shown)} <= names
 
 
 def test_the_manifest_is_valid_and_found() -> None:

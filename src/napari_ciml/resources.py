@@ -1,4 +1,4 @@
-"""What ships with the package: sample cases and checkpoints."""
+"""What ships with the package: sample cases, checkpoints, and what was measured of the maps."""
 
 from pathlib import Path
 
@@ -16,12 +16,29 @@ def sample_data() -> Path:
     InputError
         If it is in neither.
     """
-    for folder in (_HERE / "sample_data", _HERE.parents[1] / "sample_data"):
+    return _shipped("sample_data")
+
+
+def faithfulness_page() -> tuple[str, Path]:
+    """Return what was measured of the maps, in Markdown, and the folder of its pictures.
+
+    Raises
+    ------
+    InputError
+        If it is missing from this installation.
+    """
+    folder = _shipped("docs")
+    text = (folder / "results.md").read_text(encoding="utf-8")
+    _, _, found = text.partition("## Are the maps faithful?")
+    return f"## Are the maps faithful?{found.partition(chr(10) + '## ')[0]}", folder
+
+
+def _shipped(name: str) -> Path:
+    """Return a folder that ships, in the package or in the checkout."""
+    for folder in (_HERE / name, _HERE.parents[1] / name):
         if folder.is_dir():
             return folder
-    raise InputError(
-        "The sample data is missing from this installation; install napari-ciml again."
-    )
+    raise InputError(f"'{name}' is missing from this installation; install napari-ciml again.")
 
 
 def shipped_checkpoints() -> tuple[Path, ...]:

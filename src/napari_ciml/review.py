@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
-from napari_ciml.cases.case import Case, default_reference
-from napari_ciml.cases.scan import Scan, Source
+from napari_ciml.cases.case import Case
 from napari_ciml.decomposition import Decomposition, Pair, Problem
-from napari_ciml.errors import CimlError, InputError
+from napari_ciml.errors import CimlError
 from napari_ciml.findings import Findings
 from napari_ciml.inference.plan import untrained, what_is_left
 from napari_ciml.inference.settings import SegmentSettings
+from napari_ciml.naming import Naming
 from napari_ciml.network.checkpoint_info import CheckpointInfo, read_info
 from napari_ciml.presets import DEFAULT, PRESETS
 from napari_ciml.resources import shipped_checkpoints
@@ -30,20 +30,15 @@ if TYPE_CHECKING:
     from napari_ciml.inference.segment import Segmentation
 
 
-class Review:
+class Review(Naming):
     """One review session.
 
+    What was opened, and which file is which modality, is said by `Naming`.
     A message is muted and a pair left out of a region's ensemble by editing the decomposition:
     what it lacks of the checkpoint's own is not computed.
 
     Attributes
     ----------
-    scan : Scan or None
-        The folder or file that was looked at.
-    modalities : list of (str or None)
-        Which modality each source of the scan is, as recognised or as the user says.
-    reference : str or None
-        The modality on whose grid the case lies; None leaves the choice to the loader.
     case : Case or None
         What is loaded.
     ranges : mapping of str to (float, float)
@@ -62,6 +57,8 @@ class Review:
         Whether the next segmentation is freed of specks and holes.
     mirror : bool
         Whether it averages mirrored passes.
+    grid : str or None
+        The modality on whose voxels results are exported; None is the reference.
     samples : int
         How many samples of kappa its uncertainty is computed from.
     segmentation, explanation
@@ -72,7 +69,6 @@ class Review:
         All results for the case.
     """
 
-    scan_changed = Signal()
     case_changed = Signal()
     decomposition_changed = Signal()
     asked_changed = Signal()
@@ -82,15 +78,14 @@ class Review:
     clean_changed = Signal()
     mirror_changed = Signal()
     samples_changed = Signal()
+    grid_changed = Signal()
     exported = Signal(object)
     segmentation_changed = Signal()
     explanation_changed = Signal()
     told = Signal(str)
 
     def __init__(self) -> None:
-        self.scan: Scan | None = None
-        self.modalities: list[str | None] = []
-        self.reference: str | None = None
+        super().__init__()
         self.case: Case | None = None
         self.ranges: Mapping[str, tuple[float, float]] = {}
         self.asked = Asked(PRESETS[DEFAULT])
@@ -103,6 +98,7 @@ class Review:
         self.clean = True
         self.mirror = False
         self.samples = 0
+        self.grid: str | None = None
         self.segmentation: Segmentation | None = None
         self.explanation: Explanation | None = None
         self.findings = Findings()
@@ -112,70 +108,10 @@ class Review:
         """What is asked for, without thresholds and weights."""
         return self.asked.decomposition
 
-    def set_scan(self, scan: Scan) -> None:
-        """Show what was found; the loaded case stays until another one is loaded."""
-        self.scan = scan
-        self.modalities = [source.modality for source in scan.sources]
-        self.reference = None
-        self.scan_changed.emit()
-
-    def set_modality(self, row: int, modality: str | None) -> None:
-        """Say which modality a source is; None leaves it out."""
-        if self.modalities[row] == (modality or None):
-            return
-        self.modalities[row] = modality or None
-        if self.reference not in self.modalities:
-            self.reference = None
-        self.scan_changed.emit()
-
-    def set_reference(self, modality: str) -> None:
-        """Choose the modality whose grid is kept."""
-        if self.reference != modality:
-            self.reference = modality
-            self.scan_changed.emit()
-
-    def scan_problems(self) -> tuple[str, ...]:
-        """Say what the user has to decide before the case can be loaded."""
-        if self.scan is None:
-            return ()
-        named = list(zip(self.scan.sources, self.modalities, strict=True))
-        found = []
-        for modality in dict.fromkeys(m for m in self.modalities if m):
-            names = [source.title for source, m in named if m == modality]
-            if len(names) > 1:
-                found.append(f"{' and '.join(names)} are both {modality}; change one of them.")
-        if not any(self.modalities):
-            found.append("No modality is recognised; say which file is which.")
-        undecided = {source.title for source, m in named if m is None}
-        found += [
-            text for text in self.scan.problems if text.partition(" claims to be ")[0] in undecided
-        ]
-        return tuple(found)
-
-    def chosen_sources(self) -> dict[str, Source]:
-        """Return the sources to load, by modality.
-
-        Raises
-        ------
-        InputError
-            If there is none, or the user has something to decide first.
-        """
-        problems = self.scan_problems()
-        if self.scan is None or problems:
-            raise InputError(problems[0] if problems else "Open a folder first.")
-        return self._named_sources(self.scan)
-
-    def chosen_reference(self) -> str | None:
-        """Return the reference chosen, or the one the loader would choose."""
-        if self.reference or self.scan is None:
-            return self.reference
-        sources = self._named_sources(self.scan)
-        return default_reference(sources) if sources else None
-
     def set_case(self, case: Case, ranges: Mapping[str, tuple[float, float]]) -> None:
         """Take a loaded case; results of another one are dropped."""
         self.case, self.ranges = case, ranges
-        self.segmentation = self.explanation = None
+        self.segmentation = self.explanation = self.grid = None
         self.findings.begin(case.grid)
         self.runs.put((), None)
         self.case_changed.emit()
@@ -202,6 +138,11 @@ class Review:
         if asked != self.asked:
             self.edits.note(self.asked, control)
             self._take(asked)
+
+    def start_from(self, asked: Asked) -> None:
+        """Ask for something, with nothing to undo, as when a session is opened again."""
+        self.edits.forget()
+        self._take(asked)
 
     def undo(self) -> None:
         """Take the last edit back, if there is one."""
@@ -249,6 +190,11 @@ class Review:
         """Sample kappa so many times at the next segmentation."""
         self.samples = samples
         self.samples_changed.emit()
+
+    def set_grid(self, modality: str | None) -> None:
+        """Export on the voxels of a modality's file; None is the reference's."""
+        self.grid = modality
+        self.grid_changed.emit()
 
     def set_segmentation(
         self, segmentation: "Segmentation", made_with: CheckpointInfo | None = None
@@ -301,10 +247,6 @@ class Review:
         if another:
             self.decomposition_changed.emit()
         self.asked_changed.emit()
-
-    def _named_sources(self, scan: Scan) -> dict[str, Source]:
-        pairs = zip(self.modalities, scan.sources, strict=True)
-        return {modality: source for modality, source in pairs if modality}
 
     def _suit(self, case: Case) -> None:
         """Take a decomposition the case has the modalities for, if the present one lacks some."""

@@ -1,6 +1,7 @@
 """Files on the native grid, and tables, as they are chosen."""
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,50 @@ def test_tables_tell_the_label_map_as_it_is_and_as_it_was(results: Results, tmp_
     assert [row["volume_ml"] for row in table] == ["27.0", "27.0", "27.0"]
     computed = results.segmentation.volumes_ml["WT"]
     assert float(table[0]["computed_ml"]) == pytest.approx(computed, abs=1e-3)
+
+
+def test_lesions_as_a_table(results: Results, tmp_path: Path) -> None:
+    labels = np.zeros(results.case.grid.shape, np.uint8)
+    labels[10:14, 20:30, 12:17] = 2
+    labels[25, 5, 6] = 2
+    more = Results(results.case, results.segmentation, labels)
+    write_bundle(tmp_path, more, Wish(frozenset({"tables"})), Monitor())
+    with (tmp_path / "lesions.csv").open() as file:
+        table = list(csv.DictReader(file))
+    # The speck comes first: it has one reason more to be looked at.
+    assert [row["region"] for row in table] == ["WT", "WT"]
+    speck, large = table
+    assert [speck[f"{axis}_mm"] for axis in "xyz"] == ["-32.0", "-35.0", "35.0"]
+    assert float(speck["volume_ml"]) == 0.027
+    assert "smaller than 0.1 mL" in speck["reasons"]
+    assert float(large["volume_ml"]) == 4 * 10 * 5 * 0.027
+    # From corner to corner of 15 x 30 mm.
+    assert float(large["longest_mm"]) == round(float(np.hypot(15, 30)), 1)
+    mean = float(results.segmentation.probabilities["WT"][10:14, 20:30, 12:17].mean())
+    assert float(large["probability"]) == pytest.approx(mean, abs=6e-4)
+    assert large["seen_by"].startswith("FLAIR ")
+    assert "; T2 " in large["seen_by"]
+
+
+def test_volumes_lie_on_the_voxels_of_the_modality_that_is_chosen(
+    tmp_path: Path, tiny_checkpoint: Checkpoint
+) -> None:
+    folder = write_case(tmp_path / "case", GRID)
+    coarse = Grid((16, 20, 40), (6.0, 5.4, 3.0), (-48.5, -48.8, -40.0))
+    (folder / "case_t2.nii.gz").unlink()
+    write_case(folder, coarse, names="t2")
+    case = open_case(folder)
+    results = Results(case, segment(case, tiny_checkpoint), np.ones(case.grid.shape, np.uint8))
+    kinds = frozenset({"labels", "probabilities", "tables"})
+    for grid, expected in (("T2", coarse), (None, case.native)):
+        out = tmp_path / str(grid)
+        out.mkdir()
+        for path in write_bundle(out, results, Wish(kinds, grid=grid), Monitor()):
+            if path.name.endswith(".nii.gz"):
+                assert Grid.of(sitk.ReadImage(str(path))).same_as(expected), path.name
+        told = json.loads((out / "summary.json").read_text())
+        assert told["grid_modality"] == (grid or case.reference)
+        assert told["grid"] == expected.describe()
 
 
 def test_a_dicom_seg_needs_a_series(results: Results, tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
 
 from dicom_series import AXIAL, OBLIQUE, SAGITTAL, write_series
+from dicoms import positions, write_enhanced
 from napari_ciml.cases.geometry import Grid, reorient
 from napari_ciml.decomposition import Decomposition, Region, Subtask
 from napari_ciml.errors import InputError
@@ -80,6 +82,50 @@ def test_another_reader_finds_every_voxel_where_it_was(
     assert list(shared.PixelMeasuresSequence[0].PixelSpacing) == [1.5, 0.75]
     cosines_back = shared.PlaneOrientationSequence[0].ImageOrientationPatient
     np.testing.assert_allclose(cosines_back, source.ImageOrientationPatient, atol=1e-9)
+
+
+def test_a_multi_frame_series_is_referred_to_frame_by_frame(tmp_path: Path) -> None:
+    """Its frames lie in the file from the last slice to the first."""
+    grid = Grid((12, 10, 7), (0.75, 1.5, 2.5), (-20.0, 14.0, 3.0))
+    file = write_enhanced(tmp_path / "enhanced.dcm", grid, positions(grid))
+    labels = np.random.default_rng(0).choice([0, 1, 2, 4], grid.shape).astype(np.uint8)
+    told: list[str] = []
+    write_dicom_seg(tmp_path / "seg.dcm", labels, grid, [file], MADE, Monitor(tell=told.append))
+    assert not told
+
+    seg, source = pydicom.dcmread(tmp_path / "seg.dcm"), pydicom.dcmread(file)
+    (referred,) = seg.ReferencedSeriesSequence
+    assert referred.SeriesInstanceUID == source.SeriesInstanceUID
+    back = np.zeros(grid.shape, np.uint8)
+    for frame, item in zip(seg.pixel_array, seg.PerFrameFunctionalGroupsSequence, strict=True):
+        (image,) = item.DerivationImageSequence[0].SourceImageSequence
+        assert image.ReferencedSOPInstanceUID == source.SOPInstanceUID
+        place = item.PlanePositionSequence[0].ImagePositionPatient
+        number = image.ReferencedFrameNumber
+        own = source.PerFrameFunctionalGroupsSequence[number - 1].PlanePositionSequence[0]
+        np.testing.assert_allclose(place, own.ImagePositionPatient, atol=1e-6)
+        segment = item.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        back[round((float(place[2]) - 3) / 2.5)][frame > 0] = {1: 1, 2: 2, 3: 4}[segment]
+    np.testing.assert_array_equal(back, labels)
+
+    volume = hd.seg.segread(tmp_path / "seg.dcm").get_volume(combine_segments=True)
+    np.testing.assert_allclose(sorted(volume.spacing), sorted(grid.spacing))
+
+
+def test_frames_of_several_times_are_refused(tmp_path: Path) -> None:
+    grid = Grid((12, 10, 4), (0.75, 1.5, 2.5), (-20.0, 14.0, 3.0))
+    file = write_enhanced(tmp_path / "enhanced.dcm", grid, positions(grid), times=2)
+    labels, out = np.ones(grid.shape, np.uint8), tmp_path / "seg.dcm"
+    with pytest.raises(InputError, match="several frames at one place"):
+        write_dicom_seg(out, labels, grid, [file], MADE)
+    other = write_enhanced(tmp_path / "other.dcm", grid, positions(grid))
+    with pytest.raises(InputError, match="exactly one"):
+        write_dicom_seg(out, labels, grid, [file, other], MADE)
+    made = pydicom.dcmread(other)
+    del made.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
+    with pytest.raises(InputError, match="lacks PixelSpacing"):
+        write_dicom_seg(out, labels, grid, [made], MADE)
+    assert not out.exists()
 
 
 def test_segments_have_coded_names_and_say_who_made_them(tmp_path: Path) -> None:

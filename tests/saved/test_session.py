@@ -13,10 +13,11 @@ from dicoms import positions, write_series
 from napari_ciml.cases.brain import with_brain
 from napari_ciml.cases.case import load_case
 from napari_ciml.cases.geometry import Grid
+from napari_ciml.cases.motion import Motion
 from napari_ciml.cases.scan import scan
 from napari_ciml.decomposition import Message, Pair
 from napari_ciml.errors import CancelledError, InputError
-from napari_ciml.explanation.explain import explain
+from napari_ciml.explanation.explain import Explanation, explain
 from napari_ciml.export.bundle import own_series
 from napari_ciml.export.dicom_seg import Made, write_dicom_seg
 from napari_ciml.findings import Mark
@@ -25,10 +26,12 @@ from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint
 from napari_ciml.presets import PRESETS
-from napari_ciml.saved.models import Look, View, is_session
+from napari_ciml.saved.models import Look, Shown, View, is_session
 from napari_ciml.saved.reopen import open_session
 from napari_ciml.saved.save import save_session
 from napari_ciml.saved.state import Painted, State
+from napari_ciml.whatif.asked import Asked
+from napari_ciml.whatif.question import Question
 from napari_ciml.whatif.runs import Run
 
 GRID = Grid((24, 28, 20), (4.0, 4.0, 4.0), (-40.0, -30.0, -20.0))
@@ -56,17 +59,19 @@ def made_state(folder: Path, grid: Grid, checkpoint: Checkpoint) -> State:
     found = scan(folder)
     modalities = tuple("T2" if s.path.name == "odd.nii.gz" else s.modality for s in found.sources)
     sources = dict(zip(modalities, found.sources, strict=True))
-    case = load_case(sources, name=found.name, reference="T1")
+    moved = {"T2": Motion.about(np.zeros(3), np.eye(3), np.array((3.0, -2.0, 1.5)))}
+    case = load_case(sources, name=found.name, reference="T1", motions=moved)
     first = segment(case, checkpoint, None, SegmentSettings(samples=2, engine="torch", mirror=True))
     second = segment(case, checkpoint, None, muted_settings())
     labels = first.label_map.copy()
     labels[3:6, 3:6, 3:6] = 4
     info = checkpoint.info
+    why = explain(case, checkpoint, second, asked={"ET": labels == 4})
     return State(
         scan=found,
         modalities=modalities,
         case=case,
-        decomposition=PRESETS["fig3"],
+        asked=Asked(PRESETS["fig3"], {"TC": 0.3}, {Pair("T1CE", "ET"): 0.5}),
         checkpoint=checkpoint.path,
         device="cpu",
         engine="torch",
@@ -82,6 +87,10 @@ def made_state(folder: Path, grid: Grid, checkpoint: Checkpoint) -> State:
             ),
         ],
         current=1,
+        live=False,
+        questions=[Question("ET at (1, 2, 3)", why, second)],
+        shown=Shown(question=0, primary="T1CE", region="ET", auxiliary="T1", opacity=0.25),
+        grid="T2",
         corrections=[
             Painted("segmentation", labels, current=True),
             Painted("segmentation (edited)", labels * 0, current=False),
@@ -100,13 +109,14 @@ def made_state(folder: Path, grid: Grid, checkpoint: Checkpoint) -> State:
 
 
 def assert_same(a: State, b: State) -> None:
-    asked = ("decomposition", "device", "engine", "clean", "mirror")
+    asked = ("asked", "device", "engine", "clean", "mirror", "live", "shown", "grid")
     for name in ("modalities", *asked, "current", "marks", "looks"):
         assert getattr(a, name) == getattr(b, name), name
     assert a.view == b.view
     assert a.checkpoint.resolve() == b.checkpoint
     assert a.case.grid == b.case.grid
     assert a.case.native == b.case.native
+    assert a.case.motions == b.case.motions
     assert a.case.reference == b.case.reference
     assert list(a.case.images) == list(b.case.images)
     for name, image in a.case.images.items():
@@ -117,6 +127,17 @@ def assert_same(a: State, b: State) -> None:
     for painted, other in zip(a.corrections, b.corrections, strict=True):
         assert (painted.name, painted.current) == (other.name, other.current)
         np.testing.assert_array_equal(painted.labels, other.labels)
+
+    for question, other in zip(a.questions, b.questions, strict=True):
+        assert question.name == other.name
+        assert other.segmentation is b.runs[b.current].segmentation
+        assert_same_answer(question.explanation, other.explanation)
+
+
+def assert_same_answer(a: Explanation, b: Explanation) -> None:
+    np.testing.assert_equal(a.weights, b.weights)
+    np.testing.assert_equal(dict(a.maps), dict(b.maps))
+    assert (a.largest, a.strongest, a.notices) == (b.largest, b.strongest, b.notices)
 
 
 def assert_same_run(a: Run, b: Run) -> None:
@@ -138,10 +159,7 @@ def assert_same_run(a: Run, b: Run) -> None:
             np.testing.assert_equal(dict(getattr(one.uncertainty, part)), dict(found))
     assert (a.explanation is None) == (b.explanation is None)
     if a.explanation is not None:
-        np.testing.assert_equal(a.explanation.weights, b.explanation.weights)
-        np.testing.assert_equal(dict(a.explanation.maps), dict(b.explanation.maps))
-        assert a.explanation.largest == b.explanation.largest
-        assert a.explanation.strongest == b.explanation.strongest
+        assert_same_answer(a.explanation, b.explanation)
 
 
 @pytest.mark.parametrize("grid", [GRID, OBLIQUE], ids=["straight", "oblique"])
@@ -283,7 +301,7 @@ def test_a_dicom_case_is_found_again_and_referred_to(
         scan=found,
         modalities=("T1", "FLAIR"),
         case=case,
-        decomposition=PRESETS["fig3"],
+        asked=Asked(PRESETS["fig3"]),
         checkpoint=tiny_checkpoint.path,
         device="cpu",
         clean=True,

@@ -1,24 +1,31 @@
 """Export, save, open again: with real clicks."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from napari.layers import Layer
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QWidget
 
+from conftest import write_case
 from dicom_series import AXIAL, write_series
+from napari_ciml.cases.formats import read_header
+from napari_ciml.cases.geometry import Grid
 from napari_ciml.presets import PRESETS
 from napari_ciml.widgets import standing
 from napari_ciml.widgets.desk import Desk
+from napari_ciml.widgets.origin import made_here
 
 LEFT = Qt.MouseButton.LeftButton
 
 
 def wait(qtbot: QtBot, desk: Desk) -> None:
-    qtbot.waitUntil(lambda: not desk.session.runner.busy, timeout=60000)
+    runners = (desk.session.runner, desk.session.keeping.runner)
+    qtbot.waitUntil(lambda: not any(runner.busy for runner in runners), timeout=60000)
 
 
 def click(qtbot: QtBot, desk: Desk, widget: QWidget) -> None:
@@ -43,6 +50,10 @@ def segmented(loaded: Desk, qtbot: QtBot) -> Desk:
     return loaded
 
 
+def shown_maps(desk: Desk) -> list[Layer]:
+    return [layer for layer in made_here(desk.viewer, "map") if layer.visible]
+
+
 def stand(desk: Desk) -> dict[str, Any]:
     """Return what a session is to bring back."""
     review, layers = desk.session.review, desk.session.layers
@@ -50,7 +61,13 @@ def stand(desk: Desk) -> dict[str, Any]:
         "images": {name: image.copy() for name, image in review.case.images.items()},
         "reference": review.case.reference,
         "modalities": review.modalities,
-        "decomposition": review.decomposition,
+        "asked": review.asked,
+        "live": desk.session.live.on,
+        "grid": review.grid,
+        "marks": review.findings.marks,
+        "questions": [one.name for one in desk.session.questions.asked],
+        "map": desk.session.questions.seen(),
+        "map layer": [(la.name, la.data.copy(), la.opacity) for la in shown_maps(desk)],
         "checkpoint": review.checkpoint,
         "device": review.device,
         "clean": review.clean,
@@ -87,6 +104,31 @@ def test_export_with_clicks(
     assert "corrected by hand" in report
     volume = segmented.session.review.case.grid.voxel_ml * layer.data.size
     assert f"WT,{round(volume, 3)}," in (tmp_path / "out" / "volumes.csv").read_text()
+    told = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert told["grid_modality"] == "FLAIR"
+
+
+def test_results_on_the_voxels_of_another_modality(
+    desk: Desk, case_folder: Path, answers: list[Path], tmp_path: Path, qtbot: QtBot
+) -> None:
+    thick = Grid((40, 36, 14), (3.5, 3.5, 9.0), (-68.0, -58.0, -47.0))
+    write_case(case_folder, thick, names="t2")
+    desk.case.open(case_folder)
+    wait(qtbot, desk)
+    click(qtbot, desk, desk.segment.run)
+    grid = desk.export.grid
+    assert [grid.itemText(k) for k in range(grid.count())] == ["FLAIR", "T1", "T1CE", "T2"]
+    grid.setFocus()
+    qtbot.keyClick(grid, Qt.Key.Key_End)
+    answers.append(tmp_path / "out")
+    click(qtbot, desk, desk.export.export)
+    written = read_header(tmp_path / "out" / "segmentation.nii.gz").grid
+    assert written.same_as(read_header(case_folder / "case_t2.nii.gz").grid)
+    # Another case begins with its own reference.
+    desk.case.open(write_case(tmp_path / "other", thick))
+    wait(qtbot, desk)
+    assert grid.currentText() == "FLAIR"
+    assert desk.session.review.grid is None
 
 
 def test_what_cannot_be_exported_is_said(
@@ -107,15 +149,31 @@ def test_a_session_is_opened_as_it_was(
     click(qtbot, desk, desk.explain.run)
     click(qtbot, desk, desk.segment.clean)
     review.set_decomposition(PRESETS["fig3"])
+    review.set_threshold("WT", 0.35)  # nothing has followed it yet
+    desk.export.grid.setCurrentText("T2")
+    desk.export.grid.activated.emit(desk.export.grid.currentIndex())
     layer = viewer.layers["segmentation"]
     layer.data[5:9, 5:9, 5:9] = 4
     layer.refresh()
+    desk.session.questions.one_voxel = True
+    desk.session.questions.ask_at((6, 6, 6))
+    wait(qtbot, desk)
+    row = desk.explain.weights.visualItemRect(desk.explain.weights.item(2, 0)).center()
+    qtbot.mouseClick(desk.explain.weights.viewport(), LEFT, pos=row)
+    desk.explain.opacity.setValue(35)
+    desk.session.measuring.choose(layer)
+    qtbot.waitUntil(lambda: not desk.session.measuring.runner.busy)
+    desk.lesions.lesions.setCurrentCell(0, 1)
+    click(qtbot, desk, desk.lesions.next)
     viewer.layers["T2"].contrast_limits = (120.0, 555.5)
     viewer.layers["T2"].visible = True
     viewer.layers["T1"].gamma = 0.7
     viewer.dims.set_current_step(0, 13)
     viewer.scene.camera.zoom = 5.25
+    wait(qtbot, desk)
     before = stand(desk)
+    assert before["map layer"]
+    assert before["marks"]
     answers += [tmp_path / "session", tmp_path / "session"]
     click(qtbot, desk, desk.export.save)
     assert "saved in" in desk.export.done.text()
@@ -125,6 +183,8 @@ def test_a_session_is_opened_as_it_was(
     layer.data = np.zeros_like(layer.data)
     click(qtbot, desk, desk.segment.clean)
     review.set_decomposition(PRESETS["brats2020"])
+    desk.explain.opacity.setValue(90)
+    click(qtbot, desk, desk.explain.hide_map)
     viewer.scene.camera.zoom = 1.0
     click(qtbot, desk, desk.export.open)
     assert not desk.export.error.text()
@@ -136,7 +196,15 @@ def test_a_session_is_opened_as_it_was(
     (one,) = [painted for painted in after["painted"] if painted[2]]
     np.testing.assert_array_equal(one[1], before["painted"][0][1])
     assert not desk.segment.clean.isChecked()
-    assert desk.explain.weights.rowCount() == 18
+    assert desk.explain.weights.rowCount() == len(desk.session.questions.shown.weights)
+    assert desk.explain.weights.currentRow() == 2
+    assert desk.explain.opacity.value() == 35
+    assert desk.export.grid.currentText() == "T2"
+    assert desk.decomposition.knobs.sliders["WT"].value() == 35
+    assert not desk.decomposition.live.isChecked()
+    qtbot.waitUntil(lambda: not desk.session.measuring.runner.busy)
+    seen = [review.findings.seen(one) for one in review.findings.to_look_at()]
+    assert seen.count(True) == 1
 
 
 def test_a_changed_image_is_told_and_what_is_open_stays(

@@ -74,7 +74,7 @@ def test_an_empty_dock_says_what_to_do(desk: Desk) -> None:
 
 def test_about_the_checkpoint(desk: Desk, qtbot: QtBot) -> None:
     qtbot.mouseClick(desk.segment.read, LEFT)
-    text = desk.segment.page.page.toPlainText()
+    text = desk.segment.page.text.toPlainText()
     for said in ("tiny", "Where it fails", "FLAIR", "WT", "It was not measured", "4 x 4 x 4 mm"):
         assert said in text
     desk.segment.page.close()

@@ -218,6 +218,27 @@ def test_what_is_undone_is_not_kept(loaded: Desk, qtbot: QtBot) -> None:
     assert kept_files() == []
 
 
+def test_what_is_saved_elsewhere_is_forgotten_until_it_is_painted_on(
+    loaded: Desk, qtbot: QtBot
+) -> None:
+    layer = labels_of(loaded)
+    layer.paint((20, 20, 20), 4)
+    wait(qtbot, loaded)
+    (before,) = kept_files()
+    loaded.session.keeping.release(layer)
+    wait(qtbot, loaded)
+    assert kept_files() == []
+    layer.paint((10, 20, 20), 4)
+    wait(qtbot, loaded)
+    (after,) = kept_files()
+    assert after.name != before.name
+    # A stroke that was not kept yet is saved elsewhere too: nothing comes of it later.
+    layer.paint((5, 20, 20), 4)
+    loaded.session.keeping.release(layer)
+    wait(qtbot, loaded)
+    assert kept_files() == []
+
+
 def test_closing_keeps_the_last_stroke(loaded: Desk, qtbot: QtBot) -> None:
     labels_of(loaded).paint((20, 20, 20), 4)
     assert kept_files() == []

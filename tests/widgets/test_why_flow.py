@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Event
+from threading import Event, current_thread, main_thread
 
 import numpy as np
 import pytest
 from napari.layers import Layer
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QPoint, Qt, QUrl
 from qtpy.QtWidgets import QPushButton
 
 from napari_ciml.decomposition import Pair
@@ -25,9 +25,10 @@ def click(qtbot: QtBot, button: QPushButton) -> None:
 
 
 def wait(qtbot: QtBot, desk: Desk) -> None:
-    live = desk.session.live
+    live, session = desk.session.live, desk.session
     qtbot.waitUntil(
-        lambda: not live._timer.isActive() and not desk.session.runner.busy, timeout=60000
+        lambda: not (live._timer.isActive() or session.runner.busy or session.keeping.runner.busy),
+        timeout=60000,
     )
 
 
@@ -197,7 +198,9 @@ def test_a_click_beside_a_lesion_is_answered_in_words(segmented: Desk, qtbot: Qt
     assert segmented.session.questions.asked == ()
 
 
-def test_maps_side_by_side(segmented: Desk, qtbot: QtBot) -> None:
+def test_maps_side_by_side(segmented: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    from napari_ciml.cases import placed as module
+
     dock = segmented.explain
     assert not dock.maps.isEnabled()
     click(qtbot, dock.run)
@@ -212,7 +215,20 @@ def test_maps_side_by_side(segmented: Desk, qtbot: QtBot) -> None:
     segmented.viewer.dims.set_current_step(0, 12)
     qtbot.waitUntil(lambda: window.grid.pictures[pair, auxiliary] is not before)
     middle = window.grid.cell(pair, auxiliary).center().toPoint()
-    qtbot.mouseClick(window.grid, LEFT, pos=middle)
+    threads = []
+    bring = module.resample
+
+    def heard(*arguments: object, **named: object) -> np.ndarray:
+        threads.append(current_thread())
+        return bring(*arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "resample", heard)
+        qtbot.mouseClick(window.grid, LEFT, pos=middle)
+        wait(qtbot, segmented)
+    assert threads
+    assert main_thread() not in threads
+    assert dock.weights.currentRow() == dock._rows.index((pair, auxiliary))
     (shown,) = made(segmented, "map")
     assert shown.name == "T1 for T2 TC"
     window.close()
@@ -224,6 +240,7 @@ def test_an_unusual_weight_stands_out(
     usual = (
         UsualWeight(primary="FLAIR", region="WT", auxiliary="T1", mean=0.9, sd=0.001, cases=9),
         UsualWeight(primary="FLAIR", region="WT", auxiliary="T2", mean=0.1, sd=9.0, cases=9),
+        UsualWeight(primary="FLAIR", region="WT", auxiliary="T1CE", mean=0.1, sd=9.0, cases=9),
     )
     info = tiny_checkpoint.info.model_copy(update={"weights": usual})
     save_checkpoint(tmp_path / "usual.safetensors", tiny_checkpoint.network, info)
@@ -233,10 +250,75 @@ def test_an_unusual_weight_stands_out(
     click(qtbot, loaded.explain.run)
     wait(qtbot, loaded)
     dock = loaded.explain
-    assert dock.questions.beside.currentText() == "nothing"
+    assert dock.questions.beside.currentText() == "cases measured"
+    dock.questions.beside.setCurrentText("nothing")
+    dock.questions.beside.activated.emit(0)
+    assert dock.unusual.text() == ""
     dock.questions.beside.setCurrentText("cases measured")
     dock.questions.beside.activated.emit(1)
     assert dock.weights.item(0, 4).text() == "0.90 ± 0.00"
     assert "usual" in dock.weights.item(0, 4).toolTip()
     assert dock.weights.item(1, 4).text() == "0.10 ± 9.00"
     assert dock.weights.item(1, 4).toolTip() == ""
+    weight = loaded.session.review.explanation.weights[Pair("FLAIR", "WT"), "T1"]
+    said = f"T1 added less than usual to WT in FLAIR: {weight:.2f}, usually 0.90 ± 0.00 (9 cases)."
+    assert dock.unusual.text() == f"Unusual: {said}"
+    # The checkpoint that is chosen for the next run does not change what this one is held against.
+    loaded.segment.choose(tiny_checkpoint.path)
+    dock.questions.show_questions()
+    assert dock.questions.beside.currentText() == "cases measured"
+
+
+def test_a_lesion_of_the_list_is_asked_about(segmented: Desk, qtbot: QtBot) -> None:
+    session, dock = segmented.session, segmented.lesions
+    assert not dock.why.isEnabled()
+    layer = segmented.viewer.layers["segmentation"]
+    labels = np.zeros_like(session.review.segmentation.label_map)
+    labels[20:24, 20:26, 18:22] = 4
+    labels[30:36, 20:26, 18:22] = 2
+    layer.data = labels
+    session.measuring.measure()
+    qtbot.waitUntil(lambda: len(session.review.findings.inventory.lesions) == 4)
+    lesions = session.review.findings.to_look_at()
+    k = next(k for k, lesion in enumerate(lesions) if lesion.region == "ET")
+    place = dock.lesions.visualItemRect(dock.lesions.item(k, 1)).center()
+    qtbot.mouseClick(dock.lesions.viewport(), LEFT, pos=place)
+    click(qtbot, dock.why)
+    wait(qtbot, segmented)
+    (question,) = session.questions.asked
+    name = "ET at ({}, {}, {})".format(*reversed(lesions[k].voxel))
+    assert question.name == name
+    assert set(question.explanation.weights) == {
+        (Pair("T1CE", "ET"), auxiliary) for auxiliary in ("FLAIR", "T1", "T2")
+    }
+    # What is shown is what a click into the lesion would show.
+    session.questions.region = "ET"
+    session.questions.ask_at((22, 22, 20))
+    wait(qtbot, segmented)
+    clicked = session.questions.asked[-1].explanation
+    assert question.explanation.weights == clicked.weights
+    assert dock.answer.text().startswith("Why ET at (")
+    weight, auxiliary = max((w, name) for (_, name), w in clicked.weights.items())
+    assert f"ET in T1CE: {auxiliary} {weight:.2f}, " in dock.answer.text()
+    assert made(segmented, "map")[0].visible
+
+    k = next(k for k, one in enumerate(lesions) if one.region == "WT" and one.voxel[0] >= 30)
+    dock.lesions.scrollToItem(dock.lesions.item(k, 1))
+    place = dock.lesions.visualItemRect(dock.lesions.item(k, 1)).center()
+    qtbot.mouseClick(dock.lesions.viewport(), LEFT, pos=place)
+    qtbot.mouseDClick(dock.lesions.viewport(), LEFT, pos=place)
+    wait(qtbot, segmented)
+    assert session.questions.chosen.name.startswith("WT at (")
+    assert {pair.region for pair, _ in session.questions.chosen.explanation.weights} == {"WT"}
+
+
+def test_the_measured_faithfulness_is_one_click_away(loaded: Desk, qtbot: QtBot) -> None:
+    dock = loaded.explain
+    dock.meaning.linkActivated.emit("faithful")
+    page = dock.page
+    assert page.isVisible()
+    assert "Spearman" in page.text.toPlainText()
+    assert "Against networks" not in page.text.toPlainText()
+    picture = page.text.document().resource(2, QUrl("studies/muting.png"))
+    assert picture is not None
+    page.close()

@@ -52,6 +52,10 @@ class Placed(Mapping[Key, np.ndarray]):
             self._placed.popitem(last=False)
         return placed
 
+    def at_hand(self, key: Key) -> bool:
+        """Whether an array has been brought onto the case grid, so that looking it up is quick."""
+        return key in self._placed
+
     def sampled(self, key: Key, where: tuple[np.ndarray, np.ndarray, np.ndarray]) -> np.ndarray:
         """Return an array at some voxels of the case grid, without bringing all of it there.
 

@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> None:
 
 def segment_case(args: argparse.Namespace, heard: "Monitor") -> Segmented:
     """Segment the case that the arguments name."""
-    from napari_ciml.export.dicom_seg import series_in
+    from napari_ciml.export.dicom_series import series_in
     from napari_ciml.files import prepare_folder
     from napari_ciml.inference.plan import make_plan
     from napari_ciml.network.checkpoint_info import read_info

@@ -112,13 +112,17 @@ def _gather(
         monitor.step("Explaining", done, len(tiling))
         inputs = tile_inputs(stack, plan.modalities, where, device)
         states = _states(network, inputs, done, plan, kept)
-        weights = {name: (asked[k][where] * share[done]).to(device) for k, name in enumerate(masks)}
+        weights = {
+            name: (asked[k][where] * share[done]).to(device)
+            for k, name in enumerate(masks)
+            if asked[k][where].any()
+        }
         for subtask, state in states.items():
             for auxiliary, kappa in state.kappas.items():
                 half = kappa[0].to("cpu", torch.float16)
                 gathered.kappas.setdefault(Message(subtask, auxiliary), []).append(half)
             regions = network.decomposition.subtask(subtask).regions
-            pairs = [p for p in plan.pairs if p.primary == subtask and weights[p.region].any()]
+            pairs = [p for p in plan.pairs if p.primary == subtask and p.region in weights]
             if pairs:
                 seen = torch.cat([inputs[m] for m in network.inputs[subtask]], dim=1)
                 about = {p: (regions.index(p.region), weights[p.region]) for p in pairs}
@@ -210,16 +214,19 @@ def _assemble(
     workspace: Workspace,
     monitor: Monitor,
 ) -> dict[Triple, np.ndarray]:
+    """Blend the tiles where the kappas lie, at half resolution; then one interpolation a map."""
     maps = {}
     inside = tuple(slice(edge) for edge in shape)
+    halves = [[slice(s.start // 2, s.stop // 2) for s in w] for w in workspace.tiling.slices()]
+    shares = [blend[::2, ::2, ::2] for blend in share]
     for done, ((pair, auxiliary), alpha) in enumerate(alphas.items()):
         monitor.step("Assembling maps", done, len(alphas))
-        whole = torch.zeros(workspace.tiling.shape)
+        half = torch.zeros([edge // 2 for edge in workspace.tiling.shape])
         tiles = gathered.kappas[Message(pair.primary, auxiliary)]
-        for where, kappa, blend in zip(workspace.tiling.slices(), tiles, share, strict=True):
+        for where, kappa, blend in zip(halves, tiles, shares, strict=True):
             zeta = functional.relu(torch.einsum("c,czyx->zyx", alpha, kappa.float()))
-            whole[where] += blend * to_full_resolution(zeta)
-        maps[pair, auxiliary] = whole[inside].numpy()
+            _cut(half, where).add_(blend * zeta)
+        maps[pair, auxiliary] = to_full_resolution(half)[inside].numpy()
     return maps
 
 

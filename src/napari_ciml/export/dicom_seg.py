@@ -15,35 +15,12 @@ from napari_ciml import __version__
 from napari_ciml.cases.geometry import Grid, resample
 from napari_ciml.decomposition import Decomposition
 from napari_ciml.errors import InputError
+from napari_ciml.export.dicom_series import EVEN, highdicom, read_series
 from napari_ciml.files import replacing
 from napari_ciml.monitor import Monitor
 
 if TYPE_CHECKING:
     from pydicom import Dataset
-
-_EVEN = 1e-2
-"""In mm: how far a slice may lie from where even spacing would put it."""
-
-_NEEDED = (
-    "SOPInstanceUID",
-    "SeriesInstanceUID",
-    "FrameOfReferenceUID",
-    "ImagePositionPatient",
-    "ImageOrientationPatient",
-    "PixelSpacing",
-)
-
-_MAY_BE_EMPTY = (
-    "PatientID",
-    "PatientName",
-    "PatientBirthDate",
-    "PatientSex",
-    "AccessionNumber",
-    "StudyID",
-    "StudyDate",
-    "StudyTime",
-    "ReferringPhysicianName",
-)
 
 
 @dataclass(frozen=True)
@@ -84,7 +61,7 @@ def write_dicom_seg(
     grid : Grid
         Where it lies. If the series has another one, the nearest voxels are taken.
     series : sequence of pydicom.Dataset or pathlib.Path
-        The single-frame images of the source series, in any order.
+        The source series: single-frame images in any order, or one multi-frame image.
     made : Made
         Goes into the object.
     monitor : Monitor, optional
@@ -96,13 +73,13 @@ def write_dicom_seg(
         If highdicom is not installed, the series has no even geometry, shares no space with the
         label map, or nothing is segmented on it.
     """
-    hd = _highdicom()
+    hd = highdicom()
     monitor = monitor or Monitor()
     if not series:
         raise InputError("DICOM SEG refers to a DICOM series; name its folder.")
     monitor.step("Writing DICOM SEG")
-    slices = sort_series([_completed(_read(one)) for one in series])
-    own = series_grid(slices)
+    source = read_series(series)
+    own = source.grid
     if not own.overlaps(grid):
         raise InputError(f"{path}: the series shares no space with the label map; choose another.")
     if not _same_voxels(own, grid):
@@ -118,8 +95,8 @@ def write_dicom_seg(
     monitor.step("Writing DICOM SEG")
     try:
         made_of = hd.seg.Segmentation(
-            source_images=slices,
-            pixel_array=numbered,
+            source_images=source.images,
+            pixel_array=numbered[source.slices],
             segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
             segment_descriptions=_segments(values, made),
             series_instance_uid=hd.UID(),
@@ -140,81 +117,11 @@ def write_dicom_seg(
     return path
 
 
-def series_in(folder: Path) -> list[Path]:
-    """Return the DICOM files of a folder.
-
-    Raises
-    ------
-    InputError
-        If there is none, or pydicom is not installed.
-    """
-    _highdicom()
-    from pydicom.misc import is_dicom
-
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
-    found = [file for file in files if file.is_file() and is_dicom(file)]
-    if not found:
-        raise InputError(f"{folder}: holds no DICOM files; name the folder of the source series.")
-    return found
-
-
-def sort_series(slices: Sequence["Dataset"]) -> list["Dataset"]:
-    """Return the images of one series along its normal.
-
-    Raises
-    ------
-    InputError
-        If they are not single-frame images of one series with one orientation.
-    """
-    for one in slices:
-        lacking = [name for name in _NEEDED if getattr(one, name, None) in (None, "")]
-        if lacking or int(getattr(one, "NumberOfFrames", 1) or 1) > 1:
-            why = f"lacks {lacking[0]}" if lacking else "has several frames"
-            raise InputError(f"The source series {why}; DICOM SEG needs single-frame images of it.")
-    if len({one.SeriesInstanceUID for one in slices}) != 1:
-        raise InputError("DICOM SEG needs the images of exactly one source series.")
-    cosines = np.array([one.ImageOrientationPatient for one in slices], float)
-    if np.abs(cosines - cosines[0]).max() > 1e-4:
-        raise InputError("The images of the source series have several orientations.")
-    normal = np.cross(cosines[0, :3], cosines[0, 3:])
-    return sorted(slices, key=lambda one: float(normal @ np.array(one.ImagePositionPatient, float)))
-
-
-def series_grid(slices: Sequence["Dataset"]) -> Grid:
-    """Return the grid of sorted images.
-
-    Raises
-    ------
-    InputError
-        If they are not evenly spaced.
-    """
-    first = slices[0]
-    cosines = np.array(first.ImageOrientationPatient, float)
-    row, column = cosines[:3], cosines[3:]
-    normal = np.cross(row, column)
-    places = np.array([one.ImagePositionPatient for one in slices], float)
-    down, across = (float(mm) for mm in first.PixelSpacing)
-    if len(slices) > 1:
-        step = (places[-1] - places[0]) / (len(slices) - 1)
-        uneven = np.abs(places - (places[0] + np.arange(len(slices))[:, None] * step)).max()
-        if uneven > _EVEN or np.linalg.norm(step) < _EVEN:
-            raise InputError("The slices of the source series are not evenly spaced.")
-        between, normal = float(np.linalg.norm(step)), step / np.linalg.norm(step)
-    else:
-        between = float(getattr(first, "SliceThickness", None) or 1)
-    return Grid(
-        size=(int(first.Columns), int(first.Rows), len(slices)),
-        spacing=(across, down, between),
-        origin=tuple(places[0].tolist()),
-        direction=tuple(np.stack([row, column, normal], axis=1).ravel().tolist()),
-    )
-
-
 def _same_voxels(a: Grid, b: Grid) -> bool:
     """Whether two grids have the same voxels, whatever the order of their axes."""
     last = tuple(n - 1 for n in a.size)
     ends = np.array([b.index(a.world(corner)) for corner in ((0, 0, 0), last)])
-    whole = np.abs(ends - np.rint(ends)).max() < _EVEN
+    whole = np.abs(ends - np.rint(ends)).max() < EVEN
     return bool(whole and np.allclose(sorted(a.spacing), sorted(b.spacing), rtol=1e-3))
 
 
@@ -272,33 +179,3 @@ def _colour(value: int, whole: Decomposition) -> Any:
     inside_out = sorted(whole.regions, key=lambda r: len(r.labels))
     found = next((region.colour for region in inside_out if value in region.labels), "#ffffff")
     return hd.color.CIELabColor.from_rgb(*(int(found[k : k + 2], 16) for k in (1, 3, 5)))
-
-
-def _read(one: "Dataset | Path") -> "Dataset":
-    if not isinstance(one, Path):
-        return one
-    from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
-
-    try:
-        return dcmread(one, stop_before_pixels=True)
-    except (OSError, InvalidDicomError) as error:
-        raise InputError(f"{one}: this is no readable DICOM file; get the series again.") from error
-
-
-def _completed(one: "Dataset") -> "Dataset":
-    """Return an image with what DICOM lets be empty, but not be missing, as it often is."""
-    for name in _MAY_BE_EMPTY:
-        if name not in one:
-            setattr(one, name, "")
-    return one
-
-
-def _highdicom() -> Any:
-    try:
-        import highdicom
-    except ImportError as error:
-        raise InputError(
-            "DICOM SEG needs highdicom; install it with: pip install 'napari-ciml[dicom]'"
-        ) from error
-    return highdicom

@@ -3,7 +3,7 @@
 Nobody's name is in it unless the caller gives one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -13,8 +13,8 @@ import numpy as np
 from napari_ciml import __version__
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.labels import region_masks
-from napari_ciml.cases.window import display_range, object_box
-from napari_ciml.decomposition import Decomposition, Pair, Region
+from napari_ciml.decomposition import Pair
+from napari_ciml.export.report_pictures import Looker, Picture
 
 if TYPE_CHECKING:
     from napari_ciml.explanation.explain import Explanation
@@ -36,44 +36,6 @@ MAP_STOPS = (
 
 PALETTE = ("#4e79a7", "#f28e2b", "#59a14f", "#b07aa1", "#e15759", "#76b7b2")
 """Of auxiliary modalities in charts of weights, by the order of their names."""
-
-_MARGIN_MM = 10.0
-"""Of image around the object in a picture."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An axial slice.
-
-    Parameters
-    ----------
-    title, caption : str
-        Above and below.
-    image : numpy.ndarray
-        (Y, X) float32; first row anterior, first column on the patient's right.
-    limits : tuple of float
-        Its contrast limits.
-    aspect : float
-        Height of a pixel over its width.
-    mask : numpy.ndarray
-        (Y, X) bool, drawn as a contour.
-    colour : str
-        Of the contour.
-    overlay : numpy.ndarray or None
-        A complementary-information map in [0, 1], (Y, X).
-    inverted : bool
-        Whether large values are dark (PET).
-    """
-
-    title: str
-    caption: str
-    image: np.ndarray
-    limits: tuple[float, float]
-    aspect: float
-    mask: np.ndarray
-    colour: str
-    overlay: np.ndarray | None = None
-    inverted: bool = False
 
 
 @dataclass(frozen=True)
@@ -172,7 +134,7 @@ def compose_report(
     weights: dict[Pair, dict[str, float]] = {}
     for (pair, auxiliary), weight in (explanation.weights if explanation else {}).items():
         weights.setdefault(pair, {})[auxiliary] = weight
-    looker = _Looker(case, masks, context.limits or {})
+    looker = Looker(case, masks, context.limits or {})
     empty = [name for name, mask in masks.items() if not mask.any()]
     return Report(
         title=f"Segmentation of {context.subject}" if context.subject else "Segmentation report",
@@ -188,79 +150,6 @@ def compose_report(
             *segmentation.notices,
         ),
     )
-
-
-@dataclass(frozen=True)
-class _Looker:
-    """Takes pictures of a case."""
-
-    case: Case
-    masks: Mapping[str, np.ndarray]
-    limits: Mapping[str, tuple[float, float]]
-
-    def regions(self, whole: Decomposition) -> list[Picture]:
-        """Return each region's largest axial slice over its primary modality."""
-        made = []
-        for region in whole.regions:
-            pair = next((pair for pair in whole.pairs if pair.region == region.name), None)
-            if pair is not None and self.masks[region.name].any():
-                primary = whole.subtask(pair.primary).primary[0]
-                k = _largest(self.masks[region.name])
-                area = np.count_nonzero(self.masks[region.name][k]) * self._pixel_cm2()
-                made.append(
-                    self._picture(
-                        region, primary, k, f"{region.name} on {primary}", f"{area:.1f} cm²"
-                    )
-                )
-        return made
-
-    def maps(self, whole: Decomposition, explanation: "Explanation") -> list[Picture]:
-        """Return the map that is strongest inside each region, over the modality it belongs to."""
-        made = []
-        for region in whole.regions:
-            mask = self.masks[region.name]
-            sums = {
-                key: float(zeta[mask].sum())
-                for key, zeta in explanation.maps.items()
-                if key[0].region == region.name
-            }
-            strongest = max(sums, key=lambda key: sums[key], default=None)
-            if strongest is None or sums[strongest] == 0:
-                continue
-            (pair, auxiliary), zeta = strongest, explanation.maps[strongest]
-            k = int((zeta * mask).sum(axis=(1, 2)).argmax())
-            weight = explanation.weights[strongest]
-            title = f"{auxiliary} for {pair.primary} {pair.region}"
-            made.append(self._picture(region, auxiliary, k, title, f"weight {weight:.2f}", zeta[k]))
-        return made
-
-    def _picture(
-        self,
-        region: Region,
-        modality: str,
-        k: int,
-        title: str,
-        caption: str,
-        overlay: np.ndarray | None = None,
-    ) -> Picture:
-        volume, grid = self.case.images[modality], self.case.grid
-        box = _with_margin(object_box(volume), grid.scale, grid.shape)
-        height = grid.translate[0] + k * grid.scale[0]
-        return Picture(
-            title=title,
-            caption=f"slice {k + 1} of {grid.shape[0]} (z = {height:.0f} mm), {caption}",
-            image=volume[k][box],
-            limits=self.limits.get(modality)
-            or display_range(volume, modality, self.case.units.get(modality, "")),
-            aspect=grid.scale[1] / grid.scale[2],
-            mask=self.masks[region.name][k][box],
-            colour=region.colour,
-            overlay=None if overlay is None else overlay[box],
-            inverted=modality == "PET",
-        )
-
-    def _pixel_cm2(self) -> float:
-        return self.case.grid.scale[1] * self.case.grid.scale[2] / 100
 
 
 def _facts(
@@ -300,18 +189,3 @@ def _decomposition(segmentation: "Segmentation") -> Table:
         for task in plan.decomposition.subtasks
     ]
     return Table("Decomposition", ("Primary", "Regions", "Auxiliaries"), tuple(rows))
-
-
-def _largest(mask: np.ndarray) -> int:
-    return int(np.count_nonzero(mask, axis=(1, 2)).argmax())
-
-
-def _with_margin(
-    box: Sequence[slice], scale: Sequence[float], shape: Sequence[int]
-) -> tuple[slice, slice]:
-    """Return the in-plane part of a box, (Y, X), wider by a margin."""
-    wide = []
-    for part, mm, n in zip(box[1:], scale[1:], shape[1:], strict=True):
-        more = round(_MARGIN_MM / mm)
-        wide.append(slice(max(0, part.start - more), min(n, part.stop + more)))
-    return wide[0], wide[1]

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from napari_ciml.export.report import DISCLAIMER, Picture, Report, Table
+from napari_ciml.export.report import DISCLAIMER, Report, Table
 from napari_ciml.export.report_page import picture_png, weights_png
+from napari_ciml.export.report_pictures import Picture
 from napari_ciml.export.text import write_text
 
 _STYLE = """

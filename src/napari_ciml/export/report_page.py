@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_ciml.decomposition import Pair
-from napari_ciml.export.report import DISCLAIMER, MAP_STOPS, PALETTE, Picture, Report, Table
+from napari_ciml.export.report import DISCLAIMER, MAP_STOPS, PALETTE, Report, Table
+from napari_ciml.export.report_pictures import Picture
 from napari_ciml.files import replacing
 
 if TYPE_CHECKING:

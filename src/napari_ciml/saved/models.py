@@ -83,6 +83,31 @@ class SavedExplanation(_Frozen):
     maps: tuple[SavedMap, ...]
 
 
+class SavedQuestion(_Frozen):
+    """A question about the run that is shown, and its answer."""
+
+    name: str
+    explanation: SavedExplanation
+
+
+class Shown(_Frozen):
+    """Which complementary-information map is shown, and how opaque; of a question, or of all."""
+
+    question: int | None
+    primary: str
+    region: str
+    auxiliary: str
+    opacity: Annotated[float, Field(ge=0, le=1)]
+
+
+class SavedWeight(_Frozen):
+    """What a pair weighs in its region's ensemble."""
+
+    primary: str
+    region: str
+    weight: float
+
+
 class SavedPair(_Frozen):
     """What one pair predicts, on the grid of the model."""
 
@@ -203,6 +228,10 @@ class SavedSession(_Frozen):
     motions: dict[str, Motion]
     brain: SavedVolume | None = None
     decomposition: Decomposition
+    thresholds: dict[str, float] = Field(default_factory=dict)
+    weights: tuple[SavedWeight, ...] = ()
+    live: bool | None = None
+    grid: str | None = None
     checkpoint: str | None
     checkpoint_sha256: Hash | None
     device: str
@@ -213,6 +242,8 @@ class SavedSession(_Frozen):
     current: int | None
     runs: tuple[SavedRun, ...]
     corrections: tuple[SavedCorrection, ...]
+    questions: tuple[SavedQuestion, ...] = ()
+    shown: Shown | None = None
     marks: tuple[Mark, ...] = ()
     looks: tuple[Look, ...] = ()
     view: View | None = None

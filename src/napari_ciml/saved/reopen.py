@@ -27,6 +27,7 @@ from napari_ciml.network.checkpoint_info import file_hash
 from napari_ciml.saved.models import (
     FILE,
     SavedExplanation,
+    SavedQuestion,
     SavedRun,
     SavedSession,
     SavedSettings,
@@ -35,6 +36,8 @@ from napari_ciml.saved.models import (
 from napari_ciml.saved.sources import find_sources, scan_again
 from napari_ciml.saved.state import Painted, State
 from napari_ciml.saved.volumes import read_back
+from napari_ciml.whatif.asked import Asked
+from napari_ciml.whatif.question import Question
 from napari_ciml.whatif.runs import Run
 
 
@@ -88,23 +91,34 @@ def open_session(folder: Path, monitor: Monitor) -> State:
     if saved.brain is not None:
         case = with_brain(case, read_back(folder, saved.brain) > 0)
     found, modalities = scan_again(saved, sources)
+    runs = [_run(folder, run, case, monitor) for run in saved.runs]
+    questions = [
+        _question(folder, one, runs[saved.current].segmentation, case)
+        for one in saved.questions
+        if saved.current is not None
+    ]
+    weights = {Pair(one.primary, one.region): one.weight for one in saved.weights}
     return State(
         scan=found,
         modalities=tuple(modalities),
         case=case,
-        decomposition=saved.decomposition,
+        asked=Asked(saved.decomposition, saved.thresholds, weights),
         checkpoint=_checkpoint(saved, monitor),
         device=saved.device,
         engine=saved.engine,
         clean=saved.clean,
         samples=saved.samples,
         mirror=saved.mirror,
-        runs=[_run(folder, run, case, monitor) for run in saved.runs],
+        runs=runs,
         current=saved.current,
         corrections=[
             Painted(one.name, read_back(folder, one.volume), one.current, one.regions)
             for one in saved.corrections
         ],
+        live=saved.live,
+        questions=questions,
+        shown=saved.shown,
+        grid=saved.grid,
         marks=saved.marks,
         looks=saved.looks,
         view=saved.view,
@@ -150,8 +164,16 @@ def _run(folder: Path, run: SavedRun, case: Case, monitor: Monitor) -> Run:
         notices=run.notices,
         uncertainty=_uncertainty(folder, run, seen.grid, case),
     )
-    explanation = _explanation(folder, run.explanation, seen.grid, case)
+    made = run.explanation
+    explanation = _answer(folder, made, seen.grid, case) if made is not None else None
     return Run(run.name, segmentation, explanation, run.info, run.named)
+
+
+def _question(
+    folder: Path, saved: SavedQuestion, segmentation: Segmentation, case: Case
+) -> Question:
+    grid = segmentation.model_input.grid
+    return Question(saved.name, _answer(folder, saved.explanation, grid, case), segmentation)
 
 
 def _settings(saved: SavedSettings) -> SegmentSettings:
@@ -192,11 +214,7 @@ def _uncertainty(folder: Path, run: SavedRun, grid: Grid, case: Case) -> Uncerta
     return Uncertainty(run.settings.samples, run.settings.seed, **parts)
 
 
-def _explanation(
-    folder: Path, saved: SavedExplanation | None, grid: Grid, case: Case
-) -> Explanation | None:
-    if saved is None:
-        return None
+def _answer(folder: Path, saved: SavedExplanation, grid: Grid, case: Case) -> Explanation:
     maps, weights = {}, {}
     for one in saved.maps:
         triple = (Pair(one.primary, one.region), one.auxiliary)

@@ -22,15 +22,18 @@ from napari_ciml.saved.models import (
     SavedExplanation,
     SavedMap,
     SavedPair,
+    SavedQuestion,
     SavedRun,
     SavedSession,
     SavedSettings,
     SavedTiles,
     SavedVolume,
+    SavedWeight,
 )
 from napari_ciml.saved.sources import save_sources
 from napari_ciml.saved.state import State
 from napari_ciml.saved.volumes import write_once
+from napari_ciml.whatif.question import Question
 from napari_ciml.whatif.runs import Run
 
 
@@ -68,7 +71,14 @@ def save_session(folder: Path, state: State, monitor: Monitor) -> Path:
         motions=dict(case.motions),
         brain=_brain(folder, case),
         sources=save_sources(folder, case.sources, monitor),
-        decomposition=state.decomposition,
+        decomposition=state.asked.decomposition,
+        thresholds=dict(state.asked.thresholds),
+        weights=tuple(
+            SavedWeight(primary=pair.primary, region=pair.region, weight=weight)
+            for pair, weight in state.asked.weights.items()
+        ),
+        live=state.live,
+        grid=state.grid,
         checkpoint=str(checkpoint.resolve()) if checkpoint else None,
         checkpoint_sha256=file_hash(checkpoint) if checkpoint else None,
         device=state.device,
@@ -87,6 +97,8 @@ def save_session(folder: Path, state: State, monitor: Monitor) -> Path:
             )
             for one in state.corrections
         ),
+        questions=tuple(_question(folder, one, monitor) for one in state.questions),
+        shown=state.shown,
         marks=state.marks,
         looks=state.looks,
         view=state.view,
@@ -194,6 +206,13 @@ def _explanation(
     )
 
 
+def _question(folder: Path, question: Question, monitor: Monitor) -> SavedQuestion:
+    grid = question.segmentation.model_input.grid
+    explanation = _explanation(folder, question.explanation, grid, monitor)
+    assert explanation is not None
+    return SavedQuestion(name=question.name, explanation=explanation)
+
+
 def _remove_others(folder: Path, saved: SavedSession) -> None:
     """Remove volumes of the session before that this one has no use for."""
     used = {volume.file for volume in volumes_of(saved)}
@@ -207,8 +226,9 @@ def volumes_of(saved: SavedSession) -> list[SavedVolume]:
     """Return every volume of a session."""
     found = [one.volume for one in saved.corrections]
     found += [saved.brain] if saved.brain else []
+    answers = [one.explanation for one in saved.questions]
     for run in saved.runs:
         found += [run.labels, *run.probabilities.values(), *(pair.volume for pair in run.pairs)]
-        found += [one.volume for one in run.explanation.maps] if run.explanation else []
+        answers += [run.explanation] if run.explanation else []
         found += [one for part in (run.uncertainty or {}).values() for one in part.values()]
-    return found
+    return found + [one.volume for answer in answers for one in answer.maps]

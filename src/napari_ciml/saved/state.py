@@ -8,9 +8,11 @@ import numpy as np
 
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.scan import Scan
-from napari_ciml.decomposition import Decomposition, Region
+from napari_ciml.decomposition import Region
 from napari_ciml.findings import Mark
-from napari_ciml.saved.models import Look, View
+from napari_ciml.saved.models import Look, Shown, View
+from napari_ciml.whatif.asked import Asked
+from napari_ciml.whatif.question import Question
 from napari_ciml.whatif.runs import Run
 
 
@@ -44,14 +46,18 @@ class State:
     ----------
     scan, case
         What was opened.
-    decomposition, checkpoint, device, engine, clean, samples, mirror
-        What is asked for.
+    asked, checkpoint, device, engine, clean, samples, mirror, live
+        What is asked for, whether or not a run has followed; ``live`` None leaves it as it is.
     runs : sequence of Run
         The history, oldest first.
     current : int or None
         Which of them is shown.
     corrections : sequence of Painted
         What was painted.
+    questions, shown
+        What was asked of the run that is shown, and which map of which answer is seen.
+    grid : str or None
+        The modality on whose voxels results are exported.
     marks, looks, view
         What was seen, and how the window stood.
     """
@@ -59,7 +65,7 @@ class State:
     scan: Scan
     modalities: tuple[str | None, ...]
     case: Case
-    decomposition: Decomposition
+    asked: Asked
     checkpoint: Path | None
     device: str
     clean: bool
@@ -72,3 +78,7 @@ class State:
     samples: int = 0
     engine: str = "auto"
     mirror: bool = False
+    live: bool | None = None
+    questions: Sequence[Question] = ()
+    shown: Shown | None = None
+    grid: str | None = None

@@ -1,13 +1,15 @@
 """Questions to the model: why this lesion, why this voxel."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_ciml.decomposition import Region
+from napari_ciml.decomposition import Pair, Region
 from napari_ciml.errors import InputError
+from napari_ciml.measures.size import bounding_box
 
 if TYPE_CHECKING:
     from napari_ciml.explanation.explain import Explanation
@@ -24,12 +26,17 @@ class Asking:
     ----------
     name : str
         In the list of questions.
-    masks : mapping of str to numpy.ndarray
-        By region, (Z, Y, X) bool on the case grid.
+    find : callable
+        Finds the voxels; called where the question is answered, not where it is asked.
     """
 
     name: str
-    masks: Mapping[str, np.ndarray]
+    find: Callable[[], Mapping[str, np.ndarray]]
+
+    @cached_property
+    def masks(self) -> Mapping[str, np.ndarray]:
+        """The voxels asked about by region, (Z, Y, X) bool on the case grid."""
+        return self.find()
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +57,20 @@ class Question:
     explanation: "Explanation"
     segmentation: "Segmentation"
 
+    @property
+    def in_words(self) -> str:
+        """Who added how much: the weights of each pair, the largest first."""
+        parts: dict[Pair, list[tuple[float, str]]] = {}
+        for (pair, auxiliary), weight in self.explanation.weights.items():
+            parts.setdefault(pair, []).append((weight, auxiliary))
+        said = [
+            f"{pair.region} in {pair.primary}: "
+            + (", ".join(f"{name} {weight:.2f}" for weight, name in sorted(found, reverse=True)))
+            for pair, found in parts.items()
+            if any(weight > 0 for weight, _ in found)
+        ]
+        return "; ".join(said) or "no auxiliary added anything"
+
 
 def about(
     labels: np.ndarray,
@@ -66,7 +87,7 @@ def about(
     Parameters
     ----------
     labels : numpy.ndarray
-        Label map, (Z, Y, X) unsigned integers.
+        Label map, (Z, Y, X) unsigned integers; nobody paints on it any more.
     regions : sequence of Region
         What its values mean.
     voxel : tuple of int
@@ -89,11 +110,10 @@ def about(
         chosen = sorted(here, key=lambda one: len(one.labels))[:1] or list(regions)
     else:
         chosen = [one for one in regions if one.name == region]
+    names = tuple(one.name for one in chosen)
     if one_voxel:
-        mask = np.zeros(labels.shape, bool)
-        mask[voxel] = True
-        names = " ".join(one.name for one in chosen)
-        return Asking(f"{names} in voxel {_text(voxel)}", {one.name: mask for one in chosen})
+        title = f"{' '.join(names)} in voxel {said(voxel)}"
+        return Asking(title, lambda: dict.fromkeys(names, _single(labels.shape, voxel)))
     if not set(chosen) & set(here):
         what = region or "no region"
         raise InputError(
@@ -101,17 +121,32 @@ def about(
             if region is None
             else f"{what} is not there; click inside of it, or ask about the voxel."
         )
-    component = _component(np.isin(labels, chosen[0].labels), voxel)
-    return Asking(f"{chosen[0].name} at {_text(voxel)}", {chosen[0].name: component})
+    values = chosen[0].labels
+    return Asking(title_of(names[0], voxel), lambda: {names[0]: _component(labels, values, voxel)})
 
 
-def _component(mask: np.ndarray, voxel: Voxel) -> np.ndarray:
-    from scipy import ndimage
-
-    parts, _ = ndimage.label(mask, np.ones((3, 3, 3)))
-    return np.asarray(parts == parts[voxel])
+def title_of(region: str, voxel: Voxel) -> str:
+    """Return what the question about a lesion is called."""
+    return f"{region} at {said(voxel)}"
 
 
-def _text(voxel: Voxel) -> str:
+def said(voxel: Voxel) -> str:
     """Return a voxel as (x, y, z), as the status bar and other programs say it."""
     return "({}, {}, {})".format(*reversed(voxel))
+
+
+def _single(shape: tuple[int, ...], voxel: Voxel) -> np.ndarray:
+    mask = np.zeros(shape, bool)
+    mask[voxel] = True
+    return mask
+
+
+def _component(labels: np.ndarray, values: Sequence[int], voxel: Voxel) -> np.ndarray:
+    from scipy import ndimage
+
+    mask = np.isin(labels, values)
+    box = bounding_box(mask)
+    parts, _ = ndimage.label(mask[box], np.ones((3, 3, 3)))
+    own = parts[tuple(k - part.start for k, part in zip(voxel, box, strict=True))]
+    mask[box] = parts == own
+    return mask

@@ -97,6 +97,7 @@ class DecompositionWidget(Dock):
         self.finish()
         self.presets.activated.connect(self._choose)
         self.live.toggled.connect(self.session.live.set_on)
+        self.session.live.changed.connect(self._show_live)
         self.undo.clicked.connect(self.review.undo)
         self.redo.clicked.connect(self.review.redo)
         self.add.clicked.connect(lambda: self._edit(editing.with_subtask))
@@ -109,6 +110,9 @@ class DecompositionWidget(Dock):
         self.review.case_changed.connect(self._show)
         self._show()
         self._show_asked()
+
+    def _show_live(self) -> None:
+        self.live.setChecked(self.session.live.on)
 
     def role_button(self, row_index: int, modality: str) -> QPushButton:
         """Return the button of a subtask's row and a modality's column."""

@@ -55,17 +55,19 @@ class Desk:
             If it fails.
         """
         failures: list[str] = []
-        runner = self.session.runner
+        runners = (self.session.runner, self.session.keeping.runner)
 
         def failed(sentence: str, details: str) -> None:
             failures.append(" ".join(filter(None, (sentence, details))))
 
-        runner.failed.connect(failed)
+        for runner in runners:
+            runner.failed.connect(failed)
         intent()
-        while runner.busy:
+        while any(runner.busy for runner in runners):
             QApplication.processEvents()
             time.sleep(0.005)
-        runner.failed.disconnect(failed)
+        for runner in runners:
+            runner.failed.disconnect(failed)
         settle()
         if failures:
             raise CimlError(failures[0])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QLineEdit
 
 from napari_ciml.export.bundle import FORMATS, KINDS, Wish
-from napari_ciml.export.dicom_seg import series_in
+from napari_ciml.export.dicom_series import series_in
 from napari_ciml.widgets.leaving import EXPORTING, OPENING, SAVING
 from napari_ciml.widgets.parts import QUIET_COLOUR, Dock, JobBar, Words, button, label, row
 from napari_ciml.widgets.session import session_of
@@ -74,6 +74,8 @@ class ExportWidget(Dock):
         self.review.segmentation_changed.connect(self._show)
         self.review.explanation_changed.connect(self._show)
         self.review.case_changed.connect(self._show_case)
+        self.grid.activated.connect(self._set_grid)
+        self.review.grid_changed.connect(self._show_grid)
         self._show_case()
 
     def export_to(self, folder: Path) -> None:
@@ -82,7 +84,7 @@ class ExportWidget(Dock):
 
         def intent() -> None:
             series = series_in(self.series) if self.series and "dicom-seg" in kinds else []
-            wish = Wish(kinds, self.format.currentText(), series, self.grid.currentText())
+            wish = Wish(kinds, self.format.currentText(), series, self.review.grid)
             subject = self.subject.text().strip()
             self.session.leaving.export(folder, wish, subject, self._exported)
 
@@ -130,7 +132,14 @@ class ExportWidget(Dock):
         self.grid.clear()
         if case is not None:
             self.grid.addItems(sorted(case.images, key=lambda name: name != case.reference))
+        self._show_grid()
         self._show()
+
+    def _set_grid(self, k: int) -> None:
+        self.review.set_grid(self.grid.itemText(k) if k else None)
+
+    def _show_grid(self) -> None:
+        self.grid.setCurrentIndex(max(self.grid.findText(self.review.grid or ""), 0))
 
     def _show(self) -> None:
         review = self.review

@@ -1,10 +1,11 @@
 """The controller of what leaves the window and comes back: exports, saved sessions."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_ciml.decomposition import Pair
 from napari_ciml.errors import CimlError
 from napari_ciml.files import prepare_folder
 from napari_ciml.monitor import Monitor
@@ -58,7 +59,7 @@ class Leaving:
             scan=scan,
             modalities=tuple(review.modalities),
             case=case,
-            decomposition=review.decomposition,
+            asked=review.asked,
             checkpoint=review.checkpoint,
             device=review.device,
             engine=review.engine,
@@ -70,6 +71,10 @@ class Leaving:
             looks=standing.looks(session.layers, case),
             view=standing.view(session.layers.viewer),
             samples=review.samples,
+            live=session.live.on,
+            questions=session.questions.asked,
+            shown=session.questions.seen(),
+            grid=review.grid,
             marks=review.findings.marks,
         )
 
@@ -111,6 +116,7 @@ class Leaving:
             from napari_ciml.widgets.session import Loaded
 
             state = open_session(folder, monitor)
+            _place(state)
             return Reopened(state, Loaded.of(state.case))
 
         self.session.runner.submit(OPENING, work, self._opened)
@@ -196,6 +202,15 @@ class Leaving:
         self.session.runner.submit(EXPORTING, work, exported)
 
     def _opened(self, found: Reopened) -> Iterator[None]:
+        live, wanted = self.session.live, found.state.live
+        on = live.on if wanted is None else wanted
+        live.set_on(False)  # until all is there as it was
+        try:
+            yield from self._show(found)
+        finally:
+            live.set_on(on)
+
+    def _show(self, found: Reopened) -> Iterator[None]:
         state, session = found.state, self.session
         review, layers = session.review, session.layers
         review.set_scan(state.scan)
@@ -206,7 +221,7 @@ class Leaving:
         yield
         if state.checkpoint is not None:
             review.set_checkpoint(state.checkpoint)
-        review.set_decomposition(state.decomposition)
+        review.start_from(state.asked)
         review.set_device(state.device)
         review.set_engine(state.engine)
         review.set_mirror(state.mirror)
@@ -215,11 +230,13 @@ class Leaving:
         if state.current is not None:
             run = state.runs[state.current]
             review.runs.put(state.runs, state.current)
-            review.ask(replace(run.asked, decomposition=state.decomposition))
             yield from layers.show_segmentation(state.case, run.segmentation)
             review.set_segmentation(run.segmentation, run.info)
             yield
-        regions = state.decomposition.regions
+            session.questions.put(state.questions, state.shown)
+            yield
+        review.set_grid(state.grid)
+        regions = state.asked.decomposition.regions
         yield from standing.repaint(layers, state.case, state.corrections, regions)
         review.findings.set_marks(state.marks)
         session.measuring.measure()
@@ -227,3 +244,15 @@ class Leaving:
         yield
         if state.view is not None:
             yield from standing.set_view(layers.viewer, state.view)
+
+
+def _place(state: "State") -> None:
+    """Bring the map that is shown onto the case grid, in the thread that opens the session."""
+    shown = state.shown
+    if shown is None or state.current is None:
+        return
+    whole = state.runs[state.current].explanation
+    answers = [one.explanation for one in state.questions]
+    found = whole if shown.question is None else answers[shown.question]
+    if found is not None:
+        found.maps[Pair(shown.primary, shown.region), shown.auxiliary]

@@ -7,8 +7,10 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QComboBox, QHeaderView, QSpinBox, QTableWidget, QTableWidgetItem
 
 from napari_ciml.inference.doubt import Doubt
-from napari_ciml.lesions import Lesion, RegionSummary
+from napari_ciml.lesions import Lesion
+from napari_ciml.widgets import lesion_texts
 from napari_ciml.widgets.parts import QUIET_COLOUR, Dock, JobBar, Words, button, label, row, table
+from napari_ciml.widgets.questions import TITLE as ASKING
 from napari_ciml.widgets.session import session_of
 
 if TYPE_CHECKING:
@@ -37,10 +39,11 @@ class LesionsWidget(Dock):
     def __init__(self, viewer: "Viewer") -> None:
         super().__init__(session_of(viewer))
         self.findings, self.measuring = self.review.findings, self.session.measuring
+        self.questions = self.session.questions
         self.maps = QComboBox()
         self.maps.setToolTip("The label map whose lesions are listed.")
         self.jobs = JobBar(self, "Measuring", runner=self.measuring.runner)
-        self.runs = JobBar(self, "Segmenting")
+        self.runs = JobBar(self, "Segmenting", ASKING)
         self.regions = table("Region", "mL", "Lesions", "mm x mm", "Unsure", "Agree")
         self.regions.setToolTip(
             "mm x mm: longest diameter in an axial plane, and the longest across it. "
@@ -61,11 +64,17 @@ class LesionsWidget(Dock):
         self.only = QComboBox()
         self.only.setToolTip("Which lesions to list.")
         self.next = button("Seen, next", "Mark this lesion as seen and go to the next one.")
+        self.why = button(
+            "Why?", "Ask what each auxiliary added to this lesion; so does a double click."
+        )
+        self.answer = Words(colour=QUIET_COLOUR)
         self.lesions = table("Seen", "Lesion", "How sure, and why to look")
         self.lesions.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         self.lesions.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
         self.lesions.setWordWrap(True)
-        self.lesions.setToolTip("Choose a lesion to go there; Space marks it as seen.")
+        self.lesions.setToolTip(
+            "Choose a lesion to go there, double-click to ask why; Space marks it as seen."
+        )
         self.state = Words(_EMPTY, QUIET_COLOUR)
         self._rows: list[Lesion] = []
         self._lay_out()
@@ -84,8 +93,9 @@ class LesionsWidget(Dock):
             row(self.kind, label("of"), self.region, self.show_doubt, self.hide_doubt)
         )
         self.column.addLayout(row(self.samples, self.sample))
-        self.column.addLayout(row(self.only, self.next))
+        self.column.addLayout(row(self.only, self.next, self.why))
         self.column.addWidget(self.lesions, stretch=1)
+        self.column.addWidget(self.answer)
         self.column.addWidget(self.state)
         self.column.addWidget(self.jobs)
         self.column.addWidget(self.runs)
@@ -101,6 +111,9 @@ class LesionsWidget(Dock):
         self.only.activated.connect(self._show_lesions)
         self.next.clicked.connect(self._seen_and_next)
         self.lesions.currentCellChanged.connect(self._go_to)
+        self.lesions.cellDoubleClicked.connect(lambda *_: self._ask())
+        self.why.clicked.connect(self._ask)
+        self.questions.changed.connect(self._show_answer)
         self.lesions.itemChanged.connect(self._mark)
         self.measuring.changed.connect(self._list_maps)
         self.findings.inventory_changed.connect(self._show)
@@ -142,9 +155,9 @@ class LesionsWidget(Dock):
             box.setCurrentIndex(max(box.findText(before), 0))
         self.regions.setRowCount(len(found))
         for k, summary in enumerate(found):
-            for column, text in enumerate(_summary_texts(summary)):
+            for column, text in enumerate(lesion_texts.summary_texts(summary)):
                 item = QTableWidgetItem(text)
-                item.setToolTip(_about(summary))
+                item.setToolTip(lesion_texts.about(summary))
                 self.regions.setItem(k, column, item)
         self.regions.setFixedHeight(self.regions.rowHeight(0) * len(found) + 32)
         self.regions.setVisible(bool(found))
@@ -167,7 +180,7 @@ class LesionsWidget(Dock):
                 | Qt.ItemFlag.ItemIsSelectable
             )
             self.lesions.setItem(k, 0, seen)
-            texts = _size(lesion), _sureness(lesion)
+            texts = lesion_texts.size(lesion), lesion_texts.sureness(lesion)
             for column, text in enumerate(texts, 1):
                 item = QTableWidgetItem(text)
                 item.setToolTip(f"{text}\n{lesion.diameters.product_mm2:.0f} mm²")
@@ -190,6 +203,7 @@ class LesionsWidget(Dock):
                 self.lesions.item(k, column).setForeground(quiet if seen else plain)
         self.lesions.blockSignals(False)
         self.next.setEnabled(bool(self._rows))
+        self.why.setEnabled(bool(self._rows) and self.review.segmentation is not None)
         if self.findings.inventory.lesions:
             unlisted = sum(summary.unlisted for summary in self.findings.inventory.regions)
             specks = f" {unlisted} smaller ones are not listed." if unlisted else ""
@@ -201,6 +215,16 @@ class LesionsWidget(Dock):
     def _go_to(self, k: int, *_: object) -> None:
         if 0 <= k < len(self._rows):
             self.measuring.go_to(self._rows[k])
+
+    def _ask(self) -> None:
+        k = self.lesions.currentRow()
+        if 0 <= k < len(self._rows):
+            self.attempt(self.questions.ask_about, self._rows[k])
+
+    def _show_answer(self) -> None:
+        question = self.questions.chosen
+        said = f"Why {question.name}? {question.in_words}. More in Explain." if question else ""
+        self.answer.say(said)
 
     def _mark(self, item: QTableWidgetItem) -> None:
         if item.column() == 0:
@@ -214,36 +238,3 @@ class LesionsWidget(Dock):
         left = [j for j, lesion in enumerate(self._rows) if not self.findings.seen(lesion)]
         if left:
             self.lesions.setCurrentCell(next((j for j in left if j > k), left[0]), 1)
-
-
-def _size(lesion: Lesion) -> str:
-    d = lesion.diameters
-    size = f"{d.longest_mm:.1f} x {d.perpendicular_mm:.1f} mm"
-    return f"{lesion.region}  {lesion.volume_ml:.3g} mL\n{size}"
-
-
-def _sureness(lesion: Lesion) -> str:
-    reasons = [f"! {reason}" for reason in lesion.reasons]
-    if lesion.probability is None or lesion.uncertainty is None:
-        return "\n".join(("not segmented", *reasons))
-    shares = ", ".join(f"{name} {share:.0%}" for name, share in lesion.seen_by.items())
-    means = f"p {lesion.probability:.2f}, unsure {lesion.uncertainty:.2f}"
-    return "\n".join((means, f"seen by {shares}", *reasons))
-
-
-def _summary_texts(summary: RegionSummary) -> tuple[str, ...]:
-    d = summary.diameters
-    return (
-        summary.region,
-        f"{summary.volume_ml:.1f}",
-        str(summary.lesions),
-        f"{d.longest_mm:.0f} x {d.perpendicular_mm:.0f}",
-        "-" if summary.uncertainty is None else f"{summary.uncertainty:.2f}",
-        "-" if summary.agreement is None else f"{summary.agreement:.2f}",
-    )
-
-
-def _about(summary: RegionSummary) -> str:
-    lines = [f"Sum of products (RANO): {summary.sum_of_products_mm2:.0f} mm²"]
-    lines += [f"{name} alone: {ml:.1f} mL" for name, ml in summary.segmentor_ml.items()]
-    return "\n".join(lines)

@@ -83,7 +83,9 @@ class Live:
 
     def set_on(self, on: bool) -> None:
         """Follow edits or not; what was edited meanwhile is followed at once."""
-        self.on = on
+        if on != self.on:
+            self.on = on
+            self.changed.emit()
         if on:
             self._edited()
 
@@ -156,7 +158,7 @@ class Live:
             if known is not None:
                 return _compare(case, before, known.segmentation, reference)
             from napari_ciml.inference.segment import segment
-            from napari_ciml.widgets.session import load_checkpoint
+            from napari_ciml.widgets.checkpoints import load_checkpoint
 
             try:
                 aware = replace(monitor, report=self._unless_stale(edit, monitor))
@@ -191,7 +193,7 @@ class Live:
 
         def work(monitor: Monitor) -> "Explanation | None":
             from napari_ciml.explanation.explain import explain
-            from napari_ciml.widgets.session import load_checkpoint
+            from napari_ciml.widgets.checkpoints import load_checkpoint
 
             try:
                 aware = replace(monitor, report=self._unless_stale(edit, monitor))

@@ -30,7 +30,8 @@ class Words(QLabel):
     def __init__(self, text: str = "", colour: str | None = None) -> None:
         super().__init__(text)
         self.setWordWrap(True)
-        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        allowed = Qt.TextInteractionFlag
+        self.setTextInteractionFlags(allowed.TextSelectableByMouse | allowed.LinksAccessibleByMouse)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.setVisible(bool(text))
         if colour:

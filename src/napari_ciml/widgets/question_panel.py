@@ -7,6 +7,8 @@ from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QComboBox, QListWidget, QVBoxLayout, QWidget
 
 from napari_ciml.decomposition import Pair
+from napari_ciml.explanation.usual import comparable
+from napari_ciml.network.checkpoint_info import UsualWeight
 from napari_ciml.widgets.parts import QUIET_COLOUR, Dock, Words, label, row
 
 _HELP = (
@@ -54,6 +56,7 @@ class QuestionPanel(QWidget):
         self.asked.setFixedHeight(46)
         self.beside = QComboBox()
         self.beside.setToolTip("Weights to compare with: the thin bars and the last column.")
+        self._compared = ""
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
@@ -64,19 +67,19 @@ class QuestionPanel(QWidget):
         self.what.currentTextChanged.connect(self._set_what)
         self.region.currentTextChanged.connect(self._set_region)
         self.asked.currentRowChanged.connect(self._choose)
-        self.beside.activated.connect(lambda _: self.beside_changed.emit())
+        self.beside.activated.connect(self._compare)
         self.questions.changed.connect(self.show_questions)
         self.questions.refused.connect(dock.show_error)
         self.review.segmentation_changed.connect(self._show_regions)
-        self.review.checkpoint_changed.connect(self.show_questions)
         self._show_regions()
         self.show_questions()
 
     def compared_with(self) -> Beside | None:
         """Return what the weights are compared with."""
         name = self.beside.currentText()
-        if name == _MEASURED and self.review.info is not None:
-            usual = {(Pair(w.primary, w.region), w.auxiliary): w for w in self.review.info.weights}
+        found = self.questions.shown
+        if name == _MEASURED and found is not None:
+            usual = comparable(found.weights, self.measured())
             means = {key: weight.mean for key, weight in usual.items()}
             return Beside(name, means, {key: weight.sd for key, weight in usual.items()})
         if name == _WHOLE and self.review.explanation is not None:
@@ -85,6 +88,11 @@ class QuestionPanel(QWidget):
             if question.name == name:
                 return Beside(name, question.explanation.weights, {})
         return None
+
+    def measured(self) -> tuple[UsualWeight, ...]:
+        """Return what is usual by the checkpoint that made the segmentation, if it says so."""
+        current = self.review.runs.current
+        return current.info.weights if current is not None else ()
 
     def show_questions(self) -> None:
         """Show what was asked and what can be compared with."""
@@ -95,13 +103,13 @@ class QuestionPanel(QWidget):
             self.asked.addItems([_WHOLE.capitalize(), *names])
             self.asked.setCurrentRow(1 + names.index(chosen.name) if chosen else 0)
         self.setVisible(self.review.segmentation is not None)
-        measured = [_MEASURED] if self.review.info and self.review.info.weights else []
+        measured = [_MEASURED] if self.measured() else []
         others = [_NOTHING, *measured, _WHOLE, *names]
-        kept = self.beside.currentText()
+        usual = _MEASURED if measured else _NOTHING
         with QSignalBlocker(self.beside):
             self.beside.clear()
             self.beside.addItems(others)
-            self.beside.setCurrentText(kept if kept in others else others[len(measured)])
+            self.beside.setCurrentText(self._compared if self._compared in others else usual)
 
     def _show_regions(self) -> None:
         made = self.review.segmentation
@@ -111,6 +119,10 @@ class QuestionPanel(QWidget):
         self.region.addItems([_INNERMOST, *names])
         self.region.setCurrentText(kept if kept in names else _INNERMOST)
         self.setVisible(made is not None)
+
+    def _compare(self) -> None:
+        self._compared = self.beside.currentText()
+        self.beside_changed.emit()
 
     def _set_what(self, text: str) -> None:
         self.questions.one_voxel = text == "voxel"

@@ -13,8 +13,10 @@ from napari_ciml.errors import CimlError, InputError
 from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.monitor import Monitor
 from napari_ciml.saved.volumes import digest
+from napari_ciml.whatif.asked import Asked
 from napari_ciml.widgets import standing
-from napari_ciml.widgets.session import Session, load_checkpoint
+from napari_ciml.widgets.checkpoints import load_checkpoint
+from napari_ciml.widgets.session import Session
 from napari_ciml.worklist import Standing, Worklist, open_worklist
 
 if TYPE_CHECKING:
@@ -184,7 +186,7 @@ def _prepared(
         scan=found,
         modalities=tuple(source.modality for source in found.sources),
         case=case,
-        decomposition=wanted,
+        asked=Asked(wanted),
         checkpoint=path,
         device=settings.device,
         engine=settings.engine,

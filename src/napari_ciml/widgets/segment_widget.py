@@ -10,8 +10,9 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QTableWidgetItem
 from napari_ciml.errors import CimlError
 from napari_ciml.inference.settings import ENGINES, has_openvino
 from napari_ciml.network.checkpoint_info import CheckpointInfo
+from napari_ciml.network.checkpoint_page import checkpoint_page
 from napari_ciml.resources import shipped_checkpoints
-from napari_ciml.widgets.about_checkpoint import AboutCheckpoint
+from napari_ciml.widgets.page import Page
 from napari_ciml.widgets.parts import QUIET_COLOUR, Dock, JobBar, Words, button, label, row, table
 from napari_ciml.widgets.preferences import DEVICES
 from napari_ciml.widgets.session import session_of
@@ -42,7 +43,7 @@ class SegmentWidget(Dock):
         self.read = button(
             "About ...", "What this checkpoint needs, gives and reached, and where it fails."
         )
-        self.page: AboutCheckpoint | None = None
+        self.page: Page | None = None
         self.about = Words(colour=QUIET_COLOUR)
         self.device = QComboBox()
         self.device.addItems(DEVICES)
@@ -101,7 +102,8 @@ class SegmentWidget(Dock):
 
     def _read(self) -> None:
         if self.review.info is not None:
-            self.page = AboutCheckpoint(self, self.review.info)
+            info = self.review.info
+            self.page = Page(self, f"About {info.name}", checkpoint_page(info))
             self.page.show()
 
     def _set_device(self, device: str) -> None:

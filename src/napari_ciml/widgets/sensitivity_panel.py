@@ -50,7 +50,7 @@ class SensitivityPanel(QWidget):
 
         def work(monitor: Monitor) -> "tuple[Cost, ...]":
             from napari_ciml.whatif.sensitivity import sensitivity
-            from napari_ciml.widgets.session import load_checkpoint
+            from napari_ciml.widgets.checkpoints import load_checkpoint
 
             return sensitivity(case, load_checkpoint(path), segmentation, monitor)
 

@@ -1,26 +1,20 @@
 """The controller: connects a viewer's review, its jobs and its layers."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from weakref import WeakKeyDictionary
-
-import numpy as np
-from napari.layers import Labels
 
 from napari_ciml.cases.brain import with_brain_found
 from napari_ciml.cases.case import Case, load_case
 from napari_ciml.cases.registration import RegistrationSettings
 from napari_ciml.cases.scan import Scan, scan
 from napari_ciml.cases.window import display_range, value_range
-from napari_ciml.decomposition import Pair
 from napari_ciml.errors import CimlError
 from napari_ciml.monitor import Monitor
-from napari_ciml.presets import DEFAULT, PRESETS
 from napari_ciml.review import Review
+from napari_ciml.widgets.checkpoints import load_checkpoint, warm_up
 from napari_ciml.widgets.jobs import JobRunner, Steps
 from napari_ciml.widgets.keeping import Keeping
 from napari_ciml.widgets.layers import CaseLayers
@@ -28,7 +22,6 @@ from napari_ciml.widgets.leaving import Leaving
 from napari_ciml.widgets.live import Live
 from napari_ciml.widgets.looking.keys import bind
 from napari_ciml.widgets.looking.looking import Looking
-from napari_ciml.widgets.looks import label_colours
 from napari_ciml.widgets.measuring import Measuring
 from napari_ciml.widgets.preferences import default_checkpoint, default_device, default_engine
 from napari_ciml.widgets.questions import Questions
@@ -39,7 +32,6 @@ if TYPE_CHECKING:
 
     from napari_ciml.explanation.explain import Explanation
     from napari_ciml.inference.segment import Segmentation
-    from napari_ciml.network.checkpoint import Checkpoint
 
 _sessions: "WeakKeyDictionary[ViewerModel, Session]" = WeakKeyDictionary()
 
@@ -148,7 +140,7 @@ class Session:
             case = with_brain_found(case, monitor) if find_brain else case
             monitor.step("Setting the contrast")
             loaded = Loaded.of(case)
-            _warm_up(monitor, checkpoint)
+            warm_up(monitor, checkpoint)
             return loaded
 
         self.runner.submit("Aligning" if align else "Loading", work, self.show)
@@ -182,10 +174,8 @@ class Session:
         CimlError
             If there is none.
         """
-        case, path = self.ready()
-        segmentation, device = self.review.segmentation, self.review.device
-        if segmentation is None:
-            raise CimlError("Segment the case first; the maps explain its segmentation.")
+        case, path, segmentation = self.explainable()
+        device = self.review.device
 
         def work(monitor: Monitor) -> "Explanation":
             monitor.step("Loading the checkpoint")
@@ -199,12 +189,6 @@ class Session:
                 self.review.set_explanation(result)
 
         self.runner.submit("Explaining", work, self._for_case(case, done))
-
-    def show_map(self, pair: Pair, auxiliary: str) -> None:
-        """Show a complementary-information map over the modality it belongs to."""
-        case, explanation = self.review.case, self.questions.shown
-        if case is not None and explanation is not None:
-            self.layers.show_map(case, explanation, pair, auxiliary)
 
     def show_probability(self, region: str) -> None:
         """Show a region's probability."""
@@ -253,6 +237,21 @@ class Session:
             raise CimlError(f"The decomposition cannot be run: {problems[0].message}")
         return review.case, review.checkpoint
 
+    def explainable(self) -> tuple[Case, Path, "Segmentation"]:
+        """Return the segmentation that maps explain, with its case and the checkpoint.
+
+        What is asked for next may be edited meanwhile, right or wrong.
+
+        Raises
+        ------
+        CimlError
+            If there is none.
+        """
+        review = self.review
+        if review.case is None or review.checkpoint is None or review.segmentation is None:
+            raise CimlError("Segment the case first; then ask why.")
+        return review.case, review.checkpoint, review.segmentation
+
     def _for_case(self, case: Case, done: Callable[..., Steps]) -> Callable[[object], Steps]:
         """Drop a result whose case is no longer open."""
         return lambda result: done(case, result) if self.review.case is case else None
@@ -267,36 +266,3 @@ class Session:
         yield from self.layers.show_segmentation(case, result)
         self.review.set_segmentation(result)
         self.live.catch_up()
-
-
-def _warm_up(monitor: Monitor, checkpoint: Path | None) -> None:
-    """Import and load what the next steps need: some of it stops every thread for a while.
-
-    Here the user waits for the case anyway; in the middle of looking at it they would not.
-    """
-    monitor.step("Getting the network ready")
-    import pandas  # noqa: F401 - napari's own first layer with features needs it
-    import pint
-
-    import napari_ciml.explanation.explain
-    import napari_ciml.inference.segment  # noqa: F401
-
-    pint.get_application_registry()("mm")
-    # napari compiles how labels are drawn with the first layer that has colours like ours.
-    Labels(np.zeros((2, 2, 2), np.uint8), colormap=label_colours(PRESETS[DEFAULT].regions))
-    if checkpoint is not None:
-        # A checkpoint that is refused is not this step's affair; the run will say so.
-        with suppress(CimlError, OSError):
-            load_checkpoint(checkpoint)
-
-
-def load_checkpoint(path: Path) -> "Checkpoint":
-    """Load a checkpoint; the last ones are kept."""
-    return _load_version(path, path.stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=2)
-def _load_version(path: Path, _changed: int) -> "Checkpoint":
-    from napari_ciml.network import checkpoint
-
-    return checkpoint.load_checkpoint(path)

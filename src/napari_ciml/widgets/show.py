@@ -167,7 +167,8 @@ def _explain(desk: Desk) -> None:
     bring_forward(desk.explain)
     found = desk.session.review.explanation
     if found is not None and found.strongest is not None:
-        desk.explain.choose(*found.strongest)
+        strongest = found.strongest
+        desk.do(lambda: desk.explain.choose(*strongest))
 
 
 def _picture(desk: Desk, path: Path) -> None:

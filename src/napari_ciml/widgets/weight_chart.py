@@ -1,11 +1,11 @@
 """The chart of complementary-information weights: one bar per pair, one segment per auxiliary."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
-from qtpy.QtCore import QEvent, QPointF, QRectF, Qt, Signal
+from qtpy.QtCore import QEvent, QModelIndex, QPointF, QRectF, Qt, Signal
 from qtpy.QtGui import QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent
-from qtpy.QtWidgets import QToolTip, QWidget
+from qtpy.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem, QToolTip, QWidget
 
 from napari_ciml.decomposition import Pair
 from napari_ciml.export.report import PALETTE
@@ -15,6 +15,12 @@ _THIN = 7
 """Height of the bar of what a weight is compared with."""
 
 _LABELLED_FROM = 0.12
+
+UNUSUAL_COLOUR = "#ffb454"
+_UNUSUAL = QColor(UNUSUAL_COLOUR)
+
+RANGE = int(Qt.ItemDataRole.UserRole)
+"""Of an item: a weight, and between which values it usually lies."""
 
 
 class WeightChart(QWidget):
@@ -34,13 +40,16 @@ class WeightChart(QWidget):
         self._beside: dict[Pair, dict[str, float]] = {}
         self._colours: dict[str, QColor] = {}
         self._marked: tuple[Pair | None, str] = (None, "")
+        self._unusual: Collection[tuple[Pair, str]] = ()
 
     def show_weights(
         self,
         weights: Mapping[tuple[Pair, str], float],
         beside: Mapping[tuple[Pair, str], float] = MappingProxyType({}),
+        unusual: Collection[tuple[Pair, str]] = (),
     ) -> None:
-        """Show other weights; those beside them as a thin bar below each."""
+        """Show other weights, the unusual ones marked; those beside them as a thin bar below."""
+        self._unusual = unusual
         self._weights, self._beside = _by_pair(weights), _by_pair(beside)
         names = sorted({auxiliary for _, auxiliary in weights})
         self._colours = {name: QColor(PALETTE[k % len(PALETTE)]) for k, name in enumerate(names)}
@@ -116,8 +125,12 @@ class WeightChart(QWidget):
         painter.fillRect(box, self._colours[auxiliary])
         weight = self._weights[pair][auxiliary]
         painter.setPen(QColor("white"))
+        unusual = (pair, auxiliary) in self._unusual
         if weight >= _LABELLED_FROM:
-            painter.drawText(box, int(Qt.AlignmentFlag.AlignCenter), f"{weight:.2f}")
+            text = f"{weight:.2f} !" if unusual else f"{weight:.2f}"
+            painter.drawText(box, int(Qt.AlignmentFlag.AlignCenter), text)
+        if unusual:
+            painter.fillRect(QRectF(box.left(), box.bottom() - 3, box.width(), 3), _UNUSUAL)
         if (pair, auxiliary) == self._marked:
             painter.drawRect(box.adjusted(1, 1, -1, -1))
 
@@ -126,6 +139,29 @@ class WeightChart(QWidget):
             if box.contains(point):
                 return pair, auxiliary
         return None
+
+
+class UsualRange(QStyledItemDelegate):
+    """Draws below an item's text where its weight lies, in [0, 1], and where it usually does."""
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex) -> None:
+        """Draw the cell, then the range and the weight in it."""
+        super().paint(painter, option, index)
+        found = index.data(RANGE)
+        if found is None:
+            return
+        weight, low, high = found
+        area = QRectF(option.rect).adjusted(3, 0, -3, -1)
+
+        def part(first: float, last: float, height: float) -> QRectF:
+            left, right = (area.left() + area.width() * min(max(v, 0), 1) for v in (first, last))
+            return QRectF(left, area.bottom() - height, max(right - left, 3), height)
+
+        painter.fillRect(part(0, 1, 1), QColor("#5a5f66"))
+        painter.fillRect(part(low, high, 4), QColor("#7f868e"))
+        painter.fillRect(
+            part(weight, weight, 6), QColor("white") if low <= weight <= high else _UNUSUAL
+        )
 
 
 def _by_pair(weights: Mapping[tuple[Pair, str], float]) -> dict[Pair, dict[str, float]]:

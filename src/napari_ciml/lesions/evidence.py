@@ -1,0 +1,92 @@
+"""What speaks for a lesion and against it: probability, segmentors, size, place."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_ciml.cases.geometry import Grid, resample
+from napari_ciml.decomposition import Region
+from napari_ciml.inference.doubt import segmentors_of, uncertainty_of
+from napari_ciml.inference.settings import THRESHOLD
+from napari_ciml.lesions.lesion import Lesion
+from napari_ciml.measures.size import bounding_box, part
+from napari_ciml.monitor import Monitor
+
+if TYPE_CHECKING:
+    from napari_ciml.inference.segment import Segmentation
+
+_SPECK_ML = 0.1
+_IMPROBABLE = 0.7
+
+
+def with_evidence(
+    lesions: list[Lesion],
+    mask: np.ndarray,
+    grid: Grid,
+    segmentation: "Segmentation | None",
+    monitor: Monitor,
+) -> list[Lesion]:
+    """Add what a segmentation says of each lesion of one region."""
+    if segmentation is None or not lesions:
+        return lesions
+
+    region, whole = lesions[0].region, bounding_box(mask)
+    probability = segmentation.probabilities[region]
+    uncertainty = uncertainty_of(segmentation, region)
+    here, there = part(grid, whole), segmentation.model_input.grid
+    said = {}
+    for name, values in segmentors_of(segmentation, region).items():
+        monitor.step(f"Asking {name} about {region}")
+        said[name] = resample(values, there, here) >= THRESHOLD
+    result = []
+    for lesion in lesions:
+        inside = probability[lesion.box][lesion.mask]
+        z, y, x = (
+            slice(b.start - w.start, b.stop - w.start)
+            for b, w in zip(lesion.box, whole, strict=True)
+        )
+        result.append(
+            replace(
+                lesion,
+                probability=float(inside.mean()),
+                uncertainty=float(uncertainty[lesion.box][lesion.mask].mean()),
+                seen_by={n: float(v[z, y, x][lesion.mask].mean()) for n, v in said.items()},
+            )
+        )
+    return result
+
+
+def with_reasons(lesion: Lesion, labels: np.ndarray, regions: Sequence[Region]) -> Lesion:
+    """Add why a lesion should be looked at."""
+    reasons = []
+    blind = [name for name, share in lesion.seen_by.items() if share < THRESHOLD]
+    if blind and len(blind) == len(lesion.seen_by):
+        reasons.append("no segmentor sees it")
+    else:
+        reasons += [f"{name} does not see it ({lesion.seen_by[name]:.0%})" for name in blind]
+    if lesion.probability is not None and lesion.probability < _IMPROBABLE:
+        reasons.append(f"improbable ({lesion.probability:.2f} on average)")
+    if lesion.volume_ml < _SPECK_ML:
+        reasons.append(f"smaller than {_SPECK_ML:g} mL")
+    if any(s.start == 0 or s.stop == n for s, n in zip(lesion.box, labels.shape, strict=True)):
+        reasons.append("cut off by the edge of the image")
+    outer = max(regions, key=lambda region: len(region.labels))
+    if lesion.region != outer.name and not _has_company(lesion, labels):
+        reasons.append(f"nothing of {outer.name} around it")
+    return replace(lesion, reasons=tuple(reasons))
+
+
+def _has_company(lesion: Lesion, labels: np.ndarray) -> bool:
+    """Whether another label than its own touches a lesion."""
+    from scipy import ndimage
+
+    wide = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in lesion.box)
+    pads = [
+        (s.start - w.start, min(w.stop, n) - s.stop)
+        for s, w, n in zip(lesion.box, wide, labels.shape, strict=True)
+    ]
+    mask = np.pad(lesion.mask, pads)
+    shell = ndimage.binary_dilation(mask, np.ones((3, 3, 3))) & ~mask
+    return bool(labels[wide][shell].any())
