@@ -30,6 +30,6 @@ def desk(
 def loaded(desk: Desk, case_folder: Path, qtbot: QtBot) -> Desk:
     """The same with a case open."""
     desk.case.open(case_folder)
-    qtbot.waitUntil(lambda: not desk.session.runner.busy, timeout=20000)
+    qtbot.waitUntil(lambda: not desk.session.runner.busy, timeout=90000)
     assert desk.session.review.case is not None, f"{desk.case.error.text()}\n{desk.case._details}"
     return desk

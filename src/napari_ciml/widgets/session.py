@@ -262,6 +262,8 @@ class Session:
         self.loaded = loaded
         yield from self.layers.show_case(loaded.case, loaded.limits)
         self.review.set_case(loaded.case, loaded.ranges)
+        yield
+        yield from self.looking.annotate(loaded.case)
 
     def _segmented(self, case: Case, result: "Segmentation") -> Iterator[None]:
         yield from self.layers.show_segmentation(case, result)
