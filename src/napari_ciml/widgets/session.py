@@ -32,6 +32,7 @@ from napari_ciml.widgets.looks import label_colours
 from napari_ciml.widgets.measuring import Measuring
 from napari_ciml.widgets.preferences import default_checkpoint, default_device, default_engine
 from napari_ciml.widgets.questions import Questions
+from napari_ciml.widgets.strokes import Strokes
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -82,6 +83,7 @@ class Session:
         self.review = Review()
         self.runner = JobRunner()
         self.layers = CaseLayers(viewer)
+        self.strokes = Strokes(self.review, self.layers)
         self.keeping = Keeping(self.review, self.layers)
         self.measuring = Measuring(self.review, self.layers, self.keeping)
         self.leaving = Leaving(self)
