@@ -3,10 +3,13 @@ import pytest
 
 from napari_ciml.cases.labels import (
     LABEL_CONVENTIONS,
+    added_to,
     conventions_of,
     label_map,
     labelled_as,
+    painted_with,
     region_masks,
+    taken_from,
 )
 from napari_ciml.errors import InputError
 from napari_ciml.presets import PRESETS
@@ -58,3 +61,29 @@ def test_regions_of_other_label_values() -> None:
 def test_large_labels_need_two_bytes() -> None:
     region = PRESETS["autopet"].regions[0].model_copy(update={"labels": (300,)})
     assert label_map({"lesion": np.array([True])}, (region,)).dtype == np.uint16
+
+
+@pytest.mark.parametrize(
+    ("region", "added", "taken"),
+    [
+        ("WT", [2, 1, 2, 3, 4], [0, 0, 0, 0, 0]),
+        ("TC", [1, 1, 1, 3, 4], [0, 2, 2, 2, 2]),
+        ("ET", [4, 4, 4, 4, 4], [0, 1, 2, 3, 1]),
+    ],
+)
+def test_adding_to_a_region_and_taking_out_of_it(
+    region: str, added: list[int], taken: list[int]
+) -> None:
+    """Edema, necrosis, non-enhancing and enhancing core, of which 1, 3 and 4 are the core."""
+    regions = LABEL_CONVENTIONS["brats2013"]
+    (chosen,) = (r for r in regions if r.name == region)
+    labels = np.arange(5, dtype=np.uint8)
+    assert added_to(chosen, labels, regions).tolist() == added
+    assert taken_from(chosen, labels, regions).tolist() == taken
+    assert added_to(chosen, labels, regions).dtype == np.uint8
+
+
+def test_which_region_a_value_paints() -> None:
+    regions = LABEL_CONVENTIONS["brats2013"]
+    found = [painted_with(value, regions) for value in range(5)]
+    assert [region.name if region else None for region in found] == [None, "TC", "WT", None, "ET"]

@@ -63,17 +63,20 @@ def test_pet_in_inverted_grey_and_ct_with_windows(desk: Desk, tmp_path: Path, qt
     assert ct.contrast_limits == [-160, 240]
     assert (pet.visible, ct.visible) == (True, False)
     np.testing.assert_allclose(pet.data.max(), positions(GRID).max() * 5 * 3.651592e-4, rtol=1e-5)
-    menu = desk.case.windows
-    assert menu.isVisibleTo(desk.case)
-    pick(qtbot, menu.windows["CT"], "bone")
-    assert ct.contrast_limits == [-500, 1300]
-    assert (pet.visible, ct.visible) == (False, True)
-    pick(qtbot, menu.windows["CT"], "brain")
-    assert ct.contrast_limits == [0, 80]
-    pick(qtbot, menu.colours, "hot")
+    view = desk.view
+    assert view.window_of.text() == "Window of PET"
+    pick(qtbot, view.colours, "hot")
     assert pet.colormap.name == "hot"
-    pick(qtbot, menu.windows["PET"], "SUV 0 to 5")
+    pick(qtbot, view.windows, "SUV 0 to 5")
     assert pet.contrast_limits == [0, 5]
+    qtbot.mouseClick(view.buttons["Next modality"], Qt.MouseButton.LeftButton)
+    assert (pet.visible, ct.visible) == (False, True)
+    assert view.window_of.text() == "Window of CT"
+    assert not view.colours.isVisibleTo(view)
+    pick(qtbot, view.windows, "bone")
+    assert ct.contrast_limits == [-500, 1300]
+    pick(qtbot, view.windows, "brain")
+    assert ct.contrast_limits == [0, 80]
     assert desk.session.review.decomposition.name == "autopet"
     texts = [desk.case.files.item(row, 1).text() for row in range(2)]
     assert any(text.endswith("SUV") for text in texts)

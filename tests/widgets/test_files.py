@@ -61,7 +61,7 @@ def test_labels_of_ours_are_written_on_the_native_grid(
     for path in folder.iterdir():
         sitk.WriteImage(sitk.DICOMOrient(sitk.ReadImage(str(path)), "RAS"), str(path))
     desk.case.open(folder)
-    qtbot.waitUntil(lambda: desk.session.review.case is not None, timeout=20000)
+    qtbot.waitUntil(lambda: desk.session.review.case is not None, timeout=90000)
     desk.segment.run.click()
     qtbot.waitUntil(lambda: desk.session.review.segmentation is not None, timeout=60000)
     layer = desk.viewer.layers["segmentation"]

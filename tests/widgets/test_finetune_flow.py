@@ -181,7 +181,7 @@ def test_several_cases_and_what_each_is_for(
     qtbot.mouseClick(widget.keep_case, LEFT)
     assert widget.others.rows.rowCount() == 1
     painted.case.open(case_folder)
-    qtbot.waitUntil(lambda: painted.session.review.case is not first, timeout=20000)
+    qtbot.waitUntil(lambda: painted.session.review.case is not first, timeout=90000)
     shape = painted.session.review.case.grid.shape
     painted.viewer.add_labels(np.full(shape, 2, np.uint8), name="second")
     widget.labels.setCurrentText("second")

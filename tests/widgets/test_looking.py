@@ -1,7 +1,7 @@
 """Looking at a case with real keys and a real mouse, and what is on the canvas then."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ import pytest
 from napari.layers import Labels
 from napari.utils.shortcuts import default_shortcuts
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtWidgets import QWidget
 
 from conftest import write_case
@@ -18,6 +18,7 @@ from napari_ciml.widgets.desk import Desk
 from napari_ciml.widgets.looking import windows
 from napari_ciml.widgets.looking.keys import ACTIONS
 from napari_ciml.widgets.looking.mirrors import is_mirror
+from napari_ciml.widgets.turns import in_turns
 
 LEFT, MIDDLE = Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton
 CONTROL, SHIFT, NONE = (
@@ -47,7 +48,7 @@ def settled(desk: Desk, qtbot: QtBot) -> None:
         lambda: (
             not looking.hanging.busy and not (looking.planes is not None and looking.planes.busy)
         ),
-        timeout=20000,
+        timeout=90000,
     )
 
 
@@ -139,7 +140,7 @@ def test_the_left_is_where_the_letter_is(
     folder.mkdir()
     sitk.WriteImage(sitk.DICOMOrient(image, code), str(folder / "spot_flair.nii.gz"))
     desk.case.open(folder)
-    qtbot.waitUntil(lambda: not desk.session.runner.busy, timeout=20000)
+    qtbot.waitUntil(lambda: not desk.session.runner.busy, timeout=90000)
     overlays = desk.viewer.canvas.overlays
     assert [overlays[f"ciml_{side}"].text for side in ("right", "top")] == ["L", "A"]
     for name in ("ciml_left", "ciml_right", "ciml_top", "ciml_bottom", "ciml_corner"):
@@ -292,7 +293,7 @@ def test_another_case_ends_side_by_side(
     press("G")
     other = write_case(tmp_path / "other", Grid((20, 22, 24), (3.0,) * 3, (0.0,) * 3))
     loaded.case.open(other)
-    qtbot.waitUntil(lambda: not loaded.session.runner.busy, timeout=20000)
+    qtbot.waitUntil(lambda: not loaded.session.runner.busy, timeout=90000)
     qtbot.waitUntil(lambda: not loaded.session.looking.hanging.shown, timeout=5000)
     settled(loaded, qtbot)
     assert layer_names(loaded) == ["T2", "T1CE", "T1", "FLAIR", "segmentation"]
@@ -351,6 +352,55 @@ def test_a_click_moves_the_crosshair(
     assert same == y
     assert z > middle[0]
     assert x < middle[2]
+
+
+def test_three_planes_zoom_together_around_the_point(
+    loaded: Desk, press: Callable[[str], None], qtbot: QtBot
+) -> None:
+    press("K")
+    planes, main = loaded.session.looking.planes, loaded.viewer
+    coronal = planes.planes[0].model
+    cameras = [main.scene.camera, *(plane.model.scene.camera for plane in planes.planes)]
+    before = [camera.zoom for camera in cameras]
+    main.dims.point = (10.0, 6.0, -8.0)
+    z, x = coronal.scene.camera.center[-2:]
+    place = ((10 - z) * before[1], (-8 - x) * before[1])
+    main.scene.camera.zoom *= 2
+    assert [c.zoom for c in cameras] == pytest.approx([2 * zoom for zoom in before], rel=1e-3)
+    z, x = coronal.scene.camera.center[-2:]
+    # The point stays where it was on the canvas.
+    assert ((10 - z) * 2 * before[1], (-8 - x) * 2 * before[1]) == pytest.approx(place, rel=1e-3)
+    press("Shift-J")
+    coronal.scene.camera.zoom *= 3
+    assert main.scene.camera.zoom == pytest.approx(2 * before[0], rel=1e-3)
+
+
+def test_a_scale_leaves_room_for_the_letter(loaded: Desk, press: Callable[[str], None]) -> None:
+    press("K")
+    coronal = loaded.session.looking.planes.planes[0].model
+    bar = coronal.canvas.overlays["scale_bar"]
+    for zoom in (0.5, 1.0, 4.0, 40.0):
+        coronal.scene.camera.zoom = zoom
+        assert 30 <= bar.length * zoom <= 80
+    assert loaded.viewer.canvas.overlays["scale_bar"].length is None
+
+
+def test_steps_let_the_loop_turn(qtbot: QtBot) -> None:
+    """A timer that is due is heard between any two steps."""
+    heard: list[str] = []
+    timer = QTimer()
+    timer.timeout.connect(lambda: heard.append("timer"))
+    timer.start(0)
+
+    def steps() -> Iterator[None]:
+        for _ in range(3):
+            heard.append("step")
+            yield
+
+    in_turns(steps(), lambda: heard.append("end"))
+    qtbot.waitUntil(lambda: "end" in heard)
+    order = [word for k, word in enumerate(heard) if k == 0 or word != heard[k - 1]]
+    assert order[:7] == ["step", "timer", "step", "timer", "step", "timer", "end"]
 
 
 def test_3d_is_not_mirrored(loaded: Desk, press: Callable[[str], None]) -> None:

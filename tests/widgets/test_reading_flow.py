@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QPushButton, QTableWidget
 
 from conftest import write_case
@@ -95,8 +95,17 @@ def test_lesions_after_a_run_and_a_click_goes_there(loaded: Desk, qtbot: QtBot) 
     click_cell(qtbot, widget.lesions, 1, 1)
     grid = loaded.session.review.case.grid
     world = [v * mm + o for v, mm, o in zip(rows[1].voxel, grid.scale, grid.translate, strict=True)]
-    assert loaded.viewer.dims.current_step[0] == rows[1].voxel[0]
     assert loaded.viewer.scene.camera.center[1:] == pytest.approx(world[1:])
+    (drawn,) = made_here(loaded.viewer, "calipers")
+    size = rows[1].diameters
+    ends = drawn.data.sum(axis=1) * drawn.scale + drawn.translate
+    starts = drawn.data[:, 0] * drawn.scale + drawn.translate
+    lengths = np.linalg.norm(ends - starts, axis=1)
+    assert lengths == pytest.approx([size.longest_mm, size.perpendicular_mm])
+    np.testing.assert_allclose(starts[:, 1:], [line[0][1:] for line in size.lines])
+    assert loaded.viewer.dims.current_step[0] == round(drawn.data[0, 0, 0])
+    assert rows[1].mask[loaded.viewer.dims.current_step[0] - rows[1].box[0].start].any()
+    assert drawn.visible
 
     click(qtbot, widget.next)
     assert findings.seen(rows[1])
@@ -108,6 +117,7 @@ def test_lesions_after_a_run_and_a_click_goes_there(loaded: Desk, qtbot: QtBot) 
     widget.only.setCurrentText("ET")
     widget.only.activated.emit(widget.only.currentIndex())
     assert {lesion.region for lesion in widget._rows} == {"ET"}
+    assert not drawn.visible
 
 
 def test_doubt_as_a_layer_for_every_region(loaded: Desk, qtbot: QtBot) -> None:
@@ -290,34 +300,135 @@ def test_strokes_of_before_are_not_redone_on_a_new_result(loaded: Desk, qtbot: Q
 
 
 def test_a_region_is_picked_by_key_and_by_click(loaded: Desk, qtbot: QtBot) -> None:
-    run_segment(qtbot, loaded)
-    layer = labels_of(loaded)
+    layer, widget = labels_of(loaded), loaded.correct
     canvas = loaded.viewer.window._qt_viewer.canvas.native
-    qtbot.keyClick(canvas, Qt.Key.Key_3, Qt.KeyboardModifier.AltModifier)
+    alt = Qt.KeyboardModifier.AltModifier
+    assert not widget.erase.isEnabled()
+    qtbot.keyClick(canvas, Qt.Key.Key_3, alt)
     assert (layer.selected_label, layer.mode, layer.preserve_labels) == (4, "paint", False)
     assert loaded.viewer.layers.selection.active is layer
-    qtbot.keyClick(canvas, Qt.Key.Key_1, Qt.KeyboardModifier.AltModifier)
-    assert (layer.selected_label, layer.preserve_labels) == (2, True)
-    click(qtbot, loaded.correct.brush("TC"))
-    assert (layer.selected_label, layer.preserve_labels) == (1, False)
+    assert widget.how.text() == "Painting adds to ET, in TC, in WT."
+    qtbot.keyClick(canvas, Qt.Key.Key_1, alt)
+    assert (layer.selected_label, layer.mode) == (2, "paint")
+    assert widget.how.text() == "Painting adds to WT; TC and ET in it stay."
+    qtbot.keyClick(canvas, Qt.Key.Key_0, alt)
+    assert (layer.selected_label, layer.mode) == (2, "erase")
+    click(qtbot, widget.brush("TC"))
+    assert (layer.selected_label, layer.mode) == (1, "erase")
+    assert widget.how.text().endswith("out of TC and ET what is painted over; it stays in WT.")
+    click(qtbot, widget.erase)
+    assert (layer.selected_label, layer.mode) == (1, "paint")
 
 
 def test_no_key_is_taken_from_napari() -> None:
     from napari.utils.shortcuts import default_shortcuts
 
     taken = {str(key) for keys in default_shortcuts.values() for key in keys}
-    assert not taken & {f"Alt+{number}" for number in range(1, 10)}
+    assert not taken & {f"Alt+{number}" for number in range(10)}
     assert taken
 
 
-def test_painting_the_outermost_region_spares_what_is_inside(loaded: Desk, qtbot: QtBot) -> None:
+@pytest.fixture
+def stroke(loaded: Desk, qtbot: QtBot) -> Callable[..., Labels]:
+    """Paint a tumour, and paint over the middle of it with a real mouse."""
     layer = paint_tumour(loaded)
-    click(qtbot, loaded.correct.brush("WT"))
-    layer.brush_size = 30
-    layer.paint((15, 15, 15), layer.selected_label)
-    assert layer.data[15, 15, 15] == 4
-    assert layer.data[15, 15, 25] == 2
+    loaded.viewer.dims.set_current_step(0, 15)
+    loaded.viewer.scene.camera.center = layer.data_to_world((15, 15, 15))
+    layer.brush_size = 5
+    widget = loaded.viewer.window._qt_viewer.canvas.native
+
+    def made(region: str, *, erase: bool = False, across: int = 0) -> Labels:
+        if loaded.correct.erase.isChecked() != erase:
+            loaded.correct.erase.setChecked(erase)
+        click(qtbot, loaded.correct.brush(region))
+        middle = widget.rect().center()
+        qtbot.mouseMove(widget, middle)
+        qtbot.mousePress(widget, LEFT, pos=middle)
+        for step in range(1, 4 if across else 1):
+            qtbot.mouseMove(widget, middle + QPoint(step * across // 3, 0))
+            qtbot.wait(20)
+        qtbot.mouseRelease(widget, LEFT, pos=middle + QPoint(across, 0))
+        return layer
+
+    return made
+
+
+@pytest.mark.parametrize("region", ["WT", "TC", "ET"])
+def test_painting_a_region_spares_what_is_inside_it(
+    stroke: Callable[..., Labels], region: str
+) -> None:
+    layer = stroke(region)
+    own = {"WT": 2, "TC": 1, "ET": 4}[region]
+    plane = layer.data[15]
+    assert (plane[13:17, 13:17] == 4).all()  # the enhancing core is in all of them
+    assert plane[15, 17] == own
+    assert plane[15, 19] == 2  # beyond the brush
+    assert (layer.data[14] == 2).sum() == 100 - 16
+
+
+@pytest.mark.parametrize(("region", "left"), [("WT", 0), ("TC", 2), ("ET", 1)])
+def test_erasing_a_region_leaves_the_one_around_it(
+    stroke: Callable[..., Labels], region: str, left: int
+) -> None:
+    before = np.array(stroke("ET").data[15])
+    before[15, 17] = 4  # painted by this very stroke
+    layer = stroke(region, erase=True)
+    plane = layer.data[15]
+    assert plane[15, 15] == left
+    assert plane[15, 19] == 2
+    assert set(np.unique(plane[before == 2])) <= {2, left if region == "WT" else 2}
+    assert layer.data[14, 15, 15] == 4
+
+
+def test_a_stroke_of_a_region_is_undone_and_redone_at_once(stroke: Callable[..., Labels]) -> None:
+    layer = stroke("ET")
+    before = layer.data.copy()
+    after = stroke("TC", across=60).data.copy()
+    changed = after != before
+    assert changed.any()
+    assert set(np.unique(after[changed])) == {1}
+    assert (after[before == 4] == 4).all()
+    layer.undo()
+    np.testing.assert_array_equal(layer.data, before)
+    layer.redo()
+    np.testing.assert_array_equal(layer.data, after)
+
+
+def test_fill_and_polygon_keep_to_the_regions(loaded: Desk, qtbot: QtBot) -> None:
+    layer = paint_tumour(loaded)
+    loaded.viewer.dims.set_current_step(0, 15)
+    before = layer.data.copy()
+    click(qtbot, loaded.correct.brush("TC"))
+    layer.paint_polygon([(15, 9, 9), (15, 9, 15), (15, 21, 15), (15, 21, 9)], 1)
+    assert (layer.data[before == 4] == 4).all()
+    assert layer.data[15, 12, 12] == layer.data[15, 9, 10] == 1
+    layer.undo()
+    np.testing.assert_array_equal(layer.data, before)
+    layer.fill((15, 15, 15), 1)  # a core that enhances is a core
+    np.testing.assert_array_equal(layer.data, before)
+    layer.fill((15, 11, 11), 1)
+    assert (layer.data[15][before[15] == 2] == 1).all()
+    assert (layer.data[before == 4] == 4).all()
+    layer.undo()
+    np.testing.assert_array_equal(layer.data, before)
+
+
+def test_a_stroke_in_another_plane_keeps_to_the_regions_and_is_kept(
+    loaded: Desk, qtbot: QtBot
+) -> None:
+    layer, looking = paint_tumour(loaded), loaded.session.looking
+    looking.toggle_planes()
+    qtbot.waitUntil(lambda: not looking.planes.busy, timeout=90000)
+    mirror = looking.planes.planes[0].mirrors[layer].layer
     wait(qtbot, loaded)
+    for path in kept_files():
+        path.unlink()
+    mirror.brush_size = 9
+    mirror.paint((15, 15, 15), 1)
+    assert (layer.data[13:17, 13:17, 13:17] == 4).all()
+    assert layer.data[15, 15, 18] == 1
+    wait(qtbot, loaded)
+    assert len(kept_files()) == 1
 
 
 def test_faults_are_found_mended_and_mending_is_undone(loaded: Desk, qtbot: QtBot) -> None:

@@ -107,3 +107,38 @@ def own_label(region: Region, regions: Sequence[Region]) -> int:
         for label in other.labels
     }
     return next((label for label in region.labels if label not in inside), region.labels[0])
+
+
+def added_to(region: Region, labels: np.ndarray, regions: Sequence[Region]) -> np.ndarray:
+    """Return label values after voxels were added to a region.
+
+    What is in it already stays as it is: a region inside it keeps its voxels.
+
+    Parameters
+    ----------
+    region : Region
+        To which all of these voxels belong now.
+    labels : numpy.ndarray
+        Label values of any shape.
+    regions : sequence of Region
+        All of them.
+    """
+    inside = np.isin(labels, region.labels)
+    return np.where(inside, labels, own_label(region, regions)).astype(labels.dtype)
+
+
+def taken_from(region: Region, labels: np.ndarray, regions: Sequence[Region]) -> np.ndarray:
+    """Return label values after voxels were taken out of a region, and of those inside it.
+
+    They stay in the region around it; what is not in the region stays as it is. Parameters as in
+    `added_to`.
+    """
+    around = [other for other in regions if set(other.labels) > set(region.labels)]
+    closest = min(around, key=lambda other: len(other.labels), default=None)
+    rest = own_label(closest, regions) if closest is not None else 0
+    return np.where(np.isin(labels, region.labels), rest, labels).astype(labels.dtype)
+
+
+def painted_with(value: int, regions: Sequence[Region]) -> Region | None:
+    """Return the region that is painted with a label value, if there is one."""
+    return next((region for region in regions if own_label(region, regions) == value), None)

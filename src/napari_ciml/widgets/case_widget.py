@@ -22,7 +22,6 @@ from napari_ciml.widgets.parts import (
     table,
 )
 from napari_ciml.widgets.session import session_of
-from napari_ciml.widgets.window_menu import WindowMenu
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -64,13 +63,12 @@ class CaseWidget(Dock):
         header.setSectionResizeMode(2, QHeaderView.ResizeMode.ResizeToContents)
         self.problems = Words(colour=ERROR_COLOUR)
         self.notices = Words(colour=QUIET_COLOUR)
-        self.windows = WindowMenu(self.session)
         self.load = button("Load", "Read the files as named above and show them.")
         self.jobs = JobBar(self, "Opening", "Loading", *AlignPanel.JOBS, *BrainPanel.JOBS)
         self.column.addLayout(row(self.open_folder, self.open_file))
         self.alignment, self.brain = AlignPanel(self), BrainPanel(self)
         parts = (self.title, self.files, self.problems, self.load, self.alignment, self.brain)
-        for part in (*parts, self.jobs, self.windows):
+        for part in (*parts, self.jobs):
             self.column.addWidget(part)
         self.column.addWidget(self.notices)
         self.column.addStretch()

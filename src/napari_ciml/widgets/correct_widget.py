@@ -50,6 +50,9 @@ class CorrectWidget(Dock):
         self.bring_back = button("Bring it back", "Show it as a layer of its own.")
         self.forget = button("Forget it", "Remove what was kept; this cannot be undone.")
         self.what, self.brushes = Words(), QHBoxLayout()
+        self.erase = button("Erase", "")
+        self.erase.setCheckable(True)
+        self.how = Words(colour=QUIET_COLOUR)
         self.kept = Words(colour=QUIET_COLOUR)
         self.smallest = QDoubleSpinBox()
         self.smallest.setRange(0, 10)
@@ -69,6 +72,7 @@ class CorrectWidget(Dock):
         self._rows: tuple[Fault, ...] = ()
         self._path: Path | None = None
         self._buttons: dict[str, QPushButton] = {}
+        self._region: Region | None = None
         self._lay_out()
         self._connect()
         self._show_offer()
@@ -78,6 +82,7 @@ class CorrectWidget(Dock):
             viewer.bind_key(
                 f"Alt-{number}", lambda _, k=number: self._pick_by_key(k), overwrite=True
             )
+        viewer.bind_key("Alt-0", lambda _: self.erase.click(), overwrite=True)
 
     def brush(self, region: str) -> QPushButton:
         """Return the button that takes up the brush for a region."""
@@ -96,7 +101,9 @@ class CorrectWidget(Dock):
         self.column.addWidget(self.offer)
         self.column.addLayout(row(self.bring_back, self.forget))
         self.column.addWidget(self.what)
+        self.brushes.addWidget(self.erase)
         self.column.addLayout(self.brushes)
+        self.column.addWidget(self.how)
         self.column.addWidget(self.kept)
         self.column.addLayout(row(label("Specks under"), self.smallest, self.check, self.save))
         self.column.addWidget(self.verdict)
@@ -108,6 +115,7 @@ class CorrectWidget(Dock):
     def _connect(self) -> None:
         self.bring_back.clicked.connect(lambda: self.attempt(self.keeping.bring_back))
         self.forget.clicked.connect(lambda: self.attempt(self.keeping.forget))
+        self.erase.clicked.connect(self._erase_or_paint)
         self.check.clicked.connect(lambda: self.attempt(self._look, self._checked))
         self.mend_all.clicked.connect(lambda: self._mend(self._rows))
         self.save.clicked.connect(self._ask)
@@ -142,11 +150,13 @@ class CorrectWidget(Dock):
             self.brushes.removeWidget(old)
             old.deleteLater()
         self._buttons = {}
+        self._region = None
+        self._say_how()
         for k, region in enumerate(regions, 1):
-            made = button(region.name, _how_to_paint(region, regions, k))
+            made = button(region.name, f"Paint {region.name} (Alt+{k}).")
             made.setStyleSheet(f"border-bottom: 3px solid {region.colour}")
             made.clicked.connect(lambda _, r=region: self._pick(r))
-            self.brushes.addWidget(made)
+            self.brushes.insertWidget(k - 1, made)
             self._buttons[region.name] = made
 
     def _pick_by_key(self, number: int) -> None:
@@ -157,7 +167,22 @@ class CorrectWidget(Dock):
     def _pick(self, region: Region) -> None:
         layer = self.measuring.current()
         if layer is not None:
-            pick(self.viewer, layer, region, self.measuring.regions())
+            self._region = region
+            erase = self.erase.isChecked()
+            pick(self.viewer, layer, region, self.measuring.regions(), erase=erase)
+            self._say_how()
+
+    def _erase_or_paint(self) -> None:
+        if self._region is not None:
+            self._pick(self._region)
+
+    def _say_how(self) -> None:
+        region, regions = self._region, self.measuring.regions()
+        self.erase.setEnabled(region is not None)
+        if region is not None:
+            self.erase.setToolTip(f"Take out of {region.name} what is painted over (Alt+0).")
+        said = _how(region, regions, self.erase.isChecked()) if region is not None else ""
+        self.how.say(said)
 
     def _look(self, done: object) -> None:
         self.verdict.say("Checking ...")
@@ -225,7 +250,16 @@ class CorrectWidget(Dock):
         self.show_error(sentence, details)
 
 
-def _how_to_paint(region: Region, regions: tuple[Region, ...], number: int) -> str:
-    outermost = len(region.labels) == max(len(other.labels) for other in regions)
-    where = "on background only" if outermost and len(regions) > 1 else "over what is around it"
-    return f"Paint {region.name}, {where} (Alt+{number})."
+def _how(region: Region, regions: tuple[Region, ...], erase: bool) -> str:
+    """Say what a stroke does."""
+    inner = [other.name for other in regions if set(other.labels) < set(region.labels)]
+    around = [other for other in regions if set(other.labels) > set(region.labels)]
+    closest = min(around, key=lambda other: len(other.labels), default=None)
+    if erase:
+        out = " and ".join((region.name, *inner))
+        rest = f"it stays in {closest.name}" if closest is not None else "nothing is left there"
+        return f"Erasing takes out of {out} what is painted over; {rest}."
+    stay = "stay" if len(inner) > 1 else "stays"
+    kept = f"; {' and '.join(inner)} in it {stay}" if inner else ""
+    into = "".join(f", in {other.name}" for other in sorted(around, key=lambda r: len(r.labels)))
+    return f"Painting adds to {region.name}{into}{kept}."

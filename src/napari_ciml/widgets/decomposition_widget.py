@@ -92,7 +92,8 @@ class DecompositionWidget(Dock):
         self.column.addWidget(self.grid)
         for part in (self.problems, self.jobs, self.change, self.knobs, self.regions):
             self.column.addWidget(part)
-        self.column.addLayout(row(self.add, self.remove, self.save, self.open))
+        self.column.addLayout(row(self.add, self.remove))
+        self.column.addLayout(row(self.save, self.open))
         self.column.addStretch()
         self.finish()
         self.presets.activated.connect(self._choose)

@@ -108,7 +108,7 @@ STEPS = (
         "Take the brush",
         "Choose napari's brush on the segmentation.",
         _paint,
-        lambda session: session.layers.corrected(),
+        lambda session: session.keeping.touched,
     ),
 )
 
@@ -169,7 +169,7 @@ class GuideWidget(Dock):
 
     def _watch_layer(self, layer: object) -> None:
         if isinstance(layer, Labels):
-            layer.events.labels_update.connect(self._notice)
+            layer.events.paint.connect(self._notice)
 
     def _notice(self, *_: object) -> None:
         """See what has been done; what was done once stays ticked."""

@@ -11,12 +11,16 @@ from dataclasses import dataclass, field
 from threading import Event, Thread
 from typing import Any
 
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
 from napari_ciml.errors import CancelledError, CimlError
 from napari_ciml.monitor import Monitor, Progress
+from napari_ciml.widgets.turns import next_turn
 
-_REPORT_EVERY = 0.05
+_REPORT_EVERY = 0.2
+"""Seconds. Whatever changes in a window with a canvas, all of the window is composed anew: without
+a graphics card that takes a processor a tenth of a second."""
+
 _CLOSE_WITHIN = 5.0
 
 Steps = Iterator[None] | None
@@ -198,7 +202,7 @@ class JobRunner(QObject):
         if steps is None:
             self._next()
         else:
-            QTimer.singleShot(0, lambda: self._show(job, lambda: _advanced(steps)))
+            next_turn(lambda: self._show(job, lambda: _advanced(steps)))
 
     def _fail(self, job: Job, error: BaseException, details: str) -> None:
         if isinstance(error, CimlError):

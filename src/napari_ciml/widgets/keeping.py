@@ -30,8 +30,9 @@ from napari_ciml.decomposition import Region
 from napari_ciml.errors import CimlError
 from napari_ciml.monitor import Monitor
 from napari_ciml.review import Review
+from napari_ciml.widgets.drawn import is_as_drawn
 from napari_ciml.widgets.jobs import JobRunner
-from napari_ciml.widgets.layers import CaseLayers, is_as_drawn
+from napari_ciml.widgets.layers import CaseLayers
 from napari_ciml.widgets.origin import known_origin, origin_of
 from napari_ciml.widgets.reading_layers import add_correction
 
@@ -70,6 +71,11 @@ class Keeping(QObject):
         self._timer.timeout.connect(self._at_rest)
         layers.viewer.layers.events.inserted.connect(self._on_inserted)
         review.case_changed.connect(self._look_for_kept)
+
+    @property
+    def touched(self) -> bool:
+        """Whether a label map was painted on."""
+        return bool(self._unkept) or bool(self._last)
 
     def bring_back(self) -> None:
         """Show the corrections that are offered, each as a layer."""

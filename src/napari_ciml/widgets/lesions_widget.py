@@ -170,6 +170,7 @@ class LesionsWidget(Dock):
         ]
         self.lesions.blockSignals(True)
         self.lesions.setCurrentCell(-1, -1)
+        self.measuring.leave_lesion()
         self.lesions.setRowCount(len(self._rows))
         line = self.fontMetrics().lineSpacing()
         for k, lesion in enumerate(self._rows):
@@ -215,6 +216,8 @@ class LesionsWidget(Dock):
     def _go_to(self, k: int, *_: object) -> None:
         if 0 <= k < len(self._rows):
             self.measuring.go_to(self._rows[k])
+        else:
+            self.measuring.leave_lesion()
 
     def _ask(self) -> None:
         k = self.lesions.currentRow()

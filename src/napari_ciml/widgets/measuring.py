@@ -22,6 +22,7 @@ from napari_ciml.measures.agreement import compare, difference
 from napari_ciml.measures.faults import Fault, find_faults
 from napari_ciml.monitor import Monitor
 from napari_ciml.review import Review
+from napari_ciml.widgets.calipers import draw_calipers, remove_calipers, slice_of
 from napari_ciml.widgets.jobs import JobRunner
 from napari_ciml.widgets.keeping import Keeping
 from napari_ciml.widgets.layers import CaseLayers
@@ -227,9 +228,19 @@ class Measuring(QObject):
             layer.visible = True
 
     def go_to(self, place: Lesion | Fault) -> None:
-        """Turn slice and camera to a lesion or a fault."""
-        if self.review.case is not None:
-            go_to(self.layers.viewer, self.review.case, place.voxel)
+        """Turn slice and camera to a fault, or to where a lesion is longest, and draw how long."""
+        case, viewer = self.review.case, self.layers.viewer
+        if case is None:
+            return
+        voxel = place.voxel
+        if isinstance(place, Lesion) and place.diameters.lines:
+            draw_calipers(viewer, case, place.diameters)
+            voxel = (slice_of(case, place.diameters), *voxel[1:])
+        go_to(viewer, case, voxel)
+
+    def leave_lesion(self) -> None:
+        """Take away what was drawn of a lesion."""
+        remove_calipers(self.layers.viewer)
 
     def _compare(self, case: Case, labels: np.ndarray, regions: tuple[Region, ...]) -> None:
         findings, reference = self.review.findings, self.review.findings.reference

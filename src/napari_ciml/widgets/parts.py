@@ -177,7 +177,7 @@ class JobBar(QWidget):
     def _on_started(self, title: str) -> None:
         self._current = title
         self._set_running(running=True)
-        self.bar.setRange(0, 0)
+        self._advance(0, 0)
         self.stage.say(f"{title} ...")
         if title in self.titles:
             self.notices.say("")
@@ -188,8 +188,7 @@ class JobBar(QWidget):
             self.notices.say(f"{title} waits its turn (number {place} in the queue).")
 
     def _on_progress(self, stage: str, done: int, total: int) -> None:
-        self.bar.setRange(0, total)
-        self.bar.setValue(done)
+        self._advance(done, total)
         self.stage.say(f"{stage} ({done} of {total})" if total else f"{stage} ...")
 
     def _on_told(self, sentence: str) -> None:
@@ -208,6 +207,17 @@ class JobBar(QWidget):
         self._current = ""
         self._set_running(running=False)
         self.stage.say("")
+
+    def _advance(self, done: int, total: int) -> None:
+        """Move the bar; it stays empty while nobody knows how much there is to do.
+
+        A bar that runs to and fro, as Qt has it for that, and one that draws itself at once, would
+        make a window with a canvas compose itself over and over.
+        """
+        self.bar.setUpdatesEnabled(False)
+        self.bar.setRange(0, max(total, 1))
+        self.bar.setValue(done)
+        self.bar.setUpdatesEnabled(True)
 
     def _set_running(self, *, running: bool) -> None:
         self.bar.setVisible(running)

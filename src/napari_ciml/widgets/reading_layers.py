@@ -93,19 +93,21 @@ def go_to(viewer: "ViewerModel", case: Case, voxel: tuple[int, int, int]) -> Non
     viewer.scene.camera.center = tuple(world)
 
 
-def pick(viewer: "ViewerModel", layer: Labels, region: Region, regions: tuple[Region, ...]) -> None:
-    """Take up the brush for a region on a label map.
-
-    The outermost region is painted on background only, so that it cannot paint over what lies
-    inside it; inner ones are painted over those around them.
-    """
+def pick(
+    viewer: "ViewerModel",
+    layer: Labels,
+    region: Region,
+    regions: tuple[Region, ...],
+    *,
+    erase: bool = False,
+) -> None:
+    """Take up the brush for a region on a label map, or with ``erase`` the eraser."""
     layer.visible = True
     layer.contour = 0
     viewer.layers.selection.active = layer
-    outermost = len(region.labels) == max(len(other.labels) for other in regions)
-    layer.preserve_labels = outermost and len(regions) > 1
+    layer.preserve_labels = False  # `strokes` spares what lies inside the region
     layer.selected_label = own_label(region, regions)
-    layer.mode = "paint"
+    layer.mode = "erase" if erase else "paint"
 
 
 def mend(layer: Labels, faults: tuple[Fault, ...]) -> None:

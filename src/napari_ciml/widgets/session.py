@@ -25,6 +25,7 @@ from napari_ciml.widgets.looking.looking import Looking
 from napari_ciml.widgets.measuring import Measuring
 from napari_ciml.widgets.preferences import default_checkpoint, default_device, default_engine
 from napari_ciml.widgets.questions import Questions
+from napari_ciml.widgets.strokes import Strokes
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -74,6 +75,7 @@ class Session:
         self.review = Review()
         self.runner = JobRunner()
         self.layers = CaseLayers(viewer)
+        self.strokes = Strokes(self.review, self.layers)
         self.keeping = Keeping(self.review, self.layers)
         self.measuring = Measuring(self.review, self.layers, self.keeping)
         self.leaving = Leaving(self)
@@ -261,6 +263,8 @@ class Session:
         self.loaded = loaded
         yield from self.layers.show_case(loaded.case, loaded.limits)
         self.review.set_case(loaded.case, loaded.ranges)
+        yield
+        yield from self.looking.annotate(loaded.case)
 
     def _segmented(self, case: Case, result: "Segmentation") -> Iterator[None]:
         yield from self.layers.show_segmentation(case, result)

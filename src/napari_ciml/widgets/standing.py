@@ -10,7 +10,8 @@ from napari_ciml.cases.case import Case
 from napari_ciml.decomposition import Region
 from napari_ciml.saved.models import Look, View
 from napari_ciml.saved.state import Painted
-from napari_ciml.widgets.layers import CaseLayers, declare_saved, forget_strokes, is_as_drawn
+from napari_ciml.widgets.drawn import declare_saved, forget_strokes, is_as_drawn
+from napari_ciml.widgets.layers import CaseLayers
 from napari_ciml.widgets.origin import known_origin, made_here
 from napari_ciml.widgets.reading_layers import add_correction
 

@@ -37,8 +37,10 @@ class ViewWidget(Dock):
         self.windows = QComboBox()
         self.windows.setToolTip("Brightness and contrast for the modality that is looked at.")
         self.window_of = label("Window")
+        self.colours = QComboBox()
+        self.colours.setToolTip("The colours of the modality that is looked at.")
         self.column.addWidget(self.empty)
-        self.column.addLayout(row(self.window_of, self.windows))
+        self.column.addLayout(row(self.window_of, self.windows, self.colours))
         self.column.addLayout(self._actions())
         for gesture, meaning in GESTURES:
             self.column.addWidget(Words(f"<b>{gesture}</b>: {meaning}", QUIET_COLOUR))
@@ -46,6 +48,7 @@ class ViewWidget(Dock):
         self.column.addStretch()
         self.finish()
         self.windows.activated.connect(self._choose)
+        self.colours.textActivated.connect(self.looking.set_colours)
         self.looking.changed.connect(self._show)
         self.review.case_changed.connect(self._show)
         self._show()
@@ -76,6 +79,8 @@ class ViewWidget(Dock):
         for part in (*self.buttons.values(), self.windows):
             part.setEnabled(layer is not None)
         self.windows.clear()
+        self.colours.clear()
+        self.colours.setVisible(layer is not None and bool(self.looking.colours_of(layer)))
         if layer is None:
             return
         shows = known_origin(layer).shows
@@ -84,3 +89,7 @@ class ViewWidget(Dock):
         chosen = self.looking.window_of(layer) or USUAL
         self.windows.addItems([window.name for window in known])
         self.windows.setCurrentIndex(known.index(chosen) if chosen in known else 0)
+        colours = self.looking.colours_of(layer)
+        self.colours.addItems(colours)
+        current = [name for name, value in colours.items() if value == layer.colormap.name]
+        self.colours.setCurrentText(next(iter(current), ""))

@@ -1,10 +1,10 @@
 """What stands at the borders of a canvas: sides of the patient, scale, window; and no mirroring."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 from weakref import ref
 
-from napari.components.overlays import ScaleBarOverlay, TextOverlay
+from napari.components.overlays import TextOverlay
 
 from napari_ciml.cases.view import View, view_of
 
@@ -20,7 +20,10 @@ _PLACES = {
 _KEY = "ciml_"
 _COLOUR = "#ffd54f"
 _SMALL = 8
-_LENGTHS = (5, 10, 20, 50, 100, 200, 500)
+_SHORT_BAR = 80
+"""Pixels that a scale may be long where there is little room."""
+
+_LENGTHS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 """In millimetres."""
 
 _LPS = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
@@ -42,16 +45,17 @@ class Annotations:
         self.direction: Sequence[float] = _LPS
         self.words = ""
         self._shown = False
+        self._coming: set[str] = set()
         overlays = viewer.canvas.overlays
-        for side, place in _PLACES.items():
-            overlays[_KEY + side] = TextOverlay(
-                position=place, gridded=True, box=False, color=_COLOUR, font_size=13
-            )
+        for side in _PLACES:
+            self._add_letter(side)
+        self._corner = corner
         if corner:
             overlays[_KEY + "corner"] = TextOverlay(
                 position="bottom_left", box=False, color=_COLOUR, font_size=9
             )
         viewer.canvas.grid.events.enabled.connect(self.refresh)
+        viewer.scene.camera.events.zoom.connect(self._fit_scale)
         viewer.dims.events.order.connect(self.refresh)
         viewer.dims.events.ndisplay.connect(self.refresh)
 
@@ -73,6 +77,33 @@ class Annotations:
         self._shown = True
         self.refresh()
 
+    def appear(self, direction: Sequence[float] | None = None) -> Iterator[None]:
+        """Show them one after the other, after none of them; each is drawn for a while at first.
+
+        A generator: between its steps the window can breathe.
+        """
+        viewer = self._viewer()
+        if viewer is None:
+            return
+        # Letters are made anew: napari loses count of one that is shown in more panes than before.
+        letters = {side: viewer.canvas.overlays.pop(_KEY + side) for side in _PLACES}
+        self._coming = {_KEY + "corner", "scale_bar"}
+        try:
+            self.show(direction)
+            for side in _PLACES:
+                yield
+                del letters[side]
+                self._add_letter(side)
+                self.refresh()
+            for name in sorted(self._coming):
+                yield
+                self._coming.discard(name)
+                self.refresh()
+        finally:
+            self._coming = set()
+            for side in letters:
+                self._add_letter(side)
+
     def hide(self) -> None:
         """Take them away; the picture stays as it lies."""
         self._shown = False
@@ -93,22 +124,38 @@ class Annotations:
             viewer.scene.camera.orientation = (view.depth, view.vertical, view.horizontal)
         flat = self._shown and viewer.dims.ndisplay == 2
         for side in _PLACES:
-            overlays[_KEY + side].text = getattr(view, side)
-            overlays[_KEY + side].visible = flat
-        if _KEY + "corner" in overlays:
+            if _KEY + side in overlays:
+                overlays[_KEY + side].text = getattr(view, side)
+                self._set_visible(_KEY + side, flat)
+        if self._corner:
             lines = (self.words, view.describe())
             overlays[_KEY + "corner"].text = "\n".join(filter(None, lines))
             # In a pane of a grid there is no room beside the letter at the bottom.
-            overlays[_KEY + "corner"].visible = flat and not viewer.canvas.grid.enabled
-        if viewer.canvas.grid.enabled or _KEY + "corner" not in overlays:
-            _shorten(overlays.scale_bar, viewer)
-        else:
-            overlays.scale_bar.length = None
-        overlays.scale_bar.visible = self._shown
+            self._set_visible(_KEY + "corner", flat and not viewer.canvas.grid.enabled)
+        self._fit_scale()
+        self._set_visible("scale_bar", self._shown)
 
+    def _add_letter(self, side: str) -> None:
+        viewer = self._viewer()
+        if viewer is not None:
+            viewer.canvas.overlays[_KEY + side] = TextOverlay(
+                position=_PLACES[side], gridded=True, box=False, color=_COLOUR, font_size=13
+            )
 
-def _shorten(bar: ScaleBarOverlay, viewer: "ViewerModel") -> None:
-    """Leave room for the letter at the bottom of a small canvas."""
-    span = viewer.dims.range[viewer.dims.displayed[-1]]
-    bar.length = max((mm for mm in _LENGTHS if mm <= (span.stop - span.start) / 4), default=None)
-    bar.font_size, bar.box = _SMALL, False
+    def _set_visible(self, name: str, wanted: bool) -> None:
+        viewer = self._viewer()
+        if viewer is not None:
+            viewer.canvas.overlays[name].visible = wanted and name not in self._coming
+
+    def _fit_scale(self, *_: object) -> None:
+        """Leave room for the letter at the bottom of a small canvas."""
+        viewer = self._viewer()
+        if viewer is None:
+            return
+        bar = viewer.canvas.overlays["scale_bar"]
+        if self._corner and not viewer.canvas.grid.enabled:
+            bar.length = None
+            return
+        longest = _SHORT_BAR / viewer.scene.camera.zoom
+        bar.length = max((mm for mm in _LENGTHS if mm <= longest), default=None)
+        bar.font_size, bar.box = _SMALL, False

@@ -7,8 +7,10 @@ from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QTimer
 
 from napari_ciml.widgets.layers import CaseLayers
+from napari_ciml.widgets.looking.annotations import Annotations
 from napari_ciml.widgets.looking.mirrors import Mirror, quick_removal
 from napari_ciml.widgets.origin import known_origin, origin_of
+from napari_ciml.widgets.turns import in_turns, next_turn
 
 _SPACING = 4.0
 """Pixels between panes."""
@@ -33,12 +35,16 @@ class Hanging:
     ----------
     layers : CaseLayers
         Of the viewer.
+    annotations : Annotations
+        Of its canvas; every pane has its own.
     changed : callable
         Called when it was shown or left.
     """
 
-    def __init__(self, layers: CaseLayers, changed: Callable[[], None]) -> None:
-        self.layers, self.changed = layers, changed
+    def __init__(
+        self, layers: CaseLayers, annotations: Annotations, changed: Callable[[], None]
+    ) -> None:
+        self.layers, self.annotations, self.changed = layers, annotations, changed
         self._before: _Before | None = None
         self._mirrors: list[Mirror] = []
         self._hung: list[Image] = []
@@ -111,11 +117,15 @@ class Hanging:
         grid = viewer.canvas.grid
         grid.stride, grid.shape, grid.spacing = 1 + len(over), (-1, -1), _SPACING
         yield
+        coming = self.annotations.appear()
+        next(coming)  # nothing is at the borders now
         grid.enabled = True
         yield
         # A pane shows what the whole canvas did.
         viewer.scene.camera.zoom /= max(grid.actual_shape(viewer.layers))
         viewer.layers.selection.active = self._before.active
+        yield
+        yield from coming
 
     def _unhang(self) -> Iterator[None]:
         viewer, before = self.layers.viewer, self._before
@@ -148,7 +158,7 @@ class Hanging:
     def _hidden(self, *_: object) -> None:
         """Leave when another part of the window shows one modality only."""
         if self.shown and not self.busy:
-            QTimer.singleShot(0, self.leave)
+            next_turn(self.leave)
 
     def _layers_changed(self, *_: object) -> None:
         """Hang anew with a layer that was added or is gone, once no more come."""
@@ -170,16 +180,11 @@ class Hanging:
     def _take(self, steps: Iterator[None]) -> None:
         """Take steps, each in a turn of the event loop of its own."""
         self.busy = True
-        self._step(steps)
+        in_turns(steps, self._arranged)
 
-    def _step(self, steps: Iterator[None]) -> None:
-        try:
-            next(steps)
-        except StopIteration:
-            self.busy = False
-            self.changed()
-        else:
-            QTimer.singleShot(0, lambda: self._step(steps))
+    def _arranged(self) -> None:
+        self.busy = False
+        self.changed()
 
 
 def _lies_over(layer: Layer) -> bool:

@@ -56,6 +56,12 @@ ACTIONS = (
         lambda looking, model: looking.go_to_mouse(model),
     ),
     Action(
+        "Shift-J",
+        "Zoom together",
+        "In three planes, zoom all of them at once around the crosshair; or each by itself.",
+        lambda looking, _: looking.toggle_zooming(),
+    ),
+    Action(
         "N",
         "Next modality",
         "Show the next modality of the case in the same place.",

@@ -7,12 +7,14 @@ import numpy as np
 from napari.layers import Image, Labels, Layer
 from psygnal import Signal
 
+from napari_ciml.cases.case import Case
 from napari_ciml.review import Review
 from napari_ciml.widgets.layers import CaseLayers
 from napari_ciml.widgets.looking import windows
 from napari_ciml.widgets.looking.annotations import Annotations
 from napari_ciml.widgets.looking.hanging import Hanging
 from napari_ciml.widgets.looking.mirrors import without_mirrors
+from napari_ciml.widgets.looks import PET_COLOURS
 from napari_ciml.widgets.origin import known_origin, origin_of
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class Looking:
     def __init__(self, layers: CaseLayers, review: Review) -> None:
         self.layers, self.review = layers, review
         self.annotations = Annotations(layers.viewer)
-        self.hanging = Hanging(layers, self._arranged)
+        self.hanging = Hanging(layers, self.annotations, self._arranged)
         self.planes: Planes | None = None
         self._planes_next = False
         self._windows: dict[str, windows.Window] = {}
@@ -104,6 +106,17 @@ class Looking:
             self._windows[shows] = window
             layer.contrast_limits = windows.limits_of(window, layer.data, shows, self._unit(shows))
 
+    def colours_of(self, layer: Image) -> dict[str, str]:
+        """Return the colours there are for a modality, by name; none if it is grey and no more."""
+        return PET_COLOURS if known_origin(layer).shows == "PET" else {}
+
+    def set_colours(self, name: str) -> None:
+        """Show the modality in colours by name."""
+        layer = self.modality()
+        if layer is not None and name in self.colours_of(layer):
+            layer.colormap = self.colours_of(layer)[name]
+            self.changed.emit()
+
     def toggle_hanging(self) -> None:
         """Show all modalities side by side, or one again."""
         if self.planes is not None:
@@ -127,6 +140,14 @@ class Looking:
             self.hanging.leave()
             return
         self.planes.toggle(self.review.case.grid.direction)
+
+    def toggle_zooming(self) -> None:
+        """Let three planes zoom together, or each by itself."""
+        if self.planes is not None:
+            zooming = self.planes.zooming
+            zooming.together = not zooming.together
+            how = "together" if zooming.together else "each by itself"
+            self.viewer.status = f"The planes zoom {how}"
 
     def toggle_3d(self) -> None:
         """Show the volume from the front, head up, or a plane again."""
@@ -164,6 +185,10 @@ class Looking:
         """Make labels and maps more opaque, or less with -1."""
         for layer in self._overlays():
             layer.opacity = float(np.clip(layer.opacity + step * _OPACITY_STEP, 0, 1))
+
+    def annotate(self, case: Case) -> Iterator[None]:
+        """Show letters, scale and window of a case that was opened, one after the other."""
+        yield from self.annotations.appear(case.grid.direction)
 
     def go_to_mouse(self, model: "ViewerModel") -> None:
         """Move the crosshair, and every plane, to where the mouse is."""
@@ -223,7 +248,6 @@ class Looking:
         if case is None:
             return
         self._windows.clear()
-        self.annotations.show(case.grid.direction)
         for layer in self.layers.modalities():
             layer.events.contrast_limits.connect(self._say_window)
             layer.events.visible.connect(self._say_window)

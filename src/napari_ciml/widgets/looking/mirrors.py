@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from napari.experimental import link_layers, unlink_layers
 from napari.layers import Labels, Layer
 
+from napari_ciml.widgets.strokes import teach_as
+
 _MIRROR = "napari_ciml mirror"
 
 
@@ -32,6 +34,8 @@ class Mirror:
         original.events.data.connect(self._replaced)
         if isinstance(original, Labels) and isinstance(self.layer, Labels):
             self.layer.contour = original.contour
+            teach_as(self.layer, original)
+            self.layer.events.paint.connect(self._painted)
             original.events.features.connect(self._named)
             original.events.labels_update.connect(self.layer.refresh)
             self.layer.events.labels_update.connect(original.refresh)
@@ -41,6 +45,7 @@ class Mirror:
         unlink_layers([self.original, self.layer])
         self.original.events.data.disconnect(self._replaced)
         if isinstance(self.original, Labels):
+            self.layer.events.paint.disconnect(self._painted)
             self.original.events.features.disconnect(self._named)
             self.original.events.labels_update.disconnect(self.layer.refresh)
             self.layer.events.labels_update.disconnect(self.original.refresh)
@@ -48,6 +53,10 @@ class Mirror:
     def _replaced(self, *_: object) -> None:
         if self.layer.data is not self.original.data:
             self.layer.data = self.original.data
+
+    def _painted(self, event: object) -> None:
+        """Whoever waits for strokes on the original hears of those made here."""
+        self.original.events.paint(value=event.value)  # type: ignore[attr-defined]
 
     def _named(self, *_: object) -> None:
         self.layer.features = self.original.features

@@ -1,18 +1,18 @@
 """Three linked planes: a coronal and a sagittal one below napari's own canvas; a crosshair."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari.components import ViewerModel
-from napari.layers import Labels, Layer, Vectors
-from napari.qt import QtViewer
-from qtpy.QtCore import QSize, Qt, QTimer
+from napari.layers import Labels, Vectors
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QSplitter
 
-from napari_ciml.widgets.looking.annotations import Annotations
 from napari_ciml.widgets.looking.crosshair import make_crosshair, move_crosshair
-from napari_ciml.widgets.looking.mirrors import Mirror, quick_removal
+from napari_ciml.widgets.looking.mirrors import quick_removal
+from napari_ciml.widgets.looking.plane import Plane, click_to_go
+from napari_ciml.widgets.looking.zooming import Zooming
+from napari_ciml.widgets.turns import in_turns, next_turn
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -21,77 +21,6 @@ _ORDERS = ((1, 0, 2), (2, 0, 1))
 """Axes, from (Z, Y, X), of the coronal and of the sagittal plane."""
 
 _HEIGHT = 290
-_STILL = 3.0
-"""Pixels up to which a press and a release are a click."""
-
-
-class Plane:
-    """One more canvas, that shows what the viewer shows in another plane.
-
-    Parameters
-    ----------
-    main : napari.components.ViewerModel
-        Whose layers and point are shown.
-    order : tuple of int
-        Of the axes.
-    direction : sequence of float
-        Direction cosines of the case.
-    """
-
-    def __init__(self, main: ViewerModel, order: tuple[int, ...], direction: Sequence[float]):
-        self.main, self.model = main, ViewerModel(order=order)
-        self.canvas = QtViewer(self.model)
-        self.mirrors: dict[Layer, Mirror] = {}
-        self.annotations = Annotations(self.model, corner=False)
-        self.annotations.show(direction)
-        self.order = order
-        self.model.dims.events.point.connect(self._lead)
-        self.model.mouse_drag_callbacks.append(click_to_go(main))
-
-    def follow_layers(self) -> Iterator[None]:
-        """Show the layers the viewer has, no more and no less; one step for each."""
-        for layer in [layer for layer in self.mirrors if layer not in self.main.layers]:
-            mirror = self.mirrors.pop(layer)
-            mirror.close()
-            with quick_removal():
-                self.model.layers.remove(mirror.layer)
-            yield
-        first = not self.mirrors
-        for layer in self.main.layers:
-            if layer not in self.mirrors:
-                self.mirrors[layer] = Mirror(layer)
-                self.model.layers.append(self.mirrors[layer].layer)
-                yield
-        order = [self.mirrors[layer].layer for layer in self.main.layers]
-        if order != list(self.model.layers):
-            self.model.layers.move_multiple([self.model.layers.index(m) for m in order], 0)
-        self.model.dims.order, self.model.dims.axis_labels = self.order, self.main.dims.axis_labels
-        self.annotations.refresh()
-        self.follow_point()
-        if first:
-            self.model.reset_view()
-
-    def follow_point(self) -> None:
-        """Go where the viewer is."""
-        if self.mirrors and self.model.dims.point != self.main.dims.point:
-            self.model.dims.point = self.main.dims.point
-
-    def close(self) -> None:
-        """Follow no longer, and let the canvas go."""
-        for mirror in self.mirrors.values():
-            mirror.close()
-        self.mirrors = {}
-        self.model.mouse_drag_callbacks.clear()
-        self.model.keymap.clear()
-        with suppress(RuntimeError):
-            self.canvas.close()
-            self.canvas.deleteLater()
-
-    def _lead(self, *_: object) -> None:
-        """Take the viewer along when this plane's slider is moved."""
-        through = self.order[0]
-        if len(self.mirrors) == len(self.main.layers) and self.canvas.isVisible():
-            self.main.dims.set_point(through, self.model.dims.point[through])
 
 
 class Planes:
@@ -118,6 +47,7 @@ class Planes:
         self.dock: QDockWidget | None = None
         self.crosshair: Vectors | None = None
         self.busy = self.closed = False
+        self.zooming = Zooming(lambda: self.shown and not self.busy)
         self._click = click_to_go(viewer)
 
     @property
@@ -154,7 +84,7 @@ class Planes:
         if self.dock is None:
             yield from self._build(direction)
         for plane in self.planes:
-            plane.annotations.show(direction)
+            plane.annotations.direction = direction
         assert self.dock is not None
         self.dock.show()
         yield
@@ -174,9 +104,11 @@ class Planes:
             window.setCorner(Qt.Corner.BottomRightCorner, sides.RightDockWidgetArea)
             window.resizeDocks([self.dock], [_HEIGHT], Qt.Orientation.Vertical)
         yield
+        self.zooming.begin(self.viewer)
         for order in _ORDERS:
             self.planes.append(Plane(self.viewer, order, direction))
             self.bind(self.planes[-1].model)
+            self.zooming.add(self.planes[-1].model)
             yield
             both.addWidget(self.planes[-1].canvas)
             yield
@@ -190,7 +122,7 @@ class Planes:
         for plane in planes:
             plane.close()
         # Not at once: the whole window may be closing.
-        QTimer.singleShot(0, self.leave)
+        next_turn(self.leave)
 
     def _leave(self) -> Iterator[None]:
         self._connect("disconnect")
@@ -246,38 +178,20 @@ class Planes:
 
     def _take(self, steps: Iterator[None]) -> None:
         self.busy = True
-        self._step(steps)
+        in_turns(self._unless_closed(steps), self._arranged)
 
-    def _step(self, steps: Iterator[None]) -> None:
-        if self.closed:
-            return
-        try:
-            next(steps)
-        except StopIteration:
-            self.busy = False
+    def _unless_closed(self, steps: Iterator[None]) -> Iterator[None]:
+        for _ in steps:
+            yield
+            if self.closed:
+                return
+
+    def _arranged(self) -> None:
+        self.busy = False
+        if not self.closed:
             self.changed()
-        else:
-            QTimer.singleShot(0, lambda: self._step(steps))
 
 
 class _Both(QSplitter):
     def sizeHint(self) -> QSize:  # noqa: N802
         return QSize(600, _HEIGHT)
-
-
-def click_to_go(main: ViewerModel) -> Callable[[ViewerModel, Any], Iterator[None]]:
-    """Return what moves the crosshair to where a canvas was clicked without dragging."""
-
-    def clicked(viewer: ViewerModel, event: Any) -> Iterator[None]:
-        active = viewer.layers.selection.active
-        tool = active is not None and active.mode != "pan_zoom"
-        if event.button != 1 or event.modifiers or tool or viewer.dims.ndisplay == 3:
-            return
-        start, place = event.pos, event.position
-        yield
-        while event.type == "mouse_move":
-            yield
-        if max(abs(event.pos - start)) <= _STILL:
-            main.dims.point = tuple(place)
-
-    return clicked
