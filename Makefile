@@ -5,6 +5,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 OUTPUT ?= demo_output
+WORKERS ?= auto
 
 # Without a display everything is drawn on a virtual one.
 XVFB = $(if $(DISPLAY)$(WAYLAND_DISPLAY),,xvfb-run -a)
@@ -37,8 +38,8 @@ lint: $(VENV)/.installed ## ruff and mypy
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-test: setup lint ## everything that must hold
-	$(XVFB) $(BIN)/python -m pytest
+test: setup lint ## everything that must hold, on all cores
+	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist worksteal
 
 format: $(VENV)/.installed ## let ruff put the code in order
 	$(BIN)/ruff check --fix

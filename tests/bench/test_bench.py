@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,6 +20,14 @@ from napari_ciml.errors import CancelledError
 from napari_ciml.monitor import Monitor
 
 TINY = ("bench", "--quick", "--edge", "32", "--base-filters", "8")
+
+
+@pytest.fixture
+def nobody_left() -> Iterator[None]:
+    """See that no process is left that a test began; the display of the tests is one too."""
+    before = set(psutil.Process().children(recursive=True))
+    yield
+    assert set(psutil.Process().children(recursive=True)) == before
 
 
 def test_a_tiny_run_prints_json_and_nothing_else(
@@ -78,12 +87,12 @@ def test_a_contender_that_fails_says_why(tmp_path: object) -> None:
     assert "case" in answer.reason
 
 
+@pytest.mark.usefixtures("nobody_left")
 def test_who_takes_too_long_is_ended(tmp_path: Path) -> None:
     setup = Setup(folder=tmp_path, extent=QUARTER, base_filters=8, quick=True)
     answer = run_contender("prepare", setup, Monitor(), seconds=0.2)
     assert answer.result is None
     assert "no time was left" in answer.reason
-    assert not psutil.Process().children(recursive=True)
 
 
 def test_what_was_measured_is_kept_when_a_run_is_interrupted(
@@ -102,13 +111,13 @@ def test_what_was_measured_is_kept_when_a_run_is_interrupted(
     assert found["not_measured"]["monai 0.5"] == "the run ended before"
 
 
+@pytest.mark.usefixtures("nobody_left")
 def test_cancelling_ends_the_contender(tmp_path: object) -> None:
     setup = Setup(folder=tmp_path, extent=QUARTER, base_filters=8, quick=True)
     monitor = Monitor()
     monitor.stop.set()
     with pytest.raises(CancelledError):
         run_contender("prepare", setup, monitor)
-    assert not psutil.Process().children(recursive=True)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")

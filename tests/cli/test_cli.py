@@ -295,7 +295,7 @@ def test_finetune_tells_before_and_after_and_goes_on_after_ctrl_c(
     capsys.readouterr()
     old = sample_data() / "petct.safetensors"
     tuning = ("finetune", old, data / "petct_0000", "-o", tmp_path / "run", "--steps", "2")
-    step = Trainer.step
+    step, handler = Trainer.step, signal.getsignal(signal.SIGINT)
 
     def interrupted(self: Trainer, batch: dict[str, torch.Tensor], number: int) -> list[float]:
         signal.raise_signal(signal.SIGINT)
@@ -305,7 +305,7 @@ def test_finetune_tells_before_and_after_and_goes_on_after_ctrl_c(
     assert run(*tuning) == 130
     assert "go on with: finetune -o" in capsys.readouterr().out
     assert gone_by(tmp_path / "run" / "unfinished")[0] == 1
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
     monkeypatch.setattr(Trainer, "step", step)
     assert run("finetune", "--resume", "-o", tmp_path / "run") == 0
     told = capsys.readouterr().out

@@ -19,7 +19,7 @@ from napari_ciml.training.settings import FineTuneSettings, Hardware
 from napari_ciml.training.step import Trainer
 
 CPU = Hardware(device="cpu", precision="32", workers=0)
-QUICK = FineTuneSettings(steps=40, learning_rate=5e-3, take=1.0)
+QUICK = FineTuneSettings(steps=20, learning_rate=5e-3, take=1.0)
 WHOLE = PRESETS["autopet"]
 
 
@@ -61,7 +61,7 @@ def test_what_forgets_is_offered_and_said_to_be_harmful(
 ) -> None:
     for task in WHOLE.subtasks:
         torch.nn.init.constant_(blind.network.segmentor(task.name).output.bias, 3.0)
-    alone = QUICK.model_copy(update={"replay_share": 0.0})
+    alone = QUICK.model_copy(update={"replay_share": 0.0, "steps": 40})
     done = finetune(
         blind,
         [ball],
