@@ -21,7 +21,7 @@ from napari_ciml.inference.tiles import (
 )
 from napari_ciml.network.checkpoint_info import CheckpointInfo
 
-SEAM = 32
+SEAM = 48
 """Voxels that neighbouring pieces share. A logit looks 77 voxels far (`napari_ciml.network.reach`),
 but sees little of what is far: docs/performance.md has the error at a seam."""
 

@@ -74,7 +74,7 @@ def make_tiling(shape: Shape, largest: Shape, overlap: float) -> Tiling:
 
 
 def make_pieces(shape: Shape, most: int, overlap: int) -> Tiling:
-    """Cut a volume into few large pieces of one size, across its longest edges.
+    """Cut a volume into large pieces of one size, so that as little as can be is computed twice.
 
     Parameters
     ----------
@@ -87,32 +87,38 @@ def make_pieces(shape: Shape, most: int, overlap: int) -> Tiling:
     """
     z, y, x = (max(edge, SMALLEST_TILE) for edge in shape)
     padded = round_up((z, y, x))
-    counts, tile = [1, 1, 1], list(padded)
-    while math.prod(tile) > most:
-        cuts = {k: _shorter(padded[k], counts[k], tile[k], overlap) for k in range(3)}
-        possible = {k: cut for k, cut in cuts.items() if cut is not None}
-        if not possible:
-            break
-        axis = max(possible, key=tile.__getitem__)
-        counts[axis], tile[axis] = possible[axis]
+    cuts = list(product(*(_cuts(edge, overlap) for edge in padded)))
+    fitting = [cut for cut in cuts if _size(cut) <= most]
+    best = min(fitting, key=_computed) if fitting else min(cuts, key=_size)
     starts = [
         [STRIDE * round(i * (edge - size) / STRIDE / max(1, count - 1)) for i in range(count)]
-        for edge, size, count in zip(padded, tile, counts, strict=True)
+        for edge, (count, size) in zip(padded, best, strict=True)
     ]
-    return Tiling(padded, tuple(tile), tuple(product(*starts)))  # type: ignore[arg-type]
+    tile = tuple(size for _, size in best)
+    return Tiling(padded, tile, tuple(product(*starts)))  # type: ignore[arg-type]
 
 
-def _shorter(edge: int, count: int, size: int, overlap: int) -> tuple[int, int] | None:
-    """Return the next larger number of pieces of an edge that makes them shorter, and their edge.
+_Cut = tuple[tuple[int, int], ...]
+"""Along each axis, how many pieces and their edge."""
 
-    None if there is none.
-    """
-    for more in range(count + 1, edge // STRIDE + 1):
-        least = -(-(edge + (more - 1) * overlap) // more)
-        made = max(SMALLEST_TILE, -(-least // STRIDE) * STRIDE)
-        if made < size:
-            return more, made
-    return None
+
+def _cuts(edge: int, overlap: int) -> Iterator[tuple[int, int]]:
+    """Yield the ways to cut an edge, from one piece to many, each shorter than the one before."""
+    shortest = edge + STRIDE
+    for count in range(1, edge // STRIDE + 1):
+        least = -(-(edge + (count - 1) * overlap) // count)
+        size = max(SMALLEST_TILE, -(-least // STRIDE) * STRIDE)
+        if size < shortest:
+            shortest = size
+            yield count, size
+
+
+def _size(cut: _Cut) -> int:
+    return math.prod(size for _, size in cut)
+
+
+def _computed(cut: _Cut) -> int:
+    return math.prod(count * size for count, size in cut)
 
 
 def _axis_starts(edge: int, size: int, overlap: float) -> list[int]:
