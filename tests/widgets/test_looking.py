@@ -362,14 +362,14 @@ def test_three_planes_zoom_together_around_the_point(
     coronal = planes.planes[0].model
     cameras = [main.scene.camera, *(plane.model.scene.camera for plane in planes.planes)]
     before = [camera.zoom for camera in cameras]
-    main.dims.point = (10.0, 6.0, -8.0)
+    main.dims.point = (10.0, 6.0, -7.0)
     z, x = coronal.scene.camera.center[-2:]
-    place = ((10 - z) * before[1], (-8 - x) * before[1])
+    place = ((10 - z) * before[1], (-7 - x) * before[1])
     main.scene.camera.zoom *= 2
     assert [c.zoom for c in cameras] == pytest.approx([2 * zoom for zoom in before], rel=1e-3)
     z, x = coronal.scene.camera.center[-2:]
     # The point stays where it was on the canvas.
-    assert ((10 - z) * 2 * before[1], (-8 - x) * 2 * before[1]) == pytest.approx(place, rel=1e-3)
+    assert ((10 - z) * 2 * before[1], (-7 - x) * 2 * before[1]) == pytest.approx(place, rel=1e-3)
     press("Shift-J")
     coronal.scene.camera.zoom *= 3
     assert main.scene.camera.zoom == pytest.approx(2 * before[0], rel=1e-3)

@@ -25,6 +25,7 @@ def warm_up(monitor: Monitor, checkpoint: Path | None) -> None:
     monitor.step("Getting the network ready")
     import pandas  # noqa: F401 - napari's own first layer with features needs it
     import pint
+    import scipy.spatial.transform  # noqa: F401 - napari's camera needs it when it is first turned
 
     import napari_ciml.explanation.explain
     import napari_ciml.inference.segment  # noqa: F401

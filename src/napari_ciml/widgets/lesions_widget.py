@@ -68,7 +68,7 @@ class LesionsWidget(Dock):
             "Why?", "Ask what each auxiliary added to this lesion; so does a double click."
         )
         self.answer = Words(colour=QUIET_COLOUR)
-        self.lesions = table("Seen", "Lesion", "How sure, and why to look")
+        self.lesions = table("Seen", "Lesion", "How sure, and why")
         self.lesions.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         self.lesions.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
         self.lesions.setWordWrap(True)
@@ -84,14 +84,16 @@ class LesionsWidget(Dock):
         self.measuring.watch()
 
     def _lay_out(self) -> None:
+        self.regions.horizontalHeader().setSectionResizeMode(
+            3, QHeaderView.ResizeMode.ResizeToContents
+        )
         header = self.lesions.horizontalHeader()
         for column in (0, 1):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         self.column.addLayout(row(label("Label map"), self.maps))
         self.column.addWidget(self.regions)
-        self.column.addLayout(
-            row(self.kind, label("of"), self.region, self.show_doubt, self.hide_doubt)
-        )
+        self.column.addLayout(row(self.kind, label("of"), self.region))
+        self.column.addLayout(row(self.show_doubt, self.hide_doubt))
         self.column.addLayout(row(self.samples, self.sample))
         self.column.addLayout(row(self.only, self.next, self.why))
         self.column.addWidget(self.lesions, stretch=1)

@@ -133,6 +133,8 @@ class Hanging:
             return
         grid = viewer.canvas.grid
         panes = max(grid.actual_shape(viewer.layers))
+        coming = self.annotations.appear()
+        next(coming)
         grid.enabled = False
         viewer.scene.camera.zoom *= panes
         yield
@@ -153,6 +155,8 @@ class Hanging:
         later = [layer for layer in viewer.layers if layer not in kept]
         places = [viewer.layers.index(layer) for layer in (*kept, *later)]
         viewer.layers.move_multiple(places, 0)
+        yield
+        yield from coming
         self._before = None
 
     def _hidden(self, *_: object) -> None:

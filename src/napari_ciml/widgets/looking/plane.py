@@ -51,11 +51,13 @@ class Plane:
             if layer not in self.mirrors:
                 self.mirrors[layer] = Mirror(layer)
                 self.model.layers.append(self.mirrors[layer].layer)
+                # At once: later on all of them would be cut anew.
+                self.model.dims.order = self.order
                 yield
         order = [self.mirrors[layer].layer for layer in self.main.layers]
         if order != list(self.model.layers):
             self.model.layers.move_multiple([self.model.layers.index(m) for m in order], 0)
-        self.model.dims.order, self.model.dims.axis_labels = self.order, self.main.dims.axis_labels
+        self.model.dims.axis_labels = self.main.dims.axis_labels
         self.annotations.refresh()
         self.follow_point()
         if first:
