@@ -186,7 +186,7 @@ def test_a_brain_mask_is_remembered(tmp_path: Path) -> None:
     mask = np.indices(GRID.shape).sum(axis=0) < 30
     case = with_brain(load_case(sources, name="case"), mask)
     modalities = tuple(source.modality for source in found.sources)
-    asked = {"decomposition": PRESETS["fig3"], "checkpoint": None, "device": "cpu", "clean": True}
+    asked = {"asked": Asked(PRESETS["fig3"]), "checkpoint": None, "device": "cpu", "clean": True}
     state = State(found, modalities, case, **asked, runs=[], current=None, corrections=[])
     save_session(tmp_path / "session", state, Monitor())
     again = open_session(tmp_path / "session", Monitor()).case

@@ -59,7 +59,7 @@ class ExplainWidget(Dock):
         self.jobs = JobBar(self, "Explaining", EXPLAINING, TITLE)
         self.questions = QuestionPanel(self)
         self.chart = WeightChart()
-        self.weights = table("Primary", "Region", "Auxiliary", "Weight", "Compared with")
+        self.weights = table("Primary", "Region", "Auxiliary", "Weight", "Compared")
         self.weights.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         self.weights.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
         self.weights.setToolTip("Choose a row to see its map over the modality it belongs to.")
@@ -72,9 +72,9 @@ class ExplainWidget(Dock):
         self.unusual = Words(colour=UNUSUAL_COLOUR)
         self.meaning = Words(_MEANING, QUIET_COLOUR)
         self.weights.setWordWrap(False)
-        for column in range(_COMPARED):
-            header = self.weights.horizontalHeader()
-            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+        header = self.weights.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setStretchLastSection(True)
         self.weights.setItemDelegateForColumn(_COMPARED, UsualRange(self.weights))
         self.column.addLayout(row(self.run, self.maps))
         for part in (self.jobs, self.questions, self.state, self.chart, self.unusual, self.weights):

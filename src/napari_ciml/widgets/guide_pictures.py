@@ -1,13 +1,18 @@
 """The pictures of the user guide: the sample case in each state, small."""
 
 import io
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from qtpy.QtCore import QBuffer, QIODevice
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_ciml.files import prepare_folder, replacing
+from napari_ciml.resources import sample_data
 from napari_ciml.widgets.desk import Desk, bring_forward, settle
 
 _WIDTH, _COLOURS = 960, 192
@@ -30,10 +35,23 @@ def draw_guide(desk: Desk, output: Path) -> None:
         If it cannot be written to, or a step fails.
     """
     folder = prepare_folder(output)
-    looking, session = desk.session.looking, desk.session
-    desk.do(session.segment)
+    desk.do(desk.session.segment)
     bring_forward(desk.guide)
     _window(desk, folder / "guide.png")
+    _looking(desk, folder)
+    desk.segment.read.click()
+    if desk.segment.page is not None:
+        settle()
+        _widget(desk.segment.page, folder / "about.png")
+        desk.segment.page.close()
+    _explaining(desk, folder)
+    _living(desk, folder)
+    _going_on(desk, folder)
+
+
+def _looking(desk: Desk, folder: Path) -> None:
+    """Draw modalities side by side, and three planes."""
+    looking = desk.session.looking
     bring_forward(desk.view)
     looking.toggle_outline()
     looking.toggle_hanging()
@@ -44,26 +62,64 @@ def draw_guide(desk: Desk, output: Path) -> None:
     _window(desk, folder / "planes.png")
     looking.toggle_planes()
     _arranged(desk)
-    desk.segment.read.click()
-    if desk.segment.page is not None:
-        settle()
-        _widget(desk.segment.page, folder / "about.png")
-        desk.segment.page.close()
+
+
+def _explaining(desk: Desk, folder: Path) -> None:
+    """Draw the weights of the case, its lesions, and why one of them."""
+    session = desk.session
     desk.do(session.explain)
     bring_forward(desk.explain)
     found = session.review.explanation
-    if found is not None and found.maps:
-        strongest = max(found.maps, key=lambda triple: float(found.maps[triple].max()))
-        desk.explain.choose(*strongest)
+    if found is not None and found.strongest is not None:
+        strongest = found.strongest
+        desk.do(lambda: desk.explain.choose(*strongest))
     _window(desk, folder / "explain.png")
+    _until(lambda: not session.measuring.runner.busy)
+    bring_forward(desk.lesions)
+    listed = session.review.findings.to_look_at()
+    inner = [k for k, lesion in enumerate(listed) if lesion.region == "ET"]
+    desk.lesions.lesions.setCurrentCell(inner[0] if inner else 0, 1)
+    desk.do(desk.lesions.why.click)
+    _window(desk, folder / "lesions.png")
+    bring_forward(desk.explain)
+    _window(desk, folder / "why.png")
+    session.questions.hide_map()
+
+
+def _living(desk: Desk, folder: Path) -> None:
+    """Draw an edit, and what it changed."""
+    session = desk.session
+    session.live.set_on(True)
+    bring_forward(desk.decomposition)
+    session.review.set_threshold("WT", 0.25)
+    _until(lambda: session.live.change is not None and not session.runner.busy)
+    _window(desk, folder / "live.png")
+
+
+def _going_on(desk: Desk, folder: Path) -> None:
+    """Draw a worklist of the phantoms that ship: the first done, the second open."""
+    rounds = desk.worklist.rounds
+    rounds.set_ahead(False)
+    bring_forward(desk.worklist)
+    with TemporaryDirectory() as place:
+        desk.do(lambda: rounds.open(sample_data() / "replay", Path(place)))
+        for index in (0, 1):
+            desk.do(partial(rounds.go, index))
+            desk.do(desk.session.segment)
+        _window(desk, folder / "worklist.png")
+
+
+def _until(done: Callable[[], bool]) -> None:
+    while not done():
+        QApplication.processEvents()
+        time.sleep(0.005)
 
 
 def _arranged(desk: Desk) -> None:
     """Wait until panes and planes are there."""
     looking = desk.session.looking
     settle()
-    while looking.hanging.busy or (looking.planes is not None and looking.planes.busy):
-        QApplication.processEvents()
+    _until(lambda: not (looking.hanging.busy or (looking.planes and looking.planes.busy)))
     settle()
 
 
