@@ -125,7 +125,7 @@ class AlignPanel(QWidget):
             return checkerboard(one, other, limits, case.grid)
 
         def done(values: np.ndarray) -> None:
-            if self.review.case is case:
+            if self.review.case is case and self.board.currentText() == title:
                 self.session.layers.show_checkerboard(case, values, f"{title} / {case.reference}")
 
         self.session.runner.submit("Laying the checkerboard", work, done)

@@ -1,0 +1,123 @@
+"""A modality that lies beside the reference: told, aligned, judged, refused; with real clicks."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QComboBox, QPushButton
+
+from napari_ciml.cases import case as cases
+from napari_ciml.cases.alignment import checkerboard
+from napari_ciml.cases.geometry import Grid
+from napari_ciml.experiments.phantoms.phantom import Phantom, make_phantom
+from napari_ciml.monitor import Monitor
+from napari_ciml.widgets.desk import Desk
+from napari_ciml.widgets.origin import made_here
+
+SHIFT = np.array([12.0, -8.0, 4.0])
+"""How far T1's file says that it lies from where it belongs, in mm (x, y, z)."""
+
+
+@pytest.fixture(scope="module")
+def phantom() -> Phantom:
+    return make_phantom("glioma", 5, 4.0)
+
+
+@pytest.fixture
+def desk_beside(desk: Desk, phantom: Phantom, tmp_path: Path, qtbot: QtBot) -> Desk:
+    grid = phantom.grid
+    moved = Grid(grid.size, grid.spacing, tuple(np.add(grid.origin, SHIFT)), grid.direction)
+    for name, place in (("FLAIR", grid), ("T1", moved)):
+        image = place.image(phantom.images[name])
+        sitk.WriteImage(image, str(tmp_path / f"case_{name.lower()}.nii.gz"))
+    desk.session.live.set_on(False)
+    desk.case.open(tmp_path)
+    wait(desk, qtbot)
+    return desk
+
+
+def wait(desk: Desk, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: not desk.session.runner.busy, timeout=300000)
+
+
+def click(button: QPushButton, qtbot: QtBot) -> None:
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def pick(box: QComboBox, text: str, desk: Desk, qtbot: QtBot) -> None:
+    """Choose an entry by keys, as a user does, and wait for what it shows."""
+    box.setFocus()
+    while box.currentText() != text:
+        down = box.findText(text) > box.currentIndex()
+        qtbot.keyClick(box, Qt.Key.Key_Down if down else Qt.Key.Key_Up)
+    wait(desk, qtbot)
+
+
+def apart(desk: Desk, phantom: Phantom) -> float:
+    """Return how unlike the T1 that is shown is to the one that was never moved."""
+    return float(1 - np.corrcoef(desk.viewer.layers["T1"].data.ravel(), truth(phantom))[0, 1])
+
+
+def truth(phantom: Phantom) -> np.ndarray:
+    return sitk.GetArrayFromImage(phantom.grid.image(phantom.images["T1"])).ravel()
+
+
+def test_told_cancelled_aligned_judged_and_refused(
+    desk_beside: Desk, phantom: Phantom, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, panel, review = desk_beside, desk_beside.case.alignment, desk_beside.session.review
+    before = review.case
+    assert panel.notice.text().startswith("T1 seems to lie about 1")
+    assert not panel.refuse.isVisibleTo(desk.case)
+    assert [panel.board.itemText(k) for k in range(9)][:3] == ["no checkerboard", "T1", ""]
+    assert apart(desk, phantom) > 0.1
+
+    def slow(*_: object) -> None:
+        monitor = next(one for one in _ if isinstance(one, Monitor))
+        while True:
+            monitor.step("Aligning T1", 1, 3)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cases, "motion_to", slow)
+        click(panel.align, qtbot)
+        qtbot.waitUntil(lambda: "Aligning T1" in desk.case.jobs.stage.text(), timeout=60000)
+        click(desk.case.jobs.cancel, qtbot)
+        wait(desk, qtbot)
+    assert "Aligning was cancelled" in desk.case.jobs.notices.text()
+    assert review.case is before
+
+    click(panel.align, qtbot)
+    wait(desk, qtbot)
+    after = review.case
+    points = np.array([[0.0, 0.0, 0.0], [40.0, 30.0, 50.0]])
+    found = after.motions["T1"].points(points) - points
+    np.testing.assert_allclose(found, [SHIFT, SHIFT], atol=1.0)
+    assert apart(desk, phantom) < 0.02
+    assert panel.notice.text() == ""
+    assert "T1 was moved onto FLAIR (rigid: 1" in desk.case.notices.text()
+
+    pick(panel.board, "T1", desk, qtbot)
+    (board,) = made_here(desk.viewer, "checkerboard")
+    assert (board.visible, board.name) == (True, "T1 / FLAIR")
+    now = desk.session.loaded
+    limits = now.limits["FLAIR"], now.limits["T1"]
+    expected = checkerboard(after.images["FLAIR"], after.images["T1"], limits, after.grid)
+    np.testing.assert_array_equal(board.data, expected)
+    pick(panel.board, "T1 as it was", desk, qtbot)
+    assert board.name == "T1 as it was / FLAIR"
+    assert (board.data != expected).mean() > 0.05
+    pick(panel.board, "no checkerboard", desk, qtbot)
+    assert not board.visible
+
+    click(panel.refuse, qtbot)
+    wait(desk, qtbot)
+    assert review.case is before
+    assert apart(desk, phantom) > 0.1
+    assert not panel.refuse.isVisibleTo(desk.case)
+    assert panel.board.findText("T1 as it was") < 0
+    click(panel.align, qtbot)
+    wait(desk, qtbot)
+    assert review.case.motions["T1"] == after.motions["T1"]
