@@ -11,9 +11,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from napari_ciml.cases.dicom.tree import holds_dicom
 from napari_ciml.errors import InputError
 from napari_ciml.export.text import write_text
 from napari_ciml.files import prepare_folder
+from napari_ciml.monitor import Monitor
 from napari_ciml.saved.models import is_session
 from napari_ciml.training.datasets import LabelledCase, find_cases
 
@@ -97,22 +99,28 @@ class Worklist:
         self.set_standing(index, Standing(stage=stage, exported=exported))
 
 
-def open_worklist(folder: Path, place: Path | None = None) -> Worklist:
+def open_worklist(
+    folder: Path, place: Path | None = None, monitor: Monitor | None = None
+) -> Worklist:
     """Find the cases of a folder, and what is known of them.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Of case folders.
+        Of case folders, with a file for each modality or a tree of DICOM series.
     place : pathlib.Path, optional
         Where is kept what is known; by default in the user's own folder.
+    monitor : Monitor, optional
+        Told at each folder that is looked through for DICOM.
 
     Raises
     ------
     InputError
         If there are no cases, or what is kept of them is damaged.
+    CancelledError
+        If the monitor's ``stop`` is set.
     """
-    cases = tuple(find_cases(folder))
+    cases = _cases(folder, monitor or Monitor())
     place = place or _own_place(folder)
     path = place / FILE
     if not path.is_file():
@@ -124,6 +132,24 @@ def open_worklist(folder: Path, place: Path | None = None) -> Worklist:
             f"{path}: the worklist is damaged; move it away to begin a new one."
         ) from error
     return Worklist(cases, place, kept)
+
+
+def _cases(folder: Path, monitor: Monitor) -> tuple[LabelledCase, ...]:
+    """Return the cases that `find_cases` knows, and every folder of DICOM beside them."""
+    nothing = None
+    try:
+        found = find_cases(folder)
+    except InputError as error:
+        found, nothing = [], error
+    taken = {parent for case in found for parent in (case.folder, *case.folder.parents)}
+    others = sorted(path for path in folder.glob("[!.]*") if path.is_dir() and path not in taken)
+    for done, path in enumerate(others):
+        monitor.step("Looking for DICOM", done, len(others))
+        if holds_dicom(path, monitor):
+            found.append(LabelledCase(path.name, path, None))
+    if not found and nothing is not None:
+        raise nothing
+    return tuple(sorted(found, key=lambda case: case.name))
 
 
 def _own_place(folder: Path) -> Path:

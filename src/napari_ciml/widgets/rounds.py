@@ -64,7 +64,9 @@ class Rounds(QObject):
             self._tried.clear()
             self.changed.emit()
 
-        self.session.runner.submit(FINDING, lambda _: open_worklist(folder, place), found)
+        self.session.runner.submit(
+            FINDING, lambda heard: open_worklist(folder, place, heard), found
+        )
 
     def go(self, index: int) -> None:
         """Save the case that is open, then open another one of the worklist.

@@ -32,7 +32,9 @@ class WorklistWidget(Dock):
     def __init__(self, viewer: "Viewer") -> None:
         super().__init__(session_of(viewer))
         self.rounds = Rounds(self.session)
-        self.open = button("Open worklist ...", "A folder with one folder for each case.")
+        self.open = button(
+            "Open worklist ...", "A folder with one folder for each case: files or DICOM."
+        )
         self.cases = table("Case", "State")
         self.cases.setToolTip("Double-click a case to go there; the one that is open is saved.")
         self.previous = button("Previous", f"Save this case, go to the one before ({PREVIOUS}).")
