@@ -91,7 +91,7 @@ def test_no_torch_below_the_network(path: Path) -> None:
         ("napari_ciml", ("torch", "napari", "SimpleITK", "numpy")),
         ("napari_ciml.cli.main", ("torch", "napari", "SimpleITK", "monai")),
         ("napari_ciml.review", ("torch", "napari", "qtpy", "monai")),
-        ("napari_ciml.widgets.explain_widget", ("torch", "SimpleITK", "matplotlib.pyplot")),
+        ("napari_ciml.widgets.desk", ("torch", "SimpleITK", "pydicom", "matplotlib.pyplot")),
     ],
 )
 def test_heavy_imports_come_late(module: str, heavy: tuple[str, ...]) -> None:

@@ -91,8 +91,7 @@ def _devices() -> str:
 
 
 def _engines() -> str:
-    from napari_ciml.inference.device import choose_device, choose_engine
-    from napari_ciml.inference.settings import has_openvino
+    from napari_ciml.inference.device import choose_device, choose_engine, has_openvino
 
     there = ["torch", *(["openvino"] if has_openvino() else [])]
     device = choose_device()

@@ -20,10 +20,12 @@ from napari_ciml.inference.tiles import (
     round_up,
 )
 from napari_ciml.network.checkpoint_info import CheckpointInfo
+from napari_ciml.network.reach import reach
+from napari_ciml.network.settings import STRIDE
 
 SEAM = 48
-"""Voxels that neighbouring pieces share. A logit looks 77 voxels far (`napari_ciml.network.reach`),
-but sees little of what is far: docs/performance.md has the error at a seam."""
+"""Voxels that neighbouring pieces share. A logit looks 77 voxels far, but sees little of what is
+far: docs/performance.md has the error at a seam."""
 
 _LARGEST = 160 * 192 * 160
 """Voxels, a whole brain at 1 mm: pieces that take longer would hear a cancel too late."""
@@ -50,20 +52,26 @@ def first_tiling(info: CheckpointInfo, shape: Shape, device: torch.device) -> Ti
     """
     if info.network.norm == "batch":
         most = min(_LARGEST, _voxels_that_fit(info.network.base_filters, device))
-        return make_pieces(shape, most, SEAM)
+        return make_pieces(shape, most, _overlap(info))
     return make_tiling(shape, info.patch, _OVERLAP)
 
 
 def smaller_tiling(info: CheckpointInfo, shape: Shape, full: Tiling) -> Tiling | None:
     """Return smaller tiles than those that filled the memory; None if there are none."""
     if info.network.norm == "batch":
-        pieces = make_pieces(shape, math.prod(full.tile) // 2, SEAM)
+        pieces = make_pieces(shape, math.prod(full.tile) // 2, _overlap(info))
         return pieces if math.prod(pieces.tile) < math.prod(full.tile) else None
     longest = max(full.tile)
     if longest <= SMALLEST_TILE:
         return None
     z, y, x = (max(SMALLEST_TILE, edge // 2) if edge == longest else edge for edge in full.tile)
     return make_tiling(shape, round_up((z, y, x)), _OVERLAP)
+
+
+def _overlap(info: CheckpointInfo) -> int:
+    """Return what neighbours share: no more than what makes the seam exact."""
+    exact = -(-2 * reach(info.network) // STRIDE) * STRIDE
+    return min(SEAM, exact)
 
 
 def _voxels_that_fit(base_filters: int, device: torch.device) -> int:
