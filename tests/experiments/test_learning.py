@@ -62,6 +62,7 @@ def test_of_real_cases_each_is_learnt_from(coarse: Checkpoint, tmp_path: Path) -
     table = pd.read_csv(measure_learning(coarse, tmp_path / "out", Monitor(), study))
     learnt = table[table.role == "learnt from"].drop_duplicates("lesson")
     assert learnt.case.tolist() == learnt.lesson.tolist() == [0, 1]
+    assert len(list((tmp_path / "out" / "versions").iterdir())) == 2
     assert "glioma" not in (tmp_path / "out" / "studies" / "learning-cases.csv").read_text()
 
 

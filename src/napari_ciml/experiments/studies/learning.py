@@ -96,13 +96,13 @@ def measure_learning(
     lessons: list[dict[str, object]] = []
     for lesson in range(1 if study.data is None else len(cases)):
         monitor.tell(f"Learning from case {lesson + 1} of {len(cases)}.")
-        path = prepare_folder(output / "versions") / f"{LEARNING[_kind(study)]}-{lesson}"
+        path = prepare_folder(output / "versions") / f"{_kind(study)}-{lesson}.safetensors"
         done = finetune(
             checkpoint,
             [cases[lesson]],
             replay,
             study.settings,
-            path.with_suffix(".safetensors"),
+            path,
             monitor,
             decomposition=space.decomposition,
             hardware=Hardware(device=study.device, workers=0),
