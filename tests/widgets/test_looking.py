@@ -14,10 +14,12 @@ from qtpy.QtWidgets import QWidget
 
 from conftest import write_case
 from napari_ciml.cases.geometry import Grid
+from napari_ciml.presets import PRESETS
 from napari_ciml.widgets.desk import Desk
 from napari_ciml.widgets.looking import windows
 from napari_ciml.widgets.looking.keys import ACTIONS
-from napari_ciml.widgets.looking.mirrors import is_mirror
+from napari_ciml.widgets.looking.mirrors import Mirror, is_mirror
+from napari_ciml.widgets.looks import label_colours
 from napari_ciml.widgets.turns import in_turns
 
 LEFT, MIDDLE = Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton
@@ -285,6 +287,23 @@ def test_a_run_while_side_by_side_shows_in_every_pane(
     drawn = loaded.viewer.layers["segmentation"]
     drawn.paint((20, 20, 20), 1)
     assert all(layer.data[20, 20, 20] == 1 for layer in panes)
+
+
+def test_a_mirror_follows_colours_for_as_long_as_it_is_open() -> None:
+    original = Labels(np.eye(4, dtype=np.uint8))
+    mirror = Mirror(original)
+    assert isinstance(mirror.layer, Labels)
+    for preset in ("brats2020", "brats2020", "autopet", "brats2020"):
+        colours = label_colours(PRESETS[preset].regions)
+        original.colormap = colours
+        np.testing.assert_array_equal(mirror.layer.get_color(4), original.get_color(4))
+    original.opacity = 0.25
+    assert mirror.layer.opacity == 0.25
+    mirror.close()
+    original.opacity = 0.5
+    original.colormap = label_colours(PRESETS["autopet"].regions)
+    assert mirror.layer.opacity == 0.25
+    assert not np.array_equal(mirror.layer.get_color(4), original.get_color(4))
 
 
 def test_another_case_ends_side_by_side(

@@ -33,6 +33,9 @@ class Mirror:
         link_layers([original, self.layer])
         original.events.data.connect(self._replaced)
         if isinstance(original, Labels) and isinstance(self.layer, Labels):
+            # napari compares what it links, and colours of labels cannot be compared.
+            unlink_layers([original, self.layer], ["colormap"])
+            original.events.colormap.connect(self._coloured)
             self.layer.contour = original.contour
             teach_as(self.layer, original)
             self.layer.events.paint.connect(self._painted)
@@ -47,6 +50,7 @@ class Mirror:
         if isinstance(self.original, Labels):
             self.layer.events.paint.disconnect(self._painted)
             self.original.events.features.disconnect(self._named)
+            self.original.events.colormap.disconnect(self._coloured)
             self.original.events.labels_update.disconnect(self.layer.refresh)
             self.layer.events.labels_update.disconnect(self.original.refresh)
 
@@ -57,6 +61,9 @@ class Mirror:
     def _painted(self, event: object) -> None:
         """Whoever waits for strokes on the original hears of those made here."""
         self.original.events.paint(value=event.value)  # type: ignore[attr-defined]
+
+    def _coloured(self, *_: object) -> None:
+        self.layer.colormap = self.original.colormap
 
     def _named(self, *_: object) -> None:
         self.layer.features = self.original.features
