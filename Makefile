@@ -39,7 +39,7 @@ lint: $(VENV)/.installed ## ruff and mypy
 	$(BIN)/mypy
 
 test: setup lint ## everything that must hold, on all cores
-	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist worksteal
+	PYTHONUTF8=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist worksteal
 
 format: $(VENV)/.installed ## let ruff put the code in order
 	$(BIN)/ruff check --fix

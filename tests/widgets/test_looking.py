@@ -313,7 +313,7 @@ def test_another_case_ends_side_by_side(
     other = write_case(tmp_path / "other", Grid((20, 22, 24), (3.0,) * 3, (0.0,) * 3))
     loaded.case.open(other)
     qtbot.waitUntil(lambda: not loaded.session.runner.busy, timeout=90000)
-    qtbot.waitUntil(lambda: not loaded.session.looking.hanging.shown, timeout=5000)
+    qtbot.waitUntil(lambda: not loaded.session.looking.hanging.shown, timeout=60000)
     settled(loaded, qtbot)
     assert layer_names(loaded) == ["T2", "T1CE", "T1", "FLAIR", "segmentation"]
     assert not loaded.viewer.canvas.grid.enabled

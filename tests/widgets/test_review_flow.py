@@ -102,6 +102,9 @@ def test_from_a_folder_to_a_map(desk: Desk, case_folder: Path, qtbot: QtBot) -> 
     pair, auxiliary, box = desk.explain.chart.segments()[0]
     centre = box.center().toPoint()
     qtbot.mouseClick(desk.explain.chart, LEFT, pos=QPoint(centre.x(), centre.y()))
+    qtbot.waitUntil(
+        lambda: any(origin_of(layer).kind == "map" for layer in desk.viewer.layers), timeout=60000
+    )
     (shown,) = [layer for layer in desk.viewer.layers if origin_of(layer).kind == "map"]
     assert shown.name == f"{auxiliary} for {pair.primary} {pair.region}"
     explanation = desk.session.review.explanation

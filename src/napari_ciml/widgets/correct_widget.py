@@ -50,7 +50,7 @@ class CorrectWidget(Dock):
         self.bring_back = button("Bring it back", "Show it as a layer of its own.")
         self.forget = button("Forget it", "Remove what was kept; this cannot be undone.")
         self.what, self.brushes = Words(), QHBoxLayout()
-        self.erase = button("Erase", "")
+        self.erase = button("Erase", "Take out of the region that is chosen (Alt+0).")
         self.erase.setCheckable(True)
         self.how = Words(colour=QUIET_COLOUR)
         self.kept = Words(colour=QUIET_COLOUR)

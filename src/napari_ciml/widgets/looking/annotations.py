@@ -86,7 +86,9 @@ class Annotations:
         if viewer is None:
             return
         # Letters are made anew: napari loses count of one that is shown in more panes than before.
-        letters = {side: viewer.canvas.overlays.pop(_KEY + side) for side in _PLACES}
+        letters = dict.fromkeys(_PLACES)
+        for side in letters:  # one that is coming already may not be there
+            viewer.canvas.overlays.pop(_KEY + side, None)
         self._coming = {_KEY + "corner", "scale_bar"}
         try:
             self.show(direction)
