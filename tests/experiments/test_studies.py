@@ -110,7 +110,6 @@ def test_early_fusion_sees_all_modalities_for_all_regions() -> None:
     assert whole.messages == ()
 
 
-@pytest.mark.usefixtures("tiny")
 def test_a_report_sums_registration_up(tmp_path: Path) -> None:
     """Three trials by hand: means 10 and 0.4 of T1's two, 9 and 0.3 of all."""
     table = "trial,moved,degrees,before_mm,after_mm,largest_mm\n"
@@ -123,6 +122,7 @@ def test_a_report_sums_registration_up(tmp_path: Path) -> None:
     assert "| **all** | 3 | 9.00 ± 2.65 | 0.30 ± 0.20 | 0.50 | 0.90 |" in page
 
 
+@pytest.mark.usefixtures("tiny")
 def test_studies_share_their_runs_and_a_report_tells_of_them(tmp_path: Path) -> None:
     seen: list[Progress] = []
     (tmp_path / "studies").mkdir()

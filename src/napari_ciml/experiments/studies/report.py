@@ -135,7 +135,7 @@ def _peers(folder: Path) -> str:
         cases, cost = found.case.nunique(), about[variant]
         rows.append(
             [
-                f"{cases} {'phantoms' if group == 'test' else 'patients'}",
+                f"{cases} {'of the data set' if group == 'test' else 'others'}",
                 str(variant),
                 *(f"{dices['mean'][r]:.3f} ± {dices['std'][r]:.3f}" for r in regions),
                 f"{cost['parameters'] / 1e6:.2f} M",
@@ -144,7 +144,7 @@ def _peers(folder: Path) -> str:
         )
     settings = about["CIML"]["settings"]
     return _section(
-        "CIML and early fusion on phantoms, at equal data, steps and parameters",
+        "CIML and early fusion at equal data, steps and parameters",
         f"`{settings['decomposition']['name']}`, {settings['epochs'] * settings['iterations']} "
         "steps from random weights; standard deviation over cases.",
         _markdown(rows),
@@ -199,11 +199,16 @@ def _learning(path: Path, cases: str) -> str:
     of_role = table.groupby("role").case.nunique()
     return _section(
         f"Learning from one case ({cases})",
-        f"{table.lesson.nunique()} fine-tunes of {about['settings']['minutes']:g} minutes from one "
-        f"case each ({about['cases']}); {of_role[REPLAY]} cases are not to be forgotten.",
+        f"Fine-tunes of {_how_long(about['settings'])}, each from one case ({about['cases']}; "
+        f"{table.lesson.nunique()} in all); {of_role[REPLAY]} cases are not to be forgotten.",
         _markdown(rows),
         _note(path.parent, path.stem),
     )
+
+
+def _how_long(settings: dict[str, float]) -> str:
+    steps = settings.get("steps")
+    return f"{steps} steps" if steps else f"{settings['minutes']:g} minutes"
 
 
 def _alignment(folder: Path) -> str:
