@@ -1,26 +1,12 @@
 """``napari-ciml reproduce``."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from napari_ciml.cli import options
 from napari_ciml.cli.regions import KNOWN, regions
 from napari_ciml.monitor import Monitor
-
-_NAMES = (
-    "shapes",
-    "ablation",
-    "decompositions",
-    "beta",
-    "filters",
-    "baselines",
-    "peers",
-    "faithfulness",
-    "carriers",
-    "registration",
-    "learning",
-    "report",
-)
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -30,7 +16,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="see which of the paper's claims hold",
         description="Do a study, or go on with one; `report` turns all tables into a page.",
     )
-    parser.add_argument("name", choices=_NAMES, metavar="NAME", help=", ".join(_NAMES))
+    parser.add_argument("name", choices=list(_STUDIES), metavar="NAME", help=", ".join(_STUDIES))
     parser.add_argument(
         "--budget",
         choices=("small", "paper"),
@@ -68,64 +54,58 @@ def run(args: argparse.Namespace) -> None:
     """Do what is asked for and print the file it ends in."""
     from napari_ciml.errors import InputError
 
-    without = ("shapes", "carriers", "registration", "learning", "report")
-    if args.name == "peers" and args.data is None:
+    study = _STUDIES[args.name]
+    if args.data is None and study is _peers:
         raise InputError("peers trains on a data set (phantoms, say); name it with --data.")
-    if args.budget == "paper" and args.data is None and args.name not in without:
+    if args.data is None and args.budget == "paper" and study in _ON_REAL_CASES:
         raise InputError("--budget paper trains on real cases; name their folder with --data.")
-    print(_do(args))
+    print(study(args, options.monitor()))
 
 
-def _do(args: argparse.Namespace) -> Path:
-    heard = options.monitor()
-    if args.name == "report":
-        from napari_ciml.experiments.studies.report import write_report
+def _report(args: argparse.Namespace, _: Monitor) -> Path:
+    from napari_ciml.experiments.studies.report import write_report
 
-        return write_report(args.output)
-    if args.name == "shapes":
-        from napari_ciml.experiments.shapes.study import reproduce_shapes
+    return write_report(args.output)
 
-        return reproduce_shapes(args.budget == "paper", args.output, heard)
-    if args.name == "faithfulness":
-        from napari_ciml.experiments.studies.faithfulness import measure_faithfulness
 
-        return measure_faithfulness(args.budget, args.output, heard, args.data)
-    if args.name == "peers":
-        from napari_ciml.experiments.studies.peers import measure_peers
+def _shapes(args: argparse.Namespace, heard: Monitor) -> Path:
+    from napari_ciml.experiments.shapes.study import reproduce_shapes
 
-        return measure_peers(
-            args.data,
-            args.judge,
-            args.output,
-            heard,
-            preset=args.preset,
-            epochs=args.epochs,
-            device=args.device,
-        )
-    if args.name == "registration":
-        from napari_ciml.experiments.studies.alignment import measure_alignment
+    return reproduce_shapes(args.budget == "paper", args.output, heard)
 
-        return measure_alignment(args.output, heard)
-    if args.name == "carriers":
-        from napari_ciml.experiments.studies.carriers import measure_carriers
-        from napari_ciml.resources import shipped_checkpoint
 
-        checkpoint = options.load(args.checkpoint or shipped_checkpoint(), heard)
-        return measure_carriers(checkpoint, args.output, heard)
-    if args.name == "learning":
-        return _learning(args, heard)
-    from napari_ciml.experiments.studies.reproduce import reproduce
+def _faithfulness(args: argparse.Namespace, heard: Monitor) -> Path:
+    from napari_ciml.experiments.studies.faithfulness import measure_faithfulness
 
-    return reproduce(
-        args.name,
-        args.budget,
+    return measure_faithfulness(args.budget, args.output, heard, args.data)
+
+
+def _peers(args: argparse.Namespace, heard: Monitor) -> Path:
+    from napari_ciml.experiments.studies.peers import measure_peers
+
+    return measure_peers(
+        args.data,
+        args.judge,
         args.output,
         heard,
-        data=args.data,
         preset=args.preset,
+        epochs=args.epochs,
         device=args.device,
-        jobs=args.jobs,
     )
+
+
+def _registration(args: argparse.Namespace, heard: Monitor) -> Path:
+    from napari_ciml.experiments.studies.alignment import measure_alignment
+
+    return measure_alignment(args.output, heard)
+
+
+def _carriers(args: argparse.Namespace, heard: Monitor) -> Path:
+    from napari_ciml.experiments.studies.carriers import measure_carriers
+    from napari_ciml.resources import shipped_checkpoint
+
+    checkpoint = options.load(args.checkpoint or shipped_checkpoint(), heard)
+    return measure_carriers(checkpoint, args.output, heard)
 
 
 def _learning(args: argparse.Namespace, heard: Monitor) -> Path:
@@ -142,3 +122,36 @@ def _learning(args: argparse.Namespace, heard: Monitor) -> Path:
     )
     checkpoint = options.load(args.checkpoint or shipped_checkpoint(), heard)
     return measure_learning(checkpoint, args.output, heard, study)
+
+
+def _table(args: argparse.Namespace, heard: Monitor) -> Path:
+    from napari_ciml.experiments.studies.reproduce import reproduce
+
+    return reproduce(
+        args.name,
+        args.budget,
+        args.output,
+        heard,
+        data=args.data,
+        preset=args.preset,
+        device=args.device,
+        jobs=args.jobs,
+    )
+
+
+_STUDIES: dict[str, Callable[[argparse.Namespace, Monitor], Path]] = {
+    "shapes": _shapes,
+    "ablation": _table,
+    "decompositions": _table,
+    "beta": _table,
+    "filters": _table,
+    "baselines": _table,
+    "peers": _peers,
+    "faithfulness": _faithfulness,
+    "carriers": _carriers,
+    "registration": _registration,
+    "learning": _learning,
+    "report": _report,
+}
+_ON_REAL_CASES = (_table, _faithfulness)
+"""What ``--budget paper`` needs a data set for."""
