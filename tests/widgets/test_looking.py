@@ -289,6 +289,25 @@ def test_a_run_while_side_by_side_shows_in_every_pane(
     assert all(layer.data[20, 20, 20] == 1 for layer in panes)
 
 
+def test_another_layer_is_hung_beside_the_others(
+    loaded: Desk, press: Callable[[str], None], qtbot: QtBot
+) -> None:
+    press("G")
+    hanging = loaded.session.looking.hanging
+    seen = loaded.viewer.scene.camera.zoom
+    loaded.viewer.add_labels(np.ones((20, 22, 24), np.uint8), name="mine", scale=(3, 3, 3))
+    over = [layer for layer in loaded.viewer.layers if layer.name.startswith("mine")]
+    assert len(over) == 1
+    qtbot.waitUntil(
+        lambda: sum(layer.name.startswith("mine") for layer in loaded.viewer.layers) == 4,
+        timeout=60000,
+    )
+    qtbot.waitUntil(lambda: not hanging.busy, timeout=60000)
+    assert hanging.shown
+    assert loaded.viewer.canvas.grid.enabled
+    assert loaded.viewer.scene.camera.zoom == pytest.approx(seen)
+
+
 def test_a_mirror_follows_colours_for_as_long_as_it_is_open() -> None:
     original = Labels(np.eye(4, dtype=np.uint8))
     mirror = Mirror(original)

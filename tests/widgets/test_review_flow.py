@@ -114,9 +114,11 @@ def test_from_a_folder_to_a_map(desk: Desk, case_folder: Path, qtbot: QtBot) -> 
 
     row = desk.explain.weights.rowCount() - 1
     desk.explain.weights.setCurrentCell(row, 0)
-    (again,) = [layer for layer in desk.viewer.layers if origin_of(layer).kind == "map"]
     pair, auxiliary = list(explanation.maps)[row]
-    assert again.name == f"{auxiliary} for {pair.primary} {pair.region}"
+    name = f"{auxiliary} for {pair.primary} {pair.region}"
+    qtbot.waitUntil(lambda: name in desk.viewer.layers, timeout=60000)
+    (again,) = [layer for layer in desk.viewer.layers if origin_of(layer).kind == "map"]
+    assert again.name == name
     np.testing.assert_array_equal(again.data, explanation.maps[pair, auxiliary])
     click(qtbot, desk.explain.hide_map)
     assert not again.visible

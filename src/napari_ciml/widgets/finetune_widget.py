@@ -90,7 +90,8 @@ class FineTuneWidget(Dock):
         self.column.addWidget(self.interrupted)
         self.column.addLayout(row(self.go_on, self.forget))
         self.column.addWidget(self.empty)
-        self.column.addLayout(row(label("Learn from"), self.labels, self.meanings))
+        self.column.addLayout(row(label("Learn from"), self.labels))
+        self.column.addLayout(row(label("its labels"), self.meanings))
         self.column.addLayout(row(label("corrected"), self.certain))
         self.column.addLayout(row(self.keep_case, self.add_folder))
         for part in (self.others, self.options, self.untrained, self.start):

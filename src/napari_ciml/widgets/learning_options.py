@@ -59,7 +59,8 @@ class LearningOptions(QWidget):
         self.more.addWidget(inside)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addLayout(row(label("Adapt"), self.adapt, self.amount, self.unit))
+        column.addLayout(row(label("Adapt"), self.adapt))
+        column.addLayout(row(label("for"), self.amount, self.unit))
         column.addWidget(self.more)
 
     def settings(self) -> FineTuneSettings:

@@ -47,6 +47,7 @@ class Hanging:
         self.layers, self.annotations, self.changed = layers, annotations, changed
         self._before: _Before | None = None
         self._mirrors: list[Mirror] = []
+        self._panes = 1
         self._hung: list[Image] = []
         self.busy = False
         self._settled = QTimer()
@@ -122,7 +123,8 @@ class Hanging:
         grid.enabled = True
         yield
         # A pane shows what the whole canvas did.
-        viewer.scene.camera.zoom /= max(grid.actual_shape(viewer.layers))
+        self._panes = max(grid.actual_shape(viewer.layers))
+        viewer.scene.camera.zoom /= self._panes
         viewer.layers.selection.active = self._before.active
         yield
         yield from coming
@@ -132,11 +134,10 @@ class Hanging:
         if before is None:
             return
         grid = viewer.canvas.grid
-        panes = max(grid.actual_shape(viewer.layers))
         coming = self.annotations.appear()
         next(coming)
         grid.enabled = False
-        viewer.scene.camera.zoom *= panes
+        viewer.scene.camera.zoom *= self._panes
         yield
         chosen = [m for m in self._hung if not m.visible]
         for modality in self._hung:
@@ -172,7 +173,8 @@ class Hanging:
     def _anew(self) -> None:
         if self.busy or not self.shown:
             return
-        another_case = self.layers.modalities() != self._hung
+        # Hanging turns the order of the layers round; only which they are counts.
+        another_case = set(self.layers.modalities()) != set(self._hung)
 
         def steps() -> Iterator[None]:
             yield from self._unhang()
