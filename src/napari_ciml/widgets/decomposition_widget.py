@@ -59,7 +59,7 @@ class DecompositionWidget(Dock):
     """
 
     def __init__(self, viewer: "Viewer") -> None:
-        super().__init__(session_of(viewer))
+        super().__init__(session_of(viewer), scrolls=True)
         self.presets = QComboBox()
         self.presets.setToolTip("Decompositions known by name; an edited one is saved as a file.")
         self.grid = table()
