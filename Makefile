@@ -38,8 +38,9 @@ lint: $(VENV)/.installed ## ruff and mypy
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+# Each process gets one thread: processes whose threads wait for each other take many times as long.
 test: setup lint ## everything that must hold, on all cores
-	PYTHONUTF8=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist worksteal
+	PYTHONUTF8=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist worksteal
 
 format: $(VENV)/.installed ## let ruff put the code in order
 	$(BIN)/ruff check --fix
