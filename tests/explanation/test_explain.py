@@ -13,11 +13,11 @@ from napari_ciml.errors import CancelledError, CheckpointError
 from napari_ciml.explanation.explain import complementary_weights, explain
 from napari_ciml.explanation.gradcam import complementary_maps
 from napari_ciml.inference.assemble import ensemble
-from napari_ciml.inference.engine import Workspace
 from napari_ciml.inference.kept import Kept
 from napari_ciml.inference.segment import segment
 from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.inference.tiles import make_tiling
+from napari_ciml.inference.workspace import Workspace
 from napari_ciml.monitor import Monitor, Progress
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.presets import PRESETS

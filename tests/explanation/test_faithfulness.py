@@ -7,8 +7,8 @@ from napari_ciml.explanation.faithfulness import (
     mute_each,
     rank_correlation,
 )
-from napari_ciml.inference.engine import Workspace
 from napari_ciml.inference.tiles import make_tiling
+from napari_ciml.inference.workspace import Workspace
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
 

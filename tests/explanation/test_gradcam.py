@@ -15,10 +15,11 @@ from napari_ciml.explanation import gradcam
 from napari_ciml.explanation.explain import complementary_weights
 from napari_ciml.explanation.gradcam import Triple, complementary_maps, to_full_resolution
 from napari_ciml.inference.assemble import ensemble
-from napari_ciml.inference.engine import Workspace, predict_pairs
+from napari_ciml.inference.engine import predict_pairs
 from napari_ciml.inference.kept import Kept
 from napari_ciml.inference.plan import Plan, make_plan
 from napari_ciml.inference.tiles import make_tiling
+from napari_ciml.inference.workspace import Workspace
 from napari_ciml.monitor import Monitor, Progress
 from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint
 from napari_ciml.resources import sample_data, shipped_checkpoint

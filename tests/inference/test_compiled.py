@@ -10,17 +10,18 @@ import torch
 from conftest import tiny_info
 from napari_ciml.cases.case import open_case
 from napari_ciml.decomposition import Message
-from napari_ciml.errors import DeviceError
+from napari_ciml.errors import CancelledError, DeviceError
 from napari_ciml.explanation.explain import explain
-from napari_ciml.inference import compiled
+from napari_ciml.inference.compiled import engine, models
 from napari_ciml.inference.device import choose_engine, has_openvino
 from napari_ciml.inference.segment import Segmentation, segment
 from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.measures import dice
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
+from napari_ciml.network.ciml import CIML
 from napari_ciml.presets import PRESETS
-from nets import BRATS, settled
+from nets import BRATS, MIXED, images, network, settled
 
 CPU = torch.device("cpu")
 TWO = PRESETS["flair-t1ce"]
@@ -33,11 +34,11 @@ pytest.importorskip("openvino")
 def there(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.getbasetemp() / "compiled"
     monkeypatch.setattr("napari_ciml.inference.device.has_openvino", lambda: True)
-    monkeypatch.setattr(compiled, "_cache_folder", lambda: folder)
+    monkeypatch.setattr(models, "_cache_folder", lambda: folder)
 
 
 def precision(monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype | None) -> None:
-    for room in ("device", "compiled"):
+    for room in ("device", "compiled.engine"):
         monkeypatch.setattr(f"napari_ciml.inference.{room}.half_precision", lambda _: dtype)
 
 
@@ -85,8 +86,8 @@ def test_maps_begin_with_the_state_it_gives(
     case, asked = open_case(case_folder), np.ones(open_case(case_folder).grid.size[::-1], bool)
     precision(monkeypatch, None)
     found = []
-    for engine in ("openvino", "torch"):
-        result = segment(case, checkpoint, TWO, SegmentSettings(engine=engine, muted=MUTED))
+    for name in ("openvino", "torch"):
+        result = segment(case, checkpoint, TWO, SegmentSettings(engine=name, muted=MUTED))
         ran: list[str] = []
         hooks = [
             encoder.register_forward_hook(lambda *_, ran=ran: ran.append("encoder"))
@@ -108,16 +109,16 @@ def test_maps_begin_with_the_state_it_gives(
 def test_models_are_cached_by_their_weights(
     case_folder: Path, tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(compiled, "_cache_folder", lambda: tmp_path / "cache")
-    compiled._held.clear()
+    monkeypatch.setattr(models, "_cache_folder", lambda: tmp_path / "cache")
+    engine._held.clear()
     case, told = open_case(case_folder), []
     monitor = Monitor(lambda p: told.append(p.stage))
     settings = SegmentSettings(engine="openvino")
     before = segment(case, tiny_checkpoint, TWO, settings, monitor)
-    assert sum(stage.startswith("Compiling") for stage in told) == 4
+    assert sum(stage.startswith("Compiling") for stage in told) == 1
     files = sorted((tmp_path / "cache").iterdir())
-    assert [path.suffix for path in files] == [".bin", ".xml"] * 4
-    compiled._held.clear()
+    assert [path.suffix for path in files] == [".bin", ".xml"]
+    engine._held.clear()
     told.clear()
     # Cut off by a crash: made again.
     files[1].write_text("<?xml")
@@ -140,3 +141,36 @@ def test_auto_takes_it_on_the_cpu_alone(monkeypatch: pytest.MonkeyPatch) -> None
     assert choose_engine("auto", CPU) == "torch"
     with pytest.raises(DeviceError, match="not installed"):
         choose_engine("openvino", CPU)
+
+
+def compiled_run(
+    net: CIML, seen: dict[str, torch.Tensor], monitor: Monitor | None = None
+) -> dict[str, torch.Tensor]:
+    tile = tuple(next(iter(seen.values())).shape[2:])
+    made = engine.CompiledEngine(net, tile, "f32", engine.weights_hash(net))
+    found = made.run(seen, tuple(net.segmentors), (), {}, monitor or Monitor())
+    return {name: logits for name, (logits, _) in found.answers.items()}
+
+
+def test_a_subtask_of_two_modalities_and_one_without_messages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Encoders of two channels, of nobody's primary, and a segmentor that hears nobody."""
+    precision(monkeypatch, None)
+    net, seen = network(MIXED).eval(), images(MIXED)
+    found = compiled_run(net, seen)
+    with torch.no_grad():
+        expected = net(seen)
+    assert found.keys() == expected.keys()
+    for name, logits in found.items():
+        torch.testing.assert_close(logits, expected[name].logits[0], atol=1e-3, rtol=1e-3)
+
+
+def test_a_stop_is_heard_in_the_middle_of_a_tile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_LOOK_MS", 0)
+    net, seen = settled("batch"), images(BRATS, edge=64)
+    monitor = Monitor()
+    monitor.stop.set()
+    with pytest.raises(CancelledError):
+        compiled_run(net, seen, monitor)
+    assert compiled_run(net, seen).keys() == set(net.segmentors)

@@ -1,8 +1,6 @@
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,13 +9,12 @@ from monai.inferers import sliding_window_inference
 
 from conftest import tiny_info
 from napari_ciml.decomposition import Message, Pair
-from napari_ciml.errors import CancelledError, DeviceError
+from napari_ciml.errors import CancelledError
 from napari_ciml.inference import engine
-from napari_ciml.inference.engine import Workspace, with_fallback
 from napari_ciml.inference.kept import Kept
 from napari_ciml.inference.plan import Plan, make_plan
-from napari_ciml.inference.tile_policy import first_tiling, smaller_tiling
-from napari_ciml.inference.tiles import SMALLEST_TILE, make_tiling
+from napari_ciml.inference.tiles import make_tiling
+from napari_ciml.inference.workspace import Workspace, with_fallback
 from napari_ciml.monitor import Monitor, Progress
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.presets import PRESETS
@@ -28,98 +25,10 @@ BRATS = PRESETS["brats2020"]
 SHAPE = (96, 96, 96)
 
 
-class Machine:
-    """Runs tiles, and is out of memory where it is told to be."""
-
-    def __init__(self, fails: Callable[[Workspace], BaseException | None]) -> None:
-        self.fails, self.tried, self.told = fails, [], []
-
-    def __call__(self, workspace: Workspace) -> str:
-        self.tried.append((workspace.device.type, max(workspace.tiling.tile)))
-        error = self.fails(workspace)
-        if error is not None:
-            raise error
-        return "done"
-
-    def run(self, checkpoint: Checkpoint, device: str) -> str:
-        monitor = Monitor(tell=self.told.append)
-        fake = SimpleNamespace(
-            info=checkpoint.info.model_copy(update={"patch": (96, 96, 96)}), network=None
-        )
-        return with_fallback(self, SHAPE, fake, torch.device(device), monitor)[0]
-
-
 @pytest.fixture(autouse=True)
 def full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare numbers without the noise of bfloat16."""
     monkeypatch.setattr("napari_ciml.inference.device.half_precision", lambda _: None)
-
-
-@pytest.fixture(autouse=True)
-def released(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Devices whose memory was given back; there is no CUDA here to ask."""
-    seen: list[str] = []
-    monkeypatch.setattr(engine, "release", lambda device: seen.append(device.type))
-    return seen
-
-
-def full(_: Workspace) -> BaseException:
-    return torch.OutOfMemoryError("CUDA out of memory")
-
-
-def test_goes_on_with_smaller_tiles_and_says_so(
-    tiny_checkpoint: Checkpoint, released: list[str]
-) -> None:
-    machine = Machine(lambda w: full(w) if max(w.tiling.tile) > 48 else None)
-    assert machine.run(tiny_checkpoint, "cuda") == "done"
-    assert machine.tried == [("cuda", 96), ("cuda", 48)]
-    assert released == ["cuda"]
-    assert "memory of cuda is full" in machine.told[0]
-    assert "48 x 48 x 48" in machine.told[0]
-
-
-def test_then_on_the_cpu_with_the_large_tile(tiny_checkpoint: Checkpoint) -> None:
-    machine = Machine(lambda w: full(w) if w.device.type == "cuda" else None)
-    assert machine.run(tiny_checkpoint, "cuda") == "done"
-    assert machine.tried[-1] == ("cpu", 96)
-    assert ("cuda", SMALLEST_TILE) in machine.tried
-    assert machine.told[-1] == "The memory of cuda is full; going on on the CPU."
-
-
-def test_gives_up_when_the_cpu_is_full(tiny_checkpoint: Checkpoint) -> None:
-    machine = Machine(lambda _: RuntimeError("DefaultCPUAllocator: can't allocate memory"))
-    with pytest.raises(DeviceError, match="not enough memory"):
-        machine.run(tiny_checkpoint, "cpu")
-    assert machine.tried[-1] == ("cpu", SMALLEST_TILE)
-
-
-def test_other_errors_pass_through(tiny_checkpoint: Checkpoint) -> None:
-    machine = Machine(lambda _: RuntimeError("a bug"))
-    with pytest.raises(RuntimeError, match="a bug"):
-        machine.run(tiny_checkpoint, "cpu")
-    assert len(machine.tried) == 1
-
-
-def test_tiles_follow_the_norm(tiny_checkpoint: Checkpoint) -> None:
-    brain = (144, 176, 144)
-    patches = first_tiling(tiny_checkpoint.info, brain, CPU)
-    assert (patches.tile, patches.starts[1]) == ((32, 32, 32), (0, 0, 16))
-    info = tiny_info(BRATS, norm="batch")
-    whole = first_tiling(info, brain, CPU)
-    assert (whole.tile, len(whole)) == (brain, 1)
-    half = smaller_tiling(info, brain, whole)
-    assert half.tile == (144, 112, 96)
-    assert half.starts == ((0, 0, 0), (0, 0, 48), (0, 64, 0), (0, 64, 48))
-
-
-def test_pieces_fit_the_memory_that_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A voxel takes 384 bytes with 4 filters in float32; 70 % of what is free is used."""
-    free = SimpleNamespace(available=384 * 48 * 48 * 64 / 0.7 + 1)
-    monkeypatch.setattr("psutil.virtual_memory", lambda: free)
-    monkeypatch.setattr("napari_ciml.inference.tile_policy.half_precision", lambda _: None)
-    info = tiny_info(BRATS, norm="batch", base_filters=4)
-    tiling = first_tiling(info, (48, 48, 96), CPU)
-    assert (tiling.tile, len(tiling)) == ((48, 48, 64), 3)
 
 
 def random_images(plan: Plan, shape: tuple[int, int, int]) -> dict[str, np.ndarray]:

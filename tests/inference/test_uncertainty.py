@@ -11,13 +11,13 @@ from napari_ciml.cases.case import open_case
 from napari_ciml.decomposition import Pair
 from napari_ciml.errors import CancelledError, CheckpointError
 from napari_ciml.export.bundle import Results, Wish, write_bundle
-from napari_ciml.inference.engine import Workspace
 from napari_ciml.inference.kept import Kept
 from napari_ciml.inference.plan import make_plan
 from napari_ciml.inference.segment import segment
 from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.inference.tiles import make_tiling
 from napari_ciml.inference.uncertainty import Draws, Sampled, entropy, sample
+from napari_ciml.inference.workspace import Workspace
 from napari_ciml.monitor import Monitor, Progress
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.presets import PRESETS

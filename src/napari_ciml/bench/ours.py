@@ -10,7 +10,7 @@ from napari_ciml.cases.case import Case, open_case
 from napari_ciml.cases.write import write_on_native_grid
 from napari_ciml.explanation.explain import explain
 from napari_ciml.files import prepare_folder
-from napari_ciml.inference.compiled import compiled_engine
+from napari_ciml.inference.compiled.engine import compiled_engine
 from napari_ciml.inference.device import choose_device, half_precision
 from napari_ciml.inference.memory import peak_memory_mib
 from napari_ciml.inference.segment import Segmentation, segment
@@ -99,7 +99,7 @@ def _first(
         "stages": result.seconds,
         "peak_memory_mib": peak,
         "engine": result.engine,
-        "precision": _precision(run, monitor),
+        "precision": _precision(run),
         "tiles": len(result.kept.workspace.tiling),
         "tile": list(result.kept.workspace.tiling.tile),
         "kept_mib": _kept_mib(result),
@@ -156,10 +156,10 @@ def _kept_mib(result: Segmentation) -> dict[str, float]:
     return {name: round(size / 2**20, 1) for name, size in sizes.items()}
 
 
-def _precision(run: Run, monitor: Monitor) -> str:
+def _precision(run: Run) -> str:
     """Return what the engine that ran computes in."""
     where = run.segmentation.kept.workspace
     if where.engine == "openvino":
-        return compiled_engine(run.checkpoint.network, where.tiling.tile, monitor).precision
+        return compiled_engine(run.checkpoint.network, where.tiling.tile).precision
     half = half_precision(choose_device(where.device.type))
     return "float32" if half is None else str(half).removeprefix("torch.")

@@ -13,9 +13,9 @@ from napari_ciml.errors import CheckpointError
 from napari_ciml.explanation.gradcam import Triple, complementary_maps
 from napari_ciml.inference.assemble import ensemble
 from napari_ciml.inference.device import choose_device
-from napari_ciml.inference.engine import Workspace, with_fallback
 from napari_ciml.inference.finish import calibrated
 from napari_ciml.inference.segment import Segmentation
+from napari_ciml.inference.workspace import Workspace, with_fallback
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
 

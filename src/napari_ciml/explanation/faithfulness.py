@@ -11,9 +11,10 @@ from napari_ciml.decomposition import Message, Pair
 from napari_ciml.explanation.explain import complementary_weights
 from napari_ciml.explanation.gradcam import Triple, complementary_maps
 from napari_ciml.inference.assemble import ensemble
-from napari_ciml.inference.engine import Workspace, predict_pairs
+from napari_ciml.inference.engine import predict_pairs
 from napari_ciml.inference.plan import Plan, make_plan
 from napari_ciml.inference.settings import THRESHOLD
+from napari_ciml.inference.workspace import Workspace
 from napari_ciml.measures import dice
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.blocks import initialise

@@ -19,11 +19,12 @@ from torch.nn import functional
 
 from napari_ciml.decomposition import Message, Pair
 from napari_ciml.inference.device import mixed_precision
-from napari_ciml.inference.engine import Workspace, padded_stack, tile_inputs
+from napari_ciml.inference.engine import padded_stack, tile_inputs
 from napari_ciml.inference.kept import Kept
 from napari_ciml.inference.plan import Plan
 from napari_ciml.inference.tiles import blending_window
 from napari_ciml.inference.torch_engine import TorchEngine
+from napari_ciml.inference.workspace import Workspace
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.network.ciml import CIML
@@ -140,9 +141,9 @@ def _states(
         return {subtask: state for subtask, state in known.items() if state}
     engine = TorchEngine(network)
     with torch.no_grad(), mixed_precision(kept.workspace.device):
-        encoded = kept.encode(engine.encode, tile, inputs, plan)
+        encoded = engine.encode(inputs, plan.subtasks, plan.muted, kept.messages(tile))
         return {
-            subtask: state or engine.segment(subtask, inputs, encoded, plan.muted)[1]
+            subtask: state or engine.segment(subtask, encoded, plan.muted)[1]
             for subtask, state in known.items()
         }
 
@@ -183,7 +184,7 @@ def _add_gradients(
     encoder, segmentor = cast("Encoder", network.encoders[subtask]), network.segmentor(subtask)
     with mixed_precision(image.device):
         with torch.no_grad():
-            heard = segmentor.shallow_gate.aligned(state.own, state.kappas)
+            heard = segmentor.shallow_gate().aligned(state.own, state.kappas)
         with torch.enable_grad():
             heard.requires_grad_()
             logits = run_last_level(encoder, segmentor, image, state, heard)[0].float()
@@ -200,7 +201,7 @@ def _alphas(network: CIML, gathered: _Gathered, plan: Plan, count: float) -> dic
     alphas = {}
     for pair in plan.pairs:
         for auxiliary in plan.auxiliaries(pair.primary):
-            gate = network.segmentor(pair.primary).shallow_gate
+            gate = network.segmentor(pair.primary).shallow_gate()
             summed = gathered.gradients.get(pair, none)
             alphas[pair, auxiliary] = gate.pulled_back(auxiliary, summed) / count
     return alphas

@@ -12,8 +12,8 @@ DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 EngineName = Literal["torch", "openvino"]
 
 
-_FULL = ("out of memory", "alloc_failed", "defaultcpuallocator")
-"""What CUDA and MPS, cuBLAS and cuDNN, and the processor's allocator say when memory is full."""
+_FULL = ("out of memory", "alloc_failed", "defaultcpuallocator", "bad_alloc")
+"""What CUDA, MPS, cuBLAS, cuDNN, the processor's allocator and OpenVINO say when memory is full."""
 
 
 def choose_device(name: str = "auto") -> torch.device:

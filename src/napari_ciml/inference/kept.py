@@ -6,27 +6,24 @@ and the probabilities of pairs, by what their segmentor heard. A segmentor's own
 embedding is not: it is five sixths of an encoder's output and one convolution of one channel.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
 
 from napari_ciml.decomposition import Pair
 from napari_ciml.inference.plan import Plan
-from napari_ciml.network.encoder import Embeddings
+from napari_ciml.inference.ran import Levels
 from napari_ciml.network.last_level import State
 
 if TYPE_CHECKING:
-    from napari_ciml.inference.engine import Workspace
+    from napari_ciml.inference.workspace import Workspace
 
 MESSAGES_LIMIT = 2**30
 STATES_LIMIT = 2**30
 ANSWERS_LIMIT = 2**29
 """Bytes. Beyond them, messages and states are not kept but computed again, old answers go."""
-
-Encode = Callable[..., dict[str, Embeddings]]
 
 Answer = tuple[Pair, frozenset[str]]
 """A pair, and the auxiliaries its segmentor heard."""
@@ -51,7 +48,7 @@ class Kept:
     messages_limit: int = MESSAGES_LIMIT
     answers_limit: int = ANSWERS_LIMIT
     states_limit: int = STATES_LIMIT
-    _messages: dict[int, dict[str, tuple[Tensor, ...]]] = field(default_factory=dict)
+    _messages: dict[int, dict[str, Levels]] = field(default_factory=dict)
     _answers: dict[Answer, np.ndarray] = field(default_factory=dict)
     _states: dict[_Place, State] = field(default_factory=dict)
     _size: int = 0
@@ -72,33 +69,20 @@ class Kept:
         """Bytes of the probabilities that are kept."""
         return sum(values.nbytes for values in self._answers.values())
 
-    def encode(
-        self, encode: Encode, tile: int, inputs: Mapping[str, Tensor], plan: Plan
-    ) -> dict[str, Embeddings]:
-        """Run the encoders that a plan needs over a tile; not those whose messages are kept.
-
-        Parameters
-        ----------
-        encode : callable
-            `CIML.encode`, or an engine's.
-        tile : int
-            Number of the tile.
-        inputs : mapping of str to torch.Tensor
-            The tile, as `CIML.encode` takes it.
-        plan : Plan
-            Which subtasks, which messages.
-        """
-        known = self._messages.setdefault(tile, {})
+    def messages(self, tile: int) -> dict[str, Levels]:
+        """Return what is kept of a tile's messages, by encoder, on the workspace's device."""
         device = self.workspace.device
-        moved = {name: tuple(t.to(device) for t in levels) for name, levels in known.items()}
-        encoded = encode(inputs, plan.subtasks, plan.muted, moved)
-        for name in encoded.keys() - known.keys():
-            levels = encoded[name].levels
-            size = sum(t.numel() * t.element_size() for t in levels)
+        known = self._messages.get(tile, {})
+        return {name: tuple(t.to(device) for t in levels) for name, levels in known.items()}
+
+    def keep_messages(self, tile: int, levels: Mapping[str, Levels]) -> None:
+        """Keep a tile's messages, by encoder, as far as there is room."""
+        known = self._messages.setdefault(tile, {})
+        for name in levels.keys() - known.keys():
+            size = sum(t.numel() * t.element_size() for t in levels[name])
             if self._size + size <= self.messages_limit:
-                known[name] = tuple(t.cpu() for t in levels)
+                known[name] = tuple(t.cpu() for t in levels[name])
                 self._size += size
-        return encoded
 
     def keep_state(self, tile: int, subtask: str, plan: Plan, state: State) -> None:
         """Keep what a segmentor's maps begin with, if there is room."""

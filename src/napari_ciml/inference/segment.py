@@ -15,12 +15,14 @@ from napari_ciml.decomposition import Decomposition, Pair
 from napari_ciml.errors import InputError
 from napari_ciml.inference.assemble import assemble, ensemble, on_case_grid
 from napari_ciml.inference.device import EngineName, choose_device, choose_engine
-from napari_ciml.inference.engine import Workspace, compile_parts, predict_pairs, with_fallback
+from napari_ciml.inference.engine import compile_parts, predict_pairs
 from napari_ciml.inference.kept import Kept
 from napari_ciml.inference.memory import peak_memory_mib
 from napari_ciml.inference.plan import Plan, make_plan
+from napari_ciml.inference.previous import holds, known_regions
 from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.inference.uncertainty import Sampled, Uncertainty, placed, refuse_sampling, sample
+from napari_ciml.inference.workspace import Workspace, with_fallback
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
 
@@ -155,7 +157,7 @@ def segment(
     device = choose_device(settings.device)
     engine = choose_engine(settings.engine, device)
     _refuse_missing(case, plan)
-    if previous is not None and not _holds(previous, case, checkpoint, settings):
+    if previous is not None and not holds(previous, case, checkpoint, settings):
         previous = None
     with clock.stage("prepare"):
         seen = _model_input(case, checkpoint, plan, aloud, previous)
@@ -172,7 +174,7 @@ def segment(
             )
     with clock.stage("assemble"):
         finish = checkpoint.info.finish
-        known = _known_regions(previous, pairs, plan, seen)
+        known = known_regions(previous, pairs, plan, seen)
         rest = {name: p for name, p in ensemble(pairs, plan).items() if name not in known}
         known |= on_case_grid(rest, seen, case, finish, aloud)
         probabilities = {name: known[name] for name in plan.decomposition.region_names}
@@ -197,19 +199,6 @@ def segment(
         missing=tuple(
             m for m in checkpoint.info.decomposition.used_modalities if m not in case.images
         ),
-    )
-
-
-def _holds(
-    previous: Segmentation, case: Case, checkpoint: Checkpoint, settings: SegmentSettings
-) -> bool:
-    """Whether what an earlier run kept can be used at all."""
-    return (
-        previous.case() is case
-        and previous.checkpoint == checkpoint.sha256
-        and previous.settings.device == settings.device
-        and previous.settings.engine == settings.engine
-        and previous.settings.mirror == settings.mirror
     )
 
 
@@ -278,24 +267,6 @@ def _uncertainty(
     shape, device = seen.foreground.shape, kept.workspace.device
     sums, _ = with_fallback(run, shape, checkpoint, device, monitor, kept.workspace)
     return placed(sums, plan, seen, case, settings.seed)
-
-
-def _known_regions(
-    previous: Segmentation | None, pairs: dict[Pair, np.ndarray], plan: Plan, seen: ModelInput
-) -> dict[str, np.ndarray]:
-    """Return the probabilities on the case grid that are what they were."""
-    if previous is None or not np.array_equal(seen.foreground, previous.model_input.foreground):
-        return {}
-
-    def parts(of: dict[Pair, np.ndarray], by: Plan, name: str) -> list[tuple[Pair, int, float]]:
-        return [(pair, id(v), by.weight(pair)) for pair, v in of.items() if pair.region == name]
-
-    return {
-        name: previous.probabilities[name]
-        for name in plan.decomposition.region_names
-        if name in previous.probabilities
-        and parts(pairs, plan, name) == parts(previous.pairs, previous.plan, name)
-    }
 
 
 def _refuse_missing(case: Case, plan: Plan) -> None:

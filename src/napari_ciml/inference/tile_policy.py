@@ -31,9 +31,9 @@ _LARGEST = 160 * 192 * 160
 """Voxels, a whole brain at 1 mm: pieces that take longer would hear a cancel too late."""
 
 _OVERLAP = 0.5
-_VALUES = 56
-"""Values that a voxel needs at once for each base filter, measured and rounded up: OpenVINO takes
-53, PyTorch 18."""
+_VALUES = 24
+"""Values that a voxel needs at once for each base filter, measured and rounded up: 18 with PyTorch
+and with OpenVINO."""
 
 _SHARE = 0.7
 """Of the memory that is free."""

@@ -7,6 +7,8 @@ from typing import cast
 from torch import Tensor, nn
 
 from napari_ciml.decomposition import Message
+from napari_ciml.inference.ran import Levels, Ran
+from napari_ciml.monitor import Monitor
 from napari_ciml.network.ciml import CIML
 from napari_ciml.network.encoder import Embeddings, Encoder
 from napari_ciml.network.last_level import State, Statistics, last_blocks, measured
@@ -25,6 +27,40 @@ class TorchEngine:
         self._network = network
         self._first: dict[str, Statistics] = {}
 
+    def run(
+        self,
+        images: Mapping[str, Tensor],
+        subtasks: Collection[str],
+        muted: Collection[Message],
+        known: Mapping[str, Levels],
+        monitor: Monitor,
+    ) -> Ran:
+        """Run a tile.
+
+        Parameters
+        ----------
+        images : mapping of str to torch.Tensor
+            By modality, each (1, 1, Z, Y, X).
+        subtasks : collection of str
+            Names of those that are run.
+        muted : collection of Message
+            Messages that are not passed.
+        known : mapping of str to Levels
+            By encoder, of those that need not be run.
+        monitor : Monitor
+            Asked between segmentors whether to stop.
+        """
+        encoded = self.encode(images, subtasks, muted, known)
+        answers = {}
+        for name in subtasks:
+            monitor.check()
+            answers[name] = self.segment(name, encoded, muted)
+        new = {name: found.levels for name, found in encoded.items() if name not in known}
+        return Ran(new, answers)
+
+    def release(self) -> None:
+        """Give back working memory: PyTorch's own cache is kept for the next tile."""
+
     def encode(
         self,
         images: Mapping[str, Tensor],
@@ -42,7 +78,6 @@ class TorchEngine:
     def segment(
         self,
         subtask: str,
-        _images: Mapping[str, Tensor],
         encoded: Mapping[str, Embeddings],
         muted: Collection[Message],
     ) -> tuple[Tensor, State]:

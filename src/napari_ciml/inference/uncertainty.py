@@ -19,11 +19,12 @@ from napari_ciml.cases.placed import Placed
 from napari_ciml.decomposition import Pair
 from napari_ciml.errors import CheckpointError
 from napari_ciml.inference.assemble import ensemble
-from napari_ciml.inference.engine import Workspace, predict_pairs
+from napari_ciml.inference.engine import predict_pairs
 from napari_ciml.inference.finish import calibrated
 from napari_ciml.inference.kept import Kept
 from napari_ciml.inference.plan import Plan
 from napari_ciml.inference.tiles import Shape
+from napari_ciml.inference.workspace import Workspace
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.network.checkpoint_info import CheckpointInfo

@@ -33,9 +33,12 @@ def up_block(inputs: int, outputs: int, norm: NormName) -> nn.Sequential:
 
 
 def initialise(module: nn.Module) -> None:
-    """Draw the weights of every convolution below ``module`` as He et al. do for LeakyReLU."""
+    """Draw the weights of every convolution below ``module`` as He et al. do for LeakyReLU.
+
+    On the meta device there is nothing to draw, and asking for it would import for a second.
+    """
     for layer in module.modules():
-        if isinstance(layer, nn.Conv3d | nn.ConvTranspose3d):
+        if isinstance(layer, nn.Conv3d | nn.ConvTranspose3d) and not layer.weight.is_meta:
             nn.init.kaiming_normal_(layer.weight, a=_SLOPE)
             if isinstance(layer.bias, Tensor):
                 nn.init.zeros_(layer.bias)

@@ -101,9 +101,8 @@ class Segmentor(nn.Module):
         kl = torch.stack(divergences).mean() if divergences else None
         return Filtered(own, deep, kappas, kl)
 
-    @property
     def shallow_gate(self) -> Gate:
-        """The gate at P/2; only where there are auxiliaries."""
+        """Return the gate at P/2; only where there are auxiliaries."""
         return self._gate_at(LEVELS - 1)
 
     def aligning(self, auxiliary: str) -> tuple[nn.Module, ...]:
@@ -120,7 +119,7 @@ class Segmentor(nn.Module):
         """Turn the state at the shallowest gate into logits, (B, regions, Z, Y, X)."""
         if not self.auxiliaries:
             return self.predict_with(state, None)
-        aligned = self.shallow_gate.aligned(state.own.levels[0], state.kappas)
+        aligned = self.shallow_gate().aligned(state.own.levels[0], state.kappas)
         return self.predict_with(state, aligned)
 
     def predict_with(self, state: Filtered, heard: Tensor | None) -> Tensor:

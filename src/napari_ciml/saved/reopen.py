@@ -15,13 +15,13 @@ from napari_ciml.decomposition import Message, Pair
 from napari_ciml.errors import DeviceError, InputError
 from napari_ciml.explanation.explain import Explanation
 from napari_ciml.inference.device import choose_device, choose_engine
-from napari_ciml.inference.engine import Workspace
 from napari_ciml.inference.kept import Kept
 from napari_ciml.inference.plan import Plan
 from napari_ciml.inference.segment import Segmentation
 from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.inference.tiles import Tiling
 from napari_ciml.inference.uncertainty import Uncertainty
+from napari_ciml.inference.workspace import Workspace
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint_info import file_hash
 from napari_ciml.saved.models import (

@@ -17,8 +17,8 @@ from napari_ciml.explanation.faithfulness import Muting, maps_of_random_weights,
 from napari_ciml.export.text import write_table
 from napari_ciml.files import prepare_folder
 from napari_ciml.inference.device import choose_device
-from napari_ciml.inference.engine import Workspace
 from napari_ciml.inference.tile_policy import first_tiling
+from napari_ciml.inference.workspace import Workspace
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.network.checkpoint_info import CheckpointInfo, TrainingRecord

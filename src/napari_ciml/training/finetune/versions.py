@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from napari_ciml.inference.assemble import ensemble
-from napari_ciml.inference.engine import predict_pairs, with_fallback
+from napari_ciml.inference.engine import predict_pairs
 from napari_ciml.inference.plan import make_plan
 from napari_ciml.inference.settings import THRESHOLD
+from napari_ciml.inference.workspace import with_fallback
 from napari_ciml.measures import dice
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
