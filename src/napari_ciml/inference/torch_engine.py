@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from napari_ciml.decomposition import Message
@@ -24,6 +25,11 @@ class TorchEngine:
     """
 
     def __init__(self, network: CIML) -> None:
+        if network.settings.norm == "batch" and _device(network).type in ("cpu", "cuda"):
+            # Instance norm would turn every tensor back.
+            for parameter in network.parameters():
+                if parameter.dim() == 5:
+                    parameter.data = parameter.data.contiguous(memory_format=torch.channels_last_3d)
         self._network = network
         self._first: dict[str, Statistics] = {}
 
@@ -94,3 +100,7 @@ class TorchEngine:
     def _blocks(self, subtask: str) -> tuple[nn.Sequential, ...]:
         encoder = cast("Encoder", self._network.encoders[subtask])
         return last_blocks(encoder, self._network.segmentor(subtask))
+
+
+def _device(network: CIML) -> torch.device:
+    return next(network.parameters()).device
