@@ -36,7 +36,8 @@ def test_patients_whose_images_are_dicom_are_cases_too(folder: Path, tmp_path: P
     for name in ("Loe Lea", "Zoe Zac"):
         for number in (1, 2):
             series = tmp_path / "dicom" / name / "study" / f"series {number}"
-            write_series(series, GRID, positions(GRID), number=number, SeriesDescription="T1")
+            said = {"PatientID": name, "StudyInstanceUID": f"1.2.{ord(name[0])}"}
+            write_series(series, GRID, positions(GRID), number=number, **said)
     (tmp_path / "dicom" / "notes").mkdir()
     (tmp_path / "dicom" / "notes" / "a.txt").write_text("no images here")
     alone = open_worklist(tmp_path / "dicom", tmp_path / "place")
@@ -50,6 +51,62 @@ def test_patients_whose_images_are_dicom_are_cases_too(folder: Path, tmp_path: P
         open_worklist(folder, tmp_path / "place", monitor)
     with pytest.raises(InputError, match="holds no case folders"):
         open_worklist(tmp_path / "dicom" / "notes", tmp_path / "place")
+
+
+def test_a_case_with_a_file_for_each_modality_is_the_only_one(folder: Path, tmp_path: Path) -> None:
+    one = folder / "Roe Rick"
+    (one / "algorithms").mkdir()
+    (one / "algorithms" / "a_net.nii.gz").write_bytes((one / "case_t1.nii.gz").read_bytes())
+    assert [case.folder for case in open_worklist(one, tmp_path / "place").cases] == [one]
+    # Images beside case folders that are no case make the folder none.
+    (one / "case_t1.nii.gz").replace(folder / "atlas_t1.nii.gz")
+    assert len(open_worklist(folder, tmp_path / "place").cases) == 2
+
+
+def test_images_of_several_patients_side_by_side_are_not_one_case(tmp_path: Path) -> None:
+    for name in ("a_t1.nii.gz", "a_t2.nii.gz", "b_t1.nii.gz"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match="holds no case folders"):
+        open_worklist(tmp_path, tmp_path / "place")
+
+
+def test_a_folder_for_each_modality_is_one_case_and_opens(folder: Path, tmp_path: Path) -> None:
+    one = folder / "Roe Rick"
+    for file in one.glob("*.nii.gz"):
+        (one / file.name.split(".")[0]).mkdir()
+        file.rename(one / file.name.split(".")[0] / file.name)
+    (listed,) = open_worklist(one, tmp_path / "place").cases
+    assert set(listed.open(("FLAIR", "T1", "T1CE", "T2")).images) == {"FLAIR", "T1", "T1CE", "T2"}
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_the_series_of_one_patient_are_one_case(flat: bool, tmp_path: Path) -> None:
+    patient = tmp_path / "Loe Lea"
+    for number, said in enumerate(("FLAIR", "T1", "T2")):
+        where = patient if flat else patient / said
+        write_series(where, GRID, positions(GRID), number=number, SeriesDescription=said)
+    (listed,) = open_worklist(patient, tmp_path / "place").cases
+    assert listed.folder == patient
+    assert set(listed.open(("T1", "T2")).images) == {"T1", "T2"}
+
+
+@pytest.mark.parametrize(("side_by_side", "count"), [(True, 1), (False, 2)])
+def test_examinations_are_cases_and_their_series_are_not(
+    side_by_side: bool, count: int, tmp_path: Path
+) -> None:
+    for k in range(4):
+        study, where = f"1.2.{k // 2}", str(k) if side_by_side else f"{k // 2}/{k}"
+        write_series(
+            tmp_path / "p" / where, GRID, positions(GRID), number=k, StudyInstanceUID=study
+        )
+    assert len(open_worklist(tmp_path / "p", tmp_path / "place").cases) == count
+
+
+def test_patients_that_are_all_called_the_same_are_told_apart(tmp_path: Path) -> None:
+    for k in range(3):
+        uid = {"StudyInstanceUID": f"1.2.{k}", "PatientID": "ANON"}
+        write_series(tmp_path / "all" / str(k), GRID, positions(GRID), **uid)
+    assert len(open_worklist(tmp_path / "all", tmp_path / "place").cases) == 3
 
 
 def test_exported_until_it_is_painted_on_again(folder: Path, tmp_path: Path) -> None:

@@ -12,12 +12,13 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from napari_ciml.cases.dicom.tree import holds_dicom
+from napari_ciml.cases.single import is_one_case
 from napari_ciml.errors import InputError
 from napari_ciml.export.text import write_text
 from napari_ciml.files import prepare_folder
 from napari_ciml.monitor import Monitor
 from napari_ciml.saved.models import is_session
-from napari_ciml.training.datasets import LabelledCase, find_cases
+from napari_ciml.training.datasets import LabelledCase, find_cases, labelled_case
 
 FILE = "worklist.json"
 
@@ -107,7 +108,7 @@ def open_worklist(
     Parameters
     ----------
     folder : pathlib.Path
-        Of case folders, with a file for each modality or a tree of DICOM series.
+        Of case folders, with a file for each modality or a tree of DICOM series; or one of them.
     place : pathlib.Path, optional
         Where is kept what is known; by default in the user's own folder.
     monitor : Monitor, optional
@@ -135,7 +136,12 @@ def open_worklist(
 
 
 def _cases(folder: Path, monitor: Monitor) -> tuple[LabelledCase, ...]:
-    """Return the cases that `find_cases` knows, and every folder of DICOM beside them."""
+    """Return the cases that `find_cases` knows, and every folder of DICOM beside them.
+
+    A folder that is one case is the only one on its list.
+    """
+    if folder.is_dir() and is_one_case(folder, monitor):
+        return (labelled_case(folder),)
     nothing = None
     try:
         found = find_cases(folder)

@@ -1,4 +1,4 @@
-"""Folder layouts of PET/CT data sets, told by what is there: autoPET and HECKTOR."""
+"""Folder layouts of data sets, told by what is there: autoPET, HECKTOR, BRATS 2015."""
 
 import re
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from napari_ciml.cases.formats import stem, suffix
-from napari_ciml.cases.recognition import name_parts
+from napari_ciml.cases.recognition import claimed_modalities, name_parts
 from napari_ciml.cases.source import Source
 from napari_ciml.errors import InputError
 
@@ -82,6 +82,21 @@ def only_case(folder: Path) -> Path:
         names = ", ".join(study.name for study in studies[:4])
         raise InputError(f"{folder}: holds {len(studies)} studies ({names}); open one of them.")
     return studies[0] if studies else folder
+
+
+def one_folder_each(folder: Path) -> list[Path]:
+    """Return the images of a case with a folder for each modality, as in BRATS 2015; else none.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        That is there.
+    """
+    images = sorted(file for file in folder.glob("*/*") if suffix(file) and file.is_file())
+    claims = [claimed_modalities(stem(file)) for file in images]
+    named = [claim[0] for claim in claims if len(claim) == 1]
+    alone = len({file.parent for file in images}) == len(images)
+    return images if alone and len(named) == len(set(named)) > 1 else []
 
 
 def _pair(case: str, folder: Path) -> tuple[str, dict[str, Path]] | None:

@@ -9,7 +9,7 @@ from napari_ciml.cases.dicom.header import looks_like_dicom
 from napari_ciml.cases.dicom.look import named_series, scan_dicom
 from napari_ciml.cases.dicom.tree import holds_dicom
 from napari_ciml.cases.formats import SUFFIXES, Header, read_header, stem, suffix
-from napari_ciml.cases.layouts import hecktor_case, only_case, prefer
+from napari_ciml.cases.layouts import hecktor_case, one_folder_each, only_case, prefer
 from napari_ciml.cases.recognition import claimed_modalities, is_reference
 from napari_ciml.cases.source import Scan, Source
 from napari_ciml.errors import InputError
@@ -99,9 +99,8 @@ def _of_series(number: int, sources: Sequence[Source], found: Scan) -> int:
 
 def _scan_folder(folder: Path, overrides: Mapping[str, Path], monitor: Monitor) -> Scan:
     named = {file.resolve() for file in overrides.values()}
-    files = sorted(
-        f for f in folder.iterdir() if f.is_file() and suffix(f) and f.resolve() not in named
-    )
+    files = sorted(f for f in folder.iterdir() if f.is_file() and suffix(f))
+    files = [f for f in files or one_folder_each(folder) if f.resolve() not in named]
     if not files and holds_dicom(folder, monitor):
         return scan_dicom(folder, monitor)
     if not files and not overrides:

@@ -85,11 +85,16 @@ class Tree:
 
 def holds_dicom(folder: Path, monitor: Monitor) -> bool:
     """Whether a DICOM file lies in a folder, or below it, among the first files there."""
+    return first_dicom(folder, monitor) is not None
+
+
+def first_dicom(folder: Path, monitor: Monitor) -> Path | None:
+    """Return the first DICOM file in a folder, or below it, among the first files there."""
     for path in islice(files_below(folder), _LOOKED_AT):
         monitor.check()
         if looks_like_dicom(path):
-            return True
-    return False
+            return path
+    return None
 
 
 def files_below(root: Path) -> Iterator[Path]:
