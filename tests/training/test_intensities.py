@@ -18,7 +18,8 @@ from napari_ciml.presets import PRESETS
 from napari_ciml.training import intensities
 from napari_ciml.training.datasets import LabelledCase, find_cases
 from napari_ciml.training.intensities import measured, scale_of
-from napari_ciml.training.run import RunPlan, run
+from napari_ciml.training.plan import RunPlan
+from napari_ciml.training.run import run
 from napari_ciml.training.settings import Hardware, TrainSettings, paper_settings
 
 HU = Scale(low=-20, high=100, mean=40, deviation=20, unit="HU")

@@ -12,7 +12,8 @@ from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint
 from napari_ciml.network.settings import NetworkSettings
 from napari_ciml.training.datasets import find_cases
 from napari_ciml.training.folds import split
-from napari_ciml.training.run import RunPlan, run
+from napari_ciml.training.plan import RunPlan
+from napari_ciml.training.run import run
 from napari_ciml.training.scoring import score
 from napari_ciml.training.settings import Hardware, TrainSettings
 

@@ -3,32 +3,23 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_ciml.cases.alignment import motion_to
-from napari_ciml.cases.dicom.read import read_stack
-from napari_ciml.cases.formats import read_volume
-from napari_ciml.cases.geometry import Grid, reorient, resample
+from napari_ciml.cases.geometry import Grid, resample
 from napari_ciml.cases.intensity import background_value
 from napari_ciml.cases.motion import Motion
 from napari_ciml.cases.recognition import MODALITIES
 from napari_ciml.cases.registration import RegistrationSettings, Volume
 from napari_ciml.cases.scan import Scan, Source, scan
 from napari_ciml.cases.units import unit_of
+from napari_ciml.cases.voxels import read_source
 from napari_ciml.errors import InputError
 from napari_ciml.monitor import Monitor
 
-if TYPE_CHECKING:
-    import SimpleITK as sitk
-
 _SAME_VOLUME = 1.01
 """Voxels up to this ratio of volumes count as equally small when a reference is chosen."""
-
-
-_MENDABLE = 1e-3
-"""Largest share of an object's voxels that may be no number."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +179,7 @@ def load_case(
     fixed = None
     for done, modality in enumerate(order):
         monitor.step(f"Reading {modality}", done, len(order))
-        array, own = _read(modality, sources[modality], notices, monitor)
+        array, own = read_source(modality, sources[modality], notices, monitor)
         if (series := sources[modality].stack) is not None:
             notices += [f"{modality}: {said}." for said in series.notices]
         units[modality], why = unit_of(modality, sources[modality], array)
@@ -223,59 +214,6 @@ def default_reference(sources: Mapping[str, Source]) -> str:
         return "PET"
     smallest = min(source.grid.voxel_ml for source in sources.values())
     return next(m for m in order if sources[m].grid.voxel_ml <= smallest * _SAME_VOLUME)
-
-
-def _read(
-    modality: str, source: Source, notices: list[str], monitor: Monitor
-) -> tuple[np.ndarray, Grid]:
-    import SimpleITK as sitk
-
-    image = reorient(_stored(source, monitor), "LPS")
-    array, grid = sitk.GetArrayFromImage(image), Grid.of(image)
-    del image
-    bad = ~np.isfinite(array)
-    some = bool(bad.any())
-    if bad.all() or np.ptp(array[~bad] if some else array) == 0:
-        raise InputError(
-            f"{_place(source)}: every voxel is the same or not a number; get it again."
-        )
-    if some:
-        _mend(array, bad, _place(source))
-        count = int(np.count_nonzero(bad))
-        said = "1 voxel was" if count == 1 else f"{count} voxels were"
-        notices.append(f"{modality}: {said} not a number (NaN or infinite); background now.")
-    return array, grid
-
-
-def _stored(source: Source, monitor: Monitor) -> "sitk.Image":
-    if source.stack is None:
-        return read_volume(source.path, source.channel)
-    return read_stack(source.stack, monitor)
-
-
-def _place(source: Source) -> str:
-    """Return what an error names: a file by its path, a series by its title."""
-    return str(source.path) if source.stack is None else source.title
-
-
-def _mend(array: np.ndarray, bad: np.ndarray, place: str) -> None:
-    """Turn voxels that are not a number into background, in place, unless they are too many.
-
-    What reaches the border is background anyway, however much it is.
-    """
-    from scipy import ndimage
-
-    array[bad] = array[~bad].min()
-    value = background_value(array)
-    array[bad] = array.min() if value is None else value
-    parts, _ = ndimage.label(bad)
-    faces = [np.take(parts, end, axis).ravel() for axis in range(3) for end in (0, -1)]
-    inner = int(np.count_nonzero(bad & ~np.isin(parts, np.unique(np.concatenate(faces)))))
-    if inner > _MENDABLE * np.count_nonzero(array != value):
-        raise InputError(
-            f"{place}: {inner} voxels inside the object are not a number (NaN or infinite), too "
-            "many to mend; export the image again."
-        )
 
 
 def _to_register(

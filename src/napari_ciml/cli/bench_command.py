@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_ciml.cli import options
+from napari_ciml.cli import numbers, options
 from napari_ciml.files import replacing
 from napari_ciml.monitor import Monitor, Progress
 
@@ -21,7 +21,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument(
         "--quick", action="store_true", help="a quarter of the volume, in two minutes"
     )
-    parser.add_argument("--base-filters", type=options.positive, default=32, metavar="C")
+    parser.add_argument("--base-filters", type=numbers.positive, default=32, metavar="C")
     parser.add_argument(
         "--edge", type=_edge, metavar="N", help="a cube of N voxels an edge instead of 240x240x155"
     )

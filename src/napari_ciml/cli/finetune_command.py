@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_ciml.cli import options
+from napari_ciml.cli import numbers, options
 from napari_ciml.cli.interrupt import asking_first
 from napari_ciml.cli.regions import KNOWN, labelled
 from napari_ciml.monitor import Monitor, Progress
@@ -29,9 +29,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument(
         "--resume", action="store_true", help="go on with what was interrupted in RUN"
     )
-    parser.add_argument("--minutes", type=options.minutes, default=5.0, metavar="M")
+    parser.add_argument("--minutes", type=numbers.minutes, default=5.0, metavar="M")
     parser.add_argument(
-        "--steps", type=options.positive, metavar="N", help="of the optimiser, in place of time"
+        "--steps", type=numbers.positive, metavar="N", help="of the optimiser, in place of time"
     )
     parser.add_argument(
         "--replay", type=Path, metavar="DIR", help="cases not to forget; default: the samples"
@@ -46,28 +46,28 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="what the label values of the cases named mean, if not what the decomposition says: "
         + KNOWN,
     )
-    parser.add_argument("--learning-rate", type=options.rate, default=3e-4, metavar="R")
-    parser.add_argument("--beta", type=options.rate, default=0.5)
+    parser.add_argument("--learning-rate", type=numbers.rate, default=3e-4, metavar="R")
+    parser.add_argument("--beta", type=numbers.rate, default=0.5)
     parser.add_argument(
         "--take",
-        type=options.part,
+        type=numbers.part,
         default=0.5,
         metavar="SHARE",
         help="how far to go from the old weights (0) to the learnt ones (1); default: half-way, "
         "which does other cases most good",
     )
     parser.add_argument(
-        "--tolerance", type=options.rate, default=0.01, help="Dice that replay cases may lose"
+        "--tolerance", type=numbers.rate, default=0.01, help="Dice that replay cases may lose"
     )
     parser.add_argument(
         "--held-out",
-        type=options.share,
+        type=numbers.share,
         default=0.2,
         metavar="SHARE",
         help="from 0 to below 1, that judges versions and teaches nothing: of the cases if it "
         "makes one, else a slab of each",
     )
-    parser.add_argument("--seed", type=options.positive_or_zero, default=0)
+    parser.add_argument("--seed", type=numbers.positive_or_zero, default=0)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     parser.set_defaults(run=run)
 

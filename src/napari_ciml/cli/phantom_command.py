@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from napari_ciml.cli import options
+from napari_ciml.cli import numbers, options
 
 _ROWS = 8
 """Of a picture, at most."""
@@ -13,15 +13,15 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     """Add the command."""
     parser = commands.add_parser("phantom", help="write phantom cases with their reference")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--count", type=options.positive, default=1, metavar="N")
-    parser.add_argument("--seed", type=options.positive_or_zero, default=0, metavar="S")
+    parser.add_argument("--count", type=numbers.positive, default=1, metavar="N")
+    parser.add_argument("--seed", type=numbers.positive_or_zero, default=0, metavar="S")
     parser.add_argument("--kind", choices=("glioma", "petct"), default="glioma")
     parser.add_argument(
-        "--spacing", type=options.millimetres, default=2.0, metavar="MM", help="voxel size"
+        "--spacing", type=numbers.millimetres, default=2.0, metavar="MM", help="voxel size"
     )
     parser.add_argument(
         "--carried",
-        type=options.share,
+        type=numbers.share,
         default=0.0,
         metavar="SHARE",
         help="of the gliomas in which only one modality shows a region's border",

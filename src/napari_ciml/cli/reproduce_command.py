@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from napari_ciml.cli import options
+from napari_ciml.cli import numbers, options
 from napari_ciml.cli.regions import KNOWN, regions
 from napari_ciml.monitor import Monitor
 
@@ -37,16 +37,16 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="for carriers and learning; default: the glioma one that ships",
     )
     parser.add_argument(
-        "--minutes", type=options.minutes, default=5.0, metavar="M", help="for learning, a case"
+        "--minutes", type=numbers.minutes, default=5.0, metavar="M", help="for learning, a case"
     )
     parser.add_argument(
         "--judge", type=Path, metavar="DIR", help="for peers: other cases to test on"
     )
     parser.add_argument(
-        "--epochs", type=options.positive, default=20, metavar="N", help="for peers: of 100 steps"
+        "--epochs", type=numbers.positive, default=20, metavar="N", help="for peers: of 100 steps"
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
-    parser.add_argument("--jobs", type=options.positive, metavar="N", help="runs side by side")
+    parser.add_argument("--jobs", type=numbers.positive, metavar="N", help="runs side by side")
     parser.set_defaults(run=run)
 
 

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from napari_ciml.cli import options
+from napari_ciml.cli import numbers, options
 from napari_ciml.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_inference(parser)
     parser.add_argument(
         "--uncertainty",
-        type=options.positive_or_zero,
+        type=numbers.positive_or_zero,
         default=0,
         metavar="N",
         help="sample the complementary information N times and write how sure each region is",

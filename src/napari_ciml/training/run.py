@@ -1,7 +1,7 @@
 """A whole run: check the cohort, train (in folds, if asked), score, write checkpoints."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from napari_ciml.export.text import write_json
 from napari_ciml.files import prepare_folder
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from napari_ciml.network.checkpoint_info import CheckpointInfo, Score, TrainingRecord, file_hash
+from napari_ciml.network.checkpoint_info import Score
 from napari_ciml.network.ciml import CIML
 from napari_ciml.network.transfer import transfer
 from napari_ciml.training.audit import audit
@@ -24,63 +24,15 @@ from napari_ciml.training.datasets import LabelledCase, find_cases
 from napari_ciml.training.folds import split
 from napari_ciml.training.intensities import measured
 from napari_ciml.training.loop import build_ciml, train
+from napari_ciml.training.plan import RunPlan, describe
 from napari_ciml.training.scoring import CaseScore, Summary, score, summarise, write_scores
-from napari_ciml.training.settings import Hardware, TrainSettings
+from napari_ciml.training.settings import TrainSettings
 from napari_ciml.training.state import STATE, load_result
 
 _SUBSET_CASES = 10
 """On how many of the cases held out every subset of modalities is scored."""
 
 CHECKPOINT, SCORES, SUMMARY = "checkpoint.safetensors", "scores.csv", "summary.json"
-
-
-@dataclass(frozen=True)
-class RunPlan:
-    """What a run is asked for.
-
-    Parameters
-    ----------
-    data, output : pathlib.Path
-        The data set, and where everything goes.
-    settings : TrainSettings
-        Of every fold.
-    hardware : Hardware
-        What it may use.
-    name, description : str
-        For the checkpoint's user.
-    folds : int
-        0 or 1: one network on all cases; from 2 on, cross-validation.
-    held_out : int
-        How many cases, the last by name, no network is trained on; with one network, it is
-        calibrated on them.
-    half : bool
-        Store the weights in half precision.
-    skip_bad : bool
-        Leave out cases that cannot be used.
-    resume : bool
-        Go on with what is in ``output``.
-    finish : bool
-        With ``resume``: train no more, and take what has been learnt.
-    cache : pathlib.Path, optional
-        Where prepared cases are kept; by default in ``output``.
-    start : pathlib.Path, optional
-        A checkpoint whose weights the training begins with, wherever they fit.
-    """
-
-    data: Path
-    output: Path
-    settings: TrainSettings
-    hardware: Hardware = field(default_factory=Hardware)
-    name: str = "untitled"
-    description: str = ""
-    folds: int = 0
-    held_out: int = 0
-    half: bool = False
-    skip_bad: bool = False
-    resume: bool = False
-    finish: bool = False
-    cache: Path | None = None
-    start: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +61,7 @@ def run(plan: RunPlan, monitor: Monitor) -> RunResult:
         )
     kept, held_out = cases[: len(cases) - plan.held_out], cases[len(cases) - plan.held_out :]
     workers = plan.hardware.workers
-    settings = measured(plan.settings, kept, _cache(plan), monitor, workers, plan.start)
+    settings = measured(plan.settings, kept, plan.cached, monitor, workers, plan.start)
     plan = replace(plan, settings=settings)
     done = (
         _cross_validate(plan, kept, held_out, monitor)
@@ -118,10 +70,6 @@ def run(plan: RunPlan, monitor: Monitor) -> RunResult:
     )
     write_json(plan.output / SUMMARY, done.summary)
     return done
-
-
-def _cache(plan: RunPlan) -> Path:
-    return plan.cache or plan.output / "cache"
 
 
 def _usable(plan: RunPlan, monitor: Monitor) -> list[LabelledCase]:
@@ -195,7 +143,7 @@ def _train(
     validation: list[LabelledCase],
     monitor: Monitor,
 ) -> Checkpoint:
-    info = _describe(plan, len(training))
+    info = describe(plan, len(training))
     if plan.finish:
         network = build_ciml(plan.settings).eval()
         steps = int(load_result(folder, network)["epochs"]) * plan.settings.iterations
@@ -213,7 +161,7 @@ def _learn(
     validation: list[LabelledCase],
     monitor: Monitor,
 ) -> nn.Module:
-    cache, workers = _cache(plan), plan.hardware.workers
+    cache, workers = plan.cached, plan.hardware.workers
     return train(
         load_cohort(training, plan.settings, cache, monitor, workers),
         plan.settings,
@@ -247,30 +195,6 @@ def begun(start: Path, settings: TrainSettings) -> CIML:
 def _ciml(network: nn.Module) -> CIML:
     assert isinstance(network, CIML)
     return network
-
-
-def _describe(plan: RunPlan, count: int) -> CheckpointInfo:
-    settings = plan.settings
-    options = settings.model_dump(
-        exclude={"decomposition", "network", "normalisation", "spacing", "patch", "seed"}
-    )
-    return CheckpointInfo(
-        name=plan.name,
-        description=plan.description,
-        decomposition=settings.decomposition,
-        network=settings.network,
-        spacing=settings.spacing,
-        patch=settings.patch,
-        normalisation=settings.normalisation,
-        training=TrainingRecord(
-            data=plan.data.name,
-            cases=count,
-            steps=settings.steps,
-            seed=settings.seed,
-            options=options,
-            parent=file_hash(plan.start) if plan.start else None,
-        ),
-    )
 
 
 def _with_fewer_modalities(
