@@ -1,8 +1,8 @@
 """Damaged files, made from sound ones by a seed, and a process of its own that reads them.
 
 Run as a script, ``mutants.py FOLDER FIRST COUNT`` reads that many and prints what went wrong. A
-reader may succeed or raise a `CimlError`; a crash, five seconds without an answer, or memory past
-the limit end the process, and the last seed it has named is to blame.
+reader may succeed or raise a `CimlError`; a crash, five seconds of work without an answer, or
+memory past the limit end the process, and the last seed it has named is to blame.
 """
 
 import gzip
@@ -15,14 +15,21 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from mutants_nested import in_sequence, sequence_length
+
 SECONDS = 5
+"""Of processor time, of all threads: how long an answer may take."""
+PATIENCE = 120
+"""Seconds on the clock, which goes on while other processes have the processor."""
 MEMORY = 2 * 2**30
 SOURCES = (
     "a.nii", "a.nii.gz", "a.nrrd", "a.nhdr", "a.mha", "a.mhd", "four.nii.gz", "four.nrrd",
     "seg.nii.gz", "model.safetensors", "deco.yaml",
 )  # fmt: skip
-SERIES = ("mr", "pt", "frames", "rle", "jpeg", "jpeg2000")
+SERIES = ("mr", "pt", "frames", "rle", "jpeg", "jpeg2000", "pt-frames")
 """Folders of DICOM files."""
+NESTED = ("pt", "frames", "pt-frames")
+"""Those whose files have sequences."""
 
 _ELEMENTS = {
     b"\x28\x00\x10\x00US": "whole", b"\x28\x00\x11\x00US": "whole",  # rows, columns
@@ -96,6 +103,7 @@ def _make_series(folder: Path) -> None:
     uptake = PET | {"RadiopharmaceuticalInformationSequence": tracer()}
     write_series(folder / "pt", grid, positions(grid), "PT", shuffled=False, **uptake)
     write_enhanced(folder / "frames" / "1", grid, positions(grid), SeriesDescription="T1")
+    write_enhanced(folder / "pt-frames" / "1", grid, positions(grid), "PT", **uptake)
     for path in (folder / "rle").iterdir():
         whole = pydicom.dcmread(path)
         whole.compress(RLELossless)
@@ -117,13 +125,7 @@ def mutant(folder: Path, seed: int, target: Path) -> Path:
     content = (folder / name).read_bytes()
     packed = name.endswith(".gz") and rng.random() < 0.8
     content = gzip.decompress(content) if packed else content
-    ways: list[Callable[[bytes, random.Random], bytes]] = [
-        _flip,
-        _flip_early,
-        _cut,
-        _insert,
-        _noise,
-    ]
+    ways: list[Way] = [_flip, _flip_early, _cut, _insert, _noise]
     if ".nii" in name and (packed or name.endswith(".nii")):
         ways += [_nifti_field] * 8 + [_bomb]
     if name.endswith((".nrrd", ".nhdr", ".mha", ".mhd", ".yaml")):
@@ -143,7 +145,9 @@ def mutant(folder: Path, seed: int, target: Path) -> Path:
 
 def _mutant_series(folder: Path, rng: random.Random, target: Path) -> Path:
     """Damage one file of a series, or all of them alike."""
-    ways = [_flip, _flip_early, _cut, _insert, *[_element] * 6, *[_without_element] * 2]
+    ways: list[Way] = [_flip, _flip_early, _cut, _insert, *[_element] * 6, *[_without_element] * 2]
+    if folder.name in NESTED:
+        ways += [in_sequence] * 12 + [sequence_length] * 4
     chosen = rng.choices(ways, k=rng.choice((1, 1, 2)))
     files = sorted(folder.iterdir())
     damaged = set(files) if rng.random() < 0.6 else {rng.choice(files)}
@@ -287,7 +291,8 @@ def main(folder: Path, first: int, count: int) -> None:
         sys.stdout.flush()
         with tempfile.TemporaryDirectory() as place:
             path = mutant(folder, seed, Path(place))
-            signal.alarm(SECONDS)
+            signal.setitimer(signal.ITIMER_PROF, SECONDS)
+            signal.alarm(PATIENCE)
             try:
                 read(path)
                 wrong = ""
@@ -296,6 +301,7 @@ def main(folder: Path, first: int, count: int) -> None:
                 wrong = "" if text.strip() and "\n" not in text else f"not one sentence: {text!r}"
             except BaseException as error:  # noqa: BLE001 - whatever it is, it is wrong
                 wrong = f"{type(error).__name__}: {error}"[:300]
+            signal.setitimer(signal.ITIMER_PROF, 0)
             signal.alarm(0)
         if wrong:
             sys.stdout.write(json.dumps([seed, source_of(seed), wrong]) + "\n")

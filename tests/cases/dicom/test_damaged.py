@@ -1,8 +1,10 @@
 """Files that are cut short or in which bits have changed."""
 
+import time
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 
 from dicoms import PET, positions, tracer, write_enhanced, write_series
@@ -57,3 +59,21 @@ def test_a_slice_far_away_makes_no_giant(tmp_path: Path) -> None:
     write_series(tmp_path, GRID, positions(GRID), shear=(90000.0, 0.0), SeriesDescription="T1")
     with pytest.raises(InputError, match="slices that do not lie over each other"):
         open_case(tmp_path)
+
+
+@pytest.mark.parametrize("repeated", ["frames", "positions"])
+def test_functional_groups_that_are_far_too_many_are_not_taken_apart(
+    repeated: str, tmp_path: Path
+) -> None:
+    path = write_enhanced(tmp_path / "1", GRID, positions(GRID), SeriesDescription="T1")
+    whole = pydicom.dcmread(path)
+    frames = whole.PerFrameFunctionalGroupsSequence
+    if repeated == "frames":
+        frames.extend(list(frames) * 5)
+    else:
+        frames[0].PlanePositionSequence.extend(list(frames[0].PlanePositionSequence) * 5000)
+    whole.save_as(path)
+    begun = time.process_time()
+    with pytest.raises(InputError, match="get the files again"):
+        open_case(tmp_path)
+    assert time.process_time() - begun < 3
