@@ -13,8 +13,10 @@ from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint
 from napari_ciml.presets import PRESETS
 from napari_ciml.training.cohort import TrainingCase
 from napari_ciml.training.finetune.clock import Clock
+from napari_ciml.training.finetune.data import Mixed
 from napari_ciml.training.finetune.outcome import Controls, Progressed
 from napari_ciml.training.finetune.run import finetune
+from napari_ciml.training.finetune.versions import Judge
 from napari_ciml.training.settings import FineTuneSettings, Hardware
 from napari_ciml.training.step import Trainer
 
@@ -75,6 +77,35 @@ def test_what_forgets_is_offered_and_said_to_be_harmful(
     assert done.corrected_after["lesion"] > done.corrected_before["lesion"]
     assert done.replay_after["lesion"] < done.replay_before["lesion"] - alone.tolerance
     assert not done.harmless
+
+
+def test_what_judges_replay_teaches_nothing(
+    blind: Checkpoint, ball: TrainingCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taught: list[TrainingCase] = []
+
+    class Spied(Mixed):
+        def __init__(self, corrected: list[TrainingCase], replay: list[TrainingCase], *a) -> None:
+            taught.extend(replay)
+            super().__init__(corrected, replay, *a)
+
+    monkeypatch.setattr("napari_ciml.training.finetune.run.Mixed", Spied)
+    replay = [replace(ball), inverted(ball), replace(ball), inverted(ball)]
+    short = QUICK.model_copy(update={"steps": 2})
+    done = finetune(blind, [ball], replay, short, tmp_path / "run", Monitor(), hardware=CPU)
+    judged = [case for case in replay if not any(case is other for other in taught)]
+    assert len(taught) == 2
+    assert done.kept_on == "2 cases that taught nothing"
+    seen = Judge(judged, [], 0, torch.device("cpu"), Monitor())
+    after = seen.measure(load_checkpoint(done.path), None).corrected
+    assert done.replay_after["lesion"] == pytest.approx(after["lesion"], abs=1e-3)
+    taught.clear()
+    one = finetune(blind, [ball], [ball], short, tmp_path / "one", Monitor(), hardware=CPU)
+    (part,) = taught
+    assert one.kept_on == "a slab of 1 case that taught nothing"
+    assert part.certain is not None
+    share = (part.certain & ball.regions).sum() / ball.regions.sum()
+    assert 0.2 < share < 0.8
 
 
 def test_only_what_is_certain_teaches(

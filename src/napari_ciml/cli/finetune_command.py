@@ -67,6 +67,13 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="from 0 to below 1, that judges versions and teaches nothing: of the cases if it "
         "makes one, else a slab of each",
     )
+    parser.add_argument(
+        "--replay-held-out",
+        type=numbers.share,
+        default=0.5,
+        metavar="SHARE",
+        help="the same of the cases not to forget; with 0 they all teach what they judge",
+    )
     parser.add_argument("--seed", type=numbers.positive_or_zero, default=0)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     parser.set_defaults(run=run)
@@ -120,6 +127,7 @@ def _prepare(args: argparse.Namespace, folder: "LessonFolder", heard: Monitor) -
         take=args.take,
         tolerance=args.tolerance,
         held_out=args.held_out,
+        replay_held_out=args.replay_held_out,
         seed=args.seed,
     )
     lesson = Lesson(
@@ -145,7 +153,7 @@ def _tell(done: "FineTuned") -> None:
             f"{region:<10}{before:>12.3f}{done.corrected_after[region]:>8.3f}"
             f"{replay[0]:>10.3f}{replay[1]:>8.3f}"
         )
-    print(f"Dice; the version was chosen on {done.chosen_on}.")
+    print(f"Dice; the version was chosen on {done.chosen_on}; replay is {done.kept_on}.")
     if not done.harmless:
         print("A region loses more than the tolerance on the replay cases; look before you use it.")
     print(done.path)

@@ -89,8 +89,10 @@ class FineTuneSettings(BaseModel):
         that was true of it alone: half-way kept most of the gain there, and other cases gained too.
     replay_share : float
         Share of the patches that are of cases not to be forgotten.
+    replay_held_out : float
+        Share of those cases that judges versions and teaches nothing, as ``held_out``.
     tolerance : float
-        Dice that a region may lose on those cases.
+        Dice that a region may lose on them.
     held_out : float
         Share of the corrected cases that judges versions and teaches nothing: whole cases, if it
         makes one, else a slab of each.
@@ -107,6 +109,7 @@ class FineTuneSettings(BaseModel):
     beta: float = Field(default=0.5, ge=0)
     take: float = Field(default=0.5, gt=0, le=1)
     replay_share: float = Field(default=0.5, ge=0, le=1)
+    replay_held_out: float = Field(default=0.5, ge=0, lt=1)
     held_out: float = Field(default=0.2, ge=0, lt=1)
     tolerance: float = Field(default=0.01, ge=0, le=1)
     seed: int = 0

@@ -37,6 +37,13 @@ class LearningOptions(QWidget):
             2,
             "Share that judges versions and teaches nothing: of the cases, or a slab of each.",
         )
+        self.replay_held_out = _number(
+            0.0,
+            0.9,
+            usual.replay_held_out,
+            2,
+            "Share of the cases not to forget that judges versions and teaches nothing.",
+        )
         self.take = _number(
             0.05,
             1.0,
@@ -56,6 +63,7 @@ class LearningOptions(QWidget):
         rows.addLayout(row(label("Learning rate"), self.rate, label("take"), self.take))
         rows.addLayout(row(label("beta"), self.beta, label("Held out"), self.held_out))
         rows.addLayout(row(label("Replay"), self.replay_share, label("tolerance"), self.tolerance))
+        rows.addLayout(row(label("Replay held out"), self.replay_held_out))
         self.more.addWidget(inside)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -77,6 +85,7 @@ class LearningOptions(QWidget):
             beta=self.beta.value(),
             replay_share=self.replay_share.value(),
             held_out=self.held_out.value(),
+            replay_held_out=self.replay_held_out.value(),
             take=self.take.value(),
             tolerance=self.tolerance.value(),
             **how_long,

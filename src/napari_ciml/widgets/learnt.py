@@ -44,5 +44,5 @@ def told_of(result: "FineTuned") -> str:
         told.append("It forgets: a region lost more than the tolerance on the replay cases.")
     elif result.corrected_after == result.corrected_before:
         told.append("Nothing better was found; the new version is the old one.")
-    told.append(f"The version was chosen on {result.chosen_on}.")
+    told.append(f"The version was chosen on {result.chosen_on}; replay is {result.kept_on}.")
     return "\n".join(told)

@@ -1,4 +1,4 @@
-"""What of the corrected cases judges versions and teaches nothing."""
+"""What of the corrected cases, and of those not to forget, judges versions and teaches nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ _OFF = 0.75
 
 @dataclass(frozen=True)
 class Split:
-    """Corrected cases in two.
+    """Cases in two.
 
     Parameters
     ----------
@@ -37,18 +37,20 @@ class Split:
 
 
 def hold_out(cases: Sequence[TrainingCase], share: float, seed: int) -> Split:
-    """Hold out a share of the corrected cases: whole ones, or else a slab of each.
+    """Hold out a share of the cases: whole ones, or else a slab of each.
 
     Parameters
     ----------
     cases : sequence of TrainingCase
-        At least one.
+        None, or some.
     share : float
         From 0 to below 1. If it makes no whole case, it is that of each case's regions.
     seed : int
         Which cases.
     """
     cases = list(cases)
+    if not cases:
+        return Split([], [], "no case", held_out=False)
     count = int(share * len(cases) + 1e-9)
     if count:
         chosen = set(np.random.default_rng(seed).permutation(len(cases))[:count].tolist())

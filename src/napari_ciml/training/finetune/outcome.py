@@ -77,11 +77,13 @@ class FineTuned:
     corrected_before, corrected_after, replay_before, replay_after : dict of str to float
         Mean Dice by region, without and with what was learnt.
     harmless : bool
-        Whether no region lost more than the tolerance on the replay cases.
+        Whether no region lost more than the tolerance on what was held out of the replay cases.
     chosen_on : str
         What the version was chosen on, in words.
     held_out : bool
         Whether that taught nothing; ``corrected_before`` and ``corrected_after`` are of it alone.
+    kept_on : str
+        What of the replay cases ``replay_before`` and ``replay_after`` are of, in words.
     notices : tuple of str
         What the user must know.
     """
@@ -95,4 +97,5 @@ class FineTuned:
     harmless: bool
     chosen_on: str
     held_out: bool
+    kept_on: str
     notices: tuple[str, ...] = ()

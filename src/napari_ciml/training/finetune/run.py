@@ -53,9 +53,9 @@ def finetune(
     Norms keep their statistics. A version lies part of the way from the old weights to the learnt
     ones (`FineTuneSettings.take`), since one case teaches much that is true of it alone. The one
     kept has the highest Dice on what is held out of the corrected cases (`hold_out`), among those
-    that lose no more than the tolerance on the replay cases. If only versions that lose more are
-    better, the best of them is kept and said to be harmful; if none is better at all, the version
-    it began with.
+    that lose no more than the tolerance on what is held out of the replay cases. If only versions
+    that lose more are better, the best of them is kept and said to be harmful; if none is better at
+    all, the version it began with.
 
     Parameters
     ----------
@@ -92,20 +92,17 @@ def finetune(
         raise InputError("There is no corrected case to learn from.")
     hardware = hardware or Hardware(workers=0)
     split = hold_out(corrected, settings.held_out, settings.seed)
+    kept = hold_out(replay, settings.replay_held_out, settings.seed)
     begun = transfer(checkpoint.network, decomposition or checkpoint.info.decomposition)
     choose_parameters(begun, settings)
-    judge = Judge(
-        split.judged,
-        list(replay),
-        settings.tolerance,
-        choose_device(hardware.device),
-        monitor,
-    )
+    device = choose_device(hardware.device)
+    judge = Judge(split.judged, kept.judged, settings.tolerance, device, monitor)
     prepare_folder(path.parent)
     run = _Run(
         checkpoint,
         begun,
         split,
+        kept,
         judge,
         settings,
         path,
@@ -126,6 +123,7 @@ class _Run:
     checkpoint: Checkpoint
     begun: Transfer
     split: Split
+    kept: Split
     judge: Judge
     settings: FineTuneSettings
     path: Path
@@ -175,6 +173,7 @@ class _Run:
             best.harmless,
             self.split.words,
             self.split.held_out,
+            self.kept.words,
             notices=tuple(self.notices),
         )
 
@@ -248,7 +247,7 @@ class _Run:
         return self.versions[-1]
 
     def _batches(self, settings: TrainSettings) -> Iterator[dict[str, Tensor]]:
-        mixed = Mixed(self.split.learnt, self.judge.replay, settings, self.settings.replay_share)
+        mixed = Mixed(self.split.learnt, self.kept.learnt, settings, self.settings.replay_share)
         endless = range(self.steps * settings.batch_size, 2**31)
         loader: DataLoader[dict[str, Tensor]] = DataLoader(
             mixed, settings.batch_size, sampler=endless, num_workers=self.hardware.workers
@@ -272,7 +271,7 @@ class _Run:
     def _info(self) -> CheckpointInfo:
         space = space_for(self.checkpoint.info, self.begun.network.decomposition)
         record = TrainingRecord(
-            data=f"{len(self.split.learnt)} corrected and {len(self.judge.replay)} other cases",
+            data=f"{len(self.split.learnt)} corrected and {len(self.kept.learnt)} other cases",
             cases=len(self.split.learnt),
             steps=self.steps,
             seed=self.settings.seed,
