@@ -48,7 +48,7 @@ def items_of(place: "Dataset", sequence: str) -> Any:
     if sequence not in place:
         return None
     element = place.get_item(sequence)
-    if element.is_raw and int(element.length) > _LONGEST_GROUP:
+    if element.is_raw and int(getattr(element, "length", 0)) > _LONGEST_GROUP:
         raise ValueError(sequence)
     return place.get(sequence)
 
