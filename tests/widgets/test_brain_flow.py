@@ -8,6 +8,7 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 
 from heads import write_head
+from napari_ciml.cases.brain import brain_mask
 from napari_ciml.errors import InputError
 from napari_ciml.measures import dice
 from napari_ciml.monitor import Monitor
@@ -44,7 +45,7 @@ def test_cancelled_failed_found_used_and_taken_back(
     desk.viewer.dims.set_current_step(0, 20)
     desk.session.layers.show_modality("T2")
 
-    def slow(_: object, monitor: Monitor) -> None:
+    def slow(_: object, monitor: Monitor, *__: object) -> None:
         while True:
             monitor.step("Finding the brain in T1", 1, 4)
 
@@ -109,7 +110,7 @@ def test_offered_where_it_is_needed_alone_and_found_while_opening(
     wait(desk, qtbot)
     assert panel.notice.text() == ""
     panel.quiet = False
-    desk.session.open(head[0], find_brain=True)
+    desk.session.open(head[0], find_brain=brain_mask)
     wait(desk, qtbot)
     assert desk.session.review.case.brain is not None
     assert len(made_here(desk.viewer, "brain")) == 1

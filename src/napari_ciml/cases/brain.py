@@ -3,6 +3,7 @@
 Checkpoints for brain MR have learnt from images without skull and scalp.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -94,10 +95,23 @@ def brain_mask(image: np.ndarray, spacing: tuple[float, float, float]) -> np.nda
     return resample(found.astype(np.float32), grid, whole) > 0.5
 
 
-def with_brain_found(case: Case, monitor: Monitor) -> Case:
+BrainFinder = Callable[[np.ndarray, tuple[float, float, float]], np.ndarray]
+"""What `brain_mask` is: from an image and its voxel size to a mask."""
+
+
+def with_brain_found(case: Case, monitor: Monitor, find: BrainFinder = brain_mask) -> Case:
     """Return a case with a brain mask, if its modalities show more than the brain.
 
     Each modality's mask has a vote; a voxel is brain if more than half say so.
+
+    Parameters
+    ----------
+    case : Case
+        With whole heads, or not.
+    monitor : Monitor
+        Told at each modality.
+    find : callable
+        What finds the brain in one of them.
 
     Raises
     ------
@@ -113,7 +127,7 @@ def with_brain_found(case: Case, monitor: Monitor) -> Case:
     for done, name in enumerate(heads):
         monitor.step(f"Finding the brain in {name}", done, len(heads))
         try:
-            votes += brain_mask(case.images[name], case.grid.scale)
+            votes += find(case.images[name], case.grid.scale)
             count += 1
         except InputError as error:
             failed = error

@@ -11,6 +11,7 @@ from napari_ciml.inference.settings import ENGINES
 from napari_ciml.monitor import Monitor, Progress
 
 if TYPE_CHECKING:
+    from napari_ciml.cases.brain import BrainFinder
     from napari_ciml.cases.case import Case
     from napari_ciml.cases.registration import RegistrationSettings
     from napari_ciml.cases.source import Scan
@@ -56,8 +57,9 @@ def add_case(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--brain-mask",
-        choices=("auto", "off"),
-        help="auto: leave skull and scalp out of brain MR that shows them; default: only say so",
+        choices=("auto", "deep", "off"),
+        help="auto: leave skull and scalp out of brain MR that shows them; deep: the same, by a "
+        "network (extra brain); default: only say so",
     )
 
 
@@ -168,8 +170,8 @@ def _brain(case: "Case", wanted: str | None, heard: Monitor) -> "Case":
     """Find the brain if that is asked for; if nothing is said, say that there is more to see."""
     from napari_ciml.cases.brain import brain_notice, skull_notice, unstripped, with_brain_found
 
-    if wanted == "auto":
-        masked = with_brain_found(case, heard)
+    if (find := brain_finder(wanted)) is not None:
+        masked = with_brain_found(case, heard, find)
         if masked.brain is not None:
             heard.tell(brain_notice(masked))
         return masked
@@ -179,6 +181,17 @@ def _brain(case: "Case", wanted: str | None, heard: Monitor) -> "Case":
             f"{skull_notice(heads)} (--brain-mask auto, or --brain-mask off to hear no more of it)."
         )
     return case
+
+
+def brain_finder(wanted: str | None) -> "BrainFinder | None":
+    """Return what is to find the brain, or None."""
+    if wanted == "deep":
+        from napari_ciml.inference.skull import deep_brain_mask
+
+        return deep_brain_mask
+    from napari_ciml.cases.brain import brain_mask
+
+    return brain_mask if wanted == "auto" else None
 
 
 def alignment(args: argparse.Namespace) -> "RegistrationSettings | None":

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_ciml.cases.brain import (
+    BrainFinder,
+    brain_mask,
     brain_notice,
     skull_notice,
     unstripped,
@@ -15,6 +17,7 @@ from napari_ciml.cases.brain import (
 )
 from napari_ciml.cases.case import Case
 from napari_ciml.errors import CimlError
+from napari_ciml.inference.skull import deep_brain_mask, finds_deeply
 from napari_ciml.monitor import Monitor
 from napari_ciml.widgets import standing
 from napari_ciml.widgets.parts import Dock, Words, button, row
@@ -52,21 +55,25 @@ class BrainPanel(QWidget):
         self.find = button(
             "Find the brain", "Segment the brain alone; its border is shown to be looked at."
         )
+        self.deep = button(
+            "by network", "The same by deepbet's network, which has learnt from healthy adults."
+        )
         self.drop = button("Whole head again", "Do without the brain mask.")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.notice)
-        column.addLayout(row(self.find, self.drop))
-        self.find.clicked.connect(lambda: dock.attempt(self._find))
+        column.addLayout(row(self.find, self.deep, self.drop))
+        self.find.clicked.connect(lambda: dock.attempt(self._find, brain_mask))
+        self.deep.clicked.connect(lambda: dock.attempt(self._find, deep_brain_mask))
         self.drop.clicked.connect(lambda: dock.attempt(self._drop))
         self.review.case_changed.connect(self._case_changed)
         self._show()
 
-    def _find(self) -> None:
+    def _find(self, find: BrainFinder) -> None:
         now = self._now()
 
         def work(monitor: Monitor) -> "Loaded":
-            return replace(now, case=with_brain_found(now.case, monitor))
+            return replace(now, case=with_brain_found(now.case, monitor, find))
 
         self.session.runner.submit(FINDING, work, lambda found: self._shown(now, found))
 
@@ -116,6 +123,7 @@ class BrainPanel(QWidget):
         masked = case is not None and case.brain is not None
         offered = case is not None and not masked and bool(self._heads)
         self.find.setVisible(offered)
+        self.deep.setVisible(offered and finds_deeply())
         self.drop.setVisible(masked)
         if case is not None and masked:
             self.notice.say(brain_notice(case))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from weakref import WeakKeyDictionary
 
-from napari_ciml.cases.brain import with_brain_found
+from napari_ciml.cases.brain import BrainFinder, with_brain_found
 from napari_ciml.cases.case import Case, load_case
 from napari_ciml.cases.registration import RegistrationSettings
 from napari_ciml.cases.scan import Scan, scan
@@ -101,7 +101,7 @@ class Session:
         overrides: Mapping[str, Path] | None = None,
         reference: str | None = None,
         align: RegistrationSettings | None = None,
-        find_brain: bool = False,
+        find_brain: BrainFinder | None = None,
     ) -> None:
         """Look at a folder or a 4-D file; load it at once if nothing is left to decide.
 
@@ -117,15 +117,17 @@ class Session:
 
         self.runner.submit("Opening", lambda heard: scan(path, channels, overrides, heard), done)
 
-    def load(self, align: RegistrationSettings | None = None, find_brain: bool = False) -> None:
+    def load(
+        self, align: RegistrationSettings | None = None, find_brain: BrainFinder | None = None
+    ) -> None:
         """Load the sources as the user has named them.
 
         Parameters
         ----------
         align : RegistrationSettings, optional
             Register them to the reference.
-        find_brain : bool
-            Leave skull and scalp out of what a network is shown, if they are there.
+        find_brain : callable, optional
+            What finds the brain, so that a network is shown no skull and scalp, if they are there.
 
         Raises
         ------
@@ -139,7 +141,7 @@ class Session:
 
         def work(monitor: Monitor) -> Loaded:
             case = load_case(sources, name=name, reference=reference, align=align, monitor=monitor)
-            case = with_brain_found(case, monitor) if find_brain else case
+            case = with_brain_found(case, monitor, find_brain) if find_brain else case
             monitor.step("Setting the contrast")
             loaded = Loaded.of(case)
             warm_up(monitor, checkpoint)

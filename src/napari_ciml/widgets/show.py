@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import napari
 
+from napari_ciml.cases.brain import BrainFinder
 from napari_ciml.cases.registration import RegistrationSettings
 from napari_ciml.decomposition import Decomposition
 from napari_ciml.errors import InputError
@@ -29,8 +29,10 @@ class Opening:
         Folder or 4-D file.
     channels, overrides, reference, align
         As `napari_ciml.cases.case.open_case`.
-    brain_mask : {"auto", "off"}, optional
-        Find the brain in brain MR that shows the skull, or say nothing of it; by default offer it.
+    find_brain : callable, optional
+        What finds the brain in brain MR that shows the skull; by default that is offered.
+    quiet_skull : bool
+        Say nothing of a skull.
     checkpoint : pathlib.Path, optional
         By default the user's, or the shipped one.
     decomposition : Decomposition, optional
@@ -48,7 +50,8 @@ class Opening:
     overrides: Mapping[str, Path] = field(default_factory=dict)
     reference: str | None = None
     align: RegistrationSettings | None = None
-    brain_mask: Literal["auto", "off"] | None = None
+    find_brain: BrainFinder | None = None
+    quiet_skull: bool = False
     checkpoint: Path | None = None
     decomposition: Decomposition | None = None
     device: str = "auto"
@@ -122,7 +125,7 @@ def _desk(opening: Opening) -> Desk:
     desk = lay_out(_window())
     session, review = desk.session, desk.session.review
     review.set_device(opening.device)
-    desk.case.brain.quiet = opening.brain_mask == "off"
+    desk.case.brain.quiet = opening.quiet_skull
     review.set_engine(opening.engine)
     review.set_mirror(opening.mirror)
     if opening.checkpoint is not None:
@@ -141,7 +144,7 @@ def _desk(opening: Opening) -> Desk:
         opening.overrides,
         opening.reference,
         opening.align,
-        opening.brain_mask == "auto",
+        opening.find_brain,
     )
     desk.do(lambda: session.open(*where))
     if review.scan_problems():
