@@ -4,12 +4,14 @@ import io
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from qtpy.QtCore import QBuffer, QIODevice
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_ciml.files import prepare_folder, replacing
+from napari_ciml.resources import sample_data
 from napari_ciml.widgets.desk import Desk, bring_forward, settle
 
 _WIDTH, _COLOURS = 960, 192
@@ -42,6 +44,8 @@ def draw_guide(desk: Desk, output: Path) -> None:
         _widget(desk.segment.page, folder / "about.png")
         desk.segment.page.close()
     _explaining(desk, folder)
+    _living(desk, folder)
+    _going_on(desk, folder)
 
 
 def _looking(desk: Desk, folder: Path) -> None:
@@ -78,6 +82,31 @@ def _explaining(desk: Desk, folder: Path) -> None:
     _window(desk, folder / "lesions.png")
     bring_forward(desk.explain)
     _window(desk, folder / "why.png")
+    session.questions.hide_map()
+
+
+def _living(desk: Desk, folder: Path) -> None:
+    """Draw an edit, and what it changed."""
+    session = desk.session
+    session.live.set_on(True)
+    bring_forward(desk.decomposition)
+    session.review.set_threshold("WT", 0.25)
+    _until(lambda: session.live.change is not None and not session.runner.busy)
+    _window(desk, folder / "live.png")
+
+
+def _going_on(desk: Desk, folder: Path) -> None:
+    """Draw a worklist of the phantoms that ship: the second open, the third prepared meanwhile."""
+    rounds = desk.worklist.rounds
+    bring_forward(desk.worklist)
+    with TemporaryDirectory(prefix="worklist-") as place:
+        desk.do(lambda: rounds.open(sample_data() / "replay", Path(place)))
+        desk.do(lambda: rounds.go(0))
+        desk.do(desk.session.segment)
+        desk.do(lambda: rounds.go(1))
+        _until(lambda: not desk.session.runner.busy)
+        _window(desk, folder / "worklist.png")
+        rounds.set_ahead(False)
 
 
 def _until(done: Callable[[], bool]) -> None:
