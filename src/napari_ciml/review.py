@@ -4,7 +4,7 @@ An evented object without Qt, napari or torch. Widgets call its methods (intents
 its signals say; they hold no state of their own.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -139,9 +139,11 @@ class Review(Naming):
             self.edits.note(self.asked, control)
             self._take(asked)
 
-    def start_from(self, asked: Asked) -> None:
-        """Ask for something, with nothing to undo, as when a session is opened again."""
-        self.edits.forget()
+    def start_from(
+        self, asked: Asked, past: Sequence[Asked] = (), future: Sequence[Asked] = ()
+    ) -> None:
+        """Ask for something, with what undo and redo lead to, as in a session opened again."""
+        self.edits.put(past, future)
         self._take(asked)
 
     def undo(self) -> None:

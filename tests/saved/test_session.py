@@ -72,6 +72,8 @@ def made_state(folder: Path, grid: Grid, checkpoint: Checkpoint) -> State:
         modalities=modalities,
         case=case,
         asked=Asked(PRESETS["fig3"], {"TC": 0.3}, {Pair("T1CE", "ET"): 0.5}),
+        past=(Asked(PRESETS["fig3"]), Asked(PRESETS["fig3"], {"TC": 0.3})),
+        future=(Asked(PRESETS["table6-1"], {}, {Pair("T1CE", "ET"): 0.25}),),
         checkpoint=checkpoint.path,
         device="cpu",
         engine="torch",
@@ -110,6 +112,8 @@ def made_state(folder: Path, grid: Grid, checkpoint: Checkpoint) -> State:
 
 def assert_same(a: State, b: State) -> None:
     asked = ("asked", "device", "engine", "clean", "mirror", "live", "shown", "grid")
+    assert (*a.past, *a.future) == (*b.past, *b.future)
+    assert len(a.past) == len(b.past)
     for name in ("modalities", *asked, "current", "marks", "looks"):
         assert getattr(a, name) == getattr(b, name), name
     assert a.view == b.view

@@ -216,8 +216,16 @@ class View(_Frozen):
     angles: Triplet
 
 
-class SavedSession(_Frozen):
-    """Everything."""
+class SavedAsked(_Frozen):
+    """What was asked for, at one time."""
+
+    decomposition: Decomposition
+    thresholds: dict[str, float] = Field(default_factory=dict)
+    weights: tuple[SavedWeight, ...] = ()
+
+
+class SavedSession(SavedAsked):
+    """Everything; ``past`` and ``future`` are what undo and redo lead to, the next one last."""
 
     format_version: int = Field(default=FORMAT_VERSION, ge=1, le=FORMAT_VERSION)
     software: str
@@ -227,9 +235,8 @@ class SavedSession(_Frozen):
     sources: tuple[SavedSource, ...]
     motions: dict[str, Motion]
     brain: SavedVolume | None = None
-    decomposition: Decomposition
-    thresholds: dict[str, float] = Field(default_factory=dict)
-    weights: tuple[SavedWeight, ...] = ()
+    past: tuple[SavedAsked, ...] = ()
+    future: tuple[SavedAsked, ...] = ()
     live: bool | None = None
     grid: str | None = None
     checkpoint: str | None

@@ -26,6 +26,7 @@ from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint_info import file_hash
 from napari_ciml.saved.models import (
     FILE,
+    SavedAsked,
     SavedExplanation,
     SavedQuestion,
     SavedRun,
@@ -97,12 +98,13 @@ def open_session(folder: Path, monitor: Monitor) -> State:
         for one in saved.questions
         if saved.current is not None
     ]
-    weights = {Pair(one.primary, one.region): one.weight for one in saved.weights}
     return State(
         scan=found,
         modalities=tuple(modalities),
         case=case,
-        asked=Asked(saved.decomposition, saved.thresholds, weights),
+        asked=_asked(saved),
+        past=[_asked(one) for one in saved.past],
+        future=[_asked(one) for one in saved.future],
         checkpoint=_checkpoint(saved, monitor),
         device=saved.device,
         engine=saved.engine,
@@ -123,6 +125,11 @@ def open_session(folder: Path, monitor: Monitor) -> State:
         looks=saved.looks,
         view=saved.view,
     )
+
+
+def _asked(saved: SavedAsked) -> Asked:
+    weights = {Pair(one.primary, one.region): one.weight for one in saved.weights}
+    return Asked(saved.decomposition, saved.thresholds, weights)
 
 
 def _checkpoint(saved: SavedSession, monitor: Monitor) -> Path | None:

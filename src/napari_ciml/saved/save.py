@@ -18,6 +18,7 @@ from napari_ciml.network.checkpoint_info import file_hash
 from napari_ciml.saved.models import (
     FILE,
     UNCERTAINTY,
+    SavedAsked,
     SavedCorrection,
     SavedExplanation,
     SavedMap,
@@ -33,6 +34,7 @@ from napari_ciml.saved.models import (
 from napari_ciml.saved.sources import save_sources
 from napari_ciml.saved.state import State
 from napari_ciml.saved.volumes import write_once
+from napari_ciml.whatif.asked import Asked
 from napari_ciml.whatif.question import Question
 from napari_ciml.whatif.runs import Run
 
@@ -71,12 +73,9 @@ def save_session(folder: Path, state: State, monitor: Monitor) -> Path:
         motions=dict(case.motions),
         brain=_brain(folder, case),
         sources=save_sources(folder, case.sources, monitor),
-        decomposition=state.asked.decomposition,
-        thresholds=dict(state.asked.thresholds),
-        weights=tuple(
-            SavedWeight(primary=pair.primary, region=pair.region, weight=weight)
-            for pair, weight in state.asked.weights.items()
-        ),
+        **dict(_asked(state.asked)),
+        past=tuple(_asked(one) for one in state.past),
+        future=tuple(_asked(one) for one in state.future),
         live=state.live,
         grid=state.grid,
         checkpoint=str(checkpoint.resolve()) if checkpoint else None,
@@ -106,6 +105,17 @@ def save_session(folder: Path, state: State, monitor: Monitor) -> Path:
     path = write_text(folder / FILE, saved.model_dump_json(indent=1) + "\n")
     _remove_others(folder, saved)
     return path
+
+
+def _asked(asked: Asked) -> SavedAsked:
+    return SavedAsked(
+        decomposition=asked.decomposition,
+        thresholds=dict(asked.thresholds),
+        weights=tuple(
+            SavedWeight(primary=pair.primary, region=pair.region, weight=weight)
+            for pair, weight in asked.weights.items()
+        ),
+    )
 
 
 def _brain(folder: Path, case: Case) -> SavedVolume | None:

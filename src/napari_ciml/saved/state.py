@@ -48,6 +48,8 @@ class State:
         What was opened.
     asked, checkpoint, device, engine, clean, samples, mirror, live
         What is asked for, whether or not a run has followed; ``live`` None leaves it as it is.
+    past, future : sequence of Asked
+        What undo and redo lead to, the next one last.
     runs : sequence of Run
         The history, oldest first.
     current : int or None
@@ -75,6 +77,8 @@ class State:
     marks: tuple[Mark, ...] = ()
     looks: tuple[Look, ...] = ()
     view: View | None = None
+    past: Sequence[Asked] = ()
+    future: Sequence[Asked] = ()
     samples: int = 0
     engine: str = "auto"
     mirror: bool = False

@@ -1,5 +1,7 @@
 """Undo and redo of what is asked for."""
 
+from collections.abc import Iterable
+
 from napari_ciml.whatif.asked import Asked
 
 _LIMIT = 200
@@ -16,6 +18,20 @@ class Edits:
         self._past: list[Asked] = []
         self._future: list[Asked] = []
         self._control: object = None
+
+    @property
+    def past(self) -> tuple[Asked, ...]:
+        """What undo leads to, the next one last."""
+        return tuple(self._past)
+
+    @property
+    def future(self) -> tuple[Asked, ...]:
+        """What redo leads to, the next one last."""
+        return tuple(self._future)
+
+    def put(self, past: Iterable[Asked], future: Iterable[Asked]) -> None:
+        """Take what undo and redo lead to, as when a session is opened again."""
+        self._past, self._future, self._control = list(past), list(future), None
 
     @property
     def can_undo(self) -> bool:
@@ -51,4 +67,4 @@ class Edits:
 
     def forget(self) -> None:
         """Forget everything, as another case is opened."""
-        self.__init__()  # type: ignore[misc]
+        self.put((), ())
