@@ -4,14 +4,18 @@ Evented, as `napari_ciml.review.Review`, of which it is a part.
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from psygnal import Signal
 
 from napari_ciml.cases.geometry import Grid
+from napari_ciml.cases.labels import region_masks
 from napari_ciml.cases.reference import Reference
+from napari_ciml.decomposition import Region
 from napari_ciml.lesions import Inventory, Lesion
-from napari_ciml.measures.agreement import RegionScore
+from napari_ciml.measures.agreement import RegionScore, compare, difference
+from napari_ciml.monitor import Monitor
 
 _CHANGED = 0.2
 """A lesion that has grown or shrunk by more than this share since it was marked is to be seen
@@ -54,6 +58,22 @@ class Comparison:
     reference: Reference
     scores: tuple[RegionScore, ...]
     differences: dict[str, np.ndarray]
+
+    @classmethod
+    def of(
+        cls,
+        labels: np.ndarray,
+        regions: tuple[Region, ...],
+        reference: Reference,
+        grid: Grid,
+        monitor: Monitor,
+    ) -> Self:
+        """Compare a label map, (Z, Y, X) on the case grid, with a reference."""
+        ours = region_masks(labels, regions)
+        theirs = region_masks(reference.labels, reference.regions)
+        scores = compare(ours, theirs, grid, monitor)
+        differences = {s.region: difference(ours[s.region], theirs[s.region]) for s in scores}
+        return cls(reference, scores, differences)
 
 
 class Findings:

@@ -62,6 +62,7 @@ def stand(desk: Desk) -> dict[str, Any]:
         "reference": review.case.reference,
         "modalities": review.modalities,
         "asked": review.asked,
+        "edits": (review.edits.past, review.edits.future),
         "live": desk.session.live.on,
         "grid": review.grid,
         "marks": review.findings.marks,
@@ -150,6 +151,8 @@ def test_a_session_is_opened_as_it_was(
     click(qtbot, desk, desk.segment.clean)
     review.set_decomposition(PRESETS["fig3"])
     review.set_threshold("WT", 0.35)  # nothing has followed it yet
+    review.set_threshold("TC", 0.4)
+    review.undo()
     desk.export.grid.setCurrentText("T2")
     desk.export.grid.activated.emit(desk.export.grid.currentIndex())
     layer = viewer.layers["segmentation"]
@@ -203,6 +206,11 @@ def test_a_session_is_opened_as_it_was(
     assert desk.decomposition.knobs.sliders["WT"].value() == 35
     assert not desk.decomposition.live.isChecked()
     qtbot.waitUntil(lambda: not desk.session.measuring.runner.busy)
+    click(qtbot, desk, desk.decomposition.redo)
+    assert review.asked.thresholds == {"WT": 0.35, "TC": 0.4}
+    for _ in range(3):
+        click(qtbot, desk, desk.decomposition.undo)
+    assert review.decomposition.name == "brats2020"
     seen = [review.findings.seen(one) for one in review.findings.to_look_at()]
     assert seen.count(True) == 1
 

@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import groupby, permutations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from napari.layers import Labels
+from napari.components import LayerList
+from napari.layers import Image, Labels
 from napari.utils.shortcuts import default_shortcuts
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, Qt, QTimer
@@ -19,6 +22,7 @@ from napari_ciml.widgets.desk import Desk
 from napari_ciml.widgets.looking import windows
 from napari_ciml.widgets.looking.keys import ACTIONS
 from napari_ciml.widgets.looking.mirrors import Mirror, is_mirror
+from napari_ciml.widgets.looking.order import put_in_order
 from napari_ciml.widgets.looks import label_colours
 from napari_ciml.widgets.turns import in_turns
 
@@ -439,6 +443,51 @@ def test_steps_let_the_loop_turn(qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: "end" in heard)
     order = [word for k, word in enumerate(heard) if k == 0 or word != heard[k - 1]]
     assert order[:7] == ["step", "timer", "step", "timer", "step", "timer", "end"]
+
+
+def test_every_order_can_be_had() -> None:
+    for wanted in permutations(range(5)):
+        layers = LayerList(Image(np.zeros((2, 2)), name=str(k)) for k in range(5))
+        put_in_order(layers, [layers[k] for k in wanted])
+        assert [layer.name for layer in layers] == [str(k) for k in wanted]
+    heard: list[str] = []
+    layers.events.reordered.connect(lambda: heard.append("reordered"))
+    put_in_order(layers, [layers[3], layers[1]])
+    assert [layer.name for layer in layers] == ["1", "3", "4", "2", "0"]
+    put_in_order(layers, list(layers))
+    assert heard == ["reordered"]
+
+
+def test_a_turn_adds_or_shows_one_layer(loaded: Desk, qtbot: QtBot) -> None:
+    """Each takes napari up to a tenth of a second: two would hold the window up."""
+    with_labels(loaded)
+    looking, viewer = loaded.session.looking, loaded.viewer
+    happened: list[str] = []
+    turn = QTimer()
+    turn.timeout.connect(lambda: happened.append("turn"))
+    turn.start(0)
+
+    def listen(layers: LayerList) -> None:
+        def added(event: Any) -> None:
+            happened.append("added")
+            event.value.events.visible.connect(lambda: happened.append("shown"))
+
+        layers.events.inserted.connect(added)
+
+    for layer in looking.layers.modalities():
+        layer.events.visible.connect(lambda: happened.append("shown"))
+    listen(viewer.layers)
+    for key in ("G", "G", "K", "K"):
+        qtbot.keyClick(canvas(loaded), key)
+        if key == "K" and not looking.planes.planes:
+            qtbot.waitUntil(lambda: len(looking.planes.planes) > 0, timeout=90000)
+            listen(looking.planes.planes[0].model.layers)
+        settled(loaded, qtbot)
+    turn.stop()
+    done = ["".join(words) for heard, words in groupby(happened, "turn".__ne__) if heard]
+    assert set(done) <= {"added", "shown"}
+    assert done.count("added") > 4
+    assert done.count("shown") > 8
 
 
 def test_3d_is_not_mirrored(loaded: Desk, press: Callable[[str], None]) -> None:

@@ -178,7 +178,7 @@ def test_a_shift_click_asks_why_and_is_kept(segmented: Desk, qtbot: QtBot) -> No
     dock.questions.beside.activated.emit(0)
     last = dock.weights.rowCount() - 1
     weight = question.explanation.weights[Pair("T1CE", "ET"), "T2"]
-    assert dock.weights.item(last, 4).text() == f"{weight:.2f}"
+    assert dock.weights.item(last, 3).text() == f"{weight:.2f}"
 
     segmented.decomposition.knobs.sliders["WT"].setValue(40)
     wait(qtbot, segmented)
@@ -256,10 +256,10 @@ def test_an_unusual_weight_stands_out(
     assert dock.unusual.text() == ""
     dock.questions.beside.setCurrentText("cases measured")
     dock.questions.beside.activated.emit(1)
-    assert dock.weights.item(0, 4).text() == "0.90 ± 0.00"
-    assert "usual" in dock.weights.item(0, 4).toolTip()
-    assert dock.weights.item(1, 4).text() == "0.10 ± 9.00"
-    assert dock.weights.item(1, 4).toolTip() == ""
+    assert dock.weights.item(0, 3).text() == "0.90 ± 0.00"
+    assert "usual" in dock.weights.item(0, 3).toolTip()
+    assert dock.weights.item(1, 3).text() == "0.10 ± 9.00"
+    assert dock.weights.item(1, 3).toolTip() == ""
     weight = loaded.session.review.explanation.weights[Pair("FLAIR", "WT"), "T1"]
     said = f"T1 added less than usual to WT in FLAIR: {weight:.2f}, usually 0.90 ± 0.00 (9 cases)."
     assert dock.unusual.text() == f"Unusual: {said}"

@@ -12,7 +12,7 @@ from napari_ciml.monitor import Monitor
 from napari_ciml.widgets.parts import Dock, Words, button, label, row
 
 if TYPE_CHECKING:
-    from napari_ciml.widgets.session import Loaded
+    from napari_ciml.widgets.loaded import Loaded
 
 _NO_BOARD = "no checkerboard"
 

@@ -23,7 +23,7 @@ from napari_ciml.widgets import standing
 from napari_ciml.widgets.parts import Dock, Words, button, row
 
 if TYPE_CHECKING:
-    from napari_ciml.widgets.session import Loaded
+    from napari_ciml.widgets.loaded import Loaded
 
 FINDING, LOOKING, TAKING_BACK = "Finding the brain", "Looking for the skull", "Showing whole heads"
 

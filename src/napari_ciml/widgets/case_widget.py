@@ -21,7 +21,6 @@ from napari_ciml.widgets.parts import (
     row,
     table,
 )
-from napari_ciml.widgets.session import session_of
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -46,7 +45,7 @@ class CaseWidget(Dock):
     """
 
     def __init__(self, viewer: "Viewer") -> None:
-        super().__init__(session_of(viewer))
+        super().__init__(viewer)
         self.setAcceptDrops(True)
         self.open_folder = button(
             "Open folder ...", "A folder with one file per modality, or one of DICOM series."

@@ -11,6 +11,7 @@ from napari.layers import Labels
 from napari_ciml.errors import CimlError
 from napari_ciml.monitor import Monitor
 from napari_ciml.presets import DEFAULT, PRESETS
+from napari_ciml.widgets.garbage import importing
 from napari_ciml.widgets.looks import label_colours
 
 if TYPE_CHECKING:
@@ -23,20 +24,21 @@ def warm_up(monitor: Monitor, checkpoint: Path | None) -> None:
     Here the user waits for the case anyway; in the middle of looking at it they would not.
     """
     monitor.step("Getting the network ready")
-    import pandas  # noqa: F401 - napari's own first layer with features needs it
-    import pint
-    import scipy.spatial.transform  # noqa: F401 - napari's camera needs it when it is first turned
+    with importing():
+        import pandas  # noqa: F401 - napari's own first layer with features needs it
+        import pint
+        import scipy.spatial.transform  # noqa: F401 - napari's camera does when it is first turned
 
-    import napari_ciml.explanation.explain
-    import napari_ciml.inference.segment  # noqa: F401
+        import napari_ciml.explanation.explain
+        import napari_ciml.inference.segment  # noqa: F401
 
-    pint.get_application_registry()("mm")
-    # napari compiles how labels are drawn with the first layer that has colours like ours.
-    Labels(np.zeros((2, 2, 2), np.uint8), colormap=label_colours(PRESETS[DEFAULT].regions))
-    if checkpoint is not None:
-        # A checkpoint that is refused is not this step's affair; the run will say so.
-        with suppress(CimlError, OSError):
-            load_checkpoint(checkpoint)
+        pint.get_application_registry()("mm")
+        # napari compiles how labels are drawn with the first layer that has colours like ours.
+        Labels(np.zeros((2, 2, 2), np.uint8), colormap=label_colours(PRESETS[DEFAULT].regions))
+        if checkpoint is not None:
+            # A checkpoint that is refused is not this step's affair; the run will say so.
+            with suppress(CimlError, OSError):
+                load_checkpoint(checkpoint)
 
 
 def load_checkpoint(path: Path) -> "Checkpoint":

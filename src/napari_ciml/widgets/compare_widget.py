@@ -7,8 +7,8 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QTableWidget, QTableWidgetIte
 
 from napari_ciml.cases.formats import SUFFIXES
 from napari_ciml.measures.agreement import RegionScore
-from napari_ciml.widgets.parts import QUIET_COLOUR, Dock, JobBar, Words, button, label, row, table
-from napari_ciml.widgets.session import session_of
+from napari_ciml.widgets.parts import QUIET_COLOUR, JobBar, Words, button, label, row, table
+from napari_ciml.widgets.reading_dock import ReadingDock
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -21,7 +21,7 @@ _LEGEND = (
 )
 
 
-class CompareWidget(Dock):
+class CompareWidget(ReadingDock):
     """Say how well two label maps agree.
 
     Parameters
@@ -31,8 +31,7 @@ class CompareWidget(Dock):
     """
 
     def __init__(self, viewer: "Viewer") -> None:
-        super().__init__(session_of(viewer))
-        self.findings, self.measuring = self.review.findings, self.session.measuring
+        super().__init__(viewer)
         self.what = Words()
         self.others = QComboBox()
         self.others.setToolTip("What the label map is compared with.")

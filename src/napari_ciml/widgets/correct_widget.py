@@ -16,9 +16,11 @@ from qtpy.QtWidgets import (
 from napari_ciml.decomposition import Region
 from napari_ciml.errors import CimlError
 from napari_ciml.measures.faults import Fault
-from napari_ciml.widgets.parts import QUIET_COLOUR, Dock, Words, button, label, row, table
+from napari_ciml.widgets.brush_texts import what_it_does
+from napari_ciml.widgets.checking import Checking
+from napari_ciml.widgets.parts import QUIET_COLOUR, Words, button, label, row, table
+from napari_ciml.widgets.reading_dock import ReadingDock
 from napari_ciml.widgets.reading_layers import mend, pick
-from napari_ciml.widgets.session import session_of
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -33,7 +35,7 @@ _EMPTY = (
 )
 
 
-class CorrectWidget(Dock):
+class CorrectWidget(ReadingDock):
     """Correct a label map.
 
     Parameters
@@ -43,17 +45,15 @@ class CorrectWidget(Dock):
     """
 
     def __init__(self, viewer: "Viewer") -> None:
-        super().__init__(session_of(viewer))
-        self.viewer = viewer
-        self.measuring, self.keeping = self.session.measuring, self.session.keeping
+        super().__init__(viewer)
+        self.viewer, self.checking = viewer, Checking(self.measuring)
         self.offer = Words()
         self.bring_back = button("Bring it back", "Show it as a layer of its own.")
         self.forget = button("Forget it", "Remove what was kept; this cannot be undone.")
         self.what, self.brushes = Words(), QHBoxLayout()
         self.erase = button("Erase", "Take out of the region that is chosen (Alt+0).")
         self.erase.setCheckable(True)
-        self.how = Words(colour=QUIET_COLOUR)
-        self.kept = Words(colour=QUIET_COLOUR)
+        self.how, self.kept = Words(colour=QUIET_COLOUR), Words(colour=QUIET_COLOUR)
         self.smallest = QDoubleSpinBox()
         self.smallest.setRange(0, 10)
         self.smallest.setDecimals(3)
@@ -97,7 +97,6 @@ class CorrectWidget(Dock):
         header = self.faults.horizontalHeader()
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.Fixed)
         header.resizeSection(1, self.mend_all.sizeHint().width())
-        self.faults.setWordWrap(True)
         self.column.addWidget(self.offer)
         self.column.addLayout(row(self.bring_back, self.forget))
         self.column.addWidget(self.what)
@@ -105,7 +104,8 @@ class CorrectWidget(Dock):
         self.column.addLayout(self.brushes)
         self.column.addWidget(self.how)
         self.column.addWidget(self.kept)
-        self.column.addLayout(row(label("Specks under"), self.smallest, self.check, self.save))
+        self.column.addLayout(row(label("Specks under"), self.smallest))
+        self.column.addLayout(row(self.check, self.save))
         self.column.addWidget(self.verdict)
         self.column.addLayout(row(self.mend_all, self.save_anyway))
         self.column.addWidget(self.faults, stretch=1)
@@ -181,12 +181,12 @@ class CorrectWidget(Dock):
         self.erase.setEnabled(region is not None)
         if region is not None:
             self.erase.setToolTip(f"Take out of {region.name} what is painted over (Alt+0).")
-        said = _how(region, regions, self.erase.isChecked()) if region is not None else ""
+        said = what_it_does(region, regions, self.erase.isChecked()) if region is not None else ""
         self.how.say(said)
 
     def _look(self, done: object) -> None:
         self.verdict.say("Checking ...")
-        self.measuring.check(self.smallest.value(), done)  # type: ignore[arg-type]
+        self.checking.check(self.smallest.value(), done)  # type: ignore[arg-type]
 
     def _checked(self, faults: tuple[Fault, ...]) -> None:
         self._path = None
@@ -243,23 +243,8 @@ class CorrectWidget(Dock):
         if path is None:
             raise CimlError("Choose a file with Save ... first.")
         self.verdict.say("Saving ...")
-        self.measuring.save(path, lambda: self._show_faults((), f"Saved as {path.name}."))
+        self.checking.save(path, lambda: self._show_faults((), f"Saved as {path.name}."))
 
     def _on_failed(self, sentence: str, details: str) -> None:
         self.verdict.say("")
         self.show_error(sentence, details)
-
-
-def _how(region: Region, regions: tuple[Region, ...], erase: bool) -> str:
-    """Say what a stroke does."""
-    inner = [other.name for other in regions if set(other.labels) < set(region.labels)]
-    around = [other for other in regions if set(other.labels) > set(region.labels)]
-    closest = min(around, key=lambda other: len(other.labels), default=None)
-    if erase:
-        out = " and ".join((region.name, *inner))
-        rest = f"it stays in {closest.name}" if closest is not None else "nothing is left there"
-        return f"Erasing takes out of {out} what is painted over; {rest}."
-    stay = "stay" if len(inner) > 1 else "stays"
-    kept = f"; {' and '.join(inner)} in it {stay}" if inner else ""
-    into = "".join(f", in {other.name}" for other in sorted(around, key=lambda r: len(r.labels)))
-    return f"Painting adds to {region.name}{into}{kept}."

@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QPushButton, QTableWidgetItem, QWidget
@@ -13,6 +14,7 @@ from napari_ciml.decomposition import Decomposition, Problem
 from napari_ciml.export.text import write_text
 from napari_ciml.presets import PRESETS
 from napari_ciml.widgets.change_panel import ChangePanel
+from napari_ciml.widgets.contrast import readable
 from napari_ciml.widgets.knobs import Knobs
 from napari_ciml.widgets.live import EXPLAINING, TITLE
 from napari_ciml.widgets.parts import (
@@ -25,7 +27,6 @@ from napari_ciml.widgets.parts import (
     row,
     table,
 )
-from napari_ciml.widgets.session import session_of
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -40,6 +41,7 @@ _EXPLAINED = {
     "auxiliary": "auxiliary: it only assists",
     "off": "off: not heard in this subtask",
 }
+_TOGETHER = "\N{NO-BREAK SPACE}"
 _LINE = 29
 """Height of a row in pixels."""
 
@@ -59,7 +61,7 @@ class DecompositionWidget(Dock):
     """
 
     def __init__(self, viewer: "Viewer") -> None:
-        super().__init__(session_of(viewer), scrolls=True)
+        super().__init__(viewer, scrolls=True)
         self.presets = QComboBox()
         self.presets.setToolTip("Decompositions known by name; an edited one is saved as a file.")
         self.grid = table()
@@ -87,7 +89,7 @@ class DecompositionWidget(Dock):
         self.jobs = JobBar(self, TITLE, EXPLAINING)
         self.change = ChangePanel(self.session)
         self.knobs = Knobs(self.review)
-        self.column.addLayout(row(self.presets, self.live, self.undo, self.redo))
+        self.column.addLayout(row(self.presets, self.live, self.undo, self.redo, widest=0))
         self.column.addWidget(Words(_HELP, QUIET_COLOUR))
         self.column.addWidget(self.grid)
         for part in (self.problems, self.jobs, self.change, self.knobs, self.regions):
@@ -109,6 +111,7 @@ class DecompositionWidget(Dock):
         self.review.asked_changed.connect(self._show_asked)
         self.review.checkpoint_changed.connect(self._show)
         self.review.case_changed.connect(self._show)
+        viewer.events.theme.connect(self._show)
         self._show()
         self._show_asked()
 
@@ -149,7 +152,7 @@ class DecompositionWidget(Dock):
         else:
             self.show_error("Select the row to remove first.")
 
-    def _show(self) -> None:
+    def _show(self, *_: object) -> None:
         whole, problems = self.review.decomposition, self.review.problems()
         self.show_error("")
         self._show_presets(whole)
@@ -161,6 +164,7 @@ class DecompositionWidget(Dock):
         self.grid.setFixedHeight(_LINE * max(1, len(whole.subtasks)) + 34)
         self._say_problems(problems)
         values = (f"{r.name} = label {', '.join(map(str, r.labels))}" for r in whole.regions)
+        values = (text.replace(" ", _TOGETHER) for text in values)
         self.regions.say("; ".join(values))
 
     def _show_asked(self) -> None:
@@ -184,16 +188,16 @@ class DecompositionWidget(Dock):
             wrong = [p.message for p in problems if p.where == name]
             item.setToolTip("\n".join(wrong) or name)
             if wrong:
-                item.setForeground(QColor(ERROR_COLOUR))
+                item.setForeground(self._in_header(ERROR_COLOUR))
             elif name in whole.region_names:
-                item.setForeground(QColor(whole.region(name).colour))
+                item.setForeground(self._in_header(whole.region(name).colour))
             self.grid.setHorizontalHeaderItem(k, item)
 
     def _show_row(self, whole: Decomposition, k: int, wrong: set[str]) -> None:
         task = whole.subtasks[k]
         marked = task.name in wrong or not task.primary
         header = QTableWidgetItem(f"{k + 1} !" if marked else str(k + 1))
-        header.setForeground(QColor(ERROR_COLOUR if marked else QUIET_COLOUR))
+        header.setForeground(self._in_header(ERROR_COLOUR if marked else QUIET_COLOUR))
         self.grid.setVerticalHeaderItem(k, header)
         for column, modality in enumerate(whole.modalities):
             role = editing.role_of(task, modality)
@@ -208,6 +212,10 @@ class DecompositionWidget(Dock):
             box.setToolTip(f"Subtask {task.name or k + 1} predicts {region}.")
             box.toggled.connect(partial(self._edit, editing.with_region, k, region))
             self.grid.setCellWidget(k, column, _centred(box))
+
+    def _in_header(self, colour: str) -> QColor:
+        theme = get_theme(self.session.layers.viewer.theme)
+        return readable(colour, QColor(theme.primary.as_hex()))
 
     def _ask_save(self) -> None:
         path, _ = QFileDialog.getSaveFileName(

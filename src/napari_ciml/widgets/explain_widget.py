@@ -16,7 +16,6 @@ from napari_ciml.widgets.page import Page
 from napari_ciml.widgets.parts import QUIET_COLOUR, Dock, JobBar, Words, button, label, row, table
 from napari_ciml.widgets.question_panel import Beside, QuestionPanel
 from napari_ciml.widgets.questions import TITLE
-from napari_ciml.widgets.session import session_of
 from napari_ciml.widgets.weight_chart import RANGE, UNUSUAL_COLOUR, UsualRange, WeightChart
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ _MEANING = (
 _NOT_YET = "Segment the case first, in Segment; then see here what each auxiliary added."
 _READY = "Press Explain: weights and maps of what each auxiliary added appear here."
 _USUAL = "Every weight is as usual: within two standard deviations of the cases measured."
-_WEIGHT, _COMPARED = 3, 4
+_WEIGHT, _COMPARED = 2, 3
 """Columns."""
 
 _TOLD = 3
@@ -51,7 +50,7 @@ class ExplainWidget(Dock):
     """
 
     def __init__(self, viewer: "Viewer") -> None:
-        super().__init__(session_of(viewer), scrolls=True)
+        super().__init__(viewer, scrolls=True)
         self.run = button("Explain", "Map what each auxiliary modality added.")
         self.maps = button("Maps side by side", "All maps in this slice, as in Fig. 12.")
         self.window_of_maps: MapsWindow | None = None
@@ -59,7 +58,7 @@ class ExplainWidget(Dock):
         self.jobs = JobBar(self, "Explaining", EXPLAINING, TITLE)
         self.questions = QuestionPanel(self)
         self.chart = WeightChart()
-        self.weights = table("Primary", "Region", "Auxiliary", "Weight", "Compared")
+        self.weights = table("Pair", "Auxiliary", "Weight", "Compared")
         self.weights.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         self.weights.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
         self.weights.setToolTip("Choose a row to see its map over the modality it belongs to.")
@@ -74,7 +73,7 @@ class ExplainWidget(Dock):
         self.weights.setWordWrap(False)
         header = self.weights.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setStretchLastSection(True)
+        header.setSectionResizeMode(_COMPARED, QHeaderView.ResizeMode.Stretch)
         self.weights.setItemDelegateForColumn(_COMPARED, UsualRange(self.weights))
         self.column.addLayout(row(self.run, self.maps))
         for part in (self.jobs, self.questions, self.state, self.chart, self.unusual, self.weights):
@@ -160,7 +159,7 @@ class ExplainWidget(Dock):
         for k, key in enumerate(self._rows):
             pair, auxiliary = key
             weight = found.weights[key]
-            texts = (pair.primary, pair.region, auxiliary, _text(weight))
+            texts = (" ".join(pair), auxiliary, _text(weight))
             for column, value in enumerate((*texts, _compared(beside, key))):
                 item = QTableWidgetItem(value)
                 if column >= _WEIGHT and key in far:

@@ -9,7 +9,6 @@ from napari_ciml.export.bundle import FORMATS, KINDS, Wish
 from napari_ciml.export.dicom_series import series_in
 from napari_ciml.widgets.leaving import EXPORTING, OPENING, SAVING
 from napari_ciml.widgets.parts import QUIET_COLOUR, Dock, JobBar, Words, button, label, row
-from napari_ciml.widgets.session import session_of
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -35,7 +34,7 @@ class ExportWidget(Dock):
     """
 
     def __init__(self, viewer: "Viewer") -> None:
-        super().__init__(session_of(viewer))
+        super().__init__(viewer)
         self.series: Path | None = None
         self.kinds = {kind: QCheckBox(text) for kind, text in KINDS.items()}
         for kind, box in self.kinds.items():

@@ -21,7 +21,6 @@ from napari_ciml.widgets.materials import Corrected, Material
 from napari_ciml.widgets.meanings import Meanings
 from napari_ciml.widgets.origin import origin_of
 from napari_ciml.widgets.parts import QUIET_COLOUR, Dock, Words, button, label, row
-from napari_ciml.widgets.session import session_of
 from napari_ciml.widgets.tuning import Tuning
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ class FineTuneWidget(Dock):
     """
 
     def __init__(self, viewer: "Viewer") -> None:
-        super().__init__(session_of(viewer))
+        super().__init__(viewer)
         self.viewer = viewer
         self.tuning = Tuning(self.session)
         self.guard: CloseGuard | None = None

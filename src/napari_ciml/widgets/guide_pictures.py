@@ -52,7 +52,7 @@ def _looking(desk: Desk, folder: Path) -> None:
     """Draw modalities side by side, and three planes."""
     looking = desk.session.looking
     bring_forward(desk.view)
-    looking.toggle_outline()
+    looking.overlaid.toggle_outline()
     looking.toggle_hanging()
     _arranged(desk)
     _window(desk, folder / "side-by-side.png")

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QFrame, QLabel, QPushButton, QVBoxLayout
 
 from napari_ciml.resources import sample_data
 from napari_ciml.widgets.parts import QUIET_COLOUR, Dock, JobBar, Words, button
-from napari_ciml.widgets.session import Session, session_of
+from napari_ciml.widgets.session import Session
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -123,7 +123,7 @@ class GuideWidget(Dock):
     """
 
     def __init__(self, viewer: "Viewer") -> None:
-        super().__init__(session_of(viewer), scrolls=True)
+        super().__init__(viewer, scrolls=True)
         self.viewer = viewer
         self.done = [False] * len(STEPS)
         self.titles: list[QLabel] = []

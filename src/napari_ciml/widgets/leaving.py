@@ -1,31 +1,22 @@
 """The controller of what leaves the window and comes back: exports, saved sessions."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_ciml.decomposition import Pair
 from napari_ciml.errors import CimlError
 from napari_ciml.files import prepare_folder
 from napari_ciml.monitor import Monitor
 from napari_ciml.widgets import standing
 from napari_ciml.widgets.origin import known_origin
+from napari_ciml.widgets.reopening import put_back, read
 
 if TYPE_CHECKING:
     from napari_ciml.export.bundle import Results, Wish
     from napari_ciml.saved.state import State
-    from napari_ciml.widgets.session import Loaded, Session
+    from napari_ciml.widgets.session import Session
 
 SAVING, OPENING, EXPORTING = "Saving the session", "Opening the session", "Exporting"
-
-
-@dataclass(frozen=True)
-class Reopened:
-    """A saved session that was read, and its case with what showing it needs."""
-
-    state: "State"
-    loaded: "Loaded"
 
 
 class Leaving:
@@ -60,6 +51,8 @@ class Leaving:
             modalities=tuple(review.modalities),
             case=case,
             asked=review.asked,
+            past=review.edits.past,
+            future=review.edits.future,
             checkpoint=review.checkpoint,
             device=review.device,
             engine=review.engine,
@@ -110,16 +103,11 @@ class Leaving:
 
     def open(self, folder: Path) -> None:
         """Open a saved session in place of what is open."""
-
-        def work(monitor: Monitor) -> Reopened:
-            from napari_ciml.saved.reopen import open_session
-            from napari_ciml.widgets.session import Loaded
-
-            state = open_session(folder, monitor)
-            _place(state)
-            return Reopened(state, Loaded.of(state.case))
-
-        self.session.runner.submit(OPENING, work, self._opened)
+        self.session.runner.submit(
+            OPENING,
+            lambda monitor: read(folder, monitor),
+            lambda found: put_back(self.session, found),
+        )
 
     def results(self, subject: str = "") -> "Results":
         """Return what can be exported.
@@ -200,59 +188,3 @@ class Leaving:
             self.session.review.exported.emit(results.labels)
 
         self.session.runner.submit(EXPORTING, work, exported)
-
-    def _opened(self, found: Reopened) -> Iterator[None]:
-        live, wanted = self.session.live, found.state.live
-        on = live.on if wanted is None else wanted
-        live.set_on(False)  # until all is there as it was
-        try:
-            yield from self._show(found)
-        finally:
-            live.set_on(on)
-
-    def _show(self, found: Reopened) -> Iterator[None]:
-        state, session = found.state, self.session
-        review, layers = session.review, session.layers
-        review.set_scan(state.scan)
-        for row, modality in enumerate(state.modalities):
-            review.set_modality(row, modality)
-        review.set_reference(state.case.reference)
-        yield from session.show(found.loaded)
-        yield
-        if state.checkpoint is not None:
-            review.set_checkpoint(state.checkpoint)
-        review.start_from(state.asked)
-        review.set_device(state.device)
-        review.set_engine(state.engine)
-        review.set_mirror(state.mirror)
-        review.set_clean(state.clean)
-        review.set_samples(state.samples)
-        if state.current is not None:
-            run = state.runs[state.current]
-            review.runs.put(state.runs, state.current)
-            yield from layers.show_segmentation(state.case, run.segmentation)
-            review.set_segmentation(run.segmentation, run.info)
-            yield
-            session.questions.put(state.questions, state.shown)
-            yield
-        review.set_grid(state.grid)
-        regions = state.asked.decomposition.regions
-        yield from standing.repaint(layers, state.case, state.corrections, regions)
-        review.findings.set_marks(state.marks)
-        session.measuring.measure()
-        standing.set_looks(layers, state.case, state.looks)
-        yield
-        if state.view is not None:
-            yield from standing.set_view(layers.viewer, state.view)
-
-
-def _place(state: "State") -> None:
-    """Bring the map that is shown onto the case grid, in the thread that opens the session."""
-    shown = state.shown
-    if shown is None or state.current is None:
-        return
-    whole = state.runs[state.current].explanation
-    answers = [one.explanation for one in state.questions]
-    found = whole if shown.question is None else answers[shown.question]
-    if found is not None:
-        found.maps[Pair(shown.primary, shown.region), shown.auxiliary]

@@ -27,7 +27,7 @@ def summary_texts(summary: RegionSummary) -> tuple[str, ...]:
         summary.region,
         f"{summary.volume_ml:.1f}",
         str(summary.lesions),
-        f"{d.longest_mm:.0f} x {d.perpendicular_mm:.0f}",
+        f"{d.longest_mm:.0f} x {d.perpendicular_mm:.0f}" if summary.lesions else "-",
         "-" if summary.uncertainty is None else f"{summary.uncertainty:.2f}",
         "-" if summary.agreement is None else f"{summary.agreement:.2f}",
     )

@@ -9,9 +9,9 @@ from qtpy.QtWidgets import QComboBox, QHeaderView, QSpinBox, QTableWidget, QTabl
 from napari_ciml.inference.doubt import Doubt
 from napari_ciml.lesions import Lesion
 from napari_ciml.widgets import lesion_texts
-from napari_ciml.widgets.parts import QUIET_COLOUR, Dock, JobBar, Words, button, label, row, table
+from napari_ciml.widgets.parts import QUIET_COLOUR, JobBar, Words, button, label, row, table
 from napari_ciml.widgets.questions import TITLE as ASKING
-from napari_ciml.widgets.session import session_of
+from napari_ciml.widgets.reading_dock import ReadingDock
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -20,6 +20,12 @@ _ALL = "all regions"
 _SAMPLES = 8
 _DOUBTS: tuple[Doubt, ...] = ("disagreement", "uncertainty", "spread")
 _EMPTY = "Open a case and segment it; its lesions are listed here, the doubtful ones first."
+_BOXES = (
+    "QTableView::indicator { width: 12px; height: 12px; border: 2px solid #7f868e }"
+    "QTableView::indicator:checked { background: #2f6db5 }"
+)
+"""napari's own cannot be seen on the ground of a table."""
+
 _ABOUT_DOUBT = (
     "Disagreement: standard deviation over the segmentors of a region, at most 0.5. Uncertainty: "
     "entropy of its probability, at most 1 bit. Spread: standard deviation over samples of the "
@@ -27,7 +33,7 @@ _ABOUT_DOUBT = (
 )
 
 
-class LesionsWidget(Dock):
+class LesionsWidget(ReadingDock):
     """List the lesions of a label map.
 
     Parameters
@@ -37,8 +43,7 @@ class LesionsWidget(Dock):
     """
 
     def __init__(self, viewer: "Viewer") -> None:
-        super().__init__(session_of(viewer))
-        self.findings, self.measuring = self.review.findings, self.session.measuring
+        super().__init__(viewer)
         self.questions = self.session.questions
         self.maps = QComboBox()
         self.maps.setToolTip("The label map whose lesions are listed.")
@@ -71,7 +76,8 @@ class LesionsWidget(Dock):
         self.lesions = table("Seen", "Lesion", "How sure, and why")
         self.lesions.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         self.lesions.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
-        self.lesions.setWordWrap(True)
+        self.lesions.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.lesions.setStyleSheet(_BOXES)
         self.lesions.setToolTip(
             "Choose a lesion to go there, double-click to ask why; Space marks it as seen."
         )
@@ -174,7 +180,6 @@ class LesionsWidget(Dock):
         self.lesions.setCurrentCell(-1, -1)
         self.measuring.leave_lesion()
         self.lesions.setRowCount(len(self._rows))
-        line = self.fontMetrics().lineSpacing()
         for k, lesion in enumerate(self._rows):
             seen = QTableWidgetItem()
             seen.setFlags(
@@ -188,7 +193,6 @@ class LesionsWidget(Dock):
                 item = QTableWidgetItem(text)
                 item.setToolTip(f"{text}\n{lesion.diameters.product_mm2:.0f} mm²")
                 self.lesions.setItem(k, column, item)
-            self.lesions.setRowHeight(k, line * (1 + max(t.count("\n") for t in texts)) + 10)
         self.lesions.blockSignals(False)
         self._show_marks()
 

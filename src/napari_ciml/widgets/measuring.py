@@ -10,16 +10,13 @@ from napari.layers import Labels
 from qtpy.QtCore import QObject, Signal
 
 from napari_ciml.cases.case import Case
-from napari_ciml.cases.labels import compact, region_masks
 from napari_ciml.cases.reference import Reference, read_reference
-from napari_ciml.cases.write import write_on_native_grid
 from napari_ciml.decomposition import Region
 from napari_ciml.errors import CimlError
 from napari_ciml.findings import Comparison
 from napari_ciml.inference.doubt import LARGEST, Doubt, doubt_about
 from napari_ciml.lesions import Inventory, Lesion, take_inventory
-from napari_ciml.measures.agreement import compare, difference
-from napari_ciml.measures.faults import Fault, find_faults
+from napari_ciml.measures.faults import Fault
 from napari_ciml.monitor import Monitor
 from napari_ciml.review import Review
 from napari_ciml.widgets.calipers import draw_calipers, remove_calipers, slice_of
@@ -108,7 +105,7 @@ class Measuring(QObject):
         def lesions(monitor: Monitor) -> Inventory:
             return take_inventory(labels, regions, case.grid, run, monitor)
 
-        self.runner.submit("Measuring", lesions, self._for(case, review.findings.set_inventory))
+        self.runner.submit("Measuring", lesions, self.for_case(case, review.findings.set_inventory))
         self._compare(case, labels, regions)
 
     def compare_with(self, reference: Reference | None) -> None:
@@ -133,7 +130,7 @@ class Measuring(QObject):
         self.keeping.runner.submit(
             "Reading the reference",
             lambda _: read_reference(path, case, regions),
-            self._for(case, self.compare_with),
+            self.for_case(case, self.compare_with),
         )
 
     def references(self) -> list[str]:
@@ -150,42 +147,6 @@ class Measuring(QObject):
         if layer is not None:
             means = known_origin(layer).regions or self.review.decomposition.regions
             self.compare_with(Reference(name, np.array(layer.data), means))
-
-    def check(self, smallest_ml: float, done: Callable[[tuple[Fault, ...]], None]) -> None:
-        """Look for faults in the label map.
-
-        Raises
-        ------
-        CimlError
-            If there is no label map.
-        """
-        case, layer, regions = self.review.case, self.current(), self.regions()
-        if case is None or layer is None:
-            raise CimlError("Open a case and segment it, or paint a label map, first.")
-        labels = np.array(layer.data)
-
-        def work(monitor: Monitor) -> tuple[Fault, ...]:
-            return find_faults(labels, regions, case.grid, smallest_ml, monitor)
-
-        self.keeping.runner.submit("Checking", work, self._for(case, done))
-
-    def save(self, path: Path, done: Callable[[], None]) -> None:
-        """Write the label map on the grid of its case's file.
-
-        Raises
-        ------
-        CimlError
-            If there is no label map.
-        """
-        layer = self.current()
-        if layer is None:
-            raise CimlError("Open a case and segment it, or paint a label map, first.")
-        case, labels = known_origin(layer).case, np.array(layer.data)
-
-        def work(_: Monitor) -> None:
-            write_on_native_grid(path, compact(labels), case)
-
-        self.keeping.runner.submit("Saving", work, lambda _: done())
 
     def show_doubt(self, region: str, kind: Doubt) -> None:
         """Show how unsure the run is of a region.
@@ -209,7 +170,7 @@ class Measuring(QObject):
         self.keeping.runner.submit(
             "Asking how sure",
             lambda _: doubt_about(run, case, region, kind),
-            self._for(case, show),
+            self.for_case(case, show),
         )
 
     def show_difference(self, region: str) -> None:
@@ -246,15 +207,15 @@ class Measuring(QObject):
         findings, reference = self.review.findings, self.review.findings.reference
         if reference is None or not reference.regions:
             return
-        work = partial(_compared, labels, regions, reference, case)
+        work = partial(Comparison.of, labels, regions, reference, case.grid)
 
         def done(found: Comparison) -> None:
             if findings.reference is reference:
                 findings.set_comparison(found)
 
-        self.runner.submit("Comparing", work, self._for(case, done))
+        self.runner.submit("Comparing", work, self.for_case(case, done))
 
-    def _for(self, case: Case, done: Callable[..., None]) -> Callable[[object], None]:
+    def for_case(self, case: Case, done: Callable[..., None]) -> Callable[[object], None]:
         """Drop an answer whose case is no longer open."""
         return lambda found: done(found) if self.review.case is case else None
 
@@ -271,17 +232,3 @@ class Measuring(QObject):
 
     def _on_layers(self, *_: object) -> None:
         self.changed.emit()
-
-
-def _compared(
-    labels: np.ndarray,
-    regions: tuple[Region, ...],
-    reference: Reference,
-    case: Case,
-    monitor: Monitor,
-) -> Comparison:
-    ours = region_masks(labels, regions)
-    theirs = region_masks(reference.labels, reference.regions)
-    scores = compare(ours, theirs, case.grid, monitor)
-    differences = {s.region: difference(ours[s.region], theirs[s.region]) for s in scores}
-    return Comparison(reference, scores, differences)

@@ -1,5 +1,6 @@
-"""Where a layer of ours comes from: kept in its metadata, so that names are free."""
+"""Where a layer of ours comes from, kept in its metadata, so that names are free; where it lies."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,3 +60,10 @@ def placed(case: Case, kind: str, shows: str, regions: tuple[Region, ...] = ()) 
         "units": ("mm", "mm", "mm"),
         "metadata": {KEY: Origin(kind, shows, case, regions)},
     }
+
+
+def voxel_at(case: Case, position: Sequence[float]) -> tuple[int, int, int]:
+    """Return the voxel (z, y, x) of a case at a position of the viewer, in millimetres."""
+    places = zip(position[-3:], case.grid.scale, case.grid.translate, strict=True)
+    z, y, x = (round((mm - first) / step) for mm, step, first in places)
+    return z, y, x

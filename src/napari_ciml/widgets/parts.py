@@ -1,6 +1,8 @@
 """Small pieces that several dock widgets use."""
 
-from qtpy.QtCore import Qt
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import (
     QApplication,
     QFrame,
@@ -17,8 +19,12 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ciml.errors import CimlError
+from napari_ciml.widgets.contrast import readable
 from napari_ciml.widgets.jobs import JobRunner
-from napari_ciml.widgets.session import Session
+from napari_ciml.widgets.session import session_of
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
 
 ERROR_COLOUR = "#ff6b6b"
 QUIET_COLOUR = "#9aa0a6"
@@ -34,8 +40,21 @@ class Words(QLabel):
         self.setTextInteractionFlags(allowed.TextSelectableByMouse | allowed.LinksAccessibleByMouse)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.setVisible(bool(text))
-        if colour:
-            self.setStyleSheet(f"color: {colour}")
+        self._colour = colour
+        self._recolour()
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802
+        """Stay readable when the theme changes."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.StyleChange:
+            self._recolour()
+
+    def _recolour(self) -> None:
+        if self._colour:
+            found = readable(self._colour, self.palette().window().color()).name()
+            style = f"color: {found}"
+            if style != self.styleSheet():
+                self.setStyleSheet(style)
 
     def say(self, text: str) -> None:
         """Show a text; an empty one hides the label."""
@@ -57,12 +76,14 @@ def label(text: str) -> QLabel:
     return made
 
 
-def row(*widgets: QWidget) -> QHBoxLayout:
-    """Return widgets side by side."""
+def row(*widgets: QWidget, widest: int | None = None) -> QHBoxLayout:
+    """Return widgets side by side; ``widest`` says which one takes the room that is left."""
     layout = QHBoxLayout()
     layout.setContentsMargins(0, 0, 0, 0)
     for widget in widgets:
         layout.addWidget(widget)
+    if widest is not None:
+        layout.setStretch(widest, 1)
     return layout
 
 
@@ -82,16 +103,16 @@ class Dock(QWidget):
 
     Parameters
     ----------
-    session : Session
-        Of the viewer.
+    viewer : napari.viewer.Viewer
+        Whose session is shown.
     scrolls : bool
         Let the column scroll, so that a long one does not make the window taller than a screen.
     """
 
-    def __init__(self, session: Session, scrolls: bool = False) -> None:
+    def __init__(self, viewer: "Viewer", scrolls: bool = False) -> None:
         super().__init__()
-        self.session = session
-        self.review = session.review
+        self.session = session_of(viewer)
+        self.review = self.session.review
         self.column = QVBoxLayout(_scrolled(self) if scrolls else self)
         self.error = Words(colour=ERROR_COLOUR)
         self.copy = button("Copy details", "Copy the technical details, for a bug report.")
@@ -99,7 +120,7 @@ class Dock(QWidget):
         self.copy.clicked.connect(self._copy_details)
         self._details = ""
         self.setMinimumWidth(330)
-        session.attach(self)
+        self.session.attach(self)
 
     def finish(self) -> None:
         """Add the foot; called once by each dock widget after its own parts."""

@@ -16,7 +16,7 @@ from napari_ciml.lesions import Lesion
 from napari_ciml.monitor import Monitor
 from napari_ciml.saved.models import Shown
 from napari_ciml.whatif.question import Asking, Question, Voxel, about, title_of
-from napari_ciml.widgets.origin import made_here, origin_of
+from napari_ciml.widgets.origin import made_here, origin_of, voxel_at
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -244,9 +244,7 @@ class Questions:
         if active.mode not in ("pan_zoom", "pick"):
             return  # the brush is in the hand
         event.handled = True
-        places = zip(event.position[-3:], case.grid.scale, case.grid.translate, strict=True)
-        z, y, x = (round((mm - first) / step) for mm, step, first in places)
         try:
-            self.ask_at((z, y, x))
+            self.ask_at(voxel_at(case, event.position))
         except CimlError as error:
             self.refused.emit(str(error))

@@ -12,7 +12,6 @@ from napari_ciml.widgets.change_layers import FIRST_COLOUR, SECOND_COLOUR
 from napari_ciml.widgets.comparing import Comparing
 from napari_ciml.widgets.parts import QUIET_COLOUR, Dock, Words, button, row, table
 from napari_ciml.widgets.sensitivity_panel import SensitivityPanel
-from napari_ciml.widgets.session import session_of
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -33,7 +32,7 @@ class RunsWidget(Dock):
     """
 
     def __init__(self, viewer: "Viewer") -> None:
-        super().__init__(session_of(viewer))
+        super().__init__(viewer)
         self.comparing = Comparing(self.session)
         self.runs = table("Run", "mL")
         self.runs.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)

@@ -1,5 +1,6 @@
 """The dock widget *Segment*: checkpoint, device, engine, run, cancel, volumes."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -15,7 +16,6 @@ from napari_ciml.resources import shipped_checkpoints
 from napari_ciml.widgets.page import Page
 from napari_ciml.widgets.parts import QUIET_COLOUR, Dock, JobBar, Words, button, label, row, table
 from napari_ciml.widgets.preferences import DEVICES
-from napari_ciml.widgets.session import session_of
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -36,7 +36,7 @@ class SegmentWidget(Dock):
     """
 
     def __init__(self, viewer: "Viewer") -> None:
-        super().__init__(session_of(viewer))
+        super().__init__(viewer)
         self.checkpoints = QComboBox()
         self.checkpoints.setToolTip("The trained network to use.")
         self.browse = button("Other ...", "Choose a .safetensors checkpoint.")
@@ -62,8 +62,9 @@ class SegmentWidget(Dock):
         self.summary = Words(colour=QUIET_COLOUR)
         self.column.addLayout(row(self.checkpoints, self.read, self.browse))
         self.column.addWidget(self.about)
-        self.column.addLayout(row(label("Compute on"), self.device, self.engine, self.run))
+        self.column.addLayout(row(label("Compute on"), self.device, self.engine))
         self.column.addLayout(row(self.clean, self.mirror))
+        self.column.addWidget(self.run)
         for part in (self.jobs, self.volumes, self.summary):
             self.column.addWidget(part)
         self.column.addStretch()
@@ -133,6 +134,11 @@ class SegmentWidget(Dock):
         self.read.setEnabled(info is not None)
         self.about.say(describe(info) if info else "No checkpoint; choose one.")
 
+    def _show_probability(self, region: str, *_: object) -> None:
+        case, found = self.review.case, self.review.segmentation
+        if case is not None and found is not None:
+            self.session.layers.show_probability(case, found, region)
+
     def _show_result(self) -> None:
         result = self.review.segmentation
         self.volumes.setVisible(result is not None)
@@ -146,7 +152,7 @@ class SegmentWidget(Dock):
             self.volumes.setItem(k, 0, QTableWidgetItem(region))
             self.volumes.setItem(k, 1, QTableWidgetItem(f"{result.volumes_ml[region]:.1f}"))
             show = button("probability", f"Show how probable {region} is, as a layer.")
-            show.clicked.connect(lambda _, r=region: self.session.show_probability(r))
+            show.clicked.connect(partial(self._show_probability, region))
             self.volumes.setCellWidget(k, 2, show)
         self.volumes.setFixedHeight(32 * len(whole.regions) + 32)
         seconds = sum(result.seconds.values())

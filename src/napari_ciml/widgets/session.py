@@ -1,25 +1,25 @@
 """The controller: connects a viewer's review, its jobs and its layers."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from napari_ciml.cases.brain import BrainFinder, with_brain_found
 from napari_ciml.cases.case import Case, load_case
 from napari_ciml.cases.registration import RegistrationSettings
 from napari_ciml.cases.scan import Scan, scan
-from napari_ciml.cases.window import display_range, value_range
 from napari_ciml.errors import CimlError
 from napari_ciml.monitor import Monitor
 from napari_ciml.review import Review
 from napari_ciml.widgets.checkpoints import load_checkpoint, warm_up
+from napari_ciml.widgets.garbage import Sparing
 from napari_ciml.widgets.jobs import JobRunner, Steps
 from napari_ciml.widgets.keeping import Keeping
 from napari_ciml.widgets.layers import CaseLayers
 from napari_ciml.widgets.leaving import Leaving
 from napari_ciml.widgets.live import Live
+from napari_ciml.widgets.loaded import Loaded
 from napari_ciml.widgets.looking.keys import bind
 from napari_ciml.widgets.looking.looking import Looking
 from napari_ciml.widgets.measuring import Measuring
@@ -45,23 +45,6 @@ def session_of(viewer: "ViewerModel") -> "Session":
     return _sessions[real]
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """A case that was read, with what showing it needs."""
-
-    case: Case
-    limits: Mapping[str, tuple[float, float]]
-    ranges: Mapping[str, tuple[float, float]]
-
-    @classmethod
-    def of(cls, case: Case) -> Self:
-        """Look at the intensities of a case."""
-        limits = {
-            m: display_range(image, m, case.units.get(m, "")) for m, image in case.images.items()
-        }
-        return cls(case, limits, {m: value_range(i) for m, i in case.images.items()})
-
-
 class Session:
     """What the widgets can ask for.
 
@@ -84,6 +67,7 @@ class Session:
         bind(self.looking, viewer)
         self.live = Live(self)
         self.questions = Questions(self)
+        self.sparing = Sparing(viewer)
         self._attached = 0
         self.review.set_device(default_device())
         self.review.set_engine(default_engine())
@@ -194,20 +178,13 @@ class Session:
 
         self.runner.submit("Explaining", work, self._for_case(case, done))
 
-    def show_probability(self, region: str) -> None:
-        """Show a region's probability."""
-        review = self.review
-        if review.case is not None and review.segmentation is not None:
-            self.layers.show_probability(review.case, review.segmentation, region)
-
     def close(self) -> None:
         """Stop all work; the viewer's next dock widget begins a new session."""
         self.runner.close()
         self.measuring.runner.close()
-        self.keeping.close()
-        self.looking.close()
-        self.live.close()
-        self.questions.close()
+        for part in (self.keeping, self.looking, self.live, self.questions):
+            part.close()
+        self.sparing.end()
         for viewer, session in list(_sessions.items()):
             if session is self:
                 del _sessions[viewer]
@@ -263,6 +240,7 @@ class Session:
     def show(self, loaded: Loaded) -> Iterator[None]:
         """Show a case that was read; takes the place of the one before."""
         self.loaded = loaded
+        self.sparing.begin(self.layers.viewer)
         yield from self.layers.show_case(loaded.case, loaded.limits)
         self.review.set_case(loaded.case, loaded.ranges)
         yield

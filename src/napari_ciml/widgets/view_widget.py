@@ -8,7 +8,6 @@ from napari_ciml.widgets.looking.keys import ACTIONS, GESTURES, Action
 from napari_ciml.widgets.looking.windows import USUAL
 from napari_ciml.widgets.origin import known_origin
 from napari_ciml.widgets.parts import QUIET_COLOUR, Dock, Words, button, label, row
-from napari_ciml.widgets.session import session_of
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -30,7 +29,7 @@ class ViewWidget(Dock):
     """
 
     def __init__(self, viewer: "Viewer") -> None:
-        super().__init__(session_of(viewer), scrolls=True)
+        super().__init__(viewer, scrolls=True)
         self.looking = self.session.looking
         self.empty = Words(_EMPTY)
         self.buttons: dict[str, QPushButton] = {}

@@ -9,7 +9,6 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QTableWidgetItem
 from napari_ciml.widgets.leaving import OPENING, SAVING
 from napari_ciml.widgets.parts import QUIET_COLOUR, Dock, JobBar, Words, button, row, table
 from napari_ciml.widgets.rounds import AHEAD, FINDING, Rounds
-from napari_ciml.widgets.session import session_of
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -30,7 +29,7 @@ class WorklistWidget(Dock):
     """
 
     def __init__(self, viewer: "Viewer") -> None:
-        super().__init__(session_of(viewer))
+        super().__init__(viewer)
         self.rounds = Rounds(self.session)
         self.open = button(
             "Open worklist ...", "A folder with one folder for each case: files or DICOM."

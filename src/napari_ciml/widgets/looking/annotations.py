@@ -23,6 +23,9 @@ _SMALL = 8
 _SHORT_BAR = 80
 """Pixels that a scale may be long where there is little room."""
 
+_AT_ONCE = 10
+"""Characters of the corner that appear at once: napari draws each for the first time large."""
+
 _LENGTHS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 """In millimetres."""
 
@@ -45,6 +48,7 @@ class Annotations:
         self.direction: Sequence[float] = _LPS
         self.words = ""
         self._shown = False
+        self._said: int | None = None
         self._coming: set[str] = set()
         overlays = viewer.canvas.overlays
         for side in _PLACES:
@@ -97,12 +101,19 @@ class Annotations:
                 del letters[side]
                 self._add_letter(side)
                 self.refresh()
-            for name in sorted(self._coming):
-                yield
-                self._coming.discard(name)
-                self.refresh()
-        finally:
+            yield
+            self._coming.discard("scale_bar")
+            self.refresh()
             self._coming = set()
+            for said in range(_AT_ONCE, len(self._in_the_corner()), _AT_ONCE):
+                yield
+                self._said = said
+                self.refresh()
+            yield
+            self._said = None
+            self.refresh()
+        finally:
+            self._coming, self._said = set(), None
             for side in letters:
                 self._add_letter(side)
 
@@ -130,12 +141,14 @@ class Annotations:
                 overlays[_KEY + side].text = getattr(view, side)
                 self._set_visible(_KEY + side, flat)
         if self._corner:
-            lines = (self.words, view.describe())
-            overlays[_KEY + "corner"].text = "\n".join(filter(None, lines))
+            overlays[_KEY + "corner"].text = self._in_the_corner()[: self._said]
             # In a pane of a grid there is no room beside the letter at the bottom.
             self._set_visible(_KEY + "corner", flat and not viewer.canvas.grid.enabled)
         self._fit_scale()
         self._set_visible("scale_bar", self._shown)
+
+    def _in_the_corner(self) -> str:
+        return "\n".join(filter(None, (self.words, self.view.describe()))) if self._corner else ""
 
     def _add_letter(self, side: str) -> None:
         viewer = self._viewer()

@@ -1,14 +1,18 @@
 """The hanging: every modality in a pane of its own, labels over each, one camera and slice."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
+from math import ceil, sqrt
 
 from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QTimer
 
+from napari_ciml.widgets.garbage import quick_removal
 from napari_ciml.widgets.layers import CaseLayers
 from napari_ciml.widgets.looking.annotations import Annotations
-from napari_ciml.widgets.looking.mirrors import Mirror, quick_removal
+from napari_ciml.widgets.looking.mirrors import Mirror
+from napari_ciml.widgets.looking.order import put_in_order
 from napari_ciml.widgets.origin import known_origin, origin_of
 from napari_ciml.widgets.turns import in_turns, next_turn
 
@@ -21,11 +25,33 @@ _SETTLED_AFTER = 100
 
 @dataclass(frozen=True)
 class _Before:
-    """How it was: layers from the bottom up, which were visible, the active one."""
+    """How it was: layers from the bottom up, the visible ones, the active one; napari's grid."""
 
     order: tuple[Layer, ...]
     visible: tuple[Layer, ...]
     active: Layer | None
+    grid: tuple[int, tuple[int, int], float]
+
+
+@dataclass(frozen=True)
+class _Group:
+    """A modality, and the mirrors of what lies over it; the first has the layers themselves."""
+
+    modality: Image
+    mirrors: list[Mirror] = field(default_factory=list)
+
+    @property
+    def layers(self) -> list[Layer]:
+        return [mirror.layer for mirror in self.mirrors]
+
+    def appear(self) -> Iterator[None]:
+        self.modality.visible = True
+        yield
+        for mirror in self.mirrors:
+            mirror.appear()
+            yield
+        self.modality.name_overlay.visible = True
+        yield
 
 
 class Hanging:
@@ -46,9 +72,8 @@ class Hanging:
     ) -> None:
         self.layers, self.annotations, self.changed = layers, annotations, changed
         self._before: _Before | None = None
-        self._mirrors: list[Mirror] = []
+        self._groups: list[_Group] = []
         self._panes = 1
-        self._hung: list[Image] = []
         self.busy = False
         self._settled = QTimer()
         self._settled.setSingleShot(True)
@@ -61,6 +86,10 @@ class Hanging:
     def shown(self) -> bool:
         """Whether modalities are side by side."""
         return self._before is not None
+
+    @property
+    def _hung(self) -> list[Image]:
+        return [group.modality for group in self._groups]
 
     def show(self) -> None:
         """Hang every modality in a pane of its own."""
@@ -92,42 +121,43 @@ class Hanging:
     def _hang(self) -> Iterator[None]:
         """Put a modality, and above it all that lies over it, into each group of the grid."""
         viewer = self.layers.viewer
-        order = tuple(viewer.layers)
-        self._hung = modalities = self.layers.modalities()
+        grid, order = viewer.canvas.grid, tuple(viewer.layers)
         over = [layer for layer in order if _lies_over(layer)]
         visible = tuple(layer for layer in order if layer.visible)
-        self._before = _Before(order, visible, viewer.layers.selection.active)
-        groups: list[Layer] = []
-        for k, modality in enumerate(modalities):
-            above: list[Layer] = list(over)
-            if k:
-                mirrors = [Mirror(layer, known_origin(modality).shows) for layer in over]
-                self._mirrors += mirrors
-                above = [mirror.layer for mirror in mirrors]
-                for layer in above:
-                    viewer.layers.append(layer)
-                    yield
-            groups += [modality, *above]
-        places = [viewer.layers.index(layer) for layer in groups]
-        viewer.layers.move_multiple(places, 0)
+        was = (grid.stride, grid.shape, grid.spacing)
+        self._before = _Before(order, visible, viewer.layers.selection.active, was)
+        groups = self._groups = [_Group(modality) for modality in self.layers.modalities()]
+        yield from self._mirror(over, groups[1:])
+        members = [[group.modality, *(group.layers or over)] for group in groups]
+        put_in_order(viewer.layers, list(chain(*members)))
         yield
-        for modality in modalities:
-            modality.visible = modality.name_overlay.visible = True
-            yield
-            modality.events.visible.connect(self._hidden)
-        grid = viewer.canvas.grid
-        grid.stride, grid.shape, grid.spacing = 1 + len(over), (-1, -1), _SPACING
+        columns = ceil(sqrt(len(groups)))
+        grid.stride, grid.spacing = 1 + len(over), _SPACING
+        # Not left to napari, which would build all panes anew for each modality that appears.
+        grid.shape = (ceil(len(groups) / columns), columns)
         yield
         coming = self.annotations.appear()
         next(coming)  # nothing is at the borders now
         grid.enabled = True
-        yield
         # A pane shows what the whole canvas did.
-        self._panes = max(grid.actual_shape(viewer.layers))
+        self._panes = columns
         viewer.scene.camera.zoom /= self._panes
+        yield
+        for group in groups:
+            yield from group.appear()
+        for modality in self._hung:
+            modality.events.visible.connect(self._hidden)
         viewer.layers.selection.active = self._before.active
         yield
         yield from coming
+
+    def _mirror(self, over: list[Layer], groups: list["_Group"]) -> Iterator[None]:
+        for group in groups:
+            for layer in over:
+                mirror = Mirror(layer, known_origin(group.modality).shows)
+                group.mirrors.append(mirror)
+                self.layers.viewer.layers.append(mirror.layer)
+                yield
 
     def _unhang(self) -> Iterator[None]:
         viewer, before = self.layers.viewer, self._before
@@ -136,26 +166,34 @@ class Hanging:
         grid = viewer.canvas.grid
         coming = self.annotations.appear()
         next(coming)
+        for modality in self._hung:
+            modality.events.visible.disconnect(self._hidden)
+        # One that another part of the window has chosen meanwhile stays.
+        chosen = any(not modality.visible for modality in self._hung)
+        yield
+        # From the last pane on, so that none takes the place of another.
+        for group in reversed(self._groups):
+            for mirror in group.mirrors:
+                mirror.close()
+                mirror.layer.visible = False
+                yield
+            group.modality.name_overlay.visible = False
+            if not chosen:
+                group.modality.visible = group.modality in before.visible
+            yield
         grid.enabled = False
         viewer.scene.camera.zoom *= self._panes
         yield
-        chosen = [m for m in self._hung if not m.visible]
-        for modality in self._hung:
-            modality.events.visible.disconnect(self._hidden)
-            modality.name_overlay.visible = False
-            # One that another part of the window has chosen meanwhile stays.
-            if not chosen:
-                modality.visible = modality in before.visible
-        for mirror in self._mirrors:
-            mirror.close()
-            with quick_removal():
-                viewer.layers.remove(mirror.layer)
-            yield
-        self._mirrors = []
+        for mirror in chain(*(group.mirrors for group in self._groups)):
+            if mirror.layer in viewer.layers:
+                with quick_removal():
+                    viewer.layers.remove(mirror.layer)
+                yield
+        self._groups = []
+        grid.stride, grid.shape, grid.spacing = before.grid
         kept = [layer for layer in before.order if layer in viewer.layers]
         later = [layer for layer in viewer.layers if layer not in kept]
-        places = [viewer.layers.index(layer) for layer in (*kept, *later)]
-        viewer.layers.move_multiple(places, 0)
+        put_in_order(viewer.layers, (*kept, *later))
         yield
         yield from coming
         self._before = None

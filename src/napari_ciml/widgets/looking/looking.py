@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image, Labels, Layer
+from napari.layers import Image, Labels
 from psygnal import Signal
 
 from napari_ciml.cases.case import Case
@@ -13,17 +13,15 @@ from napari_ciml.widgets.layers import CaseLayers
 from napari_ciml.widgets.looking import windows
 from napari_ciml.widgets.looking.annotations import Annotations
 from napari_ciml.widgets.looking.hanging import Hanging
-from napari_ciml.widgets.looking.mirrors import without_mirrors
+from napari_ciml.widgets.looking.overlaid import Overlaid
 from napari_ciml.widgets.looks import PET_COLOURS
-from napari_ciml.widgets.origin import known_origin, origin_of
+from napari_ciml.widgets.origin import known_origin
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from napari_ciml.widgets.looking.planes import Planes
 
-_OUTLINE = 1
-_OPACITY_STEP = 0.1
 _MIDDLE, _LEFT = 3, 1
 
 
@@ -48,6 +46,7 @@ class Looking:
     def __init__(self, layers: CaseLayers, review: Review) -> None:
         self.layers, self.review = layers, review
         self.annotations = Annotations(layers.viewer)
+        self.overlaid = Overlaid(layers.viewer)
         self.hanging = Hanging(layers, self.annotations, self._arranged)
         self.planes: Planes | None = None
         self._planes_next = False
@@ -167,25 +166,6 @@ class Looking:
             (self.annotations.hide if self.annotations.shown else self.annotations.show)()
             self.changed.emit()
 
-    def toggle_outline(self) -> None:
-        """Show labels as contours, or filled."""
-        shown = self._labels()
-        width = 0 if any(layer.contour for layer in shown) else _OUTLINE
-        for layer in shown:
-            layer.contour = width
-
-    def toggle_labels(self) -> None:
-        """Hide the labels to see what is beneath, or show them again."""
-        shown = self._labels()
-        visible = not any(layer.visible for layer in shown)
-        for layer in shown:
-            layer.visible = visible
-
-    def change_opacity(self, step: int = 1) -> None:
-        """Make labels and maps more opaque, or less with -1."""
-        for layer in self._overlays():
-            layer.opacity = float(np.clip(layer.opacity + step * _OPACITY_STEP, 0, 1))
-
     def annotate(self, case: Case) -> Iterator[None]:
         """Show letters, scale and window of a case that was opened, one after the other."""
         yield from self.annotations.appear(case.grid.direction)
@@ -224,24 +204,6 @@ class Looking:
 
     def _visible_modalities(self) -> list[Image]:
         return [layer for layer in self.layers.modalities() if layer.visible]
-
-    def _overlays(self) -> list[Layer]:
-        """Return labels, maps and probabilities that are visible; mirrors follow by themselves."""
-        maps = ("map", "probability")
-        return [
-            layer
-            for layer in without_mirrors(self.viewer.layers)
-            if layer.visible
-            and (
-                isinstance(layer, Labels)
-                or ((found := origin_of(layer)) is not None and found.kind in maps)
-            )
-        ]
-
-    def _labels(self) -> list[Labels]:
-        """Return the labels there are, without those of a case not segmented yet."""
-        found = without_mirrors(self.viewer.layers)
-        return [layer for layer in found if isinstance(layer, Labels) and layer.data.any()]
 
     def _case_changed(self) -> None:
         case = self.review.case

@@ -1,9 +1,10 @@
-"""Mirrors: further layers that show what a layer shows, in another pane or another viewer."""
+"""Mirrors: further layers that show what a layer shows, in another pane or another viewer.
 
-import gc
-import sys
+Adding a layer takes a while, and so does drawing it for the first time: a mirror is hidden until it
+is told to appear, so that each can have a turn of the event loop of its own.
+"""
+
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 
 from napari.experimental import link_layers, unlink_layers
 from napari.layers import Labels, Layer
@@ -28,9 +29,10 @@ class Mirror:
         self.original = original
         data, attributes, kind = original.as_layer_data_tuple()
         name = f"{original.name} - {where}" if where else original.name
-        attributes |= {"metadata": {_MIRROR: True}, "name": name}
+        attributes |= {"metadata": {_MIRROR: True}, "name": name, "visible": False}
         self.layer = Layer.create(data, attributes, kind)
         link_layers([original, self.layer])
+        unlink_layers([original, self.layer], ["visible"])
         original.events.data.connect(self._replaced)
         if isinstance(original, Labels) and isinstance(self.layer, Labels):
             # napari compares what it links, and colours of labels cannot be compared.
@@ -42,6 +44,11 @@ class Mirror:
             original.events.features.connect(self._named)
             original.events.labels_update.connect(self.layer.refresh)
             self.layer.events.labels_update.connect(original.refresh)
+
+    def appear(self) -> None:
+        """Be visible whenever the original is."""
+        self.layer.visible = self.original.visible
+        link_layers([self.original, self.layer], ["visible"])
 
     def close(self) -> None:
         """Follow no longer."""
@@ -77,20 +84,3 @@ def is_mirror(layer: Layer) -> bool:
 def without_mirrors(layers: Iterable[Layer]) -> Iterator[Layer]:
     """Leave out layers that only show what others show."""
     return (layer for layer in layers if not is_mirror(layer))
-
-
-@contextmanager
-def quick_removal() -> Iterator[None]:
-    """Keep napari from searching all memory each time a layer is removed.
-
-    It collects garbage then, which takes a third of a second; what is frozen is not looked at.
-    On Windows some drivers need it.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()

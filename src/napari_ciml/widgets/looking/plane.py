@@ -8,8 +8,10 @@ from napari.components import ViewerModel
 from napari.layers import Layer
 from napari.qt import QtViewer
 
+from napari_ciml.widgets.garbage import quick_removal
 from napari_ciml.widgets.looking.annotations import Annotations
-from napari_ciml.widgets.looking.mirrors import Mirror, quick_removal
+from napari_ciml.widgets.looking.mirrors import Mirror
+from napari_ciml.widgets.looking.order import put_in_order
 
 _STILL = 3.0
 """Pixels up to which a press and a release are a click."""
@@ -54,9 +56,10 @@ class Plane:
                 # At once: later on all of them would be cut anew.
                 self.model.dims.order = self.order
                 yield
+                self.mirrors[layer].appear()
+                yield
         order = [self.mirrors[layer].layer for layer in self.main.layers]
-        if order != list(self.model.layers):
-            self.model.layers.move_multiple([self.model.layers.index(m) for m in order], 0)
+        put_in_order(self.model.layers, order)
         self.model.dims.axis_labels = self.main.dims.axis_labels
         self.annotations.refresh()
         self.follow_point()

@@ -8,8 +8,8 @@ from napari.layers import Labels, Vectors
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QSplitter
 
+from napari_ciml.widgets.garbage import quick_removal
 from napari_ciml.widgets.looking.crosshair import make_crosshair, move_crosshair
-from napari_ciml.widgets.looking.mirrors import quick_removal
 from napari_ciml.widgets.looking.plane import Plane, click_to_go
 from napari_ciml.widgets.looking.zooming import Zooming
 from napari_ciml.widgets.turns import in_turns, next_turn
@@ -21,6 +21,8 @@ _ORDERS = ((1, 0, 2), (2, 0, 1))
 """Axes, from (Z, Y, X), of the coronal and of the sagittal plane."""
 
 _HEIGHT = 290
+_NARROWEST = 200
+"""Of a plane, in pixels; napari asks for so much that the window would grow."""
 
 
 class Planes:
@@ -47,6 +49,7 @@ class Planes:
         self.dock: QDockWidget | None = None
         self.crosshair: Vectors | None = None
         self.busy = self.closed = False
+        self._smaller = 1.0
         self.zooming = Zooming(lambda: self.shown and not self.busy)
         self._click = click_to_go(viewer)
 
@@ -80,6 +83,7 @@ class Planes:
         self.crosshair = make_crosshair(viewer)
         viewer.add_layer(self.crosshair)
         viewer.layers.selection.active = active
+        height = viewer.canvas.size[0]
         yield
         if self.dock is None:
             yield from self._build(direction)
@@ -87,6 +91,10 @@ class Planes:
             plane.annotations.direction = direction
         assert self.dock is not None
         self.dock.show()
+        yield
+        # There is less room: it shows what it did, smaller.
+        self._smaller = viewer.canvas.size[0] / height
+        viewer.scene.camera.zoom *= self._smaller
         yield
         for plane in self.planes:
             yield from plane.follow_layers()
@@ -110,6 +118,7 @@ class Planes:
             self.bind(self.planes[-1].model)
             self.zooming.add(self.planes[-1].model)
             yield
+            self.planes[-1].canvas.setMinimumWidth(_NARROWEST)
             both.addWidget(self.planes[-1].canvas)
             yield
 
@@ -128,6 +137,7 @@ class Planes:
         self._connect("disconnect")
         if self.dock is not None:
             self.dock.hide()
+        self.viewer.scene.camera.zoom /= self._smaller
         yield
         if self.crosshair in self.viewer.layers:
             with quick_removal():

@@ -1,0 +1,70 @@
+"""Labels and maps over the modalities: as contours, hidden, more or less opaque."""
+
+from typing import TYPE_CHECKING
+from weakref import ref
+
+import numpy as np
+from napari.layers import Labels, Layer
+
+from napari_ciml.widgets.looking.mirrors import without_mirrors
+from napari_ciml.widgets.origin import origin_of
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+_OUTLINE = 1
+_OPACITY_STEP = 0.1
+
+
+class Overlaid:
+    """What lies over the modalities of a viewer, and how it is drawn; mirrors follow by themselves.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        Whose layers.
+    """
+
+    def __init__(self, viewer: "ViewerModel") -> None:
+        self._viewer = ref(viewer)
+
+    def toggle_outline(self) -> None:
+        """Show labels as contours, or filled."""
+        shown = self._labels()
+        width = 0 if any(layer.contour for layer in shown) else _OUTLINE
+        for layer in shown:
+            layer.contour = width
+
+    def toggle_labels(self) -> None:
+        """Hide the labels to see what is beneath, or show them again."""
+        shown = self._labels()
+        visible = not any(layer.visible for layer in shown)
+        for layer in shown:
+            layer.visible = visible
+
+    def change_opacity(self, step: int = 1) -> None:
+        """Make labels and maps more opaque, or less with -1."""
+        for layer in self._overlays():
+            layer.opacity = float(np.clip(layer.opacity + step * _OPACITY_STEP, 0, 1))
+
+    def _overlays(self) -> list[Layer]:
+        """Return labels, maps and probabilities that are visible; mirrors follow by themselves."""
+        maps = ("map", "probability")
+        return [
+            layer
+            for layer in self._there()
+            if layer.visible
+            and (
+                isinstance(layer, Labels)
+                or ((found := origin_of(layer)) is not None and found.kind in maps)
+            )
+        ]
+
+    def _labels(self) -> list[Labels]:
+        """Return the labels there are, without those of a case not segmented yet."""
+        found = self._there()
+        return [layer for layer in found if isinstance(layer, Labels) and layer.data.any()]
+
+    def _there(self) -> list[Layer]:
+        viewer = self._viewer()
+        return list(without_mirrors(viewer.layers)) if viewer is not None else []
