@@ -491,11 +491,16 @@ def test_a_turn_adds_or_shows_one_layer(loaded: Desk, qtbot: QtBot) -> None:
 
 
 def test_3d_is_not_mirrored(loaded: Desk, press: Callable[[str], None]) -> None:
-    press("Shift-K")
     camera = loaded.viewer.scene.camera
+    loaded.viewer.dims.set_current_step(0, 13)
+    camera.zoom, camera.center = 3.5, (0.0, 4.0, -6.0)
+    point = loaded.viewer.dims.point
+    press("Shift-K")
     assert loaded.viewer.dims.ndisplay == 3
     np.testing.assert_allclose(camera.view_direction, (0, 1, 0), atol=1e-6)
     np.testing.assert_allclose(camera.up_direction, (1, 0, 0), atol=1e-6)
     assert camera.orientation == ("away", "down", "right")
     press("Shift-K")
     assert loaded.viewer.dims.ndisplay == 2
+    assert loaded.viewer.dims.point == point
+    assert (camera.zoom, camera.center) == (3.5, (0.0, 4.0, -6.0))

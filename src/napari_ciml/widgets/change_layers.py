@@ -8,7 +8,7 @@ from napari.layers import Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_ciml.cases.case import Case
-from napari_ciml.whatif.change import ADDED, REMOVED, Change
+from napari_ciml.whatif.change import ADDED, ALL, REMOVED, Change
 from napari_ciml.widgets.origin import known_origin, origin_of, placed
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def show_change(viewer: "ViewerModel", case: Case, change: Change, name: str) ->
     """Show the voxels that an edit added and removed, and the segmentation as an outline."""
     colours: dict[int | None, str] = {ADDED: ADDED_COLOUR, REMOVED: REMOVED_COLOUR}
     layer = _put(viewer, case, "change", "", change.voxels[name], colours)
-    layer.name = f"changed in {name}: {change.cause}"
+    layer.name = "changed" if name == ALL else f"changed in {name}"
     layer.features = {"index": [0, ADDED, REMOVED], "is": ["", "added", "removed"]}
     layer.contour = 0
 

@@ -49,7 +49,7 @@ class CompareWidget(ReadingDock):
         self.hide_difference = button("Hide difference", "Show the label map again.")
         self.state = Words(_EMPTY, QUIET_COLOUR)
         self.column.addWidget(self.what)
-        self.column.addLayout(row(label("with"), self.others, self.browse))
+        self.column.addLayout(row(label("with"), self.others, self.browse, widest=1))
         self.column.addLayout(row(self.meaning, self.meanings))
         for part in (self.notices, self.scores, self.hide_difference, self.state):
             self.column.addWidget(part)

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSignalBlocker, Qt
-from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QHeaderView, QSlider, QTableWidget, QTableWidgetItem
 
 from napari_ciml.decomposition import Pair
 from napari_ciml.explanation.usual import FAR, unusual
 from napari_ciml.resources import faithfulness_page
+from napari_ciml.widgets.contrast import readable
 from napari_ciml.widgets.live import EXPLAINING
 from napari_ciml.widgets.maps_window import MapsWindow
 from napari_ciml.widgets.page import Page
@@ -163,7 +163,8 @@ class ExplainWidget(Dock):
             for column, value in enumerate((*texts, _compared(beside, key))):
                 item = QTableWidgetItem(value)
                 if column >= _WEIGHT and key in far:
-                    item.setForeground(QColor(UNUSUAL_COLOUR))
+                    ground = self.weights.palette().base().color()
+                    item.setForeground(readable(UNUSUAL_COLOUR, ground))
                     item.setToolTip(far[key])
                 if column == _COMPARED and beside and key in beside.spread:
                     mean, spread = beside.weights[key], beside.spread[key]

@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QComboBox, QHeaderView, QSpinBox, QTableWidget, QTableWidgetItem
 
 from napari_ciml.inference.doubt import Doubt
 from napari_ciml.lesions import Lesion
 from napari_ciml.widgets import lesion_texts
+from napari_ciml.widgets.contrast import readable
 from napari_ciml.widgets.parts import QUIET_COLOUR, JobBar, Words, button, label, row, table
 from napari_ciml.widgets.questions import TITLE as ASKING
 from napari_ciml.widgets.reading_dock import ReadingDock
@@ -199,7 +199,7 @@ class LesionsWidget(ReadingDock):
     def _show_marks(self) -> None:
         """Tick and grey what was seen; the order stays, so that nothing jumps under the mouse."""
         self.lesions.blockSignals(True)
-        quiet, plain = QColor(QUIET_COLOUR), self.palette().text().color()
+        quiet = readable(QUIET_COLOUR, self.lesions.palette().base().color())
         count = 0
         for k, lesion in enumerate(self._rows):
             seen = self.findings.seen(lesion)
@@ -207,7 +207,8 @@ class LesionsWidget(ReadingDock):
             state = Qt.CheckState.Checked if seen else Qt.CheckState.Unchecked
             self.lesions.item(k, 0).setCheckState(state)
             for column in (1, 2):
-                self.lesions.item(k, column).setForeground(quiet if seen else plain)
+                ground = quiet if seen else None
+                self.lesions.item(k, column).setData(Qt.ItemDataRole.ForegroundRole, ground)
         self.lesions.blockSignals(False)
         self.next.setEnabled(bool(self._rows))
         self.why.setEnabled(bool(self._rows) and self.review.segmentation is not None)

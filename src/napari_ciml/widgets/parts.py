@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, Qt
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QApplication,
     QFrame,
@@ -41,13 +42,17 @@ class Words(QLabel):
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.setVisible(bool(text))
         self._colour = colour
-        self._recolour()
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802
         """Stay readable when the theme changes."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.StyleChange:
             self._recolour()
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        """Be readable on what it is shown on."""
+        super().showEvent(event)
+        self._recolour()
 
     def _recolour(self) -> None:
         if self._colour:

@@ -50,6 +50,7 @@ class Looking:
         self.hanging = Hanging(layers, self.annotations, self._arranged)
         self.planes: Planes | None = None
         self._planes_next = False
+        self._flat: tuple[Any, Any, float] | None = None
         self._windows: dict[str, windows.Window] = {}
         layers.viewer.mouse_drag_callbacks.append(self._drag)
         review.case_changed.connect(self._case_changed)
@@ -149,15 +150,20 @@ class Looking:
             self.viewer.status = f"The planes zoom {how}"
 
     def toggle_3d(self) -> None:
-        """Show the volume from the front, head up, or a plane again."""
+        """Show the volume from the front, head up, or a plane again as it was."""
         viewer = self.viewer
-        self.hanging.leave()
+        camera = viewer.scene.camera
         if viewer.dims.ndisplay == 3:
             viewer.dims.ndisplay = 2
+            if self._flat is not None:
+                viewer.dims.point, camera.center, camera.zoom = self._flat
         else:
+            flat = (viewer.dims.point, camera.center, camera.zoom)
+            self._flat = None if self.hanging.shown else flat
+            self.hanging.leave()
             viewer.dims.order, viewer.dims.ndisplay = (0, 1, 2), 3
             viewer.reset_view()
-            viewer.scene.camera.set_view_direction((0, 1, 0), (1, 0, 0))
+            camera.set_view_direction((0, 1, 0), (1, 0, 0))
         self.changed.emit()
 
     def toggle_annotations(self) -> None:
@@ -210,6 +216,7 @@ class Looking:
         if case is None:
             return
         self._windows.clear()
+        self._flat = None
         for layer in self.layers.modalities():
             layer.events.contrast_limits.connect(self._say_window)
             layer.events.visible.connect(self._say_window)
