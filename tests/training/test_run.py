@@ -125,7 +125,11 @@ def test_what_an_interrupted_run_has_learnt_can_be_had(plan: RunPlan) -> None:
     with pytest.raises(CancelledError):
         run(plan, monitor)
     assert not (plan.output / "checkpoint.safetensors").exists()
-    result = run(RunPlan(**{**vars(plan), "resume": True, "finish": True}), Monitor())
+    finish = {"resume": True, "finish": True}
+    wider = longer.model_copy(update={"network": NetworkSettings(base_filters=2)})
+    with pytest.raises(InputError, match="the run there has other settings"):
+        run(RunPlan(**{**vars(plan), **finish, "settings": wider}), Monitor())
+    result = run(RunPlan(**{**vars(plan), **finish}), Monitor())
     checkpoint = load_checkpoint(result.checkpoints[0])
     assert checkpoint.info.training.steps == 6
     state = load_file(plan.output / "state.safetensors")

@@ -25,6 +25,7 @@ from napari_ciml.training.folds import split
 from napari_ciml.training.intensities import measured
 from napari_ciml.training.loop import build_ciml, train
 from napari_ciml.training.plan import RunPlan, describe
+from napari_ciml.training.run_folder import RunFolder
 from napari_ciml.training.scoring import CaseScore, Summary, score, summarise, write_scores
 from napari_ciml.training.settings import TrainSettings
 from napari_ciml.training.state import STATE, load_result
@@ -145,6 +146,7 @@ def _train(
 ) -> Checkpoint:
     info = describe(plan, len(training))
     if plan.finish:
+        RunFolder(folder).resume(plan.settings)
         network = build_ciml(plan.settings).eval()
         steps = int(load_result(folder, network)["epochs"]) * plan.settings.iterations
         record = info.training.model_copy(update={"steps": steps})
