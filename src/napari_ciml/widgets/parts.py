@@ -36,12 +36,12 @@ class Words(QLabel):
 
     def __init__(self, text: str = "", colour: str | None = None) -> None:
         super().__init__(text)
+        self._colour = colour
         self.setWordWrap(True)
         allowed = Qt.TextInteractionFlag
         self.setTextInteractionFlags(allowed.TextSelectableByMouse | allowed.LinksAccessibleByMouse)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.setVisible(bool(text))
-        self._colour = colour
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802
         """Stay readable when the theme changes."""
