@@ -55,6 +55,7 @@ def test_nothing_is_searched_while_importing_or_removing_a_mirror() -> None:
         with importing():
             kept = [[] for _ in range(10_000)]
             assert found == []
+        assert len(gc.get_objects(generation=0)) < len(kept)
         found.clear()
         gc.collect()
         assert found[-1] == "stop"

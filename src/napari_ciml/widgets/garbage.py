@@ -63,6 +63,10 @@ def importing() -> Iterator[None]:
     try:
         yield
     finally:
+        if not gc.get_freeze_count():
+            # Among the oldest at once: as the youngest, all would be searched now.
+            gc.freeze()
+            gc.unfreeze()
         gc.enable()
 
 

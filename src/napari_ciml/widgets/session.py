@@ -120,8 +120,7 @@ class Session:
         """
         review = self.review
         sources, reference = review.chosen_sources(), review.chosen_reference()
-        name = review.scan.name if review.scan else ""
-        checkpoint = review.checkpoint
+        name, checkpoint = (review.scan.name if review.scan else ""), review.checkpoint
 
         def work(monitor: Monitor) -> Loaded:
             case = load_case(sources, name=name, reference=reference, align=align, monitor=monitor)
@@ -180,9 +179,8 @@ class Session:
 
     def close(self) -> None:
         """Stop all work; the viewer's next dock widget begins a new session."""
-        self.runner.close()
-        self.measuring.runner.close()
-        for part in (self.keeping, self.looking, self.live, self.questions):
+        runners = (self.runner, self.measuring.runner)
+        for part in (*runners, self.keeping, self.looking, self.live, self.questions):
             part.close()
         self.sparing.end()
         for viewer, session in list(_sessions.items()):
