@@ -7,6 +7,7 @@ from qtpy.QtGui import QColor
 
 from napari_ciml.widgets.contrast import contrast, readable
 from napari_ciml.widgets.desk import Desk
+from napari_ciml.widgets.maps_window import MapsWindow
 from napari_ciml.widgets.parts import Words
 
 
@@ -40,3 +41,14 @@ def test_headers_and_words_can_be_read(desk: Desk, qtbot: QtBot, theme: str) -> 
     for part in words:
         palette = part.palette()
         assert contrast(palette.windowText().color(), palette.window().color()) >= 4.5
+
+
+def test_words_in_a_window_of_their_own_can_be_read(desk: Desk, qtbot: QtBot) -> None:
+    window = MapsWindow(desk.session, desk.explain)
+    window.show()
+    qtbot.waitExposed(window)
+    (legend,) = [part for part in window.findChildren(Words) if "Yellow" in part.text()]
+    palette = legend.palette()
+    assert contrast(palette.windowText().color(), palette.window().color()) >= 4.5
+    assert legend.styleSheet() == "color: #9aa0a6"
+    window.close()

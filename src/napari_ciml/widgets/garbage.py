@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
 
+_USUAL = gc.get_threshold()
+
 _RARELY = 1000
 """How often middle-aged objects are searched before all are; Python's own figure is 10."""
 
@@ -32,7 +34,6 @@ class Sparing:
 
     def __init__(self, viewer: "ViewerModel") -> None:
         self._begun = self._holds = False
-        self._thresholds = gc.get_threshold()
         self._layers: WeakSet[Layer] = WeakSet()
         viewer.layers.events.removed.connect(self._removed)
 
@@ -42,14 +43,14 @@ class Sparing:
             self._begun = self._holds = True
             self._layers.update(viewer.layers)
             gc.freeze()
-            gc.set_threshold(*self._thresholds[:2], _RARELY)
+            gc.set_threshold(*_USUAL[:2], _RARELY)
 
     def end(self) -> None:
         """Search everything again, as often as ever."""
         if self._holds:
             self._holds = False
             gc.unfreeze()
-            gc.set_threshold(*self._thresholds)
+            gc.set_threshold(*_USUAL)
 
     def _removed(self, event: object) -> None:
         if event.value in self._layers:  # type: ignore[attr-defined]
