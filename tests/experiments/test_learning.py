@@ -38,22 +38,26 @@ def coarse(tiny_checkpoint: Checkpoint) -> Checkpoint:
 def test_one_phantom_is_learnt_from_and_all_are_measured(
     coarse: Checkpoint, tmp_path: Path
 ) -> None:
-    study = LearningStudy(SHORT, others=1, spacing=8.0, device="cpu")
+    study = LearningStudy(SHORT, ("t1-flair", "pd"), others=1, spacing=8.0, device="cpu")
     table = pd.read_csv(measure_learning(coarse, tmp_path, Monitor(), study))
-    assert table.groupby("role").case.nunique().to_dict() == {
-        "learnt from": 1,
-        "others": 1,
-        "not to forget": 1,
-    }
+    for protocol in study.protocols:
+        roles = table[table.protocol == protocol].groupby("role").case.nunique().to_dict()
+        assert roles == {"learnt from": 1, "others": 1, "not to forget": 1, "usual protocol": 1}
     assert table.before.between(0, 1).all()
     assert set(table.region) == {"WT", "TC", "ET"}
     about = json.loads((tmp_path / "studies" / "learning.json").read_text())
-    assert about["cases"] == "phantoms, protocol t1-flair"
-    assert about["lessons"][0]["steps"] == 1
-    others = table[table.role == "others"].after.mean()
+    assert about["cases"] == "phantoms"
+    assert about["lessons"]["pd-0"]["steps"] == 1
+    assert about["lessons"]["pd-0"]["replay"] == "a slab of 1 case that taught nothing"
+    others = table[(table.role == "others") & (table.protocol == "pd")].after.mean()
     page = write_report(tmp_path).read_text()
     assert "Learning from one case (phantoms)" in page
-    assert f"| {others:.3f} |" in page
+    (row,) = (line for line in page.splitlines() if line.startswith("| pd 1 |"))
+    assert row.split(" | ")[2] == f"{others:.3f}"
+    # A protocol that is done again takes the place of its rows, and of no others.
+    again = replace(study, protocols=("pd",))
+    after = pd.read_csv(measure_learning(coarse, tmp_path, Monitor(), again))
+    assert after.protocol.tolist() == table.protocol.tolist()
 
 
 def test_of_real_cases_each_is_learnt_from(coarse: Checkpoint, tmp_path: Path) -> None:

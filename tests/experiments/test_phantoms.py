@@ -9,6 +9,7 @@ from napari_ciml.errors import InputError
 from napari_ciml.experiments.phantoms import Phantom, make_phantom, write_phantoms
 from napari_ciml.experiments.phantoms.anatomy import Anatomy
 from napari_ciml.experiments.phantoms.contrast import Carried, hidden
+from napari_ciml.experiments.protocols import PROTOCOLS, STRANGE
 from napari_ciml.monitor import Monitor
 
 pytest.importorskip("nilearn")
@@ -105,6 +106,37 @@ def test_another_protocol_changes_one_modality_alone() -> None:
         np.testing.assert_array_equal(other.images[name], plain.images[name])
     seen = [mean_where(p, "FLAIR", 2) / mean_where(p, "FLAIR", 0) for p in (plain, other)]
     assert seen[1] < 0.8 * seen[0]
+
+
+@pytest.mark.parametrize("protocol", STRANGE)
+def test_protocols_scan_the_same_brain_and_tumour(protocol: str) -> None:
+    usual, other = (make_phantom("glioma", 3, 4.0, protocol=p) for p in ("usual", protocol))
+    np.testing.assert_array_equal(other.labels, usual.labels)
+    for name in PROTOCOLS[protocol].signals or usual.images:
+        seen = [phantom.images[name][usual.labels > 0] for phantom in (usual, other)]
+        assert np.corrcoef(*seen)[0, 1] < 0.999
+
+
+def test_protocols_look_as_they_are_said_to() -> None:
+    def ratio(protocol: str, name: str, above: int, below: int) -> float:
+        made = make_phantom("glioma", 3, 4.0, protocol=protocol)
+        return mean_where(made, name, above) / mean_where(made, name, below)
+
+    # Enhancing tumour beside everything healthy: in a subtraction it stands alone.
+    assert ratio("subtraction", "T1CE", 4, 0) > 2 * ratio("usual", "T1CE", 4, 0)
+    assert ratio("pd", "T2", 2, 0) < ratio("usual", "T2", 2, 0)
+    assert ratio("post-flair", "FLAIR", 4, 0) > 1.1 * ratio("usual", "FLAIR", 4, 0)
+    assert ratio("dir", "FLAIR", 2, 0) > ratio("usual", "FLAIR", 2, 0)
+
+
+def test_low_field_is_noisy_and_thick_sliced() -> None:
+    def roughness(protocol: str, axis: int) -> float:
+        image = make_phantom("glioma", 3, 2.0, protocol=protocol).images["T1"]
+        inside = image > 0
+        steps = np.diff(image, axis=axis)[np.diff(inside.astype(int), axis=axis) == 0]
+        return float(np.std(steps) / image[inside].mean())
+
+    assert roughness("low-field", 2) > 1.5 * roughness("usual", 2)
 
 
 def test_unknown_kind() -> None:

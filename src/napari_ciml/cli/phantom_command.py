@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from napari_ciml.cli import numbers, options
+from napari_ciml.experiments.protocols import PROTOCOLS
 
 _ROWS = 8
 """Of a picture, at most."""
@@ -28,9 +29,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     )
     parser.add_argument(
         "--protocol",
-        choices=("usual", "t1-flair"),
+        choices=tuple(PROTOCOLS),
         default="usual",
-        help="of gliomas; t1-flair: the FLAIR is a T1-weighted one, in which a tumour is dark",
+        help="of gliomas. " + "; ".join(f"{name}: {p.about}" for name, p in PROTOCOLS.items()),
     )
     parser.add_argument(
         "--picture", type=Path, metavar="PNG", help="draw the first of them, a row each"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from napari_ciml.cli import numbers, options
 from napari_ciml.cli.regions import KNOWN, regions
+from napari_ciml.experiments.protocols import STRANGE
 from napari_ciml.monitor import Monitor
 
 
@@ -40,7 +41,20 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "--minutes", type=numbers.minutes, default=5.0, metavar="M", help="for learning, a case"
     )
     parser.add_argument(
-        "--judge", type=Path, metavar="DIR", help="for peers: other cases to test on"
+        "--steps", type=numbers.positive, metavar="N", help="for learning, in place of time"
+    )
+    parser.add_argument(
+        "--protocol",
+        action="append",
+        choices=STRANGE,
+        help="for learning: of the phantoms (repeatable); default: all that are not usual",
+    )
+    parser.add_argument(
+        "--judge",
+        type=Path,
+        metavar="DIR",
+        help="for peers: other cases to test on; for registration: the case of --data as somebody "
+        "else prepared it",
     )
     parser.add_argument(
         "--epochs", type=numbers.positive, default=20, metavar="N", help="for peers: of 100 steps"
@@ -95,8 +109,14 @@ def _peers(args: argparse.Namespace, heard: Monitor) -> Path:
 
 
 def _registration(args: argparse.Namespace, heard: Monitor) -> Path:
+    from napari_ciml.errors import InputError
     from napari_ciml.experiments.studies.alignment import measure_alignment
+    from napari_ciml.experiments.studies.native import measure_native
 
+    if args.data and args.judge:
+        return measure_native(args.data, args.judge, args.output, heard)
+    if args.data or args.judge:
+        raise InputError("Name a case as scanned with --data and as prepared with --judge.")
     return measure_alignment(args.output, heard)
 
 
@@ -114,7 +134,8 @@ def _learning(args: argparse.Namespace, heard: Monitor) -> Path:
     from napari_ciml.training.settings import FineTuneSettings
 
     study = LearningStudy(
-        settings=FineTuneSettings(minutes=args.minutes),
+        settings=FineTuneSettings(minutes=args.minutes, steps=args.steps),
+        protocols=tuple(args.protocol or STRANGE),
         data=args.data,
         decomposition=options.decomposition(args.preset) if args.data else None,
         meaning=regions(args.regions) if args.regions else (),

@@ -13,38 +13,12 @@ from napari_ciml.experiments.phantoms.fields import (
     smooth_field,
 )
 from napari_ciml.experiments.phantoms.tumour import ENHANCING, NECROSIS, Tumour, soften
+from napari_ciml.experiments.protocols import MEANS, PROTOCOLS, SUBTRACTED, Protocol
 
 Shares = dict[str, np.ndarray]
 """How much of each voxel is which tissue."""
 
 MODALITIES = ("FLAIR", "T1", "T1CE", "T2")
-
-# Mean and spread of each tissue's signal, relative to white matter in T1.
-_MEANS = {
-    "T1": {
-        "white": (1.0, 0.04), "grey": (0.78, 0.05), "fluid": (0.35, 0.08), "edema": (0.72, 0.08),
-        "solid": (0.62, 0.09), "necrosis": (0.48, 0.09), "enhancing": (0.70, 0.10),
-    },
-    "T2": {
-        "white": (0.40, 0.05), "grey": (0.54, 0.06), "fluid": (1.45, 0.3), "edema": (0.95, 0.14),
-        "solid": (0.92, 0.12), "necrosis": (1.12, 0.2), "enhancing": (0.80, 0.14),
-    },
-    "FLAIR": {
-        "white": (0.60, 0.05), "grey": (0.70, 0.06), "fluid": (0.25, 0.08), "edema": (1.12, 0.14),
-        "solid": (0.96, 0.14), "necrosis": (0.72, 0.22), "enhancing": (0.98, 0.14),
-    },
-    "T1-FLAIR": {
-        "white": (1.0, 0.04), "grey": (0.70, 0.05), "fluid": (0.15, 0.05), "edema": (0.60, 0.08),
-        "solid": (0.55, 0.09), "necrosis": (0.38, 0.09), "enhancing": (0.60, 0.10),
-    },
-}  # fmt: skip
-
-PROTOCOLS: dict[str, dict[str, str]] = {"usual": {}, "t1-flair": {"FLAIR": "T1-FLAIR"}}
-"""Whose signal a modality has, where it is not its own.
-
-A T1-weighted FLAIR, filed under the name of the usual T2-weighted one, shows a tumour dark.
-"""
-
 
 _STRANGE = 0.2
 """Share of the phantoms whose contrasts are far from usual."""
@@ -83,7 +57,8 @@ def render(
     protocol: str = "usual",
 ) -> dict[str, np.ndarray]:
     """Return the four modalities, (Z, Y, X) float32, exactly 0 outside the brain."""
-    signals = {"T1CE": "T1"} | PROTOCOLS[protocol]
+    scanned = PROTOCOLS[protocol]
+    signals = {"T1CE": "T1", **scanned.signals}
     shares = _shares(rng, anatomy, tumour)
     patchy = rough_field(rng, anatomy.brain.shape, rng.uniform(5, 14) / spacing)
     bleeding = _bleeding(rng, tumour, spacing)
@@ -94,13 +69,13 @@ def render(
     texture = rough_field(rng, anatomy.brain.shape, 5 / spacing)
     images = {}
     for name in MODALITIES:
-        means = _draw_means(rng, signals.get(name, name), strange)
+        means = _draw_means(rng, signals.get(name, name), strange, scanned.contrast)
         if cystic:
             means["necrosis"] = means["fluid"] * rng.uniform(0.9, 1.3)
         image = np.zeros(anatomy.brain.shape, np.float32)
         if name == "T1CE":
-            means["enhancing"] = max(means["white"], means["grey"]) * _enhancement(rng)
-            image += _vessels(rng, anatomy, spacing) * means["white"] * rng.uniform(0.2, 0.9)
+            white = _with_agent(rng, means, signals[name])
+            image += _vessels(rng, anatomy, spacing) * white * rng.uniform(0.2, 0.9)
         visible = (
             shares
             if carried is None or carried.modality == name
@@ -116,7 +91,7 @@ def render(
             image += hyper * (means["edema"] - means["white"]) * rng.uniform(0.5, 1.1)
         image *= 1 + rng.uniform(0.01, 0.05) * texture
         image = _remnants(rng, image, anatomy.brain, spacing)
-        images[name] = _scan(rng, _misplaced(rng, image, spacing), field_of_view, spacing)
+        images[name] = _scan(rng, _misplaced(rng, image, spacing), field_of_view, spacing, scanned)
     return images
 
 
@@ -134,21 +109,33 @@ def hidden(shares: Shares, anatomy: Anatomy, region: str) -> Shares:
     return shares | {"edema": nothing} | {name: t * healthy for name, t in tissues.items()}
 
 
-def _draw_means(rng: np.random.Generator, name: str, strange: float) -> dict[str, float]:
+def _draw_means(
+    rng: np.random.Generator, name: str, strange: float, contrast: float
+) -> dict[str, float]:
     """Draw each tissue's mean around its physical value; ``strange`` widens the spread."""
-    contrast = rng.uniform(0.65, 1.3)
+    contrast *= rng.uniform(0.65, 1.3)
     means = {
-        tissue: rng.normal(mean, strange * spread)
-        for tissue, (mean, spread) in _MEANS[name].items()
+        tissue: rng.normal(mean, strange * spread) for tissue, (mean, spread) in MEANS[name].items()
     }
     centre = means["grey"]
     means = {tissue: max(0.05, centre + contrast * (m - centre)) for tissue, m in means.items()}
-    if name != "T1":
+    if name not in ("T1", "T1-INFANT"):
         # Tumours of patients are often only a little brighter than the brain around them.
         seen = rng.uniform(0.6 if name == "T2" else 0.4, 1.05)
         for tissue in ("edema", "solid", "enhancing"):
             means[tissue] = means["grey"] + seen * (means[tissue] - means["grey"])
     return means
+
+
+def _with_agent(rng: np.random.Generator, means: dict[str, float], signal: str) -> float:
+    """Let enhancing tumour enhance, in place; return how bright white matter is without agent."""
+    taken_up = _enhancement(rng)
+    if signal == SUBTRACTED:
+        plain = MEANS["T1"]
+        means["enhancing"] = max(0.05, taken_up * plain["white"][0] - plain["enhancing"][0])
+        return plain["white"][0]
+    means["enhancing"] = max(means["white"], means["grey"]) * taken_up
+    return means["white"]
 
 
 def _enhancement(rng: np.random.Generator) -> float:
@@ -241,7 +228,11 @@ def _vessels(rng: np.random.Generator, anatomy: Anatomy, spacing: float) -> np.n
 
 
 def _scan(
-    rng: np.random.Generator, image: np.ndarray, brain: np.ndarray, spacing: float
+    rng: np.random.Generator,
+    image: np.ndarray,
+    brain: np.ndarray,
+    spacing: float,
+    scanned: Protocol,
 ) -> np.ndarray:
     """Add what a scanner adds: bias field, resolution, noise, an arbitrary intensity scale."""
     shape: Shape = image.shape
@@ -249,8 +240,11 @@ def _scan(
     sigma = [rng.uniform(0.0, 0.8) / spacing] * 3
     if rng.random() < 0.5:
         sigma[int(rng.choice(3, p=(0.7, 0.15, 0.15)))] = rng.uniform(2, 5) / 2.4 / spacing
+    if scanned.slices_mm is not None:
+        sigma[0] = rng.uniform(*scanned.slices_mm) / 2.4 / spacing
     blurred = blur(biased, (sigma[0], sigma[1], sigma[2]))
-    level = 0.002 + 0.04 * rng.uniform(0, 1) ** 2
+    least, greatest = scanned.noise
+    level = least + (greatest - least) * rng.uniform(0, 1) ** 2
     noise = rng.standard_normal((2, *shape)).astype(np.float32) * level
     seen = np.sqrt((blurred + noise[0]) ** 2 + noise[1] ** 2)
     peak = float(np.percentile(seen[brain], 99.5))

@@ -1,9 +1,12 @@
 """What learning from one corrected case is worth on others, and what it costs.
 
-The cases are phantoms of a protocol that the checkpoint was not trained on, of which the first is
-learnt from; or real ones, each of which is learnt from in turn.
+The cases are phantoms of protocols that the checkpoint was not trained on, the first of which is
+learnt from; or real ones, each of which is learnt from in turn. What is not to be forgotten is
+measured on cases that taught nothing.
 """
 
+import csv
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +19,7 @@ from napari_ciml.decomposition import Decomposition, Region
 from napari_ciml.errors import InputError
 from napari_ciml.experiments import TABLES
 from napari_ciml.experiments.phantoms.phantom import Phantom, make_phantom
+from napari_ciml.experiments.protocols import STRANGE
 from napari_ciml.export.text import write_json, write_table
 from napari_ciml.files import prepare_folder
 from napari_ciml.inference.device import choose_device
@@ -27,6 +31,7 @@ from napari_ciml.resources import sample_data
 from napari_ciml.training.cohort import TrainingCase, to_training_case
 from napari_ciml.training.datasets import find_cases, replay_cases
 from napari_ciml.training.finetune.data import read_cases, space_for
+from napari_ciml.training.finetune.holding import hold_out
 from napari_ciml.training.finetune.outcome import FineTuned
 from napari_ciml.training.finetune.run import finetune
 from napari_ciml.training.finetune.versions import Judge
@@ -35,7 +40,8 @@ from napari_ciml.training.settings import FineTuneSettings, Hardware
 LEARNING = {"phantoms": "learning.csv", "cases": "learning-cases.csv"}
 """The table, by what was learnt from."""
 
-LEARNT, OTHER, REPLAY = "learnt from", "others", "not to forget"
+LEARNT, OTHER, REPLAY, USUAL = "learnt from", "others", "not to forget", "usual protocol"
+"""What a case is: ``USUAL`` are the others' brains and tumours as the checkpoint knows them."""
 
 _FIRST_SEED, _SMALLEST_ML = 600_000, 1.0
 
@@ -48,8 +54,8 @@ class LearningStudy:
     ----------
     settings : FineTuneSettings
         Of every fine-tune.
-    protocol : str
-        Of the phantoms.
+    protocols : tuple of str
+        Of the phantoms; one lesson each.
     others : int
         Phantoms that are not learnt from.
     spacing : float
@@ -65,7 +71,7 @@ class LearningStudy:
     """
 
     settings: FineTuneSettings = field(default_factory=FineTuneSettings)
-    protocol: str = "t1-flair"
+    protocols: tuple[str, ...] = STRANGE
     others: int = 6
     spacing: float = 2.0
     data: Path | None = None
@@ -74,10 +80,26 @@ class LearningStudy:
     device: str = "auto"
 
 
+@dataclass(frozen=True)
+class _Lesson:
+    """One fine-tune: of which protocol, or of patients; all cases, and which one teaches."""
+
+    protocol: str
+    cases: list[TrainingCase]
+    teacher: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.protocol}-{self.teacher}"
+
+
 def measure_learning(
     checkpoint: Checkpoint, output: Path, monitor: Monitor, study: LearningStudy | None = None
 ) -> Path:
     """Learn from one case, and write Dice before and after on every case and region.
+
+    The table is written after each lesson; protocols that it has already and that are not asked
+    for stay in it.
 
     Raises
     ------
@@ -87,40 +109,66 @@ def measure_learning(
         If the monitor's ``stop`` is set.
     """
     study = study or LearningStudy()
-    folder = prepare_folder(output / TABLES)
+    path = prepare_folder(output / TABLES) / LEARNING[_kind(study)]
     space = space_for(checkpoint.info, study.decomposition or checkpoint.info.decomposition)
-    cases = _phantoms(study, space, monitor) if study.data is None else _real(study, space, monitor)
-    usual = replay_cases(None, sample_data(), space.decomposition.used_modalities)
-    replay = read_cases(usual, space, monitor)
-    rows: list[dict[str, object]] = []
-    lessons: list[dict[str, object]] = []
-    for lesson in range(1 if study.data is None else len(cases)):
-        monitor.tell(f"Learning from case {lesson + 1} of {len(cases)}.")
-        path = prepare_folder(output / "versions") / f"{_kind(study)}-{lesson}.safetensors"
+    samples = replay_cases(None, sample_data(), space.decomposition.used_modalities)
+    replay = read_cases(samples, space, monitor)
+    rows, lessons = _done_before(path, study)
+    for lesson in _lessons(study, space, monitor):
+        monitor.tell(f"Learning from case {lesson.teacher + 1}, {lesson.protocol}.")
+        version = prepare_folder(output / "versions") / f"{lesson.name}.safetensors"
         done = finetune(
             checkpoint,
-            [cases[lesson]],
+            [lesson.cases[lesson.teacher]],
             replay,
             study.settings,
-            path,
+            version,
             monitor,
             decomposition=space.decomposition,
             hardware=Hardware(device=study.device, workers=0),
         )
-        lessons.append(_about(done))
         begun = transfer(checkpoint.network, space.decomposition).network.eval()
-        versions = Checkpoint(path, space, "", begun), load_checkpoint(done.path)
-        rows += _rows(lesson, cases, replay, versions, study, monitor)
-    name = LEARNING[_kind(study)]
-    about = {
-        "cases": f"phantoms, protocol {study.protocol}" if study.data is None else "real cases",
-        "checkpoint": checkpoint.sha256,
-        "decomposition": space.decomposition.name,
-        "settings": study.settings.model_dump(mode="json", exclude_none=True),
-        "lessons": lessons,
-    }
-    write_json((folder / name).with_suffix(".json"), about)
-    return write_table(folder / name, rows)
+        versions = Checkpoint(version, space, "", begun), load_checkpoint(done.path)
+        kept = hold_out(replay, study.settings.replay_held_out, study.settings.seed).judged
+        groups = [(REPLAY, kept)]
+        if study.data is None:
+            groups += [(USUAL, _phantoms(study, "usual", space, monitor)[1:])]
+        rows += _rows(lesson, groups, versions, study, monitor)
+        lessons[lesson.name] = _about(done)
+        write_table(path, rows)
+        about = {
+            "cases": _kind(study),
+            "checkpoint": checkpoint.sha256,
+            "decomposition": space.decomposition.name,
+            "settings": study.settings.model_dump(mode="json", exclude_none=True),
+            "lessons": lessons,
+        }
+        write_json(path.with_suffix(".json"), about)
+    return path
+
+
+def _done_before(
+    path: Path, study: LearningStudy
+) -> tuple[list[dict[str, object]], dict[str, object]]:
+    """Return the rows of protocols that are not asked for now, and what is noted of them."""
+    if study.data is not None or not path.is_file():
+        return [], {}
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["protocol"] not in study.protocols]
+    lessons = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["lessons"]
+    kept = {row["protocol"] for row in rows}
+    return rows, {name: said for name, said in lessons.items() if name.rsplit("-", 1)[0] in kept}
+
+
+def _lessons(study: LearningStudy, space: CheckpointInfo, monitor: Monitor) -> Iterator[_Lesson]:
+    """Yield a lesson from the first phantom of each protocol, or from each patient in turn."""
+    if study.data is None:
+        for protocol in study.protocols:
+            yield _Lesson(protocol, _phantoms(study, protocol, space, monitor), 0)
+        return
+    cases = _real(study, space, monitor)
+    for teacher in range(len(cases)):
+        yield _Lesson("patients", cases, teacher)
 
 
 def _kind(study: LearningStudy) -> str:
@@ -128,28 +176,33 @@ def _kind(study: LearningStudy) -> str:
 
 
 def _about(done: FineTuned) -> dict[str, object]:
-    return {"steps": done.steps, "harmless": done.harmless, "chosen on": done.chosen_on}
+    return {
+        "steps": done.steps,
+        "harmless": done.harmless,
+        "chosen on": done.chosen_on,
+        "replay": done.kept_on,
+    }
 
 
 def _rows(
-    lesson: int,
-    cases: Sequence[TrainingCase],
-    replay: Sequence[TrainingCase],
+    lesson: _Lesson,
+    groups: Sequence[tuple[str, list[TrainingCase]]],
     versions: tuple[Checkpoint, Checkpoint],
     study: LearningStudy,
     monitor: Monitor,
 ) -> Iterator[dict[str, object]]:
     """Measure both versions on every case; cases have numbers, not names."""
     device = choose_device(study.device)
-    roles = [(LEARNT if k == lesson else OTHER, case) for k, case in enumerate(cases)]
-    roles += [(REPLAY, case) for case in replay]
+    roles = [(LEARNT if k == lesson.teacher else OTHER, c) for k, c in enumerate(lesson.cases)]
+    roles += [(role, case) for role, cases in groups for case in cases]
     for k, (role, case) in enumerate(roles):
         monitor.step("Measuring", k, len(roles))
         judge = Judge([case], [], study.settings.tolerance, device, monitor)
         before, after = (judge.measure(version, None).corrected for version in versions)
         for region, value in before.items():
             yield {
-                "lesson": lesson,
+                "protocol": lesson.protocol,
+                "lesson": lesson.teacher,
                 "role": role,
                 "case": k,
                 "region": region,
@@ -158,12 +211,15 @@ def _rows(
             }
 
 
-def _phantoms(study: LearningStudy, space: CheckpointInfo, monitor: Monitor) -> list[TrainingCase]:
+def _phantoms(
+    study: LearningStudy, protocol: str, space: CheckpointInfo, monitor: Monitor
+) -> list[TrainingCase]:
+    """Return phantoms of the same brains and tumours, whatever the protocol."""
     found: list[TrainingCase] = []
     seed = _FIRST_SEED
     while len(found) <= study.others:
         monitor.step("Making phantoms", len(found), study.others + 1)
-        phantom = make_phantom("glioma", seed, study.spacing, protocol=study.protocol)
+        phantom = make_phantom("glioma", seed, study.spacing, protocol=protocol)
         seed += 1
         if _shows_all(phantom, space.decomposition.regions):
             grid = phantom.grid

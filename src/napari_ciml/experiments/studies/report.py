@@ -8,13 +8,16 @@ import pandas as pd
 
 from napari_ciml.errors import InputError
 from napari_ciml.experiments import TABLES
+from napari_ciml.experiments.protocols import PROTOCOLS
 from napari_ciml.experiments.shapes.study import FIGURE as SHAPES_FIGURE
 from napari_ciml.experiments.shapes.study import TABLE as SHAPES_TABLE
 from napari_ciml.experiments.studies.alignment import ALIGNMENT
 from napari_ciml.experiments.studies.catalogue import STUDIES, study
 from napari_ciml.experiments.studies.faithfulness import MUTING, RANDOMISED
 from napari_ciml.experiments.studies.figures import draw_muting, draw_variants
-from napari_ciml.experiments.studies.learning import LEARNING, LEARNT, OTHER, REPLAY
+from napari_ciml.experiments.studies.learning import LEARNING
+from napari_ciml.experiments.studies.learning_table import learning_rows, protocol_rows
+from napari_ciml.experiments.studies.native import NATIVE
 from napari_ciml.experiments.studies.peers import TABLE as PEERS_TABLE
 from napari_ciml.experiments.studies.statistics import (
     MEAN,
@@ -188,21 +191,23 @@ def _learning(path: Path, cases: str) -> str:
         return ""
     table = pd.read_csv(path)
     about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    rows = [["cases", "region", "Dice before", "after", "difference"]]
-    for role in (OTHER, REPLAY, LEARNT):
-        found = table[table.role == role]
-        means = found.groupby("region", sort=False)[["before", "after"]].mean()
-        means.loc[MEAN] = means.mean()
-        for region, (before, after) in means.iterrows():
-            difference = f"{after - before:+.3f}"
-            rows.append([role, str(region), f"{before:.3f}", f"{after:.3f}", difference])
-    of_role = table.groupby("role").case.nunique()
     return _section(
         f"Learning from one case ({cases})",
-        f"Fine-tunes of {_how_long(about['settings'])}, each from one case ({about['cases']}; "
-        f"{table.lesson.nunique()} in all); {of_role[REPLAY]} cases are not to be forgotten.",
-        _markdown(rows),
+        f"Fine-tunes of {_how_long(about['settings'])}, each from one case. Mean Dice over regions "
+        "and cases; *others* are of the same kind and taught nothing, nor did what is measured of "
+        "the cases not to forget.",
+        _markdown(learning_rows(table)),
+        *_protocols(table),
         _note(path.parent, path.stem),
+    )
+
+
+def _protocols(table: pd.DataFrame) -> tuple[str, ...]:
+    names = [name for name in dict.fromkeys(table.protocol) if name in PROTOCOLS]
+    if not names:
+        return ()
+    return "Mean signals, of white matter in T1 (enhancing tumour in T1CE is drawn apart):", (
+        _markdown(protocol_rows(names))
     )
 
 
@@ -231,7 +236,22 @@ def _alignment(folder: Path) -> str:
         "thick slices of its own and is registered to T1CE. Target registration error: mean over "
         "the brain, then mean and standard deviation over trials.",
         _markdown(rows),
+        *_native(folder),
         _note(folder, "alignment"),
+    )
+
+
+def _native(folder: Path) -> tuple[str, ...]:
+    if not (folder / NATIVE).is_file():
+        return ()
+    table = pd.read_csv(folder / NATIVE)
+    rows = [["moved", "before mm", "after mm", "worst point mm"]]
+    rows += [
+        [row.moved, f"{row.before_mm:.2f}", f"{row.after_mm:.2f}", f"{row.largest_mm:.2f}"]
+        for row in table.itertuples()
+    ]
+    return "A patient as scanned, judged by the same modalities as a data set prepared them:", (
+        _markdown(rows)
     )
 
 
