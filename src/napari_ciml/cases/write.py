@@ -46,7 +46,8 @@ def write_on_native_grid(
     native = _native(case, modality)
     grid = case.grid if modality == case.reference else lps(native)
     turned = reorient(grid.image(array), orientation(native))
-    values = sitk.GetArrayFromImage(turned)
+    # No copy: a map of a whole body is most of a gigabyte.
+    values = sitk.GetArrayViewFromImage(turned)
     header = _nifti_header(case, modality) if is_nifti(path) else None
     if header is None:
         write_volume(path, values, native)

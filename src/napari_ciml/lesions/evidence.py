@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_ciml.cases.geometry import Grid, resample
 from napari_ciml.decomposition import Region
-from napari_ciml.inference.doubt import segmentors_of, uncertainty_of
+from napari_ciml.inference.doubt import entropy, segmentors_of
 from napari_ciml.inference.settings import THRESHOLD
 from napari_ciml.lesions.lesion import Lesion
 from napari_ciml.measures.size import bounding_box, part
@@ -34,7 +34,6 @@ def with_evidence(
 
     region, whole = lesions[0].region, bounding_box(mask)
     probability = segmentation.probabilities[region]
-    uncertainty = uncertainty_of(segmentation, region)
     here, there = part(grid, whole), segmentation.model_input.grid
     said = {}
     for name, values in segmentors_of(segmentation, region).items():
@@ -51,11 +50,33 @@ def with_evidence(
             replace(
                 lesion,
                 probability=float(inside.mean()),
-                uncertainty=float(uncertainty[lesion.box][lesion.mask].mean()),
+                uncertainty=mean_uncertainty(segmentation, region, lesion.mask, lesion.box),
                 seen_by={n: float(v[z, y, x][lesion.mask].mean()) for n, v in said.items()},
             )
         )
     return result
+
+
+def mean_uncertainty(
+    segmentation: "Segmentation", region: str, mask: np.ndarray, box: tuple[slice, ...] = ()
+) -> float:
+    """Return the mean entropy in bits within a mask of a box; that of a whole volume is gigabytes.
+
+    Parameters
+    ----------
+    segmentation : Segmentation
+        Of the case.
+    region : str
+        Whose probability.
+    mask : numpy.ndarray
+        (Z, Y, X) bool, of the box.
+    box : tuple of slice
+        Part of the case grid; by default all of it.
+    """
+    sampled = segmentation.uncertainty
+    if sampled is not None:
+        return float(sampled.entropy[region][box][mask].mean())
+    return float(entropy(segmentation.probabilities[region][box][mask]).mean())
 
 
 def with_reasons(lesion: Lesion, labels: np.ndarray, regions: Sequence[Region]) -> Lesion:

@@ -9,9 +9,9 @@ import numpy as np
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.cases.labels import region_masks
 from napari_ciml.decomposition import Region
-from napari_ciml.inference.doubt import segmentors_of, uncertainty_of
+from napari_ciml.inference.doubt import segmentors_of
 from napari_ciml.inference.settings import THRESHOLD
-from napari_ciml.lesions.evidence import with_evidence, with_reasons
+from napari_ciml.lesions.evidence import mean_uncertainty, with_evidence, with_reasons
 from napari_ciml.lesions.lesion import Inventory, Lesion, RegionSummary
 from napari_ciml.measures.agreement import dice
 from napari_ciml.measures.size import Box, Diameters, axial_diameters, bounding_box, part
@@ -140,7 +140,7 @@ def _summary(
             default=Diameters(0.0, 0.0),
         ),
         sum_of_products_mm2=float(sum(products[-_TARGETS:])),
-        uncertainty=float(uncertainty_of(segmentation, region)[mask].mean())
+        uncertainty=mean_uncertainty(segmentation, region, mask)
         if segmentation is not None and sure
         else None,
         agreement=float(np.mean(overlaps)) if overlaps else None,
