@@ -60,10 +60,11 @@ def _tempered(values: np.ndarray, temperature: float) -> np.ndarray:
     if temperature == 1:
         return values
     result = values.astype(np.float32)
-    some = values > 0  # most of a volume is background, and stays 0
-    inside = np.clip(values[some], _LEAST, 1 - _LEAST)
-    odds = (inside / (1 - inside)) ** np.float32(1 / temperature)
-    result[some] = odds / (1 + odds)
+    for plane in np.atleast_2d(result):  # of a whole body at once it would take gigabytes
+        some = plane > 0  # most of a volume is background, and stays 0
+        inside = np.clip(plane[some], _LEAST, 1 - _LEAST)
+        odds = (inside / (1 - inside)) ** np.float32(1 / temperature)
+        plane[some] = odds / (1 + odds)
     return result
 
 

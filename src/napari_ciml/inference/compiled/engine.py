@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -29,6 +30,11 @@ _LOOK_MS = 50
 
 _held: dict[tuple[str, Shape, str], "CompiledEngine"] = {}
 
+_Stamp = tuple[tuple[int, int], ...]
+"""Where each weight lies, and how often it was changed there."""
+
+_hashes: WeakKeyDictionary[CIML, tuple[_Stamp, str]] = WeakKeyDictionary()
+
 _Part = tuple[tuple[str, ...], tuple[str, ...]]
 """Subtasks that are run, encoders whose levels are given."""
 
@@ -46,7 +52,19 @@ def compiled_engine(network: CIML, tile: Shape) -> "CompiledEngine":
 
 
 def weights_hash(network: CIML) -> str:
-    """Return the SHA-256 of a network's parts and weights, in hexadecimal."""
+    """Return the SHA-256 of a network's parts and weights, in hexadecimal.
+
+    It is not computed again as long as no weight has changed.
+    """
+    stamp = tuple((value.data_ptr(), value._version) for value in network.state_dict().values())
+    known = _hashes.get(network)
+    if known is None or known[0] != stamp:
+        known = stamp, _hash(network)
+        _hashes[network] = known
+    return known[1]
+
+
+def _hash(network: CIML) -> str:
     found = hashlib.sha256(network.settings.model_dump_json().encode())
     found.update(network.decomposition.model_dump_json().encode())
     for name, value in network.state_dict().items():
