@@ -16,7 +16,7 @@ from napari_ciml.inference.compiled import traced
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.ciml import CIML
 
-_FORM = 3
+_FORM = 4
 """Counts the forms of what is kept; models of another form are not read."""
 
 

@@ -5,6 +5,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from napari_ciml.inference.tiles import SMALLEST_TILE
 from napari_ciml.network.ciml import CIML
@@ -105,7 +106,8 @@ class Whole(nn.Module):
         convolution alone, so that is what the switch multiplies, beside the message.
         """
         segmentor, encoder = self.network.segmentor(subtask), _encoder(self.network, subtask)
-        messages, hooks = {}, []
+        messages = {}
+        hooks = [segmentor.output.register_forward_hook(_of_two_channels)]
         for k, name in enumerate(segmentor.auxiliaries):
             switch = cast("Tensor", heard)[k]
             messages[name] = tuple(level * switch for level in encoded[name].levels)
@@ -128,3 +130,16 @@ class Whole(nn.Module):
 
 def _encoder(network: CIML, name: str) -> Encoder:
     return cast("Encoder", network.encoders[name])
+
+
+def _of_two_channels(layer: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> Tensor:
+    """Compute a lone channel twice and drop one.
+
+    OpenVINO has no matrix instructions for a convolution with one output channel: two take
+    less than a fifth of the time of one.
+    """
+    if made.shape[1] > 1:
+        return made
+    conv = cast("nn.Conv3d", layer)
+    weight, bias = conv.weight.repeat(2, 1, 1, 1, 1), cast("Tensor", conv.bias).repeat(2)
+    return functional.conv3d(given[0], weight, bias, padding=conv.padding)[:, :1]
