@@ -19,7 +19,7 @@ from mutants_nested import in_sequence, sequence_length
 
 SECONDS = 5
 """Of processor time, of all threads: how long an answer may take."""
-PATIENCE = 120
+PATIENCE = 30
 """Seconds on the clock, which goes on while other processes have the processor."""
 MEMORY = 2 * 2**30
 SOURCES = (
