@@ -15,7 +15,7 @@ from napari_ciml.cases.geometry import Grid
 from napari_ciml.experiments.phantoms.phantom import Phantom, make_phantom
 from napari_ciml.monitor import Monitor
 from napari_ciml.widgets.desk import Desk
-from napari_ciml.widgets.origin import made_here
+from napari_ciml.widgets.layers.origin import made_here
 
 SHIFT = np.array([12.0, -8.0, 4.0])
 """How far T1's file says that it lies from where it belongs, in mm (x, y, z)."""

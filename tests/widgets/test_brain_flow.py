@@ -12,9 +12,9 @@ from napari_ciml.cases.brain import brain_mask
 from napari_ciml.errors import InputError
 from napari_ciml.measures import dice
 from napari_ciml.monitor import Monitor
-from napari_ciml.widgets import brain_panel
 from napari_ciml.widgets.desk import Desk
-from napari_ciml.widgets.origin import made_here
+from napari_ciml.widgets.layers.origin import made_here
+from napari_ciml.widgets.panels import brain as brain_panel
 
 
 @pytest.fixture(scope="session")

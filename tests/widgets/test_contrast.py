@@ -5,10 +5,10 @@ from napari.utils.theme import get_theme
 from pytestqt.qtbot import QtBot
 from qtpy.QtGui import QColor
 
-from napari_ciml.widgets.contrast import contrast, readable
 from napari_ciml.widgets.desk import Desk
-from napari_ciml.widgets.maps_window import MapsWindow
-from napari_ciml.widgets.parts import Words
+from napari_ciml.widgets.panels.contrast import contrast, readable
+from napari_ciml.widgets.panels.maps_window import MapsWindow
+from napari_ciml.widgets.panels.parts import Words
 
 
 def test_contrast_is_that_of_wcag() -> None:

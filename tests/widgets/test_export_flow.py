@@ -16,9 +16,9 @@ from dicom_series import AXIAL, write_series
 from napari_ciml.cases.formats import read_header
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.presets import PRESETS
-from napari_ciml.widgets import standing
+from napari_ciml.widgets.control import standing
 from napari_ciml.widgets.desk import Desk
-from napari_ciml.widgets.origin import made_here
+from napari_ciml.widgets.layers.origin import made_here
 
 LEFT = Qt.MouseButton.LeftButton
 

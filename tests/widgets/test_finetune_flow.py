@@ -19,7 +19,7 @@ from napari_ciml.training.finetune.folder import LessonFolder
 from napari_ciml.training.finetune.keeper import gone_by
 from napari_ciml.training.step import Trainer
 from napari_ciml.widgets.desk import Desk
-from napari_ciml.widgets.finetune_widget import FineTuneWidget
+from napari_ciml.widgets.docks.finetune import FineTuneWidget
 
 LEFT = Qt.MouseButton.LeftButton
 

@@ -18,9 +18,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_ciml.widgets import guide_widget
 from napari_ciml.widgets.desk import Desk
-from napari_ciml.widgets.parts import Dock
+from napari_ciml.widgets.docks import guide as guide_widget
+from napari_ciml.widgets.panels.parts import Dock
 
 LEFT = Qt.MouseButton.LeftButton
 CONTROLS = (QAbstractButton, QComboBox, QAbstractSpinBox, QAbstractSlider, QTableView, QLineEdit)

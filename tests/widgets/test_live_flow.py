@@ -14,7 +14,7 @@ from napari_ciml.inference import segment as engine
 from napari_ciml.monitor import Monitor
 from napari_ciml.whatif.change import ADDED, ALL, REMOVED
 from napari_ciml.widgets.desk import Desk
-from napari_ciml.widgets.origin import origin_of
+from napari_ciml.widgets.layers.origin import origin_of
 
 
 def click(qtbot: QtBot, button: QPushButton) -> None:

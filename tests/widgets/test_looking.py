@@ -19,11 +19,11 @@ from conftest import write_case
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.presets import PRESETS
 from napari_ciml.widgets.desk import Desk
+from napari_ciml.widgets.layers.looks import label_colours
 from napari_ciml.widgets.looking import windows
 from napari_ciml.widgets.looking.keys import ACTIONS
 from napari_ciml.widgets.looking.mirrors import Mirror, is_mirror
 from napari_ciml.widgets.looking.order import put_in_order
-from napari_ciml.widgets.looks import label_colours
 from napari_ciml.widgets.turns import in_turns
 
 LEFT, MIDDLE = Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton

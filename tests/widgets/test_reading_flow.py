@@ -16,9 +16,9 @@ from napari_ciml.cases.geometry import Grid
 from napari_ciml.cases.write import read_labels, write_volume
 from napari_ciml.corrections import corrections_folder
 from napari_ciml.inference.doubt import doubt_about
+from napari_ciml.widgets.control.measuring import RUN_BEFORE
 from napari_ciml.widgets.desk import Desk, lay_out
-from napari_ciml.widgets.measuring import RUN_BEFORE
-from napari_ciml.widgets.origin import made_here
+from napari_ciml.widgets.layers.origin import made_here
 
 LEFT = Qt.MouseButton.LeftButton
 

@@ -17,10 +17,10 @@ from napari_ciml.network.checkpoint import Checkpoint, save_checkpoint
 from napari_ciml.network.checkpoint_info import Finish, Score
 from napari_ciml.presets import PRESETS
 from napari_ciml.widgets import preferences
-from napari_ciml.widgets import session as session_module
+from napari_ciml.widgets.control import session as session_module
 from napari_ciml.widgets.desk import Desk
-from napari_ciml.widgets.origin import origin_of
-from napari_ciml.widgets.segment_widget import engine_choice
+from napari_ciml.widgets.docks.segment import engine_choice
+from napari_ciml.widgets.layers.origin import origin_of
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -61,7 +61,7 @@ def test_the_engine_is_chosen_and_mirroring_asked_for(loaded: Desk, qtbot: QtBot
 def test_an_engine_that_is_not_installed_is_greyed_and_says_why(
     qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_ciml.widgets.segment_widget.has_openvino", lambda: False)
+    monkeypatch.setattr("napari_ciml.widgets.docks.segment.has_openvino", lambda: False)
     choice = engine_choice()
     qtbot.addWidget(choice)
     qtbot.keyClick(choice, Qt.Key.Key_End)

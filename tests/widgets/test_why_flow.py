@@ -15,7 +15,7 @@ from napari_ciml.decomposition import Pair
 from napari_ciml.network.checkpoint import Checkpoint, save_checkpoint
 from napari_ciml.network.checkpoint_info import UsualWeight
 from napari_ciml.widgets.desk import Desk
-from napari_ciml.widgets.origin import origin_of
+from napari_ciml.widgets.layers.origin import origin_of
 
 LEFT = Qt.MouseButton.LeftButton
 

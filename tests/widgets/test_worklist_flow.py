@@ -101,7 +101,7 @@ def test_a_case_that_cannot_be_saved_is_not_left(
 def test_keys_go_on_and_back_and_none_of_them_is_taken(listed: Desk, qtbot: QtBot) -> None:
     from napari.settings import get_settings
 
-    from napari_ciml.widgets.worklist_widget import NEXT, PREVIOUS
+    from napari_ciml.widgets.docks.worklist import NEXT, PREVIOUS
 
     keys = [str(k) for keys in get_settings().shortcuts.shortcuts.values() for k in keys]
     assert not {key.replace("Control-", "Ctrl+") for key in (NEXT, PREVIOUS)} & set(keys)

@@ -9,21 +9,21 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QTabWidget
 
 from napari_ciml.errors import CimlError
-from napari_ciml.widgets.case_widget import CaseWidget
-from napari_ciml.widgets.compare_widget import CompareWidget
-from napari_ciml.widgets.correct_widget import CorrectWidget
-from napari_ciml.widgets.decomposition_widget import DecompositionWidget
-from napari_ciml.widgets.explain_widget import ExplainWidget
-from napari_ciml.widgets.export_widget import ExportWidget
-from napari_ciml.widgets.finetune_widget import FineTuneWidget
-from napari_ciml.widgets.guide_widget import GuideWidget
-from napari_ciml.widgets.lesions_widget import LesionsWidget
-from napari_ciml.widgets.parts import Dock
-from napari_ciml.widgets.runs_widget import RunsWidget
-from napari_ciml.widgets.segment_widget import SegmentWidget
-from napari_ciml.widgets.session import Session, session_of
-from napari_ciml.widgets.view_widget import ViewWidget
-from napari_ciml.widgets.worklist_widget import WorklistWidget
+from napari_ciml.widgets.control.session import Session, session_of
+from napari_ciml.widgets.docks.case import CaseWidget
+from napari_ciml.widgets.docks.compare import CompareWidget
+from napari_ciml.widgets.docks.correct import CorrectWidget
+from napari_ciml.widgets.docks.decomposition import DecompositionWidget
+from napari_ciml.widgets.docks.explain import ExplainWidget
+from napari_ciml.widgets.docks.export import ExportWidget
+from napari_ciml.widgets.docks.finetune import FineTuneWidget
+from napari_ciml.widgets.docks.guide import GuideWidget
+from napari_ciml.widgets.docks.lesions import LesionsWidget
+from napari_ciml.widgets.docks.runs import RunsWidget
+from napari_ciml.widgets.docks.segment import SegmentWidget
+from napari_ciml.widgets.docks.view import ViewWidget
+from napari_ciml.widgets.docks.worklist import WorklistWidget
+from napari_ciml.widgets.panels.parts import Dock
 
 
 @dataclass

@@ -14,8 +14,8 @@ from napari_ciml.cases.window import display_range
 from napari_ciml.cases.write import write_on_native_grid, write_volume
 from napari_ciml.errors import CimlError, InputError
 from napari_ciml.resources import sample_data
-from napari_ciml.widgets.looks import colours_of
-from napari_ciml.widgets.origin import KEY, Origin
+from napari_ciml.widgets.layers.looks import colours_of
+from napari_ciml.widgets.layers.origin import KEY, Origin
 
 LayerData = tuple[np.ndarray, dict[str, Any], str]
 

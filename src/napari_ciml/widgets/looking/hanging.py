@@ -9,11 +9,11 @@ from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QTimer
 
 from napari_ciml.widgets.garbage import quick_removal
-from napari_ciml.widgets.layers import CaseLayers
+from napari_ciml.widgets.layers.origin import known_origin, origin_of
+from napari_ciml.widgets.layers.segmented import CaseLayers
 from napari_ciml.widgets.looking.annotations import Annotations
 from napari_ciml.widgets.looking.mirrors import Mirror
 from napari_ciml.widgets.looking.order import put_in_order
-from napari_ciml.widgets.origin import known_origin, origin_of
 from napari_ciml.widgets.turns import in_turns, next_turn
 
 _SPACING = 4.0

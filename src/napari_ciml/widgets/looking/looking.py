@@ -9,13 +9,13 @@ from psygnal import Signal
 
 from napari_ciml.cases.case import Case
 from napari_ciml.review import Review
-from napari_ciml.widgets.layers import CaseLayers
+from napari_ciml.widgets.layers.looks import PET_COLOURS
+from napari_ciml.widgets.layers.origin import known_origin
+from napari_ciml.widgets.layers.segmented import CaseLayers
 from napari_ciml.widgets.looking import windows
 from napari_ciml.widgets.looking.annotations import Annotations
 from napari_ciml.widgets.looking.hanging import Hanging
 from napari_ciml.widgets.looking.overlaid import Overlaid
-from napari_ciml.widgets.looks import PET_COLOURS
-from napari_ciml.widgets.origin import known_origin
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from napari.experimental import link_layers, unlink_layers
 from napari.layers import Labels, Layer
 
-from napari_ciml.widgets.strokes import teach_as
+from napari_ciml.widgets.layers.strokes import teach_as
 
 _MIRROR = "napari_ciml mirror"
 

@@ -6,8 +6,8 @@ from weakref import ref
 import numpy as np
 from napari.layers import Labels, Layer
 
+from napari_ciml.widgets.layers.origin import origin_of
 from napari_ciml.widgets.looking.mirrors import without_mirrors
-from napari_ciml.widgets.origin import origin_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

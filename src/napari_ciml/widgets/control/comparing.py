@@ -1,0 +1,99 @@
+"""Two runs compared: as contours of two colours over one modality, and in numbers."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from psygnal import Signal
+
+from napari_ciml.errors import CimlError
+from napari_ciml.monitor import Monitor
+from napari_ciml.whatif.change import Change, changed
+from napari_ciml.whatif.runs import Run
+from napari_ciml.widgets.layers.changes import hide_compared, show_compared
+
+if TYPE_CHECKING:
+    from napari_ciml.widgets.control.session import Session
+
+TITLE = "Comparing two runs"
+
+
+class Comparing:
+    """Compares two runs of the case.
+
+    Parameters
+    ----------
+    session : Session
+        Whose runs.
+
+    Attributes
+    ----------
+    pair : tuple of Run, or None
+        The two.
+    found : Change or None
+        How the second differs from the first.
+    region : str
+        Whose contours are shown.
+    """
+
+    changed = Signal()
+
+    def __init__(self, session: "Session") -> None:
+        self.session = session
+        self.pair: tuple[Run, Run] | None = None
+        self.found: Change | None = None
+        self.region = ""
+        session.review.case_changed.connect(self._forget)
+        session.review.segmentation_changed.connect(self.end)
+
+    def compare(self, first: Run, second: Run) -> None:
+        """Compare two runs.
+
+        Raises
+        ------
+        CimlError
+            If they have no region in common.
+        """
+        case = self.session.review.case
+        wholes = [run.segmentation.plan.decomposition for run in (first, second)]
+        if case is None or not set(wholes[0].region_names) & set(wholes[1].region_names):
+            raise CimlError("These two runs have no region in common; choose two others.")
+
+        def work(_: Monitor) -> Change:
+            labels = [np.asarray(run.segmentation.label_map) for run in (first, second)]
+            regions = (wholes[0].regions, wholes[1].regions)
+            words = (second.name, first.name)
+            return changed(labels[0], labels[1], regions, case.grid.voxel_ml, words)
+
+        def done(found: Change) -> None:
+            if self.session.review.case is case:
+                self.pair, self.found = (first, second), found
+                self.show(
+                    self.region if self.region in found.regions else next(iter(found.regions))
+                )
+
+        self.session.runner.submit(TITLE, work, done)
+
+    def show(self, region: str) -> None:
+        """Show a region's two contours."""
+        case, pair = self.session.review.case, self.pair
+        if case is None or pair is None or self.found is None:
+            return
+        self.region = region
+        masks, names = [], []
+        for run in pair:
+            labels = run.segmentation.plan.decomposition.region(region).labels
+            masks.append(np.isin(run.segmentation.label_map, labels))
+            names.append(f"{region} in {run.name}")
+        viewer = self.session.layers.viewer
+        show_compared(viewer, case, (masks[0], masks[1]), (names[0], names[1]))
+        self.changed.emit()
+
+    def end(self) -> None:
+        """Take the contours away."""
+        if self.pair is not None:
+            self._forget()
+            hide_compared(self.session.layers.viewer)
+
+    def _forget(self) -> None:
+        self.pair = self.found = None
+        self.changed.emit()

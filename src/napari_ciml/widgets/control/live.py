@@ -1,0 +1,250 @@
+"""Live decomposition: what is asked for is segmented by itself, and what changed is shown.
+
+Every edit has a number; an answer to an edit that is no longer the last one is dropped.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from psygnal import Signal
+from qtpy.QtCore import QTimer
+
+from napari_ciml.cases.case import Case
+from napari_ciml.cases.labels import region_masks
+from napari_ciml.cases.reference import Reference
+from napari_ciml.errors import CancelledError, CimlError
+from napari_ciml.monitor import Monitor, Progress
+from napari_ciml.whatif.asked import differences
+from napari_ciml.whatif.change import ALL, Change, changed
+from napari_ciml.whatif.runs import Run, asked_of
+from napari_ciml.widgets.layers.changes import hide_change, show_change
+
+if TYPE_CHECKING:
+    from napari_ciml.explanation.explain import Explanation
+    from napari_ciml.inference.segment import Segmentation
+    from napari_ciml.widgets.control.session import Session
+
+TITLE = "Following the edit"
+EXPLAINING = "Explaining the edit"
+
+UNDO, REDO = "Alt-Z", "Alt-Shift-Z"
+"""Keys for what is asked for; napari's own undo strokes of the brush."""
+
+_REST = 250
+"""Milliseconds without an edit after which the last one is followed."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Answer:
+    """What an edit led to."""
+
+    segmentation: "Segmentation"
+    change: Change
+
+
+class Live:
+    """Follows edits of what is asked for.
+
+    Parameters
+    ----------
+    session : Session
+        Whose review is followed.
+
+    Attributes
+    ----------
+    on : bool
+        Whether edits are followed by themselves.
+    change : Change or None
+        What the last edit changed.
+    shown : str or None
+        Whose changed voxels are shown: a region, all of them, or none.
+    """
+
+    changed = Signal()
+
+    def __init__(self, session: "Session") -> None:
+        self.session, self.review = session, session.review
+        self.on = True
+        self.change: Change | None = None
+        self.shown: str | None = ALL
+        self._edit = 0
+        self._timer = QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_REST)
+        self._timer.timeout.connect(self._rested)
+        bind = session.layers.viewer.bind_key
+        bind(UNDO, lambda _: self.review.undo(), overwrite=True)
+        bind(REDO, lambda _: self.review.redo(), overwrite=True)
+        self.review.asked_changed.connect(self._edited)
+        self.review.clean_changed.connect(self._edited)
+        self.review.case_changed.connect(self._forget)
+
+    def set_on(self, on: bool) -> None:
+        """Follow edits or not; what was edited meanwhile is followed at once."""
+        if on != self.on:
+            self.on = on
+            self.changed.emit()
+        if on:
+            self._edited()
+
+    def show(self, name: str | None) -> None:
+        """Show the voxels that changed in a region or in all, or none."""
+        self.shown = name
+        case, viewer = self.review.case, self.session.layers.viewer
+        if case is None or self.change is None or name is None:
+            hide_change(viewer)
+        else:
+            show_change(viewer, case, self.change, name)
+
+    def go_back(self, run: Run) -> None:
+        """Show a run of the history, and ask again for what it was asked."""
+        self.review.set_clean(run.segmentation.settings.clean)
+        self.review.ask(run.asked)
+        self.review.edits.settle()
+        self._timer.stop()
+        if run is not self.review.runs.current:
+            self._submit(run)
+
+    def catch_up(self) -> None:
+        """Follow what was edited while a run was under way."""
+        current = self.review.runs.current
+        if current is not None and not current.asked.same_as(self.review.asked):
+            self._timer.start()
+
+    def close(self) -> None:
+        """Follow no more."""
+        self._timer.stop()
+
+    def _forget(self) -> None:
+        self._edit += 1
+        self.change = None
+        self._timer.stop()
+        self.changed.emit()
+
+    def _edited(self) -> None:
+        self._edit += 1
+        self._timer.start()
+
+    def _rested(self) -> None:
+        """Follow the last edit, if there is a run to change."""
+        review = self.review
+        review.edits.settle()
+        if not self.on or review.runs.current is None or review.problems():
+            return
+        try:
+            _, path = self.session.ready()
+        except CimlError:
+            return  # the panels say so already
+        from napari_ciml.network.checkpoint_info import file_hash
+
+        known = review.runs.like(review.asked, file_hash(path), review.settings())
+        if known is not review.runs.current:
+            self._submit(known)
+
+    def _submit(self, known: Run | None) -> None:
+        """Segment as asked, or take a run that is known, and say what changed."""
+        review, edit = self.review, self._edit
+        case, path = self.session.ready()
+        asked, before = review.asked, review.runs.current
+        assert before is not None
+        settings, reference = review.settings(), review.findings.reference
+        explained = before.explanation is not None
+
+        def work(monitor: Monitor) -> _Answer | None:
+            if self._edit != edit:
+                return None
+            if known is not None:
+                return _compare(case, before, known.segmentation, reference)
+            from napari_ciml.inference.segment import segment
+            from napari_ciml.widgets.control.checkpoints import load_checkpoint
+
+            try:
+                aware = replace(monitor, report=self._unless_stale(edit, monitor))
+                whole, previous = asked.decomposition, before.segmentation
+                checkpoint = load_checkpoint(path)
+                made = segment(case, checkpoint, whole, settings, aware, previous)
+            except _StaleError:
+                return None
+            return _compare(case, before, made, reference)
+
+        def done(answer: _Answer | None) -> Iterator[None]:
+            if answer is None or self._edit != edit or review.case is not case:
+                return
+            layers = self.session.layers
+            yield from layers.show_segmentation(case, answer.segmentation, stay=True)
+            self.change = answer.change
+            review.set_segmentation(answer.segmentation, known.info if known else None)
+            yield
+            self.show(self.shown)
+            self.changed.emit()
+            if explained and review.explanation is None:
+                self._explain(edit)
+
+        self.session.runner.submit(TITLE, work, done)
+
+    def _explain(self, edit: int) -> None:
+        """Let the weights follow, if there were some."""
+        review = self.review
+        case, path = self.session.ready()
+        segmentation, device = review.segmentation, review.device
+        assert segmentation is not None
+
+        def work(monitor: Monitor) -> "Explanation | None":
+            from napari_ciml.explanation.explain import explain
+            from napari_ciml.widgets.control.checkpoints import load_checkpoint
+
+            try:
+                aware = replace(monitor, report=self._unless_stale(edit, monitor))
+                return explain(case, load_checkpoint(path), segmentation, aware, device)
+            except _StaleError:
+                return None
+
+        def done(found: "Explanation | None") -> None:
+            if found is not None and review.segmentation is segmentation:
+                review.set_explanation(found)
+
+        self.session.runner.submit(EXPLAINING, work, done)
+
+    def _unless_stale(self, edit: int, monitor: Monitor) -> "_Report":
+        return _Report(self, edit, monitor)
+
+    @property
+    def edit(self) -> int:
+        """The number of the last edit; read from the job's thread."""
+        return self._edit
+
+
+class _StaleError(CancelledError):
+    """Nobody waits for this answer any more."""
+
+
+@dataclass(frozen=True)
+class _Report:
+    """Reports a job's progress, and ends it when another edit has come."""
+
+    live: Live
+    edit: int
+    monitor: Monitor
+
+    def __call__(self, progress: Progress) -> None:
+        if self.live.edit != self.edit:
+            raise _StaleError
+        self.monitor.report(progress)
+
+
+def _compare(
+    case: Case, before: Run, after: "Segmentation", reference: Reference | None
+) -> _Answer:
+    old, new = before.segmentation, after
+    words = list(differences(before.asked, asked_of(after)))
+    if old.settings.clean != new.settings.clean:
+        words.append("specks and holes removed" if new.settings.clean else "specks and holes kept")
+    if old.checkpoint != new.checkpoint:
+        words.append("another checkpoint")
+    regions = (old.plan.decomposition.regions, new.plan.decomposition.regions)
+    text = ("; ".join(words) or "nothing was edited", before.name)
+    labels = (np.asarray(old.label_map), np.asarray(new.label_map))
+    truth = region_masks(reference.labels, reference.regions) if reference is not None else None
+    return _Answer(new, changed(*labels, regions, case.grid.voxel_ml, text, truth))

@@ -1,0 +1,234 @@
+"""The controller of measuring: lesions, regions and differences of the label map looked at."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from weakref import ref
+
+import numpy as np
+from napari.layers import Labels
+from qtpy.QtCore import QObject, Signal
+
+from napari_ciml.cases.case import Case
+from napari_ciml.cases.reference import Reference, read_reference
+from napari_ciml.decomposition import Region
+from napari_ciml.errors import CimlError
+from napari_ciml.findings import Comparison
+from napari_ciml.inference.doubt import LARGEST, Doubt, doubt_about
+from napari_ciml.lesions import Inventory, Lesion, take_inventory
+from napari_ciml.measures.faults import Fault
+from napari_ciml.monitor import Monitor
+from napari_ciml.review import Review
+from napari_ciml.widgets.control.keeping import Keeping
+from napari_ciml.widgets.jobs import JobRunner
+from napari_ciml.widgets.layers.calipers import draw_calipers, remove_calipers, slice_of
+from napari_ciml.widgets.layers.origin import known_origin
+from napari_ciml.widgets.layers.reading import (
+    go_to,
+    label_maps,
+    show_difference,
+    show_reference,
+)
+from napari_ciml.widgets.layers.segmented import CaseLayers
+
+RUN_BEFORE = "the run before"
+
+
+class Measuring(QObject):
+    """Measures the label map that is looked at, whenever it has changed.
+
+    The newest question wins: what is still being measured of an older label map is given up.
+
+    Signals
+    -------
+    changed()
+        Another label map is looked at, or there are others to choose from.
+    """
+
+    changed = Signal()
+
+    def __init__(self, review: Review, layers: CaseLayers, keeping: Keeping) -> None:
+        super().__init__()
+        self.review, self.layers, self.keeping = review, layers, keeping
+        self.runner = JobRunner(self)
+        self._watched = False
+        self._chosen: Callable[[], Labels | None] = lambda: None
+        self._latest: Reference | None = None
+        self._before: Reference | None = None
+        review.segmentation_changed.connect(self._on_segmentation)
+        keeping.settled.connect(self.choose)
+        events = layers.viewer.layers.events
+        for happened in (events.inserted, events.removed, events.renamed):
+            happened.connect(self._on_layers)
+
+    def watch(self) -> None:
+        """Measure from now on; called by the widgets that show the findings."""
+        if not self._watched:
+            self._watched = True
+            self.measure()
+
+    def label_maps(self) -> list[Labels]:
+        """Return the label maps that can be looked at, the latest first."""
+        case = self.review.case
+        return label_maps(self.layers.viewer, case) if case is not None else []
+
+    def current(self) -> Labels | None:
+        """Return the label map looked at: as chosen, else the latest run's."""
+        there = self.label_maps()
+        chosen = self._chosen()
+        if chosen in there:
+            return chosen
+        runs = [layer for layer in there if known_origin(layer).kind == "segmentation"]
+        return next(iter(runs or there), None)
+
+    def choose(self, layer: Labels) -> None:
+        """Look at another label map."""
+        self._chosen = ref(layer)
+        self.changed.emit()
+        self.measure()
+
+    def regions(self) -> tuple[Region, ...]:
+        """Return what the values of the label map mean."""
+        layer = self.current()
+        own = known_origin(layer).regions if layer is not None else ()
+        return own or self.review.decomposition.regions
+
+    def measure(self) -> None:
+        """Measure the label map looked at; lesions first, then how well it agrees."""
+        review, layer, regions = self.review, self.current(), self.regions()
+        case, run = review.case, review.segmentation
+        self.runner.cancel()
+        if not self._watched or case is None or layer is None:
+            return
+        labels = np.array(layer.data)
+
+        def lesions(monitor: Monitor) -> Inventory:
+            return take_inventory(labels, regions, case.grid, run, monitor)
+
+        self.runner.submit("Measuring", lesions, self.for_case(case, review.findings.set_inventory))
+        self._compare(case, labels, regions)
+
+    def compare_with(self, reference: Reference | None) -> None:
+        """Compare with something else, or with nothing."""
+        self.review.findings.set_reference(reference)
+        if self.review.case is not None:
+            show_difference(self.layers.viewer, self.review.case, None, "")
+            show_reference(self.layers.viewer, self.review.case, reference)
+        self.measure()
+
+    def compare_with_file(self, path: Path) -> None:
+        """Read a label map of the case and compare with it.
+
+        Raises
+        ------
+        CimlError
+            If no case is open.
+        """
+        case, regions = self.review.case, self.regions()
+        if case is None:
+            raise CimlError("Open a case first; the label map is brought onto its grid.")
+        self.keeping.runner.submit(
+            "Reading the reference",
+            lambda _: read_reference(path, case, regions),
+            self.for_case(case, self.compare_with),
+        )
+
+    def references(self) -> list[str]:
+        """Return by which names `compare_with_named` knows what is already here."""
+        others = [layer.name for layer in self.label_maps() if layer is not self.current()]
+        return [*([RUN_BEFORE] if self._before is not None else []), *others]
+
+    def compare_with_named(self, name: str) -> None:
+        """Compare with the run before, or with another label map of the case."""
+        if name == RUN_BEFORE and self._before is not None:
+            self.compare_with(self._before)
+            return
+        layer = next((layer for layer in self.label_maps() if layer.name == name), None)
+        if layer is not None:
+            means = known_origin(layer).regions or self.review.decomposition.regions
+            self.compare_with(Reference(name, np.array(layer.data), means))
+
+    def show_doubt(self, region: str, kind: Doubt) -> None:
+        """Show how unsure the run is of a region.
+
+        Raises
+        ------
+        CimlError
+            If nothing was segmented, or a single segmentor cannot disagree.
+        """
+        case, run = self.review.case, self.review.segmentation
+        if case is None or run is None or region not in run.probabilities:
+            raise CimlError("Segment the case first; then it can be said how sure that is.")
+        if kind == "disagreement" and sum(pair.region == region for pair in run.pairs) < 2:
+            raise CimlError(f"One segmentor alone predicts {region}; choose its uncertainty.")
+        if kind == "spread" and run.uncertainty is None:
+            raise CimlError("Nothing was sampled; say how many samples, and press Sample.")
+
+        def show(values: np.ndarray) -> None:
+            self.layers.show_doubt(case, values, f"{kind} of {region}", LARGEST[kind])
+
+        self.keeping.runner.submit(
+            "Asking how sure",
+            lambda _: doubt_about(run, case, region, kind),
+            self.for_case(case, show),
+        )
+
+    def show_difference(self, region: str) -> None:
+        """Show where a region agrees with the reference and where not."""
+        found, case = self.review.findings.comparison, self.review.case
+        if found is not None and case is not None and region in found.differences:
+            name = f"difference in {region}"
+            show_difference(self.layers.viewer, case, found.differences[region], name)
+
+    def hide_difference(self) -> None:
+        """Show the label map again."""
+        case, layer = self.review.case, self.current()
+        if case is not None:
+            show_difference(self.layers.viewer, case, None, "")
+        if layer is not None:
+            layer.visible = True
+
+    def go_to(self, place: Lesion | Fault) -> None:
+        """Turn slice and camera to a fault, or to where a lesion is longest, and draw how long."""
+        case, viewer = self.review.case, self.layers.viewer
+        if case is None:
+            return
+        voxel = place.voxel
+        if isinstance(place, Lesion) and place.diameters.lines:
+            draw_calipers(viewer, case, place.diameters)
+            voxel = (slice_of(case, place.diameters), *voxel[1:])
+        go_to(viewer, case, voxel)
+
+    def leave_lesion(self) -> None:
+        """Take away what was drawn of a lesion."""
+        remove_calipers(self.layers.viewer)
+
+    def _compare(self, case: Case, labels: np.ndarray, regions: tuple[Region, ...]) -> None:
+        findings, reference = self.review.findings, self.review.findings.reference
+        if reference is None or not reference.regions:
+            return
+        work = partial(Comparison.of, labels, regions, reference, case.grid)
+
+        def done(found: Comparison) -> None:
+            if findings.reference is reference:
+                findings.set_comparison(found)
+
+        self.runner.submit("Comparing", work, self.for_case(case, done))
+
+    def for_case(self, case: Case, done: Callable[..., None]) -> Callable[[object], None]:
+        """Drop an answer whose case is no longer open."""
+        return lambda found: done(found) if self.review.case is case else None
+
+    def _on_segmentation(self) -> None:
+        run, before = self.review.segmentation, self._latest
+        # The label map is kept, and not the run: that would be all of its messages as well.
+        self._before = self._latest = None
+        if run is not None:
+            self._before = before
+            self._latest = Reference(RUN_BEFORE, run.label_map, run.plan.decomposition.regions)
+        self._chosen = lambda: None
+        self.changed.emit()
+        self.measure()
+
+    def _on_layers(self, *_: object) -> None:
+        self.changed.emit()

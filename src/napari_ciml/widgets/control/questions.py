@@ -1,0 +1,250 @@
+"""Questions to the model: asked by a click, answered in the queue, kept; and the map that is shown.
+
+Answers are computed and maps brought onto the case grid in threads; the window only shows them.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+import numpy as np
+from psygnal import Signal
+
+from napari_ciml.decomposition import Pair
+from napari_ciml.errors import CimlError
+from napari_ciml.lesions import Lesion
+from napari_ciml.monitor import Monitor
+from napari_ciml.saved.models import Shown
+from napari_ciml.whatif.question import Asking, Question, Voxel, about, title_of
+from napari_ciml.widgets.layers.origin import made_here, origin_of, voxel_at
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from napari_ciml.explanation.explain import Explanation
+    from napari_ciml.widgets.control.session import Session
+
+TITLE = "Asking why"
+
+_LIMIT = 20
+
+
+class Questions:
+    """The questions that were asked of the segmentation that is shown.
+
+    Parameters
+    ----------
+    session : Session
+        Who answers.
+
+    Attributes
+    ----------
+    region : str or None
+        Which region a click asks about; None is the innermost there.
+    one_voxel : bool
+        Whether a click asks about the voxel alone.
+    asked : tuple of Question
+        Oldest first.
+    chosen : Question or None
+        The one that is shown; None is the whole case.
+    marked : (Pair, str) or None
+        Whose map is shown: a pair and an auxiliary.
+    opacity : float
+        Of the map, in [0, 1].
+    """
+
+    changed = Signal()
+    marked_changed = Signal()
+    refused = Signal(str)
+
+    def __init__(self, session: "Session") -> None:
+        self.session = session
+        self.region: str | None = None
+        self.one_voxel = False
+        self.asked: tuple[Question, ...] = ()
+        self.chosen: Question | None = None
+        self.marked: tuple[Pair, str] | None = None
+        self.opacity = 0.8
+        self._viewer = ref(session.layers.viewer)
+        session.layers.viewer.mouse_drag_callbacks.append(self._pressed)
+        session.review.explanation_changed.connect(self._drop_stale)
+
+    @property
+    def shown(self) -> "Explanation | None":
+        """The answer that is shown."""
+        return self.chosen.explanation if self.chosen else self.session.review.explanation
+
+    def choose(self, question: Question | None) -> None:
+        """Show the answer to a question; None is the whole case."""
+        if question is not self.chosen:
+            self.chosen = question
+            self._follow()
+
+    def ask_at(self, voxel: Voxel) -> None:
+        """Ask about the component, or the voxel, at a voxel (z, y, x) of the case.
+
+        Raises
+        ------
+        CimlError
+            If nothing is segmented, or there is nothing to ask about.
+        """
+        _, _, segmentation = self.session.explainable()
+        layer = self.session.layers.segmentation()
+        assert layer is not None
+        regions = segmentation.plan.decomposition.regions
+        labels = np.array(layer.data)  # while it is answered, the user may paint
+        self.ask(about(labels, regions, voxel, self.region, one_voxel=self.one_voxel))
+
+    def ask_about(self, lesion: Lesion) -> None:
+        """Ask about a lesion of the list.
+
+        Raises
+        ------
+        CimlError
+            If nothing is segmented, or not the lesion's region.
+        """
+        case, _, made = self.session.explainable()
+        if lesion.region not in made.plan.decomposition.region_names:
+            raise CimlError(f"{lesion.region} was not segmented by this run; nothing explains it.")
+        name = title_of(lesion.region, lesion.voxel)
+        self.ask(Asking(name, lambda: {lesion.region: lesion.on(case.grid)}))
+
+    def ask(self, asking: Asking) -> None:
+        """Ask why: maps and weights for voxels, from what the segmentation kept.
+
+        Raises
+        ------
+        CimlError
+            If nothing is segmented.
+        """
+        review = self.session.review
+        case, path, segmentation = self.session.explainable()
+        device = review.device
+
+        def work(monitor: Monitor) -> Question:
+            from napari_ciml.explanation.explain import explain
+            from napari_ciml.widgets.control.checkpoints import load_checkpoint
+
+            checkpoint = load_checkpoint(path)
+            found = explain(case, checkpoint, segmentation, monitor, device, asking.masks)
+            wanted = self._wanted(found)
+            if wanted is not None:
+                monitor.step("Placing the map")
+                found.maps[wanted]
+            return Question(asking.name, found, segmentation)
+
+        def done(question: Question) -> Iterator[None]:
+            if review.segmentation is segmentation:
+                others = [one for one in self.asked if one.name != question.name]
+                self.asked = (*others[-_LIMIT + 1 :], question)
+                self.chosen = question
+                yield
+                self._follow()
+
+        self.session.runner.submit(TITLE, work, done)
+
+    def show_map(self, pair: Pair, auxiliary: str) -> None:
+        """Show a map of the answer over the modality it belongs to."""
+        case, found, wanted = self.session.review.case, self.shown, (pair, auxiliary)
+        if case is None or found is None or wanted not in found.weights:
+            return
+        self._mark(wanted)
+
+        def show(_: object) -> None:
+            if self.shown is found and self.marked == wanted:
+                self.session.layers.show_map(case, found, pair, auxiliary)
+                self.session.layers.set_map_opacity(self.opacity)
+
+        if found.maps.at_hand(wanted):
+            show(None)
+            return
+        # Who runs through a table waits for the last row alone.
+        place = lambda _: found.maps[wanted] if self.marked == wanted else None  # noqa: E731
+        self.session.keeping.runner.submit("Placing the map", place, show)
+
+    def seen(self) -> Shown | None:
+        """Return which map is seen, as it is saved."""
+        there = made_here(self.session.layers.viewer, "map")
+        if self.marked is None or not any(layer.visible for layer in there):
+            return None
+        (primary, region), auxiliary = self.marked
+        return Shown(
+            question=self.asked.index(self.chosen) if self.chosen else None,
+            primary=primary,
+            region=region,
+            auxiliary=auxiliary,
+            opacity=self.opacity,
+        )
+
+    def put(self, asked: Sequence[Question], seen: Shown | None) -> None:
+        """Take questions and show a map, as when a session is opened again."""
+        self.asked = tuple(asked)
+        question = None if seen is None else seen.question
+        self.chosen = None if question is None else self.asked[question]
+        self.marked = None
+        if seen is not None:
+            self.opacity = seen.opacity
+        self.changed.emit()
+        if seen is not None:
+            self.show_map(Pair(seen.primary, seen.region), seen.auxiliary)
+
+    def hide_map(self) -> None:
+        """Take the map away."""
+        self._mark(None)
+        self.session.layers.hide_results()
+
+    def set_opacity(self, opacity: float) -> None:
+        """Set the opacity of this and every next map."""
+        self.opacity = opacity
+        self.session.layers.set_map_opacity(opacity)
+
+    def close(self) -> None:
+        """Listen to the mouse no more."""
+        viewer = self._viewer()
+        if viewer is not None and self._pressed in viewer.mouse_drag_callbacks:
+            viewer.mouse_drag_callbacks.remove(self._pressed)
+
+    def _drop_stale(self) -> None:
+        """Drop the questions about another segmentation."""
+        now = self.session.review.segmentation
+        self.asked = tuple(one for one in self.asked if one.segmentation is now)
+        if self.chosen not in self.asked:
+            self.chosen = None
+        self._follow()
+
+    def _follow(self) -> None:
+        """Tell of another answer, and show its map if one was shown or a question was asked."""
+        self.changed.emit()
+        wanted = self._wanted(self.shown)
+        if wanted is None or (self.marked is None and self.chosen is None):
+            self._mark(None)
+        else:
+            self.show_map(*wanted)
+
+    def _wanted(self, found: "Explanation | None") -> tuple[Pair, str] | None:
+        """Return whose map of an answer is to be seen: that of before, else the strongest."""
+        if found is None:
+            return None
+        return self.marked if self.marked in found.weights else found.strongest
+
+    def _mark(self, wanted: tuple[Pair, str] | None) -> None:
+        if wanted != self.marked:
+            self.marked = wanted
+            self.marked_changed.emit()
+
+    def _pressed(self, viewer: "ViewerModel", event: Any) -> None:
+        """Ask about what a shift-click on a layer of the case hits."""
+        if list(event.modifiers) != ["Shift"] or event.button != 1:
+            return
+        case = self.session.review.case
+        active = viewer.layers.selection.active
+        found = origin_of(active) if active is not None else None
+        if case is None or found is None or found.case is not case or viewer.dims.ndisplay != 2:
+            return
+        if active.mode not in ("pan_zoom", "pick"):
+            return  # the brush is in the hand
+        event.handled = True
+        try:
+            self.ask_at(voxel_at(case, event.position))
+        except CimlError as error:
+            self.refused.emit(str(error))

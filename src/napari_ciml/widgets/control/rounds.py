@@ -1,0 +1,210 @@
+"""The controller of a worklist: going from case to case, saving first, preparing the next one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from qtpy.QtCore import QObject, Signal
+
+from napari_ciml.cases.case import Case, load_case
+from napari_ciml.cases.scan import Scan, scan
+from napari_ciml.decomposition import Decomposition
+from napari_ciml.errors import CimlError, InputError
+from napari_ciml.inference.settings import SegmentSettings
+from napari_ciml.monitor import Monitor
+from napari_ciml.saved.volumes import digest
+from napari_ciml.whatif.asked import Asked
+from napari_ciml.widgets.control import standing
+from napari_ciml.widgets.control.checkpoints import load_checkpoint
+from napari_ciml.widgets.control.session import Session
+from napari_ciml.worklist import Standing, Worklist, open_worklist
+
+if TYPE_CHECKING:
+    from napari_ciml.saved.state import State
+
+AHEAD, FINDING = "Preparing the next case", "Looking for cases"
+
+
+class Rounds(QObject):
+    """Goes through the cases of a folder.
+
+    A case that is left is saved before the next one is opened, and opened again as it was. While
+    nothing else is asked for, the next case is segmented, and its result put on disk.
+
+    Signals
+    -------
+    changed()
+        Another worklist, another case, or a case stands elsewhere.
+    """
+
+    changed = Signal()
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.worklist: Worklist | None = None
+        self.current: int | None = None
+        self.ahead = True
+        self._opening: int | None = None
+        self._scan: Scan | None = None
+        self._tried: set[int] = set()
+        review = session.review
+        review.case_changed.connect(self._arrived)
+        review.segmentation_changed.connect(self._segmented)
+        review.exported.connect(self._exported)
+        session.runner.idle.connect(self._prepare_next)
+        session.runner.failed.connect(self._gave_up)
+        session.runner.cancelled.connect(self._gave_up)
+
+    def open(self, folder: Path, place: Path | None = None) -> None:
+        """Find the cases of a folder; `place` is where is kept what is known of them."""
+
+        def found(worklist: Worklist) -> None:
+            self.worklist, self.current = worklist, None
+            self._tried.clear()
+            self.changed.emit()
+
+        self.session.runner.submit(
+            FINDING, lambda heard: open_worklist(folder, place, heard), found
+        )
+
+    def go(self, index: int) -> None:
+        """Save the case that is open, then open another one of the worklist.
+
+        Raises
+        ------
+        CimlError
+            If there is no such case.
+        """
+        worklist = self.worklist
+        if worklist is None or not 0 <= index < len(worklist.cases):
+            raise CimlError("There is no further case." if worklist else "Open a worklist first.")
+        if self.current is None or self.session.review.case is None:
+            self._open(worklist, index)
+            return
+        left, folder = self.current, worklist.session(self.current)
+
+        def saved(state: "State") -> None:
+            for layer in standing.saved_layers(self.session.layers, state.corrections):
+                self.session.keeping.release(layer)
+                standing.let_go(self.session.layers, layer)
+            self._note(worklist, left, state)
+            self._open(worklist, index)
+
+        self.session.leaving.save(folder, saved)
+
+    def step(self, by: int) -> None:
+        """Go on by some cases; errors as `go`."""
+        self.go((-1 if self.current is None else self.current) + by)
+
+    def set_ahead(self, ahead: bool) -> None:
+        """Prepare the next case ahead of time, or not."""
+        self.ahead = ahead
+        if ahead and not self.session.runner.busy:
+            self._prepare_next()
+
+    def _open(self, worklist: Worklist, index: int) -> None:
+        self._opening = index
+        case = worklist.cases[index]
+        if worklist.is_saved(index):
+            self.session.leaving.open(worklist.session(index))
+        else:
+            self.session.open(case.folder, overrides=case.files)
+
+    def _arrived(self) -> None:
+        # A case that was opened some other way is none of the worklist's; one that was aligned or
+        # given a brain mask is still the same.
+        if self._opening is not None or self.session.review.scan is not self._scan:
+            self.current, self._opening = self._opening, None
+        self._scan = self.session.review.scan
+        self.changed.emit()
+
+    def _gave_up(self, *_: object) -> None:
+        self._opening = None
+
+    def _segmented(self) -> None:
+        worklist, current = self.worklist, self.current
+        if worklist is not None and current is not None and self.session.review.segmentation:
+            if worklist.standing(current).stage == "new":
+                worklist.set_standing(current, Standing(stage="segmented"))
+            self.changed.emit()
+
+    def _exported(self, labels: np.ndarray) -> None:
+        if self.worklist is not None and self.current is not None:
+            done = Standing(stage="exported", exported=digest(labels))
+            self.worklist.set_standing(self.current, done)
+            self.changed.emit()
+
+    def _note(self, worklist: Worklist, index: int, state: "State") -> None:
+        painted = [one.labels for one in state.corrections if one.current]
+        computed = [run.segmentation.label_map for run in state.runs]
+        labels = next(iter((*painted, *computed)), None)
+        worklist.saved(index, None if labels is None else digest(labels), bool(painted))
+
+    def _prepare_next(self) -> None:
+        """Segment the next case in the background, if nobody has done so yet."""
+        worklist, review = self.worklist, self.session.review
+        if worklist is None or self.current is None or not self.ahead:
+            return
+        index, path = self.current + 1, review.checkpoint
+        if index >= len(worklist.cases) or index in self._tried or worklist.is_saved(index):
+            return
+        if path is None or review.problems():
+            return
+        wanted = review.decomposition
+        settings = review.how()
+        self._tried.add(index)
+
+        def work(monitor: Monitor) -> "State":
+            from napari_ciml.saved.save import save_session
+
+            state = _prepared(worklist, index, path, wanted, settings, monitor)
+            save_session(worklist.session(index), state, monitor)
+            return state
+
+        def done(state: "State") -> None:
+            self._note(worklist, index, state)
+            self.changed.emit()
+
+        self.session.runner.submit(AHEAD, work, done, background=True)
+
+
+def _prepared(
+    worklist: Worklist,
+    index: int,
+    path: Path,
+    wanted: Decomposition,
+    settings: SegmentSettings,
+    monitor: Monitor,
+) -> "State":
+    """Load and segment a case; for a thread."""
+    from napari_ciml.inference.segment import segment
+    from napari_ciml.saved.state import Run, State
+
+    found, case = _read(worklist, index, monitor)
+    checkpoint = load_checkpoint(path)
+    segmentation = segment(case, checkpoint, wanted, settings, monitor)
+    return State(
+        scan=found,
+        modalities=tuple(source.modality for source in found.sources),
+        case=case,
+        asked=Asked(wanted),
+        checkpoint=path,
+        device=settings.device,
+        engine=settings.engine,
+        clean=settings.clean,
+        mirror=settings.mirror,
+        samples=settings.samples,
+        runs=[Run(wanted.name, segmentation, None, checkpoint.info)],
+        current=0,
+        corrections=[],
+    )
+
+
+def _read(worklist: Worklist, index: int, monitor: Monitor) -> tuple[Scan, Case]:
+    listed = worklist.cases[index]
+    found = scan(listed.folder, overrides=listed.files)
+    if found.problems:
+        raise InputError(f"{listed.folder}: {found.problems[0]}")
+    sources = {source.modality: source for source in found.sources if source.modality}
+    return found, load_case(sources, name=found.name, monitor=monitor)

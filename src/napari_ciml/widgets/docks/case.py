@@ -1,0 +1,179 @@
+"""The dock widget *Case*: open, see what each file is, say so, load."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import QComboBox, QFileDialog, QHeaderView, QRadioButton, QTableWidgetItem
+
+from napari_ciml.cases.brain import brain_notice
+from napari_ciml.cases.formats import SUFFIXES
+from napari_ciml.cases.recognition import MODALITIES
+from napari_ciml.widgets.panels.align import AlignPanel
+from napari_ciml.widgets.panels.brain import BrainPanel
+from napari_ciml.widgets.panels.parts import (
+    ERROR_COLOUR,
+    QUIET_COLOUR,
+    Dock,
+    JobBar,
+    Words,
+    button,
+    row,
+    table,
+)
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+_LINES = 3
+"""Of text in a row: file, grid, values."""
+
+_LEAVE_OUT = "leave out"
+_EMPTY = (
+    "Open a folder that holds one file per modality or DICOM series, or drop one here. "
+    "New here? Guide goes through it in five steps, on a sample case."
+)
+
+
+class CaseWidget(Dock):
+    """Open a case.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Where it is shown.
+    """
+
+    def __init__(self, viewer: "Viewer") -> None:
+        super().__init__(viewer)
+        self.setAcceptDrops(True)
+        self.open_folder = button(
+            "Open folder ...", "A folder with one file per modality, or one of DICOM series."
+        )
+        self.open_file = button(
+            "Open file ...", "A 4-D file that holds all modalities, or one of HECKTOR's two."
+        )
+        self.title = Words(_EMPTY)
+        self.files = table("Modality", "File", "Ref.")
+        self.files.setWordWrap(False)
+        self.files.setToolTip("Which modality each file is. Ref.: results lie on its grid.")
+        header = self.files.horizontalHeader()
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(2, QHeaderView.ResizeMode.ResizeToContents)
+        self.problems = Words(colour=ERROR_COLOUR)
+        self.notices = Words(colour=QUIET_COLOUR)
+        self.load = button("Load", "Read the files as named above and show them.")
+        self.jobs = JobBar(self, "Opening", "Loading", *AlignPanel.JOBS, *BrainPanel.JOBS)
+        self.column.addLayout(row(self.open_folder, self.open_file))
+        self.alignment, self.brain = AlignPanel(self), BrainPanel(self)
+        parts = (self.title, self.files, self.problems, self.load, self.alignment, self.brain)
+        for part in (*parts, self.jobs):
+            self.column.addWidget(part)
+        self.column.addWidget(self.notices)
+        self.column.addStretch()
+        self.finish()
+        self.open_folder.clicked.connect(self._ask_folder)
+        self.open_file.clicked.connect(self._ask_file)
+        self.load.clicked.connect(lambda: self.attempt(self.session.load))
+        self.review.scan_changed.connect(self._show_scan)
+        self.review.case_changed.connect(self._show_case)
+        self.review.told.connect(self._told)
+        self._show_scan()
+        self._show_case()
+
+    def open(self, path: Path) -> None:
+        """Open a folder or a 4-D file."""
+        self.attempt(self.session.open, path)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802
+        """Accept one file or folder."""
+        if len(event.mimeData().urls()) == 1:
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802
+        """Open what was dropped."""
+        event.acceptProposedAction()
+        self.open(Path(event.mimeData().urls()[0].toLocalFile()))
+
+    def _ask_folder(self) -> None:
+        path = QFileDialog.getExistingDirectory(self, "Open the folder of a case")
+        if path:
+            self.open(Path(path))
+
+    def _ask_file(self) -> None:
+        kinds = f"Images ({' '.join(f'*{suffix}' for suffix in SUFFIXES)});;All files (*)"
+        path, _ = QFileDialog.getOpenFileName(
+            self, "Open a file", filter=f"Images ({kinds});;All files (*)"
+        )
+        if path:
+            self.open(Path(path))
+
+    def _show_scan(self) -> None:
+        scan = self.review.scan
+        self.files.setVisible(scan is not None)
+        self.load.setVisible(scan is not None)
+        if scan is None:
+            return
+        self.title.say(scan.name)
+        self.files.setRowCount(len(scan.sources))
+        for k, source in enumerate(scan.sources):
+            self.files.setCellWidget(k, 0, self._modality_box(k))
+            channel = "" if source.channel is None else f", channel {source.channel + 1}"
+            said = f"{source.title}{channel}\n{source.grid.describe()}"
+            note = f"\nleft out: {source.note}" if source.note else ""
+            item = QTableWidgetItem(said + (note if self.review.modalities[k] is None else ""))
+            item.setToolTip(item.text())
+            self.files.setItem(k, 1, item)
+            self.files.setCellWidget(k, 2, self._reference_button(k))
+            self.files.setRowHeight(k, _LINES * self.fontMetrics().lineSpacing() + 8)
+        self.files.setMinimumHeight(min(290, len(scan.sources) * self.files.rowHeight(0) + 30))
+        problems = self.review.scan_problems()
+        self.problems.say("\n".join(problems))
+        self.load.setEnabled(not problems)
+        self.notices.say("\n".join((*scan.assumed, *scan.skipped)))
+
+    def _modality_box(self, k: int) -> QComboBox:
+        box = QComboBox()
+        box.setEditable(True)
+        box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        box.addItems([*MODALITIES, _LEAVE_OUT])
+        box.setCurrentText(self.review.modalities[k] or _LEAVE_OUT)
+        box.setToolTip("Which modality this is. Choose, or type another name.")
+        box.setMinimumWidth(96)
+        # Only when the user has finished: the table is rebuilt by the change.
+        box.activated.connect(lambda _: self._name(k, box.currentText()))
+        box.lineEdit().editingFinished.connect(lambda: self._name(k, box.currentText()))
+        return box
+
+    def _name(self, k: int, text: str) -> None:
+        modality = None if text == _LEAVE_OUT else text.strip() or None
+        if modality != self.review.modalities[k]:
+            self.review.set_modality(k, modality)
+
+    def _reference_button(self, k: int) -> QRadioButton:
+        chosen = QRadioButton()
+        modality = self.review.modalities[k]
+        chosen.setEnabled(modality is not None)
+        chosen.setChecked(modality is not None and modality == self.review.chosen_reference())
+        chosen.setToolTip("Bring all modalities onto this one's grid, and save results on it.")
+        chosen.clicked.connect(lambda: self.review.set_reference(modality or ""))
+        return chosen
+
+    def _show_case(self) -> None:
+        case = self.review.case
+        if case is None:
+            return
+        self.title.say(f"{case.name}: {case.grid.describe()}")
+        for k, modality in enumerate(self.review.modalities):
+            item = self.files.item(k, 1)
+            if modality is not None and modality in self.review.ranges and item is not None:
+                low, high = self.review.ranges[modality]
+                where = item.text().split("\nvalues")[0]
+                unit = case.units.get(modality, "")
+                item.setText(f"{where}\nvalues {low:.4g} to {high:.4g} {unit}".rstrip())
+        skipped = self.review.scan.skipped if self.review.scan else ()
+        said = [notice for notice in case.notices if notice != brain_notice(case)]
+        self.notices.say("\n".join((*said, *skipped)))
+
+    def _told(self, sentence: str) -> None:
+        self.notices.say("\n".join(filter(None, (self.notices.text(), sentence))))

@@ -1,0 +1,153 @@
+"""The dock widget *Compare*: a label map against a reference, another reader, another run."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QComboBox, QFileDialog, QTableWidget, QTableWidgetItem
+
+from napari_ciml.cases.formats import SUFFIXES
+from napari_ciml.measures.agreement import RegionScore
+from napari_ciml.widgets.panels.parts import QUIET_COLOUR, JobBar, Words, button, label, row, table
+from napari_ciml.widgets.panels.reading_dock import ReadingDock
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+_NOTHING = "nothing"
+_EMPTY = "Choose what the label map is compared with: a file, the run before, another label map."
+_LEGEND = (
+    "Choose a region to see the difference. Grey: agreed; blue: missed, in the reference only; "
+    "orange: added, not in the reference."
+)
+
+
+class CompareWidget(ReadingDock):
+    """Say how well two label maps agree.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Where they are shown.
+    """
+
+    def __init__(self, viewer: "Viewer") -> None:
+        super().__init__(viewer)
+        self.what = Words()
+        self.others = QComboBox()
+        self.others.setToolTip("What the label map is compared with.")
+        self.browse = button("File ...", "A reference, or another reader's label map.")
+        self.meanings = QComboBox()
+        self.meanings.setToolTip("Which label values make WT, TC and ET in that file.")
+        self.meaning = label("Its labels are those of")
+        self.jobs = JobBar(self, "Comparing", runner=self.measuring.runner)
+        self.reading = JobBar(self, "Reading the reference", runner=self.session.keeping.runner)
+        self.notices = Words()
+        self.scores = table("Region", "mL", "ref. mL", "Dice", "HD95", "mean")
+        self.scores.setToolTip("HD95 and mean distance between the surfaces in mm.")
+        self.scores.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
+        self.scores.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
+        self.hide_difference = button("Hide difference", "Show the label map again.")
+        self.state = Words(_EMPTY, QUIET_COLOUR)
+        self.column.addWidget(self.what)
+        self.column.addLayout(row(label("with"), self.others, self.browse, widest=1))
+        self.column.addLayout(row(self.meaning, self.meanings))
+        for part in (self.notices, self.scores, self.hide_difference, self.state):
+            self.column.addWidget(part)
+        self.column.addStretch()
+        self.column.addWidget(self.reading)
+        self.column.addWidget(self.jobs)
+        self.finish()
+        self.others.activated.connect(self._choose)
+        self.browse.clicked.connect(self._ask)
+        self.meanings.activated.connect(self._read_as)
+        self.scores.cellClicked.connect(lambda k, _: self._show_difference(k))
+        self.scores.currentCellChanged.connect(lambda k, *_: self._show_difference(k))
+        self.hide_difference.clicked.connect(self._hide)
+        self.measuring.changed.connect(self._list_others)
+        self.findings.reference_changed.connect(self._show_reference)
+        self.findings.comparison_changed.connect(self._show)
+        self._show_reference()
+        self._show()
+        self.measuring.watch()
+
+    def read(self, path: Path) -> None:
+        """Compare with a file."""
+        self.attempt(self.measuring.compare_with_file, path)
+
+    def _ask(self) -> None:
+        kinds = " ".join(f"*{suffix}" for suffix in SUFFIXES)
+        path, _ = QFileDialog.getOpenFileName(self, "Compare with", filter=f"Label maps ({kinds})")
+        if path:
+            self.read(Path(path))
+
+    def _choose(self) -> None:
+        name = self.others.currentText()
+        if name == _NOTHING:
+            self.measuring.compare_with(None)
+        elif self.findings.reference is None or name != self.findings.reference.name:
+            self.measuring.compare_with_named(name)
+
+    def _read_as(self) -> None:
+        reference = self.findings.reference
+        if reference is not None and self.meanings.currentText() in reference.conventions:
+            self.measuring.compare_with(reference.read_as(self.meanings.currentText()))
+
+    def _list_others(self) -> None:
+        reference, current = self.findings.reference, self.measuring.current()
+        self.what.say(f"Compare '{current.name}'" if current is not None else "")
+        names = [_NOTHING, *self.measuring.references()]
+        if reference is not None and reference.name not in names:
+            names.append(reference.name)
+        self.others.clear()
+        self.others.addItems(names)
+        self.others.setCurrentText(reference.name if reference is not None else _NOTHING)
+
+    def _show_reference(self) -> None:
+        self.show_error("")
+        reference = self.findings.reference
+        self._list_others()
+        conventions = reference.conventions if reference is not None else ()
+        self.meanings.clear()
+        self.meanings.addItems(["choose ...", *conventions])
+        for part in (self.meaning, self.meanings):
+            part.setVisible(len(conventions) > 1)
+        self.notices.say("\n".join(reference.notices) if reference is not None else "")
+
+    def _show(self) -> None:
+        found = self.findings.comparison
+        scores = found.scores if found is not None else ()
+        for part in (self.scores, self.hide_difference):
+            part.setVisible(bool(scores))
+        self.state.say(_LEGEND if scores else _EMPTY)
+        self.scores.blockSignals(True)
+        self.scores.setRowCount(len(scores))
+        for k, score in enumerate(scores):
+            for column, text in enumerate(_texts(score)):
+                self.scores.setItem(k, column, QTableWidgetItem(text))
+        self.scores.setFixedHeight(self.scores.rowHeight(0) * len(scores) + 32)
+        self.scores.blockSignals(False)
+        shown = self.scores.currentRow()
+        if 0 <= shown < len(scores):
+            self._show_difference(shown)
+
+    def _show_difference(self, k: int) -> None:
+        found = self.findings.comparison
+        if found is not None and 0 <= k < len(found.scores):
+            self.measuring.show_difference(found.scores[k].region)
+
+    def _hide(self) -> None:
+        self.scores.blockSignals(True)
+        self.scores.setCurrentCell(-1, -1)
+        self.scores.blockSignals(False)
+        self.measuring.hide_difference()
+
+
+def _texts(score: RegionScore) -> tuple[str, ...]:
+    lengths = (score.hd95_mm, score.surface_distance_mm)
+    return (
+        score.region,
+        f"{score.volume_prediction_ml:.1f}",
+        f"{score.volume_reference_ml:.1f}",
+        f"{score.dice:.3f}",
+        *("-" if mm != mm else f"{mm:.1f}" for mm in lengths),
+    )

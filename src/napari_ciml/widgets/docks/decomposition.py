@@ -1,0 +1,250 @@
+"""The dock widget *Decomposition*: subtasks by modalities, regions by subtasks."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari.utils.theme import get_theme
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QPushButton, QTableWidgetItem, QWidget
+
+from napari_ciml import editing
+from napari_ciml.decomposition import Decomposition, Problem
+from napari_ciml.export.text import write_text
+from napari_ciml.presets import PRESETS
+from napari_ciml.widgets.control.live import EXPLAINING, TITLE
+from napari_ciml.widgets.panels.change import ChangePanel
+from napari_ciml.widgets.panels.contrast import readable
+from napari_ciml.widgets.panels.knobs import Knobs
+from napari_ciml.widgets.panels.parts import (
+    ERROR_COLOUR,
+    QUIET_COLOUR,
+    Dock,
+    JobBar,
+    Words,
+    button,
+    row,
+    table,
+)
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+_LOOKS = {
+    "primary": ("P", "background: #2f6db5; color: white; font-weight: bold"),
+    "auxiliary": ("a", "background: #3d5a45; color: white"),
+    "off": ("-", "background: transparent; color: #888"),
+}
+_EXPLAINED = {
+    "primary": "primary: this subtask is read from it",
+    "auxiliary": "auxiliary: it only assists",
+    "off": "off: not heard in this subtask",
+}
+_TOGETHER = "\N{NO-BREAK SPACE}"
+_LINE = 29
+"""Height of a row in pixels."""
+
+_HELP = (
+    "One row per subtask. P: primary, a: auxiliary, -: off (click to change). Ticked: the regions "
+    "it predicts; a region is the mean over its subtasks."
+)
+
+
+class DecompositionWidget(Dock):
+    """Say which modality is primary for which region, and which ones assist.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Whose session is shown.
+    """
+
+    def __init__(self, viewer: "Viewer") -> None:
+        super().__init__(viewer, scrolls=True)
+        self.presets = QComboBox()
+        self.presets.setToolTip("Decompositions known by name; an edited one is saved as a file.")
+        self.grid = table()
+        self.grid.verticalHeader().setVisible(True)
+        self.grid.setToolTip("Which modality each subtask is read from, and which only assist.")
+        self.grid.verticalHeader().setDefaultSectionSize(_LINE)
+        self.problems = Words(colour=ERROR_COLOUR)
+        self.regions = Words(colour=QUIET_COLOUR)
+        self.add = button("Add subtask", "A row for a modality that is not primary yet.")
+        self.remove = button("Remove subtask", "Remove the selected row.")
+        self.save = button("Save ...", "Save this decomposition as YAML.")
+        self.open = button("Open ...", "Open a decomposition from YAML.")
+        self.live = QCheckBox("Live")
+        self.live.setToolTip("Segment again by itself after each edit; only what it touches runs.")
+        self.live.setChecked(self.session.live.on)
+        self.undo = button("↶", "Undo: take the last edit back (Alt+Z).")
+        self.redo = button("↷", "Redo: do again what was undone (Alt+Shift+Z).")
+        for part, name, key in (
+            (self.undo, "Undo", "Alt+Z"),
+            (self.redo, "Redo", "Alt+Shift+Z"),
+        ):
+            part.setAccessibleName(name)
+            part.setShortcut(key)
+            part.setFixedWidth(32)
+        self.jobs = JobBar(self, TITLE, EXPLAINING)
+        self.change = ChangePanel(self.session)
+        self.knobs = Knobs(self.review)
+        self.column.addLayout(row(self.presets, self.live, self.undo, self.redo, widest=0))
+        self.column.addWidget(Words(_HELP, QUIET_COLOUR))
+        self.column.addWidget(self.grid)
+        for part in (self.problems, self.jobs, self.change, self.knobs, self.regions):
+            self.column.addWidget(part)
+        self.column.addLayout(row(self.add, self.remove))
+        self.column.addLayout(row(self.save, self.open))
+        self.column.addStretch()
+        self.finish()
+        self.presets.activated.connect(self._choose)
+        self.live.toggled.connect(self.session.live.set_on)
+        self.session.live.changed.connect(self._show_live)
+        self.undo.clicked.connect(self.review.undo)
+        self.redo.clicked.connect(self.review.redo)
+        self.add.clicked.connect(lambda: self._edit(editing.with_subtask))
+        self.remove.clicked.connect(self._remove_row)
+        self.save.clicked.connect(self._ask_save)
+        self.open.clicked.connect(self._ask_open)
+        self.review.decomposition_changed.connect(self._show)
+        self.review.asked_changed.connect(self._show_asked)
+        self.review.checkpoint_changed.connect(self._show)
+        self.review.case_changed.connect(self._show)
+        viewer.events.theme.connect(self._show)
+        self._show()
+        self._show_asked()
+
+    def _show_live(self) -> None:
+        self.live.setChecked(self.session.live.on)
+
+    def role_button(self, row_index: int, modality: str) -> QPushButton:
+        """Return the button of a subtask's row and a modality's column."""
+        column = self.review.decomposition.modalities.index(modality)
+        found = self.grid.cellWidget(row_index, column)
+        assert isinstance(found, QPushButton)
+        return found
+
+    def region_box(self, row_index: int, region: str) -> QCheckBox:
+        """Return the box of a subtask's row and a region's column."""
+        whole = self.review.decomposition
+        column = len(whole.modalities) + whole.region_names.index(region)
+        found = self.grid.cellWidget(row_index, column).findChild(QCheckBox)
+        assert isinstance(found, QCheckBox)
+        return found
+
+    def _choose(self) -> None:
+        name = self.presets.currentText()
+        if name in PRESETS:
+            self.review.set_decomposition(PRESETS[name])
+
+    def _edit(self, change: object, *args: object) -> None:
+        self.review.set_decomposition(change(self.review.decomposition, *args))  # type: ignore[operator]
+
+    def _cycle(self, row_index: int, modality: str) -> None:
+        task = self.review.decomposition.subtasks[row_index]
+        role = editing.next_role(editing.role_of(task, modality))
+        self._edit(editing.with_role, row_index, modality, role)
+
+    def _remove_row(self) -> None:
+        if 0 <= self.grid.currentRow() < len(self.review.decomposition.subtasks):
+            self._edit(editing.without_subtask, self.grid.currentRow())
+        else:
+            self.show_error("Select the row to remove first.")
+
+    def _show(self, *_: object) -> None:
+        whole, problems = self.review.decomposition, self.review.problems()
+        self.show_error("")
+        self._show_presets(whole)
+        self.grid.setColumnCount(len(whole.modalities) + len(whole.regions))
+        self.grid.setRowCount(len(whole.subtasks))
+        self._show_header(whole, problems)
+        for k in range(len(whole.subtasks)):
+            self._show_row(whole, k, {p.where for p in problems})
+        self.grid.setFixedHeight(_LINE * max(1, len(whole.subtasks)) + 34)
+        self._say_problems(problems)
+        values = (f"{r.name} = label {', '.join(map(str, r.labels))}" for r in whole.regions)
+        values = (text.replace(" ", _TOGETHER) for text in values)
+        self.regions.say("; ".join(values))
+
+    def _show_asked(self) -> None:
+        self.undo.setEnabled(self.review.edits.can_undo)
+        self.redo.setEnabled(self.review.edits.can_redo)
+        self._say_problems(self.review.problems())
+
+    def _say_problems(self, problems: tuple[Problem, ...]) -> None:
+        self.problems.say("\n".join(f"• {problem.message}" for problem in problems))
+
+    def _show_presets(self, whole: Decomposition) -> None:
+        self.presets.clear()
+        self.presets.addItems(PRESETS)
+        if whole.name not in PRESETS:
+            self.presets.addItem(whole.name)
+        self.presets.setCurrentText(whole.name)
+
+    def _show_header(self, whole: Decomposition, problems: tuple[Problem, ...]) -> None:
+        for k, name in enumerate((*whole.modalities, *whole.region_names)):
+            item = QTableWidgetItem(name)
+            wrong = [p.message for p in problems if p.where == name]
+            item.setToolTip("\n".join(wrong) or name)
+            if wrong:
+                item.setForeground(self._in_header(ERROR_COLOUR))
+            elif name in whole.region_names:
+                item.setForeground(self._in_header(whole.region(name).colour))
+            self.grid.setHorizontalHeaderItem(k, item)
+
+    def _show_row(self, whole: Decomposition, k: int, wrong: set[str]) -> None:
+        task = whole.subtasks[k]
+        marked = task.name in wrong or not task.primary
+        header = QTableWidgetItem(f"{k + 1} !" if marked else str(k + 1))
+        header.setForeground(self._in_header(ERROR_COLOUR if marked else QUIET_COLOUR))
+        self.grid.setVerticalHeaderItem(k, header)
+        for column, modality in enumerate(whole.modalities):
+            role = editing.role_of(task, modality)
+            cell = button(_LOOKS[role][0], f"{modality} is {_EXPLAINED[role]}. Click to change.")
+            cell.setStyleSheet(f"QPushButton {{ {_LOOKS[role][1]}; border-radius: 3px }}")
+            cell.setAccessibleName(f"{modality} in subtask {k + 1}: {role}")
+            cell.clicked.connect(partial(self._cycle, k, modality))
+            self.grid.setCellWidget(k, column, cell)
+        for column, region in enumerate(whole.region_names, len(whole.modalities)):
+            box = QCheckBox()
+            box.setChecked(region in task.regions)
+            box.setToolTip(f"Subtask {task.name or k + 1} predicts {region}.")
+            box.toggled.connect(partial(self._edit, editing.with_region, k, region))
+            self.grid.setCellWidget(k, column, _centred(box))
+
+    def _in_header(self, colour: str) -> QColor:
+        theme = get_theme(self.session.layers.viewer.theme)
+        return readable(colour, QColor(theme.primary.as_hex()))
+
+    def _ask_save(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(
+            self, "Save the decomposition", filter="YAML (*.yaml)"
+        )
+        if path:
+            self.attempt(self.write, Path(path))
+
+    def write(self, path: Path) -> None:
+        """Save the decomposition as YAML, under the name of the file."""
+        whole = self.review.decomposition.model_copy(update={"name": path.stem})
+        write_text(path, whole.checked().to_yaml())
+        self.review.set_decomposition(whole)
+
+    def _ask_open(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(
+            self, "Open a decomposition", filter="YAML (*.yaml *.yml)"
+        )
+        if path:
+            self.attempt(self.read, Path(path))
+
+    def read(self, path: Path) -> None:
+        """Open a decomposition from YAML; the one before stays if it is refused."""
+        self.review.set_decomposition(Decomposition.read(path))
+
+
+def _centred(box: QCheckBox) -> QWidget:
+    holder = QWidget()
+    layout = row(box)
+    layout.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    holder.setLayout(layout)
+    return holder

@@ -1,0 +1,200 @@
+"""The dock widget *Explain*: weights as a chart and a table, maps as layers."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtWidgets import QHeaderView, QSlider, QTableWidget, QTableWidgetItem
+
+from napari_ciml.decomposition import Pair
+from napari_ciml.explanation.usual import FAR, unusual
+from napari_ciml.resources import faithfulness_page
+from napari_ciml.widgets.control.live import EXPLAINING
+from napari_ciml.widgets.control.questions import TITLE
+from napari_ciml.widgets.panels.contrast import readable
+from napari_ciml.widgets.panels.maps_window import MapsWindow
+from napari_ciml.widgets.panels.page import Page
+from napari_ciml.widgets.panels.parts import (
+    QUIET_COLOUR,
+    Dock,
+    JobBar,
+    Words,
+    button,
+    label,
+    row,
+    table,
+)
+from napari_ciml.widgets.panels.questions import Beside, QuestionPanel
+from napari_ciml.widgets.panels.weight_chart import RANGE, UNUSUAL_COLOUR, UsualRange, WeightChart
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+    from napari_ciml.explanation.explain import Explanation
+
+_MEANING = (
+    "A map shows where the message of an auxiliary raised the evidence for the region, beyond what "
+    "the primary shows: not where the tumour is, nor that the modality is needed (Sensitivity, in "
+    "Runs, says what muting costs). "
+    "<a href='faithful' style='color: #7fb2ff'>How far maps can be believed was measured.</a>"
+)
+
+_NOT_YET = "Segment the case first, in Segment; then see here what each auxiliary added."
+_READY = "Press Explain: weights and maps of what each auxiliary added appear here."
+_USUAL = "Every weight is as usual: within two standard deviations of the cases measured."
+_WEIGHT, _COMPARED = 2, 3
+"""Columns."""
+
+_TOLD = 3
+"""So many unusual weights are told in words; the table marks all."""
+
+
+class ExplainWidget(Dock):
+    """Show what each auxiliary modality added.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Where maps are shown.
+    """
+
+    def __init__(self, viewer: "Viewer") -> None:
+        super().__init__(viewer, scrolls=True)
+        self.run = button("Explain", "Map what each auxiliary modality added.")
+        self.maps = button("Maps side by side", "All maps in this slice, as in Fig. 12.")
+        self.window_of_maps: MapsWindow | None = None
+        self.page: Page | None = None
+        self.jobs = JobBar(self, "Explaining", EXPLAINING, TITLE)
+        self.questions = QuestionPanel(self)
+        self.chart = WeightChart()
+        self.weights = table("Pair", "Auxiliary", "Weight", "Compared")
+        self.weights.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
+        self.weights.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
+        self.weights.setToolTip("Choose a row to see its map over the modality it belongs to.")
+        self.opacity = QSlider(Qt.Orientation.Horizontal)
+        self.opacity.setRange(0, 100)
+        self.opacity.setValue(80)
+        self.opacity.setToolTip("Opacity of the map.")
+        self.hide_map = button("Hide map", "Take the map away.")
+        self.state = Words(colour=QUIET_COLOUR)
+        self.unusual = Words(colour=UNUSUAL_COLOUR)
+        self.meaning = Words(_MEANING, QUIET_COLOUR)
+        self.weights.setWordWrap(False)
+        header = self.weights.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(_COMPARED, QHeaderView.ResizeMode.Stretch)
+        self.weights.setItemDelegateForColumn(_COMPARED, UsualRange(self.weights))
+        self.column.addLayout(row(self.run, self.maps))
+        for part in (self.jobs, self.questions, self.state, self.chart, self.unusual, self.weights):
+            self.column.addWidget(part)
+        self.column.addLayout(row(label("Map opacity"), self.opacity, self.hide_map))
+        self.column.addWidget(self.meaning)
+        self.column.addStretch()
+        self.finish()
+        self.run.clicked.connect(lambda: self.attempt(self.session.explain))
+        self.chart.chosen.connect(self.choose)
+        self.weights.currentCellChanged.connect(self._row_chosen)
+        self.opacity.valueChanged.connect(lambda v: self.session.questions.set_opacity(v / 100))
+        self.hide_map.clicked.connect(self.session.questions.hide_map)
+        self.maps.clicked.connect(self._open_maps)
+        self.meaning.linkActivated.connect(lambda _: self.attempt(self._read))
+        self.session.questions.changed.connect(self._show)
+        self.session.questions.marked_changed.connect(self._show_marked)
+        self.review.segmentation_changed.connect(self._show)
+        self.questions.beside_changed.connect(self._show_weights)
+        self._answer: Explanation | None = None
+        self._rows: list[tuple[Pair, str]] = []
+        self._show()
+
+    def choose(self, pair: Pair, auxiliary: str) -> None:
+        """Show one map; chart and table follow."""
+        self.session.questions.show_map(pair, auxiliary)
+
+    def _row_chosen(self, k: int) -> None:
+        if 0 <= k < len(self._rows):
+            self.choose(*self._rows[k])
+
+    def _show_marked(self) -> None:
+        """Mark the map that is shown in chart and table."""
+        controller = self.session.questions
+        pair, auxiliary = controller.marked or (None, "")
+        self.chart.mark(pair, auxiliary)
+        there = controller.marked in self._rows
+        k = self._rows.index((pair, auxiliary)) if there and pair is not None else -1
+        with QSignalBlocker(self.weights), QSignalBlocker(self.opacity):
+            self.weights.setCurrentCell(k, 0 if there else -1)
+            self.opacity.setValue(round(100 * controller.opacity))
+
+    def _read(self) -> None:
+        text, folder = faithfulness_page()
+        self.page = Page(self, "How far maps can be believed", text, folder)
+        self.page.show()
+
+    def _open_maps(self) -> None:
+        self.window_of_maps = MapsWindow(self.session, self)
+        self.window_of_maps.grid.chosen.connect(self.choose)
+        self.window_of_maps.show()
+        self.window_of_maps.draw()
+
+    def _show(self) -> None:
+        found = self.session.questions.shown
+        for part in (self.chart, self.weights):
+            part.setVisible(found is not None)
+        ready = self.review.segmentation is not None
+        self.run.setEnabled(ready)
+        self.maps.setEnabled(found is not None)
+        if found is None:
+            self._rows, self._answer = [], None
+            self.state.say(_READY if ready else _NOT_YET)
+            return
+        self._rows, self._answer = list(found.weights), found
+        self._show_weights()
+        self._show_marked()
+
+    def _show_weights(self) -> None:
+        found = self._answer
+        if found is None:
+            return
+        beside = self.questions.compared_with()
+        measured = self.questions.measured() if beside and beside.spread else ()
+        far = unusual(found.weights, measured)
+        self.chart.show_weights(found.weights, beside.weights if beside else {}, frozenset(far))
+        self.unusual.say(_in_words(far))
+        as_usual = (_USUAL,) if beside and beside.spread and not far else ()
+        self.state.say("\n".join((*found.notices, *as_usual)))
+        self.weights.setColumnHidden(_COMPARED, beside is None)
+        with QSignalBlocker(self.weights):
+            self.weights.setRowCount(len(self._rows))
+        for k, key in enumerate(self._rows):
+            pair, auxiliary = key
+            weight = found.weights[key]
+            texts = (" ".join(pair), auxiliary, _text(weight))
+            for column, value in enumerate((*texts, _compared(beside, key))):
+                item = QTableWidgetItem(value)
+                if column >= _WEIGHT and key in far:
+                    ground = self.weights.palette().base().color()
+                    item.setForeground(readable(UNUSUAL_COLOUR, ground))
+                    item.setToolTip(far[key])
+                if column == _COMPARED and beside and key in beside.spread:
+                    mean, spread = beside.weights[key], beside.spread[key]
+                    item.setData(RANGE, (weight, mean - FAR * spread, mean + FAR * spread))
+                self.weights.setItem(k, column, item)
+        self.weights.setMinimumHeight(150)
+
+
+def _in_words(far: Mapping[tuple[Pair, str], str]) -> str:
+    if not far:
+        return ""
+    more = f"\nAnd {len(far) - _TOLD} more, marked below." if len(far) > _TOLD else ""
+    return "Unusual: " + "\n".join(list(far.values())[:_TOLD]) + more
+
+
+def _text(weight: float) -> str:
+    return "-" if weight != weight else f"{weight:.2f}"
+
+
+def _compared(beside: Beside | None, key: tuple[Pair, str]) -> str:
+    if beside is None or key not in beside.weights:
+        return ""
+    spread = f" ± {beside.spread[key]:.2f}" if key in beside.spread else ""
+    return f"{_text(beside.weights[key])}{spread}"

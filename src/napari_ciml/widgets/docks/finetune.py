@@ -1,0 +1,240 @@
+"""The dock widget *Fine-tune*: learn from a corrected case, in the background."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from napari.layers import Labels
+from qtpy.QtCore import QSignalBlocker
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QComboBox, QFileDialog
+
+from napari_ciml.errors import CimlError
+from napari_ciml.inference.plan import untrained
+from napari_ciml.widgets.control.materials import Corrected, Material
+from napari_ciml.widgets.control.tuning import Tuning
+from napari_ciml.widgets.layers.origin import origin_of
+from napari_ciml.widgets.looking.mirrors import without_mirrors
+from napari_ciml.widgets.panels.close_guard import CloseGuard
+from napari_ciml.widgets.panels.curves import Curves
+from napari_ciml.widgets.panels.learning_options import LearningOptions
+from napari_ciml.widgets.panels.learnt import learnt_table, show_learnt, told_of
+from napari_ciml.widgets.panels.material_table import MaterialTable
+from napari_ciml.widgets.panels.meanings import Meanings
+from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Dock, Words, button, label, row
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+    from napari_ciml.training.finetune.outcome import Progressed
+
+_EMPTY = (
+    "Open a case, and segment it or add its label map; correct it with napari's brush; then the "
+    "checkpoint can learn from it here. Or add a folder of cases."
+)
+_EVERYWHERE, _NOTHING = "everywhere", "nothing of the open case"
+
+
+class FineTuneWidget(Dock):
+    """Let the checkpoint learn from the labels of the open case.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Its Labels layers are what can be learnt from.
+    """
+
+    def __init__(self, viewer: "Viewer") -> None:
+        super().__init__(viewer)
+        self.viewer = viewer
+        self.tuning = Tuning(self.session)
+        self.guard: CloseGuard | None = None
+        self.labels, self.certain, self.meanings = QComboBox(), QComboBox(), Meanings()
+        self.labels.setToolTip("The corrected label map of the open case.")
+        self.certain.setToolTip("A Labels layer that marks the part of the case that is corrected.")
+        self.keep_case = button("Keep this case", "Keep it with these labels, and open the next.")
+        self.add_folder = button("Add folder ...", "Cases with their label maps, on disk.")
+        self.empty = Words(colour=QUIET_COLOUR)
+        self.others, self.options = MaterialTable(), LearningOptions()
+        self.untrained = Words(colour=QUIET_COLOUR)
+        self.start = button("Learn from this", "Learn in the background; go on working.")
+        self.pause = button("Pause", "Hold; go on later.")
+        self.pause.setCheckable(True)
+        self.keep = button("Stop, keep the best", "End now with the best version so far.")
+        self.discard = button("Discard", "End now and forget it.")
+        self.adopt = button("Use the new version", "The one before stays where it is.")
+        self.back = button("Back to the version before", "Use the old version again.")
+        self.interrupted = Words()
+        self.go_on = button("Go on with it", "From where it was left.")
+        self.forget = button("Forget it", "It cannot be gone on with then.")
+        self.state, self.verdict = Words(colour=QUIET_COLOUR), Words()
+        self.curves = Curves()
+        self.scores = learnt_table()
+        self._lay_out()
+        self._connect()
+        self._list_layers()
+        self._say_untrained()
+        self.tuning.look_for_interrupted()
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
+        """Watch the window that the widget has come to be in."""
+        super().showEvent(event)
+        window = self.window()
+        while window.parentWidget() is not None:
+            window = window.parentWidget()
+        if self.guard is None or self.guard.window() is not window:
+            self.guard = CloseGuard(window, self.tuning, self)
+
+    def _lay_out(self) -> None:
+        self.column.addWidget(self.interrupted)
+        self.column.addLayout(row(self.go_on, self.forget))
+        self.column.addWidget(self.empty)
+        self.column.addLayout(row(label("Learn from"), self.labels))
+        self.column.addLayout(row(label("its labels"), self.meanings))
+        self.column.addLayout(row(label("corrected"), self.certain))
+        self.column.addLayout(row(self.keep_case, self.add_folder))
+        for part in (self.others, self.options, self.untrained, self.start):
+            self.column.addWidget(part)
+        self.column.addLayout(row(self.pause, self.keep, self.discard))
+        for part in (self.state, self.curves, self.scores, self.verdict):
+            self.column.addWidget(part)
+        self.column.addLayout(row(self.adopt, self.back))
+        self.column.addStretch()
+        self.finish()
+
+    def _connect(self) -> None:
+        tuning = self.tuning
+        self.labels.currentTextChanged.connect(self._say_meaning)
+        self.start.clicked.connect(lambda: self.attempt(self._start))
+        self.pause.toggled.connect(tuning.pause)
+        self.keep.clicked.connect(tuning.finish)
+        self.discard.clicked.connect(tuning.discard)
+        self.adopt.clicked.connect(lambda: self.attempt(tuning.adopt))
+        self.back.clicked.connect(lambda: self.attempt(tuning.go_back))
+        self.keep_case.clicked.connect(lambda: self.attempt(self._keep_case))
+        self.add_folder.clicked.connect(self._ask)
+        self.go_on.clicked.connect(lambda: self.attempt(tuning.go_on))
+        self.forget.clicked.connect(tuning.forget)
+        tuning.progressed.connect(self._on_progress)
+        tuning.changed.connect(self._refresh)
+        tuning.runner.told.connect(self.verdict.say)
+        tuning.runner.failed.connect(self.show_error)
+        layers = self.viewer.layers
+        for happened in (layers.events.inserted, layers.events.removed, layers.events.renamed):
+            happened.connect(self._list_layers)
+        self.review.case_changed.connect(self._list_layers)
+        self.review.decomposition_changed.connect(self._say_untrained)
+        self.review.checkpoint_changed.connect(self._say_untrained)
+        self.destroyed.connect(tuning.close)
+
+    def _start(self) -> None:
+        shown = self._shown()
+        others = self.others.materials(but=shown.case if shown else None)
+        ours = [Material(shown, regions=self.meanings.regions())] if shown else []
+        materials = [*others, *ours]
+        if not any(material.learn for material in materials):
+            raise CimlError("Open a case, and segment it or add its label map, first.")
+        self.curves.clear()
+        self.verdict.say("")
+        self.tuning.start(materials, self.options.settings())
+
+    def _shown(self) -> Corrected | None:
+        """Return the open case with the labels chosen."""
+        case, layer = self.review.case, self._layer(self.labels)
+        if case is None or layer is None:
+            return None
+        certain = self._layer(self.certain)
+        believed = None if certain is None else np.asarray(certain.data) > 0
+        return Corrected(case, np.array(layer.data), believed)
+
+    def _keep_case(self) -> None:
+        shown = self._shown()
+        if shown is None:
+            raise CimlError("Open a case, and segment it or add its label map, first.")
+        self.others.add(shown, self.meanings.regions())
+
+    def _layer(self, box: QComboBox) -> Labels | None:
+        name = box.currentText()
+        return next((layer for layer in self.viewer.layers if layer.name == name), None)
+
+    def _list_layers(self, *_: object) -> None:
+        case, before = self.review.case, self.labels.currentText()
+        names = [
+            layer.name
+            for layer in without_mirrors(self.viewer.layers)
+            if isinstance(layer, Labels)
+            and not ((found := origin_of(layer)) and found.kind == "brain")
+            and case is not None
+            and layer.data.shape == case.grid.shape
+        ]
+        for box, first, last in (
+            (self.labels, [], [_NOTHING]),
+            (self.certain, [_EVERYWHERE], []),
+        ):
+            chosen = box.currentText() if box.count() > 1 else ""
+            with QSignalBlocker(box):
+                box.clear()
+                box.addItems([*first, *names, *last])
+                box.setCurrentIndex(max(0, box.findText(chosen)))
+        if self.labels.currentText() != before:
+            self._say_meaning()
+        self.empty.say("" if names else _EMPTY)
+
+    def _say_meaning(self) -> None:
+        layer = self._layer(self.labels)
+        found = origin_of(layer) if layer is not None else None
+        self.meanings.say(found.regions if found and found.kind == "reference" else ())
+
+    def _ask(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Cases with their label maps")
+        if folder:
+            self.others.add(Path(folder))
+
+    def _say_untrained(self) -> None:
+        info, wanted = self.review.info, self.review.decomposition
+        problems = untrained(info, wanted) if info is not None else ()
+        self.untrained.say("\n".join(problem.message for problem in problems))
+
+    def _on_progress(self, progress: "Progressed") -> None:
+        curves, share = self.curves, progress.share
+        curves.add("Dice loss", share, progress.dice)
+        curves.add("cross-entropy", share, progress.cross_entropy)
+        curves.add("KL", share, progress.kl)
+        if progress.looked is not None:
+            curves.add("Dice, corrected", share, progress.looked.worth)
+            if progress.looked.replay:
+                values = progress.looked.replay.values()
+                curves.add("Dice, replay", share, sum(values) / len(values))
+        self.state.say(f"Step {progress.step}; {progress.left / 60:.1f} minutes left.")
+
+    def _refresh(self) -> None:
+        tuning = self.tuning
+        self.start.setEnabled(not tuning.running)
+        held = tuning.interrupted is not None and not tuning.running
+        self.interrupted.say("A fine-tune was interrupted before it was done." if held else "")
+        for part in (self.go_on, self.forget):
+            part.setVisible(held)
+        for part in (self.pause, self.keep, self.discard):
+            part.setEnabled(tuning.running)
+        if not tuning.running:
+            self.pause.setChecked(False)
+        if tuning.paused:
+            self.state.say("Paused.")
+        elif tuning.waits:
+            self.state.say("Waiting: the device is busy with the case.")
+        elif tuning.running:
+            self.state.say("Learning ...")
+        else:
+            self.state.say("")
+        self.back.setVisible(tuning.before is not None)
+        self._show_result()
+
+    def _show_result(self) -> None:
+        result = self.tuning.result
+        for part in (self.scores, self.adopt):
+            part.setVisible(result is not None)
+        if result is None:
+            return
+        self.adopt.setEnabled(self.review.checkpoint != result.path)
+        show_learnt(self.scores, result)
+        self.verdict.say(told_of(result))

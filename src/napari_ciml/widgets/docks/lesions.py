@@ -1,0 +1,250 @@
+"""The dock widget *Lesions*: what was found, how large, how sure, and what needs a look."""
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QComboBox, QHeaderView, QSpinBox, QTableWidget, QTableWidgetItem
+
+from napari_ciml.inference.doubt import Doubt
+from napari_ciml.lesions import Lesion
+from napari_ciml.widgets.control.questions import TITLE as ASKING
+from napari_ciml.widgets.panels import lesion_texts
+from napari_ciml.widgets.panels.contrast import readable
+from napari_ciml.widgets.panels.parts import QUIET_COLOUR, JobBar, Words, button, label, row, table
+from napari_ciml.widgets.panels.reading_dock import ReadingDock
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+_ALL = "all regions"
+_SAMPLES = 8
+_DOUBTS: tuple[Doubt, ...] = ("disagreement", "uncertainty", "spread")
+_EMPTY = "Open a case and segment it; its lesions are listed here, the doubtful ones first."
+_BOXES = (
+    "QTableView::indicator { width: 12px; height: 12px; border: 2px solid #7f868e }"
+    "QTableView::indicator:checked { background: #2f6db5 }"
+)
+"""napari's own cannot be seen on the ground of a table."""
+
+_ABOUT_DOUBT = (
+    "Disagreement: standard deviation over the segmentors of a region, at most 0.5. Uncertainty: "
+    "entropy of its probability, at most 1 bit. Spread: standard deviation over samples of the "
+    "complementary information, at most 0.5. Each on one scale for every region."
+)
+
+
+class LesionsWidget(ReadingDock):
+    """List the lesions of a label map.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Where they are shown.
+    """
+
+    def __init__(self, viewer: "Viewer") -> None:
+        super().__init__(viewer)
+        self.questions = self.session.questions
+        self.maps = QComboBox()
+        self.maps.setToolTip("The label map whose lesions are listed.")
+        self.jobs = JobBar(self, "Measuring", runner=self.measuring.runner)
+        self.runs = JobBar(self, "Segmenting", ASKING)
+        self.regions = table("Region", "mL", "Lesions", "mm x mm", "Unsure", "Agree")
+        self.regions.setToolTip(
+            "mm x mm: longest diameter in an axial plane, and the longest across it. "
+            "Unsure: mean entropy of the probability. Agree: Dice between its segmentors."
+        )
+        self.kind, self.region = QComboBox(), QComboBox()
+        self.kind.addItems(_DOUBTS)
+        self.kind.setToolTip(_ABOUT_DOUBT)
+        self.region.setToolTip("About which region.")
+        self.show_doubt = button("Show", "Show it over the images, as a layer.")
+        self.hide_doubt = button("Hide", "Take it away.")
+        self.samples = QSpinBox()
+        self.samples.setRange(0, 100)
+        self.samples.setSpecialValueText("no samples")
+        self.samples.setSuffix(" samples")
+        self.samples.setToolTip("Of the complementary information, at this and every next run.")
+        self.sample = button("Sample", "Segment again with so many samples; the answer stays.")
+        self.only = QComboBox()
+        self.only.setToolTip("Which lesions to list.")
+        self.next = button("Seen, next", "Mark this lesion as seen and go to the next one.")
+        self.why = button(
+            "Why?", "Ask what each auxiliary added to this lesion; so does a double click."
+        )
+        self.answer = Words(colour=QUIET_COLOUR)
+        self.lesions = table("Seen", "Lesion", "How sure, and why")
+        self.lesions.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
+        self.lesions.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
+        self.lesions.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.lesions.setStyleSheet(_BOXES)
+        self.lesions.setToolTip(
+            "Choose a lesion to go there, double-click to ask why; Space marks it as seen."
+        )
+        self.state = Words(_EMPTY, QUIET_COLOUR)
+        self._rows: list[Lesion] = []
+        self._lay_out()
+        self._connect()
+        self._list_maps()
+        self._show()
+        self.measuring.watch()
+
+    def _lay_out(self) -> None:
+        self.regions.horizontalHeader().setSectionResizeMode(
+            3, QHeaderView.ResizeMode.ResizeToContents
+        )
+        header = self.lesions.horizontalHeader()
+        for column in (0, 1):
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+        self.column.addLayout(row(label("Label map"), self.maps))
+        self.column.addWidget(self.regions)
+        self.column.addLayout(row(self.kind, label("of"), self.region))
+        self.column.addLayout(row(self.show_doubt, self.hide_doubt))
+        self.column.addLayout(row(self.samples, self.sample))
+        self.column.addLayout(row(self.only, self.next, self.why))
+        self.column.addWidget(self.lesions, stretch=1)
+        self.column.addWidget(self.answer)
+        self.column.addWidget(self.state)
+        self.column.addWidget(self.jobs)
+        self.column.addWidget(self.runs)
+        self.finish()
+
+    def _connect(self) -> None:
+        self.maps.activated.connect(self._choose_map)
+        self.show_doubt.clicked.connect(self._show_doubt)
+        self.hide_doubt.clicked.connect(self.session.layers.hide_results)
+        self.sample.clicked.connect(self._sample)
+        self.samples.valueChanged.connect(self._set_samples)
+        self.review.samples_changed.connect(self._show_samples)
+        self.only.activated.connect(self._show_lesions)
+        self.next.clicked.connect(self._seen_and_next)
+        self.lesions.currentCellChanged.connect(self._go_to)
+        self.lesions.cellDoubleClicked.connect(lambda *_: self._ask())
+        self.why.clicked.connect(self._ask)
+        self.questions.changed.connect(self._show_answer)
+        self.lesions.itemChanged.connect(self._mark)
+        self.measuring.changed.connect(self._list_maps)
+        self.findings.inventory_changed.connect(self._show)
+        self.findings.marks_changed.connect(self._show_marks)
+
+    def _list_maps(self) -> None:
+        self.maps.clear()
+        current = self.measuring.current()
+        for k, layer in enumerate(self.measuring.label_maps()):
+            self.maps.addItem(layer.name)
+            if layer is current:
+                self.maps.setCurrentIndex(k)
+
+    def _choose_map(self, k: int) -> None:
+        self.measuring.choose(self.measuring.label_maps()[k])
+
+    def _show_doubt(self) -> None:
+        kind = _DOUBTS[self.kind.currentIndex()]
+        self.attempt(self.measuring.show_doubt, self.region.currentText(), kind)
+
+    def _set_samples(self, samples: int) -> None:
+        self.review.set_samples(samples)
+
+    def _show_samples(self) -> None:
+        self.samples.setValue(self.review.samples)
+
+    def _sample(self) -> None:
+        if not self.review.samples:
+            self.samples.setValue(_SAMPLES)
+        self.attempt(self.session.segment)
+
+    def _show(self) -> None:
+        found = self.findings.inventory.regions
+        names = [summary.region for summary in found]
+        for box, items in ((self.region, names), (self.only, [_ALL, *names])):
+            before = box.currentText()
+            box.clear()
+            box.addItems(items)
+            box.setCurrentIndex(max(box.findText(before), 0))
+        self.regions.setRowCount(len(found))
+        for k, summary in enumerate(found):
+            for column, text in enumerate(lesion_texts.summary_texts(summary)):
+                item = QTableWidgetItem(text)
+                item.setToolTip(lesion_texts.about(summary))
+                self.regions.setItem(k, column, item)
+        self.regions.setFixedHeight(self.regions.rowHeight(0) * len(found) + 32)
+        self.regions.setVisible(bool(found))
+        self._show_lesions()
+
+    def _show_lesions(self, *_: object) -> None:
+        only = self.only.currentText()
+        self._rows = [
+            lesion for lesion in self.findings.to_look_at() if only in (_ALL, lesion.region)
+        ]
+        self.lesions.blockSignals(True)
+        self.lesions.setCurrentCell(-1, -1)
+        self.measuring.leave_lesion()
+        self.lesions.setRowCount(len(self._rows))
+        for k, lesion in enumerate(self._rows):
+            seen = QTableWidgetItem()
+            seen.setFlags(
+                Qt.ItemFlag.ItemIsUserCheckable
+                | Qt.ItemFlag.ItemIsEnabled
+                | Qt.ItemFlag.ItemIsSelectable
+            )
+            self.lesions.setItem(k, 0, seen)
+            texts = lesion_texts.size(lesion), lesion_texts.sureness(lesion)
+            for column, text in enumerate(texts, 1):
+                item = QTableWidgetItem(text)
+                item.setToolTip(f"{text}\n{lesion.diameters.product_mm2:.0f} mm²")
+                self.lesions.setItem(k, column, item)
+        self.lesions.blockSignals(False)
+        self._show_marks()
+
+    def _show_marks(self) -> None:
+        """Tick and grey what was seen; the order stays, so that nothing jumps under the mouse."""
+        self.lesions.blockSignals(True)
+        quiet = readable(QUIET_COLOUR, self.lesions.palette().base().color())
+        count = 0
+        for k, lesion in enumerate(self._rows):
+            seen = self.findings.seen(lesion)
+            count += seen
+            state = Qt.CheckState.Checked if seen else Qt.CheckState.Unchecked
+            self.lesions.item(k, 0).setCheckState(state)
+            for column in (1, 2):
+                ground = quiet if seen else None
+                self.lesions.item(k, column).setData(Qt.ItemDataRole.ForegroundRole, ground)
+        self.lesions.blockSignals(False)
+        self.next.setEnabled(bool(self._rows))
+        self.why.setEnabled(bool(self._rows) and self.review.segmentation is not None)
+        if self.findings.inventory.lesions:
+            unlisted = sum(summary.unlisted for summary in self.findings.inventory.regions)
+            specks = f" {unlisted} smaller ones are not listed." if unlisted else ""
+            self.state.say(f"{count} of {len(self._rows)} seen.{specks}")
+        else:
+            run = self.review.segmentation
+            self.state.say(_EMPTY if run is None else "No lesion was found.")
+
+    def _go_to(self, k: int, *_: object) -> None:
+        if 0 <= k < len(self._rows):
+            self.measuring.go_to(self._rows[k])
+        else:
+            self.measuring.leave_lesion()
+
+    def _ask(self) -> None:
+        k = self.lesions.currentRow()
+        if 0 <= k < len(self._rows):
+            self.attempt(self.questions.ask_about, self._rows[k])
+
+    def _show_answer(self) -> None:
+        question = self.questions.chosen
+        said = f"Why {question.name}? {question.in_words}. More in Explain." if question else ""
+        self.answer.say(said)
+
+    def _mark(self, item: QTableWidgetItem) -> None:
+        if item.column() == 0:
+            seen = item.checkState() == Qt.CheckState.Checked
+            self.findings.mark(self._rows[item.row()], seen)
+
+    def _seen_and_next(self) -> None:
+        k = self.lesions.currentRow()
+        if k >= 0:
+            self.findings.mark(self._rows[k], True)
+        left = [j for j, lesion in enumerate(self._rows) if not self.findings.seen(lesion)]
+        if left:
+            self.lesions.setCurrentCell(next((j for j in left if j > k), left[0]), 1)

@@ -1,0 +1,152 @@
+"""The dock widget *Runs*: the history of a case's runs, two of them compared, sensitivity."""
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtWidgets import QAbstractItemView, QComboBox, QTableWidget, QTableWidgetItem
+
+from napari_ciml.whatif.asked import differences
+from napari_ciml.whatif.change import Change
+from napari_ciml.whatif.runs import Run
+from napari_ciml.widgets.control.comparing import Comparing
+from napari_ciml.widgets.layers.changes import FIRST_COLOUR, SECOND_COLOUR
+from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Dock, Words, button, row, table
+from napari_ciml.widgets.panels.sensitivity import SensitivityPanel
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+_HELP = (
+    "Every run of this case, the latest last. Double-click a name to change it; runs with a name "
+    "of yours are kept longest. Select one to go back to it, two to compare them."
+)
+
+
+class RunsWidget(Dock):
+    """Go back to a run, compare two, ask what every message is worth.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Where they are shown.
+    """
+
+    def __init__(self, viewer: "Viewer") -> None:
+        super().__init__(viewer)
+        self.comparing = Comparing(self.session)
+        self.runs = table("Run", "mL")
+        self.runs.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
+        self.runs.setSelectionMode(QTableWidget.SelectionMode.ExtendedSelection)
+        self.runs.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked)
+        self.runs.setToolTip("Hold Ctrl to select two.")
+        self.runs.setMinimumHeight(110)
+        self.details = Words(colour=QUIET_COLOUR)
+        self.back = button("Go back to it", "Show the selected run, and ask for the same again.")
+        self.compare = button("Compare two", "Two selected runs as contours over one modality.")
+        self.region = QComboBox()
+        self.region.setToolTip("Whose contours are compared.")
+        self.end = button("End comparing", "Take the contours away.")
+        self.compared = Words()
+        self.scores = table("Region", "first mL", "second mL", "Dice")
+        self.scores.setToolTip("Volumes of the two runs, and the Dice of one with the other.")
+        self.scores.verticalHeader().setDefaultSectionSize(26)
+        self.sensitivity = SensitivityPanel(self)
+        for part in (Words(_HELP, QUIET_COLOUR), self.runs, self.details):
+            self.column.addWidget(part)
+        self.column.addLayout(row(self.back, self.compare))
+        self.column.addLayout(row(self.region, self.end))
+        for part in (self.compared, self.scores, self.sensitivity):
+            self.column.addWidget(part)
+        self.column.addStretch()
+        self.finish()
+        self.back.clicked.connect(lambda: self.attempt(self._go_back))
+        self.compare.clicked.connect(lambda: self.attempt(self._compare))
+        self.end.clicked.connect(self.comparing.end)
+        self.region.currentTextChanged.connect(self.comparing.show)
+        self.runs.itemChanged.connect(self._renamed)
+        self.runs.itemSelectionChanged.connect(self._selected)
+        self.review.runs.changed.connect(self._show)
+        self.comparing.changed.connect(self._show_pair)
+        self._show()
+        self._show_pair()
+
+    def chosen(self) -> list[Run]:
+        """Return the runs that are selected, oldest first."""
+        rows = {index.row() for index in self.runs.selectedIndexes()}
+        return [run for k, run in enumerate(self.review.runs) if k in rows]
+
+    def _show(self) -> None:
+        runs = self.review.runs
+        with QSignalBlocker(self.runs):
+            self.runs.setRowCount(len(runs))
+            for k, run in enumerate(runs):
+                name, volumes = QTableWidgetItem(run.name), QTableWidgetItem(_volumes(run))
+                font = name.font()
+                font.setBold(run is runs.current)
+                name.setFont(font)
+                self.runs.setItem(k, 0, name)
+                self.runs.setItem(k, 1, volumes)
+                volumes.setFlags(volumes.flags() & ~Qt.ItemFlag.ItemIsEditable)
+                name.setToolTip(describe(run, runs[0]))
+        if not self.chosen():
+            self.details.say(f"{len(runs)} runs." if runs else "Segment the case first.")
+        self._selected()
+
+    def _selected(self) -> None:
+        chosen = self.chosen()
+        self.back.setEnabled(len(chosen) == 1)
+        self.compare.setEnabled(len(chosen) == 2)
+        if chosen:
+            first = self.review.runs[0]
+            self.details.say("\n".join(describe(run, first) for run in chosen))
+
+    def _renamed(self, item: QTableWidgetItem) -> None:
+        self.review.runs.rename(self.review.runs[item.row()], item.text())
+        self._show()
+
+    def _go_back(self) -> None:
+        self.comparing.end()
+        (run,) = self.chosen()
+        self.session.live.go_back(run)
+
+    def _compare(self) -> None:
+        first, second = self.chosen()
+        self.comparing.compare(first, second)
+
+    def _show_pair(self) -> None:
+        pair, found = self.comparing.pair, self.comparing.found
+        for part in (self.region, self.end, self.compared, self.scores):
+            part.setVisible(found is not None)
+        if pair is None or found is None:
+            return
+        coloured = zip((FIRST_COLOUR, SECOND_COLOUR), pair, strict=True)
+        self.compared.say(
+            "<br>".join(f'<span style="color: {c}">■</span> {run.name}' for c, run in coloured)
+        )
+        with QSignalBlocker(self.region):
+            self.region.clear()
+            self.region.addItems(found.regions)
+            self.region.setCurrentText(self.comparing.region)
+        self._show_scores(found)
+
+    def _show_scores(self, found: Change) -> None:
+        self.scores.setRowCount(len(found.regions))
+        for k, (name, one) in enumerate(found.regions.items()):
+            texts = (name, f"{one.before_ml:.1f}", f"{one.after_ml:.1f}", f"{one.dice:.3f}")
+            for column, text in enumerate(texts):
+                self.scores.setItem(k, column, QTableWidgetItem(text))
+        self.scores.setFixedHeight(26 * len(found.regions) + 30)
+
+
+def describe(run: Run, first: Run) -> str:
+    """Say what a run was asked for."""
+    edited = "; ".join(differences(first.asked, run.asked)) if run is not first else ""
+    whole = run.segmentation.plan.decomposition
+    pairs = ", ".join(f"{pair.region} from {pair.primary}" for pair in whole.pairs)
+    clean = "" if run.segmentation.settings.clean else "; specks and holes kept"
+    return f"{run.name}: {edited or pairs}{clean}; checkpoint {run.info.name}."
+
+
+def _volumes(run: Run) -> str:
+    volumes = run.segmentation.volumes_ml.items()
+    return "  ".join(f"{name} {ml:.1f}" for name, ml in volumes)

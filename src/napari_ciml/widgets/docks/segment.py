@@ -1,0 +1,198 @@
+"""The dock widget *Segment*: checkpoint, device, engine, run, cancel, volumes."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QStandardItemModel
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QTableWidgetItem
+
+from napari_ciml.errors import CimlError
+from napari_ciml.inference.settings import ENGINES, has_openvino
+from napari_ciml.network.checkpoint_info import CheckpointInfo
+from napari_ciml.network.checkpoint_page import checkpoint_page
+from napari_ciml.resources import shipped_checkpoints
+from napari_ciml.widgets.panels.page import Page
+from napari_ciml.widgets.panels.parts import (
+    QUIET_COLOUR,
+    Dock,
+    JobBar,
+    Words,
+    button,
+    label,
+    row,
+    table,
+)
+from napari_ciml.widgets.preferences import DEVICES
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+_ENGINE_NAMES = {"torch": "PyTorch", "openvino": "OpenVINO"}
+_NO_OPENVINO = "OpenVINO is not installed; it is faster on a CPU: pip install 'napari-ciml[cpu]'"
+_NO_CASE = "Open a case first, in Case; About ... says what this checkpoint is good for."
+_NOT_YET = "Not segmented yet: press Segment. Volumes appear here, the labels over the picture."
+
+
+class SegmentWidget(Dock):
+    """Segment the case.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Where the result is shown.
+    """
+
+    def __init__(self, viewer: "Viewer") -> None:
+        super().__init__(viewer)
+        self.checkpoints = QComboBox()
+        self.checkpoints.setToolTip("The trained network to use.")
+        self.browse = button("Other ...", "Choose a .safetensors checkpoint.")
+        self.read = button(
+            "About ...", "What this checkpoint needs, gives and reached, and where it fails."
+        )
+        self.page: Page | None = None
+        self.about = Words(colour=QUIET_COLOUR)
+        self.device = QComboBox()
+        self.device.addItems(DEVICES)
+        self.device.setToolTip("Where to compute; auto takes a graphics card if there is one.")
+        self.engine = engine_choice()
+        self.clean = QCheckBox("Remove specks and holes")
+        self.clean.setToolTip("As measured to help this checkpoint; probabilities keep them.")
+        self.mirror = QCheckBox("Mirror")
+        self.mirror.setToolTip(
+            "Average the case and its mirror images along every axis: eight times as long."
+        )
+        self.run = button("Segment", "Segment the case as the decomposition says.")
+        self.jobs = JobBar(self, "Segmenting")
+        self.volumes = table("Region", "mL", "")
+        self.volumes.setToolTip("Volume of each region in millilitres.")
+        self.summary = Words(colour=QUIET_COLOUR)
+        self.column.addLayout(row(self.checkpoints, self.read, self.browse))
+        self.column.addWidget(self.about)
+        self.column.addLayout(row(label("Compute on"), self.device, self.engine))
+        self.column.addLayout(row(self.clean, self.mirror))
+        self.column.addWidget(self.run)
+        for part in (self.jobs, self.volumes, self.summary):
+            self.column.addWidget(part)
+        self.column.addStretch()
+        self.finish()
+        self.checkpoints.activated.connect(self._choose)
+        self.browse.clicked.connect(self._ask)
+        self.read.clicked.connect(self._read)
+        self.device.currentTextChanged.connect(self._set_device)
+        self.engine.activated.connect(self._set_engine)
+        self.clean.toggled.connect(self.review.set_clean)
+        self.mirror.toggled.connect(self.review.set_mirror)
+        self.run.clicked.connect(lambda: self.attempt(self.session.segment))
+        self.review.checkpoint_changed.connect(self._show_checkpoint)
+        self.review.device_changed.connect(self._show_settings)
+        self.review.engine_changed.connect(self._show_settings)
+        self.review.clean_changed.connect(self._show_settings)
+        self.review.mirror_changed.connect(self._show_settings)
+        self.review.segmentation_changed.connect(self._show_result)
+        self._show_settings()
+        self._show_checkpoint()
+        self._show_result()
+
+    def choose(self, path: Path) -> None:
+        """Use a checkpoint; what is refused is said, and the one before stays."""
+        self.attempt(self.review.set_checkpoint, path)
+
+    def _choose(self) -> None:
+        self.choose(Path(self.checkpoints.currentData()))
+
+    def _ask(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(
+            self, "Choose a checkpoint", filter="Checkpoints (*.safetensors)"
+        )
+        if path:
+            self.choose(Path(path))
+
+    def _read(self) -> None:
+        if self.review.info is not None:
+            info = self.review.info
+            self.page = Page(self, f"About {info.name}", checkpoint_page(info))
+            self.page.show()
+
+    def _set_device(self, device: str) -> None:
+        self.review.set_device(device)
+
+    def _set_engine(self) -> None:
+        self.review.set_engine(self.engine.currentData())
+
+    def _show_settings(self) -> None:
+        self.device.setCurrentText(self.review.device)
+        self.engine.setCurrentIndex(self.engine.findData(self.review.engine))
+        self.clean.setChecked(self.review.clean)
+        self.mirror.setChecked(self.review.mirror)
+
+    def _show_checkpoint(self) -> None:
+        current = self.review.checkpoint
+        self.checkpoints.clear()
+        try:
+            known = list(shipped_checkpoints())
+        except CimlError:
+            known = []
+        for path in dict.fromkeys([*known, *([current] if current else [])]):
+            self.checkpoints.addItem(path.name, str(path))
+        if current is not None:
+            self.checkpoints.setCurrentIndex(self.checkpoints.findData(str(current)))
+        info = self.review.info
+        self.read.setEnabled(info is not None)
+        self.about.say(describe(info) if info else "No checkpoint; choose one.")
+
+    def _show_probability(self, region: str, *_: object) -> None:
+        case, found = self.review.case, self.review.segmentation
+        if case is not None and found is not None:
+            self.session.layers.show_probability(case, found, region)
+
+    def _show_result(self) -> None:
+        result = self.review.segmentation
+        self.volumes.setVisible(result is not None)
+        if result is None:
+            case = self.review.case
+            self.summary.say(_NO_CASE if case is None else _NOT_YET)
+            return
+        whole = result.plan.decomposition
+        self.volumes.setRowCount(len(whole.regions))
+        for k, region in enumerate(whole.region_names):
+            self.volumes.setItem(k, 0, QTableWidgetItem(region))
+            self.volumes.setItem(k, 1, QTableWidgetItem(f"{result.volumes_ml[region]:.1f}"))
+            show = button("probability", f"Show how probable {region} is, as a layer.")
+            show.clicked.connect(partial(self._show_probability, region))
+            self.volumes.setCellWidget(k, 2, show)
+        self.volumes.setFixedHeight(32 * len(whole.regions) + 32)
+        seconds = sum(result.seconds.values())
+        where = f"{result.device} ({result.engine})"
+        self.summary.say(f"'{whole.name}' in {seconds:.1f} s on {where}.")
+
+
+def engine_choice() -> QComboBox:
+    """Return the engines by name; one that is not installed is greyed, and says why."""
+    made = QComboBox()
+    made.setToolTip("What computes; auto takes OpenVINO on a CPU if it is installed, else PyTorch.")
+    for name in ENGINES:
+        made.addItem(_ENGINE_NAMES.get(name, name), name)
+    if not has_openvino():
+        row = made.findData("openvino")
+        model = cast("QStandardItemModel", made.model())
+        model.item(row).setEnabled(False)
+        made.setItemText(row, f"{_ENGINE_NAMES['openvino']} (not installed)")
+        made.setItemData(row, _NO_OPENVINO, Qt.ItemDataRole.ToolTipRole)
+    return made
+
+
+def describe(info: CheckpointInfo) -> str:
+    """Say what a checkpoint supports and how it was judged."""
+    whole, training = info.decomposition, info.training
+    spacing = " x ".join(f"{mm:g}" for mm in info.spacing)
+    modalities, regions = ", ".join(whole.used_modalities), ", ".join(whole.region_names)
+    parts = [f"{info.name}: {modalities} to {regions}, at {spacing} mm."]
+    parts.append(f"{training.steps} steps on {training.cases} cases ({training.data}).")
+    whole_input = [score for score in info.scores if not score.modalities]
+    if whole_input:
+        dice = ", ".join(f"{score.region} {score.dice:.2f}" for score in whole_input)
+        parts.append(f"Mean Dice on {whole_input[0].cases} {whole_input[0].data}: {dice}.")
+    return "\n".join(filter(None, (*parts, info.description)))

@@ -1,0 +1,94 @@
+"""The dock widget *View*: how the case is looked at, and the keys for it."""
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QPushButton
+
+from napari_ciml.widgets.layers.origin import known_origin
+from napari_ciml.widgets.looking.keys import ACTIONS, GESTURES, Action
+from napari_ciml.widgets.looking.windows import USUAL
+from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Dock, Words, button, label, row
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+_EMPTY = "Open a case first, in Case or in Guide; then these buttons and keys arrange it."
+_HELP = (
+    "Keys work while the mouse is over the picture. Pictures are shown as radiologists do: the "
+    "patient's right (R) is at the left."
+)
+
+
+class ViewWidget(Dock):
+    """Arrange what is seen.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        That shows it.
+    """
+
+    def __init__(self, viewer: "Viewer") -> None:
+        super().__init__(viewer, scrolls=True)
+        self.looking = self.session.looking
+        self.empty = Words(_EMPTY)
+        self.buttons: dict[str, QPushButton] = {}
+        self.windows = QComboBox()
+        self.windows.setToolTip("Brightness and contrast for the modality that is looked at.")
+        self.window_of = label("Window")
+        self.colours = QComboBox()
+        self.colours.setToolTip("The colours of the modality that is looked at.")
+        self.column.addWidget(self.empty)
+        self.column.addLayout(row(self.window_of, self.windows, self.colours))
+        self.column.addLayout(self._actions())
+        for gesture, meaning in GESTURES:
+            self.column.addWidget(Words(f"<b>{gesture}</b>: {meaning}", QUIET_COLOUR))
+        self.column.addWidget(Words(_HELP, QUIET_COLOUR))
+        self.column.addStretch()
+        self.finish()
+        self.windows.activated.connect(self._choose)
+        self.colours.textActivated.connect(self.looking.set_colours)
+        self.looking.changed.connect(self._show)
+        self.review.case_changed.connect(self._show)
+        self._show()
+
+    def _actions(self) -> QGridLayout:
+        grid = QGridLayout()
+        grid.setVerticalSpacing(2)
+        grid.setColumnStretch(0, 1)
+        for k, action in enumerate(ACTIONS):
+            made = button(action.title, action.tip)
+            made.clicked.connect(lambda _=False, a=action: self._ask(a))
+            self.buttons[action.title] = made
+            grid.addWidget(made, k, 0)
+            grid.addWidget(QLabel(f"<b>{action.key.replace('Shift-', 'Shift + ')}</b>"), k, 1)
+        return grid
+
+    def _ask(self, action: Action) -> None:
+        action.ask(self.looking, self.looking.viewer)
+
+    def _choose(self, place: int) -> None:
+        layer = self.looking.modality()
+        if layer is not None:
+            self.looking.set_window(self.looking.windows_of(layer)[place])
+
+    def _show(self) -> None:
+        layer = self.looking.modality() if self.review.case is not None else None
+        self.empty.setVisible(layer is None)
+        for part in (*self.buttons.values(), self.windows):
+            part.setEnabled(layer is not None)
+        self.windows.clear()
+        self.colours.clear()
+        self.colours.setVisible(layer is not None and bool(self.looking.colours_of(layer)))
+        if layer is None:
+            return
+        shows = known_origin(layer).shows
+        self.window_of.setText(f"Window of {shows}")
+        known = self.looking.windows_of(layer)
+        chosen = self.looking.window_of(layer) or USUAL
+        self.windows.addItems([window.name for window in known])
+        self.windows.setCurrentIndex(known.index(chosen) if chosen in known else 0)
+        colours = self.looking.colours_of(layer)
+        self.colours.addItems(colours)
+        current = [name for name, value in colours.items() if value == layer.colormap.name]
+        self.colours.setCurrentText(next(iter(current), ""))

@@ -1,0 +1,97 @@
+"""The dock widget *Worklist*: the cases of a folder, where they stand, next and previous."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QTableWidgetItem
+
+from napari_ciml.widgets.control.leaving import OPENING, SAVING
+from napari_ciml.widgets.control.rounds import AHEAD, FINDING, Rounds
+from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Dock, JobBar, Words, button, row, table
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+NEXT, PREVIOUS = "Control-PageDown", "Control-PageUp"
+"""Keys."""
+
+_EMPTY = "Open a folder of case folders to go through them one after the other."
+
+
+class WorklistWidget(Dock):
+    """Go through a folder of cases.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Whose session it is.
+    """
+
+    def __init__(self, viewer: "Viewer") -> None:
+        super().__init__(viewer)
+        self.rounds = Rounds(self.session)
+        self.open = button(
+            "Open worklist ...", "A folder with one folder for each case: files or DICOM."
+        )
+        self.cases = table("Case", "State")
+        self.cases.setToolTip("Double-click a case to go there; the one that is open is saved.")
+        self.previous = button("Previous", f"Save this case, go to the one before ({PREVIOUS}).")
+        self.next = button("Next", f"Save this case, go to the next one ({NEXT}).")
+        self.ahead = QCheckBox("Segment the next case ahead of time")
+        self.ahead.setToolTip("In the background; it waits while you ask for something else.")
+        self.ahead.setChecked(self.rounds.ahead)
+        self.jobs = JobBar(self, FINDING, AHEAD, SAVING, OPENING)
+        self.state = Words(_EMPTY, QUIET_COLOUR)
+        self.column.addWidget(self.open)
+        self.column.addWidget(self.cases)
+        self.column.addLayout(row(self.previous, self.next))
+        for part in (self.ahead, self.jobs, self.state):
+            self.column.addWidget(part)
+        self.column.addStretch()
+        self.finish()
+        self.open.clicked.connect(self._ask)
+        self.cases.cellDoubleClicked.connect(lambda k, _: self.attempt(self.rounds.go, k))
+        self.previous.clicked.connect(lambda: self.attempt(self.rounds.step, -1))
+        self.next.clicked.connect(lambda: self.attempt(self.rounds.step, 1))
+        self.ahead.toggled.connect(self.rounds.set_ahead)
+        self.rounds.changed.connect(self._show)
+        for key, by in ((NEXT, 1), (PREVIOUS, -1)):
+            viewer.bind_key(key, self._stepping(by), overwrite=True)
+        self._show()
+
+    def open_folder(self, folder: Path) -> None:
+        """Open the cases of a folder."""
+        self.attempt(self.rounds.open, folder)
+
+    def _stepping(self, by: int) -> object:
+        def step(_: object) -> None:
+            self.attempt(self.rounds.step, by)
+
+        return step
+
+    def _ask(self) -> None:
+        path = QFileDialog.getExistingDirectory(self, "Open a folder of cases")
+        if path:
+            self.open_folder(Path(path))
+
+    def _show(self) -> None:
+        worklist, current = self.rounds.worklist, self.rounds.current
+        self.cases.setVisible(worklist is not None)
+        count = len(worklist.cases) if worklist else 0
+        self.next.setEnabled((-1 if current is None else current) + 1 < count)
+        self.previous.setEnabled(bool(current))
+        if worklist is None:
+            return
+        self.cases.setRowCount(count)
+        for k, case in enumerate(worklist.cases):
+            for column, text in enumerate((case.name, worklist.standing(k).stage)):
+                item = QTableWidgetItem(text)
+                font = item.font()
+                font.setBold(k == current)
+                item.setFont(font)
+                item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsEditable)
+                self.cases.setItem(k, column, item)
+        self.cases.setMinimumHeight(min(360, 32 * count + 32))
+        done = sum(worklist.standing(k).stage == "exported" for k in range(count))
+        self.state.say(f"{count} cases, {done} exported. What is kept lies in {worklist.place}")

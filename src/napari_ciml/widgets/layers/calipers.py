@@ -1,0 +1,54 @@
+"""The diameters of a lesion, drawn as two lines in the axial plane in which they were measured."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from napari.layers import Vectors
+
+from napari_ciml.cases.case import Case
+from napari_ciml.measures.size import Diameters
+from napari_ciml.widgets.layers.origin import made_here, placed
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+_COLOUR = "#ffffff"
+_WIDTH = 0.6
+"""Of a line, in voxels."""
+
+
+def draw_calipers(viewer: "ViewerModel", case: Case, diameters: Diameters) -> None:
+    """Draw both diameters; those of another lesion make room."""
+    scale, first = np.array(case.grid.scale), np.array(case.grid.translate)
+    ends = (np.array(diameters.lines).reshape(-1, 2, 3) - first) / scale
+    # In the middle of a slice: a line between two of them would lie in neither.
+    ends[..., 0] = slice_of(case, diameters)
+    lines = np.stack((ends[:, 0], ends[:, 1] - ends[:, 0]), axis=1)
+    name = f"{diameters.longest_mm:.1f} x {diameters.perpendicular_mm:.1f} mm"
+    there = made_here(viewer, "calipers")
+    if there:
+        there[0].data, there[0].name, there[0].visible = lines, name, True
+        return
+    layer = Vectors(
+        lines,
+        name=name,
+        edge_color=_COLOUR,
+        edge_width=_WIDTH,
+        vector_style="line",
+        **placed(case, "calipers", ""),
+    )
+    active = viewer.layers.selection.active
+    viewer.add_layer(layer)
+    viewer.layers.selection.active = active
+
+
+def slice_of(case: Case, diameters: Diameters) -> int:
+    """Return the slice in which diameters were measured."""
+    above = diameters.lines[0][0][0] - case.grid.translate[0]
+    return int(np.clip(round(above / case.grid.scale[0]), 0, case.grid.shape[0] - 1))
+
+
+def remove_calipers(viewer: "ViewerModel") -> None:
+    """Take the lines away; the layer stays, which napari is slow to remove."""
+    for layer in made_here(viewer, "calipers"):
+        layer.visible = False

@@ -1,0 +1,92 @@
+"""Layers of what changed between two runs, and of two runs beside each other."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from napari.layers import Labels, Layer
+from napari.utils.colormaps import DirectLabelColormap
+
+from napari_ciml.cases.case import Case
+from napari_ciml.whatif.change import ADDED, ALL, REMOVED, Change
+from napari_ciml.widgets.layers.origin import known_origin, origin_of, placed
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+ADDED_COLOUR, REMOVED_COLOUR = "#ff9d1e", "#2b8cff"
+"""Orange and blue, which the colour-blind tell apart."""
+
+FIRST_COLOUR, SECOND_COLOUR = "#00e5ff", "#ff4fd8"
+"""The contours of two runs that are compared."""
+
+_WIDTH = 1
+
+
+def show_change(viewer: "ViewerModel", case: Case, change: Change, name: str) -> None:
+    """Show the voxels that an edit added and removed, and the segmentation as an outline."""
+    colours: dict[int | None, str] = {ADDED: ADDED_COLOUR, REMOVED: REMOVED_COLOUR}
+    layer = _put(viewer, case, "change", "", change.voxels[name], colours)
+    layer.name = "changed" if name == ALL else f"changed in {name}"
+    layer.features = {"index": [0, ADDED, REMOVED], "is": ["", "added", "removed"]}
+    layer.contour = 0
+
+
+def hide_change(viewer: "ViewerModel") -> None:
+    """Take the changed voxels away."""
+    for layer in _made(viewer, "change"):
+        layer.visible = False
+
+
+def show_compared(
+    viewer: "ViewerModel", case: Case, masks: tuple[np.ndarray, np.ndarray], names: tuple[str, str]
+) -> None:
+    """Show two masks as contours of two colours; filled labels make room."""
+    hide_change(viewer)
+    for layer in _made(viewer, "segmentation"):
+        layer.visible = False
+    looks = (("first", FIRST_COLOUR), ("second", SECOND_COLOUR))
+    for (shows, colour), mask, name in zip(looks, masks, names, strict=True):
+        layer = _put(viewer, case, "compared", shows, mask.astype(np.uint8), {1: colour})
+        layer.name = name
+        layer.contour = _WIDTH
+
+
+def hide_compared(viewer: "ViewerModel") -> None:
+    """Take the contours away, and show the segmentation again."""
+    for layer in _made(viewer, "compared"):
+        layer.visible = False
+    for layer in _made(viewer, "segmentation"):
+        layer.visible = True
+
+
+def _put(
+    viewer: "ViewerModel",
+    case: Case,
+    kind: str,
+    shows: str,
+    values: np.ndarray,
+    colours: Mapping[int | None, str],
+) -> Labels:
+    """Give the layer of a kind other values, or make it; napari is slow to remove one."""
+    for layer in _made(viewer, kind):
+        if known_origin(layer).shows == shows and isinstance(layer, Labels):
+            layer.data = values
+            layer.visible = True
+            return layer
+    palette = {None: "transparent", 0: "transparent", **colours}
+    made = Labels(
+        values,
+        colormap=DirectLabelColormap(color_dict=palette),
+        opacity=0.9,
+        **placed(case, kind, shows),
+    )
+    made.editable = False
+    active = viewer.layers.selection.active
+    viewer.add_layer(made)
+    viewer.layers.selection.active = active
+    return made
+
+
+def _made(viewer: "ViewerModel", kind: str) -> list[Layer]:
+    return [la for la in viewer.layers if (found := origin_of(la)) and found.kind == kind]

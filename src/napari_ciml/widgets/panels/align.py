@@ -1,0 +1,136 @@
+"""Part of the dock widget *Case*: whether modalities lie on each other, and bringing them there."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
+
+from napari_ciml.cases.alignment import Misalignment, checkerboard, misaligned
+from napari_ciml.cases.case import Case
+from napari_ciml.cases.registration import RegistrationSettings
+from napari_ciml.monitor import Monitor
+from napari_ciml.widgets.panels.parts import Dock, Words, button, label, row
+
+if TYPE_CHECKING:
+    from napari_ciml.widgets.control.loaded import Loaded
+
+_NO_BOARD = "no checkerboard"
+
+
+class AlignPanel(QWidget):
+    """Align, judge by a checkerboard, refuse.
+
+    Parameters
+    ----------
+    dock : Dock
+        Whose session it serves; it shows the errors, too.
+    """
+
+    JOBS = ("Aligning", "Checking the alignment", "Laying the checkerboard")
+
+    def __init__(self, dock: Dock) -> None:
+        super().__init__()
+        self.dock, self.session, self.review = dock, dock.session, dock.session.review
+        self._before: Loaded | None = None
+        self.kind = QComboBox()
+        self.kind.addItems(["rigid", "affine"])
+        self.kind.setToolTip("Rigid: turned and shifted. Affine: scaled and sheared as well.")
+        self.align = button("Align", "Register the modalities to the reference, by their contents.")
+        self.refuse = button("As it was", "Take the alignment back.")
+        self.board = QComboBox()
+        self.board.setToolTip("A modality and the reference in turn: edges must go on.")
+        self.notice = Words()
+        self.boards = QWidget()
+        boards = row(label("Judge by"), self.board)
+        self.boards.setLayout(boards)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.notice)
+        column.addLayout(row(self.kind, self.align, self.refuse))
+        column.addWidget(self.boards)
+        self.align.clicked.connect(self._align)
+        self.refuse.clicked.connect(self._refuse)
+        self.board.activated.connect(lambda _: self._show_board())
+        self.review.scan_changed.connect(self._show)
+        self.review.case_changed.connect(self._case_changed)
+        self._known: Loaded | None = None
+        self._show()
+
+    def _align(self) -> None:
+        settings = RegistrationSettings(kind="affine" if self.kind.currentIndex() else "rigid")
+        self.dock.attempt(self.session.load, settings)
+
+    def _refuse(self) -> None:
+        before = self._before
+        if before is not None:
+            self.session.runner.submit("Aligning", lambda _: before, self.session.show)
+
+    def _case_changed(self) -> None:
+        now, last = self.session.loaded, self._known
+        if now is None or now is last:
+            return
+        if last is not None and now.case.images is last.case.images:  # a brain mask came or went
+            self._known = now
+            return
+        aligned = bool(now.case.motions)
+        refused = now is self._before
+        if not aligned:
+            self._before = None
+        elif last is not None and not last.case.motions and _same(last.case, now.case):
+            self._before = last
+        elif self._before is not None and not _same(self._before.case, now.case):
+            self._before = None
+        self._known = now
+        self.notice.say("")
+        self._show()
+        if not aligned and not refused and len(now.case.images) > 1:
+            self._check(now.case)
+
+    def _check(self, case: Case) -> None:
+        def work(monitor: Monitor) -> tuple[Misalignment, ...]:
+            return misaligned(case.images, case.grid, case.reference, monitor)
+
+        def done(found: tuple[Misalignment, ...]) -> None:
+            if self.review.case is case:
+                self.notice.say("\n".join(map(str, found)))
+
+        self.session.runner.submit("Checking the alignment", work, done)
+
+    def _show(self) -> None:
+        case = self.review.case
+        self.align.setVisible(self.review.scan is not None)
+        self.kind.setVisible(self.review.scan is not None)
+        self.refuse.setVisible(self._before is not None)
+        others = [] if case is None else [m for m in case.images if m != case.reference]
+        self.board.clear()
+        self.board.addItem(_NO_BOARD)
+        for name in others:
+            self.board.addItem(name, (name, False))
+            if self._before is not None and case is not None and name in case.motions:
+                self.board.addItem(f"{name} as it was", (name, True))
+        self.boards.setVisible(bool(others))
+
+    def _show_board(self) -> None:
+        chosen, now = self.board.currentData(), self._known
+        if chosen is None or now is None:
+            self.session.layers.hide_checkerboard()
+            return
+        name, earlier = chosen
+        source = self._before if earlier and self._before is not None else now
+        case, title = now.case, self.board.currentText()
+
+        def work(_: Monitor) -> np.ndarray:
+            limits = now.limits[case.reference], source.limits[name]
+            one, other = case.images[case.reference], source.case.images[name]
+            return checkerboard(one, other, limits, case.grid)
+
+        def done(values: np.ndarray) -> None:
+            if self.review.case is case and self.board.currentText() == title:
+                self.session.layers.show_checkerboard(case, values, f"{title} / {case.reference}")
+
+        self.session.runner.submit("Laying the checkerboard", work, done)
+
+
+def _same(one: Case, other: Case) -> bool:
+    """Whether they are the same files on the same grid."""
+    return one.sources == other.sources and one.reference == other.reference

@@ -1,0 +1,250 @@
+"""Small pieces that several dock widgets use."""
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import (
+    QApplication,
+    QFrame,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QTableWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_ciml.errors import CimlError
+from napari_ciml.widgets.control.session import session_of
+from napari_ciml.widgets.jobs import JobRunner
+from napari_ciml.widgets.panels.contrast import readable
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+ERROR_COLOUR = "#ff6b6b"
+QUIET_COLOUR = "#9aa0a6"
+
+
+class Words(QLabel):
+    """Text that wraps, can be selected, and takes no room when it is empty."""
+
+    def __init__(self, text: str = "", colour: str | None = None) -> None:
+        super().__init__(text)
+        self._colour = colour
+        self.setWordWrap(True)
+        allowed = Qt.TextInteractionFlag
+        self.setTextInteractionFlags(allowed.TextSelectableByMouse | allowed.LinksAccessibleByMouse)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.setVisible(bool(text))
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802
+        """Stay readable when the theme changes."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.StyleChange:
+            self._recolour()
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        """Be readable on what it is shown on."""
+        super().showEvent(event)
+        self._recolour()
+
+    def _recolour(self) -> None:
+        if self._colour:
+            found = readable(self._colour, self.palette().window().color()).name()
+            style = f"color: {found}"
+            if style != self.styleSheet():
+                self.setStyleSheet(style)
+
+    def say(self, text: str) -> None:
+        """Show a text; an empty one hides the label."""
+        self.setText(text)
+        self.setVisible(bool(text))
+
+
+def button(text: str, tip: str) -> QPushButton:
+    """Return a push button with a tooltip."""
+    made = QPushButton(text)
+    made.setToolTip(tip)
+    return made
+
+
+def label(text: str) -> QLabel:
+    """Return a short text that keeps its width."""
+    made = QLabel(text)
+    made.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
+    return made
+
+
+def row(*widgets: QWidget, widest: int | None = None) -> QHBoxLayout:
+    """Return widgets side by side; ``widest`` says which one takes the room that is left."""
+    layout = QHBoxLayout()
+    layout.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        layout.addWidget(widget)
+    if widest is not None:
+        layout.setStretch(widest, 1)
+    return layout
+
+
+def table(*columns: str) -> QTableWidget:
+    """Return an empty table whose columns share the width, so that nothing scrolls sideways."""
+    made = QTableWidget(0, len(columns))
+    made.setHorizontalHeaderLabels(columns)
+    made.verticalHeader().setVisible(False)
+    made.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+    made.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    made.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+    return made
+
+
+class Dock(QWidget):
+    """A dock widget: a column of parts, with the session's state and errors at its foot.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Whose session is shown.
+    scrolls : bool
+        Let the column scroll, so that a long one does not make the window taller than a screen.
+    """
+
+    def __init__(self, viewer: "Viewer", scrolls: bool = False) -> None:
+        super().__init__()
+        self.session = session_of(viewer)
+        self.review = self.session.review
+        self.column = QVBoxLayout(_scrolled(self) if scrolls else self)
+        self.error = Words(colour=ERROR_COLOUR)
+        self.copy = button("Copy details", "Copy the technical details, for a bug report.")
+        self.copy.setVisible(False)
+        self.copy.clicked.connect(self._copy_details)
+        self._details = ""
+        self.setMinimumWidth(330)
+        self.session.attach(self)
+
+    def finish(self) -> None:
+        """Add the foot; called once by each dock widget after its own parts."""
+        self.column.addWidget(self.error)
+        self.column.addWidget(self.copy)
+
+    def show_error(self, sentence: str, details: str = "") -> None:
+        """Show what went wrong."""
+        self.error.say(sentence)
+        self._details = details
+        self.copy.setVisible(bool(details))
+
+    def attempt(self, intent: object, *args: object) -> None:
+        """Call an intent of the session; what it refuses is shown here."""
+        self.show_error("")
+        try:
+            intent(*args)  # type: ignore[operator]
+        except CimlError as error:
+            self.show_error(str(error))
+
+    def _copy_details(self) -> None:
+        QApplication.clipboard().setText(f"{self.error.text()}\n{self._details}")
+
+
+def _scrolled(dock: QWidget) -> QWidget:
+    """Return a widget that fills a dock and scrolls in it."""
+    inner, area, outer = QWidget(), QScrollArea(), QVBoxLayout(dock)
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setWidget(inner)
+    outer.setContentsMargins(0, 0, 0, 0)
+    outer.addWidget(area)
+    return inner
+
+
+class JobBar(QWidget):
+    """Progress of the running job in words and as a bar, with its cancel button.
+
+    Parameters
+    ----------
+    dock : Dock
+        Shows a job's error.
+    titles : tuple of str
+        The jobs this bar answers for; others are shown as what the queue is busy with.
+    runner : JobRunner, optional
+        Whose jobs; the session's by default.
+    """
+
+    def __init__(self, dock: Dock, *titles: str, runner: JobRunner | None = None) -> None:
+        super().__init__()
+        self.dock, self.titles = dock, titles
+        self._current = ""
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(8)
+        self.stage = Words(colour=QUIET_COLOUR)
+        self.notices = Words()
+        self.cancel = button("Cancel", "Stop; what was there before stays as it is.")
+        runner = runner or dock.session.runner
+        self.cancel.clicked.connect(runner.cancel)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(row(self.bar, self.cancel))
+        layout.addWidget(self.stage)
+        layout.addWidget(self.notices)
+        self._set_running(running=False)
+        runner.started.connect(self._on_started)
+        runner.queued.connect(self._on_queued)
+        runner.progressed.connect(self._on_progress)
+        runner.told.connect(self._on_told)
+        runner.failed.connect(self._on_failed)
+        runner.cancelled.connect(self._on_cancelled)
+        runner.idle.connect(self._on_idle)
+
+    def _on_started(self, title: str) -> None:
+        self._current = title
+        self._set_running(running=True)
+        self._advance(0, 0)
+        self.stage.say(f"{title} ...")
+        if title in self.titles:
+            self.notices.say("")
+            self.dock.show_error("")
+
+    def _on_queued(self, title: str, place: int) -> None:
+        if title in self.titles:
+            self.notices.say(f"{title} waits its turn (number {place} in the queue).")
+
+    def _on_progress(self, stage: str, done: int, total: int) -> None:
+        self._advance(done, total)
+        self.stage.say(f"{stage} ({done} of {total})" if total else f"{stage} ...")
+
+    def _on_told(self, sentence: str) -> None:
+        if self._current in self.titles:
+            self.notices.say("\n".join(filter(None, (self.notices.text(), sentence))))
+
+    def _on_failed(self, sentence: str, details: str) -> None:
+        if self._current in self.titles:
+            self.dock.show_error(sentence, details)
+
+    def _on_cancelled(self, title: str) -> None:
+        if title in self.titles:
+            self.notices.say(f"{title} was cancelled; what was there before is kept.")
+
+    def _on_idle(self) -> None:
+        self._current = ""
+        self._set_running(running=False)
+        self.stage.say("")
+
+    def _advance(self, done: int, total: int) -> None:
+        """Move the bar; it stays empty while nobody knows how much there is to do.
+
+        A bar that runs to and fro, as Qt has it for that, and one that draws itself at once, would
+        make a window with a canvas compose itself over and over.
+        """
+        self.bar.setUpdatesEnabled(False)
+        self.bar.setRange(0, max(total, 1))
+        self.bar.setValue(done)
+        self.bar.setUpdatesEnabled(True)
+
+    def _set_running(self, *, running: bool) -> None:
+        self.bar.setVisible(running)
+        self.cancel.setVisible(running)

@@ -1,0 +1,136 @@
+"""The list of questions: what a shift-click asks, what was asked, what it is compared with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtWidgets import QComboBox, QListWidget, QVBoxLayout, QWidget
+
+from napari_ciml.decomposition import Pair
+from napari_ciml.explanation.usual import comparable
+from napari_ciml.network.checkpoint_info import UsualWeight
+from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Dock, Words, label, row
+
+_HELP = (
+    "Shift-click asks why: for the lesion under the mouse (the connected part of a region), or for "
+    "that voxel."
+)
+_WHOLE, _INNERMOST, _NOTHING, _MEASURED = "the whole case", "innermost", "nothing", "cases measured"
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Weights that others are compared with: of another answer, or over many cases."""
+
+    name: str
+    weights: Mapping[tuple[Pair, str], float]
+    spread: Mapping[tuple[Pair, str], float]
+
+
+class QuestionPanel(QWidget):
+    """Shows the questions of a session.
+
+    Parameters
+    ----------
+    dock : Dock
+        Says why a question was refused.
+
+    Signals
+    -------
+    beside_changed()
+        Something else is compared with.
+    """
+
+    beside_changed = Signal()
+
+    def __init__(self, dock: Dock) -> None:
+        super().__init__()
+        self.dock, self.review, self.questions = dock, dock.review, dock.session.questions
+        self.what = QComboBox()
+        self.what.addItems(["lesion", "voxel"])
+        self.what.setToolTip("What a shift-click asks about.")
+        self.region = QComboBox()
+        self.region.setToolTip("Which region it asks about; the innermost at that place, or one.")
+        self.asked = QListWidget()
+        self.asked.setToolTip("Questions that were asked; choose one to see its answer again.")
+        self.asked.setFixedHeight(46)
+        self.beside = QComboBox()
+        self.beside.setToolTip("Weights to compare with: the thin bars and the last column.")
+        self._compared = ""
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addWidget(Words(_HELP, QUIET_COLOUR))
+        column.addLayout(row(label("About"), self.what, label("of"), self.region))
+        column.addWidget(self.asked)
+        column.addLayout(row(label("Compare with"), self.beside))
+        self.what.currentTextChanged.connect(self._set_what)
+        self.region.currentTextChanged.connect(self._set_region)
+        self.asked.currentRowChanged.connect(self._choose)
+        self.beside.activated.connect(self._compare)
+        self.questions.changed.connect(self.show_questions)
+        self.questions.refused.connect(dock.show_error)
+        self.review.segmentation_changed.connect(self._show_regions)
+        self._show_regions()
+        self.show_questions()
+
+    def compared_with(self) -> Beside | None:
+        """Return what the weights are compared with."""
+        name = self.beside.currentText()
+        found = self.questions.shown
+        if name == _MEASURED and found is not None:
+            usual = comparable(found.weights, self.measured())
+            means = {key: weight.mean for key, weight in usual.items()}
+            return Beside(name, means, {key: weight.sd for key, weight in usual.items()})
+        if name == _WHOLE and self.review.explanation is not None:
+            return Beside(name, self.review.explanation.weights, {})
+        for question in self.questions.asked:
+            if question.name == name:
+                return Beside(name, question.explanation.weights, {})
+        return None
+
+    def measured(self) -> tuple[UsualWeight, ...]:
+        """Return what is usual by the checkpoint that made the segmentation, if it says so."""
+        current = self.review.runs.current
+        return current.info.weights if current is not None else ()
+
+    def show_questions(self) -> None:
+        """Show what was asked and what can be compared with."""
+        names = [question.name for question in self.questions.asked]
+        chosen = self.questions.chosen
+        with QSignalBlocker(self.asked):
+            self.asked.clear()
+            self.asked.addItems([_WHOLE.capitalize(), *names])
+            self.asked.setCurrentRow(1 + names.index(chosen.name) if chosen else 0)
+        self.setVisible(self.review.segmentation is not None)
+        measured = [_MEASURED] if self.measured() else []
+        others = [_NOTHING, *measured, _WHOLE, *names]
+        usual = _MEASURED if measured else _NOTHING
+        with QSignalBlocker(self.beside):
+            self.beside.clear()
+            self.beside.addItems(others)
+            self.beside.setCurrentText(self._compared if self._compared in others else usual)
+
+    def _show_regions(self) -> None:
+        made = self.review.segmentation
+        names = made.plan.decomposition.region_names if made else ()
+        kept = self.region.currentText()
+        self.region.clear()
+        self.region.addItems([_INNERMOST, *names])
+        self.region.setCurrentText(kept if kept in names else _INNERMOST)
+        self.setVisible(made is not None)
+
+    def _compare(self) -> None:
+        self._compared = self.beside.currentText()
+        self.beside_changed.emit()
+
+    def _set_what(self, text: str) -> None:
+        self.questions.one_voxel = text == "voxel"
+
+    def _set_region(self, text: str) -> None:
+        self.questions.region = None if text in ("", _INNERMOST) else text
+
+    def _choose(self, k: int) -> None:
+        self.dock.show_error("")
+        if 0 <= k <= len(self.questions.asked):
+            self.questions.choose(self.questions.asked[k - 1] if k else None)

@@ -1,0 +1,23 @@
+"""What the docks have in common that are about the label map that is looked at."""
+
+from typing import TYPE_CHECKING
+
+from napari_ciml.widgets.panels.parts import Dock
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+
+class ReadingDock(Dock):
+    """A dock about the label map that is looked at: who measures it, keeps it, and what was found.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Where it is shown.
+    """
+
+    def __init__(self, viewer: "Viewer") -> None:
+        super().__init__(viewer)
+        self.findings = self.review.findings
+        self.measuring, self.keeping = self.session.measuring, self.session.keeping

@@ -1,0 +1,87 @@
+"""The sensitivity table: every message muted in turn, and what that costs."""
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QHeaderView, QTableWidgetItem, QVBoxLayout, QWidget
+
+from napari_ciml.monitor import Monitor
+from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Dock, JobBar, Words, button, table
+
+if TYPE_CHECKING:
+    from napari_ciml.whatif.sensitivity import Cost
+
+TITLE = "Muting every message"
+
+_TIP = (
+    "Mute every message in turn, from what is kept, and say what it costs against this run. "
+    "The costliest comes first."
+)
+
+
+class SensitivityPanel(QWidget):
+    """Asks for the sensitivity table and shows it.
+
+    Parameters
+    ----------
+    dock : Dock
+        Whose session is asked.
+    """
+
+    def __init__(self, dock: Dock) -> None:
+        super().__init__()
+        self.dock, self.session, self.review = dock, dock.session, dock.session.review
+        self.run = button("Sensitivity", _TIP)
+        self.jobs = JobBar(dock, TITLE)
+        self.words = Words(colour=QUIET_COLOUR)
+        self.costs = table("Muted")
+        self.costs.setToolTip("What each muting changes, region by region.")
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        for part in (self.run, self.jobs, self.words, self.costs):
+            column.addWidget(part)
+        self.run.clicked.connect(lambda: dock.attempt(self._ask))
+        self.review.segmentation_changed.connect(self._clear)
+        self._clear()
+
+    def _ask(self) -> None:
+        case, path = self.session.ready()
+        segmentation = self.review.segmentation
+        assert segmentation is not None
+
+        def work(monitor: Monitor) -> "tuple[Cost, ...]":
+            from napari_ciml.whatif.sensitivity import sensitivity
+            from napari_ciml.widgets.control.checkpoints import load_checkpoint
+
+            return sensitivity(case, load_checkpoint(path), segmentation, monitor)
+
+        def done(costs: "tuple[Cost, ...]") -> None:
+            if self.review.segmentation is segmentation:
+                self._show(costs)
+
+        self.session.runner.submit(TITLE, work, done)
+
+    def _clear(self) -> None:
+        self.run.setEnabled(self.review.segmentation is not None)
+        self.costs.hide()
+        self.words.say("")
+
+    def _show(self, costs: "tuple[Cost, ...]") -> None:
+        if not costs:
+            self.words.say("This run passes no message.")
+            return
+        names = list(costs[0].ml)
+        self.costs.setColumnCount(1 + len(names))
+        self.costs.setHorizontalHeaderLabels(["Muted", *names])
+        self.costs.setRowCount(len(costs))
+        for k, cost in enumerate(costs):
+            message = cost.message
+            self.costs.setItem(k, 0, QTableWidgetItem(f"{message.auxiliary} for {message.primary}"))
+            for column, name in enumerate(names, 1):
+                text = f"{cost.ml[name]:+.1f}  ({cost.dice[name]:.3f})"
+                self.costs.setItem(k, column, QTableWidgetItem(text))
+        self.words.say("Change in mL, and Dice with this run in brackets; the costliest first.")
+        self.costs.verticalHeader().setDefaultSectionSize(24)
+        header = self.costs.horizontalHeader()
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
+        self.costs.setMinimumHeight(min(len(costs), 6) * 24 + 30)
+        self.costs.show()
