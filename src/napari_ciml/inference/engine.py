@@ -10,10 +10,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_ciml.decomposition import Pair
-from napari_ciml.inference.compiled.engine import CompiledEngine, compiled_engine
+from napari_ciml.inference.compiled.engine import compiled_engine
 from napari_ciml.inference.device import mixed_precision
 from napari_ciml.inference.kept import Kept
 from napari_ciml.inference.plan import Plan
+from napari_ciml.inference.ran import Engine
 from napari_ciml.inference.tiles import Shape, blending_window
 from napari_ciml.inference.torch_engine import TorchEngine
 from napari_ciml.inference.workspace import Workspace
@@ -133,20 +134,18 @@ def _over_tiles(
     return {pair: totals[k][inside].numpy() for k, pair in enumerate(plan.pairs)}
 
 
-_Engine = TorchEngine | CompiledEngine
-
 _Logits = dict[str, Tensor]
 """By subtask, (regions, Z, Y, X) float32 on the CPU."""
 
 
-def _engine(network: CIML, workspace: Workspace) -> _Engine:
+def _engine(network: CIML, workspace: Workspace) -> Engine:
     if workspace.engine == "openvino":
         return compiled_engine(network, workspace.tiling.tile)
     return TorchEngine(network)
 
 
 def _run_tile(
-    engine: _Engine,
+    engine: Engine,
     network: CIML,
     plan: Plan,
     kept: Kept,

@@ -1,9 +1,12 @@
-"""What an engine makes of a tile."""
+"""What an engine is, and what it makes of a tile."""
 
-from typing import NamedTuple
+from collections.abc import Collection, Mapping
+from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
+from napari_ciml.decomposition import Message
+from napari_ciml.monitor import Monitor
 from napari_ciml.network.last_level import State
 
 Levels = tuple[Tensor, ...]
@@ -23,3 +26,39 @@ class Ran(NamedTuple):
 
     levels: dict[str, Levels]
     answers: dict[str, tuple[Tensor, State]]
+
+
+class Engine(Protocol):
+    """A way to run a network."""
+
+    def run(
+        self,
+        images: Mapping[str, Tensor],
+        subtasks: Collection[str],
+        muted: Collection[Message],
+        known: Mapping[str, Levels],
+        monitor: Monitor,
+    ) -> Ran:
+        """Run a tile.
+
+        Parameters
+        ----------
+        images : mapping of str to torch.Tensor
+            By modality, each (1, 1, Z, Y, X).
+        subtasks : collection of str
+            Names of those that are run.
+        muted : collection of Message
+            Messages that are not passed.
+        known : mapping of str to Levels
+            By encoder, of those that need not be run.
+        monitor : Monitor
+            Asked at least between segmentors whether to stop.
+
+        Raises
+        ------
+        CancelledError
+            If the monitor's ``stop`` is set.
+        """
+
+    def release(self) -> None:
+        """Give back the working memory; what is compiled stays."""

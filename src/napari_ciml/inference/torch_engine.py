@@ -41,21 +41,7 @@ class TorchEngine:
         known: Mapping[str, Levels],
         monitor: Monitor,
     ) -> Ran:
-        """Run a tile.
-
-        Parameters
-        ----------
-        images : mapping of str to torch.Tensor
-            By modality, each (1, 1, Z, Y, X).
-        subtasks : collection of str
-            Names of those that are run.
-        muted : collection of Message
-            Messages that are not passed.
-        known : mapping of str to Levels
-            By encoder, of those that need not be run.
-        monitor : Monitor
-            Asked between segmentors whether to stop.
-        """
+        """As `Engine.run`."""
         encoded = self.encode(images, subtasks, muted, known)
         answers = {}
         for name in subtasks:
@@ -65,7 +51,7 @@ class TorchEngine:
         return Ran(new, answers)
 
     def release(self) -> None:
-        """Give back working memory: PyTorch's own cache is kept for the next tile."""
+        """Nothing: PyTorch's own cache is kept for the next tile."""
 
     def encode(
         self,

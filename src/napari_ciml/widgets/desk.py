@@ -37,14 +37,33 @@ class Desk:
     decomposition: DecompositionWidget
     segment: SegmentWidget
     explain: ExplainWidget
-    finetune: FineTuneWidget
-    lesions: LesionsWidget
-    compare: CompareWidget
-    correct: CorrectWidget
-    guide: GuideWidget
     runs: RunsWidget
+    lesions: LesionsWidget
+    correct: CorrectWidget
+    compare: CompareWidget
+    finetune: FineTuneWidget
     export: ExportWidget
     worklist: WorklistWidget
+    guide: GuideWidget
+
+    @property
+    def docks(self) -> dict[str, Dock]:
+        """The dock widgets by what is written on their tabs, in their order."""
+        return {
+            "Case": self.case,
+            "View": self.view,
+            "Decomposition": self.decomposition,
+            "Segment": self.segment,
+            "Explain": self.explain,
+            "Runs": self.runs,
+            "Lesions": self.lesions,
+            "Correct": self.correct,
+            "Compare": self.compare,
+            "Fine-tune": self.finetune,
+            "Export": self.export,
+            "Worklist": self.worklist,
+            "Guide": self.guide,
+        }
 
     def do(self, intent: Callable[[], None]) -> None:
         """Ask for something and wait for it, with the window alive.
@@ -75,51 +94,31 @@ class Desk:
 
 def lay_out(viewer: napari.Viewer) -> Desk:
     """Add the dock widgets, tabbed on the right."""
-    case, view, decomposition = CaseWidget(viewer), ViewWidget(viewer), DecompositionWidget(viewer)
-    segment, explain = SegmentWidget(viewer), ExplainWidget(viewer)
-    finetune, lesions, runs = FineTuneWidget(viewer), LesionsWidget(viewer), RunsWidget(viewer)
-    compare, correct = CompareWidget(viewer), CorrectWidget(viewer)
-    export, worklist = ExportWidget(viewer), WorklistWidget(viewer)
-    guide = GuideWidget(viewer)
-    named = {
-        "Case": case,
-        "View": view,
-        "Decomposition": decomposition,
-        "Segment": segment,
-        "Explain": explain,
-        "Runs": runs,
-        "Lesions": lesions,
-        "Correct": correct,
-        "Compare": compare,
-        "Fine-tune": finetune,
-        "Export": export,
-        "Worklist": worklist,
-        "Guide": guide,
-    }
-    for name, widget in named.items():
+    desk = Desk(
+        viewer,
+        session_of(viewer),
+        CaseWidget(viewer),
+        ViewWidget(viewer),
+        DecompositionWidget(viewer),
+        SegmentWidget(viewer),
+        ExplainWidget(viewer),
+        RunsWidget(viewer),
+        LesionsWidget(viewer),
+        CorrectWidget(viewer),
+        CompareWidget(viewer),
+        FineTuneWidget(viewer),
+        ExportWidget(viewer),
+        WorklistWidget(viewer),
+        GuideWidget(viewer),
+    )
+    for name, widget in desk.docks.items():
         dock = viewer.window.add_dock_widget(widget, name=name, area="right", tabify=name != "Case")
     # Upright tabs: side by side their names do not fit.
     main = dock.window()
     if isinstance(main, QMainWindow):
         side = Qt.DockWidgetArea.RightDockWidgetArea
         main.setTabPosition(side, QTabWidget.TabPosition.East)
-    return Desk(
-        viewer,
-        session_of(viewer),
-        case,
-        view,
-        decomposition,
-        segment,
-        explain,
-        finetune,
-        lesions,
-        compare,
-        correct,
-        guide,
-        runs,
-        export,
-        worklist,
-    )
+    return desk
 
 
 def bring_forward(widget: Dock) -> None:

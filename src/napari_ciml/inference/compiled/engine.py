@@ -137,7 +137,7 @@ class CompiledEngine:
         known: Mapping[str, Levels],
         monitor: Monitor,
     ) -> Ran:
-        """As `TorchEngine.run`; a stop is heard in the middle of a tile."""
+        """As `Engine.run`; a stop is heard in the middle of a tile."""
         levels: dict[str, Levels] = {}
         answers: dict[str, tuple[Tensor, State]] = {}
         for part in self._needed(subtasks, muted, known):
@@ -150,7 +150,7 @@ class CompiledEngine:
         return Ran(levels, answers)
 
     def release(self) -> None:
-        """Give back the working memory; what is compiled stays."""
+        """As `Engine.release`."""
         for part in self._parts.values():
             part.release_memory()
 
