@@ -14,6 +14,7 @@ from napari_ciml.measures import (
     difference,
     evaluate,
     hd95,
+    most_different,
     surface_distance,
 )
 from napari_ciml.monitor import Monitor
@@ -126,3 +127,13 @@ def test_a_label_that_no_region_knows_is_not_passed_over(tmp_path: Path) -> None
     with pytest.raises(InputError, match="label 3; brats2021 or brats2013 would"):
         evaluate(*files, LABEL_CONVENTIONS["brats2020"])
     assert evaluate(*files, LABEL_CONVENTIONS["brats2013"])[0].dice == 1
+
+
+def test_where_masks_differ_most() -> None:
+    a, b = np.zeros((2, 6, 7, 8), bool)
+    a[1, 2:5, 3:6] = True  # nine voxels differ in slice 1
+    a[4, 0, 0] = b[2] = a[2] = True  # one in slice 4, and much that is agreed in slice 2
+    values = difference(a, b)
+    assert most_different(values) == (1, 3, 4)
+    assert most_different(values, axis=2) in {(1, 3, x) for x in (3, 4, 5)}
+    assert most_different(difference(b, b)) is None

@@ -498,6 +498,19 @@ def test_compared_with_another_reader(loaded: Desk, qtbot: QtBot, tmp_path: Path
     assert shown.data[15, 15, 11] == 3
     assert shown.features["is"].tolist() == ["", "agreed", "missed", "added"]
 
+    # Where nothing differs, a click turns to a slice where something does, and stays there.
+    dims = loaded.viewer.dims
+    click_cell(qtbot, widget.scores, 1, 0)
+    dims.set_current_step(0, 0)
+    assert not (shown.data[0] > 1).any()
+    click_cell(qtbot, widget.scores, 0, 0)
+    assert (shown.data[dims.current_step[0]] > 1).any()
+    differ = np.flatnonzero((shown.data > 1).any(axis=(1, 2)))
+    for slice_ in (differ[0], differ[-1]):
+        dims.set_current_step(0, slice_)
+        click_cell(qtbot, widget.scores, 0, 0)
+        assert dims.current_step[0] == slice_
+
     # A stroke later everything follows.
     labels_of(loaded).data_setitem(tuple(np.array([[15], [15], [20]])), 2)
     wait(qtbot, loaded)

@@ -6,6 +6,7 @@ from napari_ciml.measures.agreement import (
     dice,
     difference,
     hd95,
+    most_different,
     surface_distance,
 )
 from napari_ciml.measures.files import evaluate
@@ -20,5 +21,6 @@ __all__ = [
     "difference",
     "evaluate",
     "hd95",
+    "most_different",
     "surface_distance",
 ]

@@ -125,6 +125,28 @@ def difference(prediction: np.ndarray, reference: np.ndarray) -> np.ndarray:
     return result
 
 
+def most_different(values: np.ndarray, axis: int = 0) -> tuple[int, int, int] | None:
+    """Return a voxel (z, y, x) where masks differ, in the slice across an axis where they do most.
+
+    It is the one nearest to the middle of what differs there; None, if nothing does.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        What `difference` returns.
+    axis : int
+        Across which slices are cut: 0 for axial ones.
+    """
+    differs = values > AGREED
+    counts = differs.sum(axis=tuple(k for k in range(3) if k != axis))
+    if not counts.any():
+        return None
+    place = np.argwhere(differs.take(int(counts.argmax()), axis=axis))
+    nearest = place[((place - place.mean(axis=0)) ** 2).sum(axis=1).argmin()]
+    z, y, x = np.insert(nearest, axis, counts.argmax()).tolist()
+    return z, y, x
+
+
 def _surface_measures(
     a: np.ndarray, b: np.ndarray, spacing: tuple[float, float, float]
 ) -> tuple[float, float]:

@@ -16,6 +16,7 @@ from napari_ciml.errors import CimlError
 from napari_ciml.findings import Comparison
 from napari_ciml.inference.doubt import LARGEST, Doubt, doubt_about
 from napari_ciml.lesions import Inventory, Lesion, take_inventory
+from napari_ciml.measures.agreement import AGREED, most_different
 from napari_ciml.measures.faults import Fault
 from napari_ciml.monitor import Monitor
 from napari_ciml.review import Review
@@ -25,6 +26,7 @@ from napari_ciml.widgets.layers.calipers import draw_calipers, remove_calipers, 
 from napari_ciml.widgets.layers.origin import known_origin
 from napari_ciml.widgets.layers.reading import (
     go_to,
+    in_slice,
     label_maps,
     show_difference,
     show_reference,
@@ -173,12 +175,21 @@ class Measuring(QObject):
             self.for_case(case, show),
         )
 
-    def show_difference(self, region: str) -> None:
-        """Show where a region agrees with the reference and where not."""
-        found, case = self.review.findings.comparison, self.review.case
-        if found is not None and case is not None and region in found.differences:
-            name = f"difference in {region}"
-            show_difference(self.layers.viewer, case, found.differences[region], name)
+    def show_difference(self, region: str, *, go_there: bool = False) -> None:
+        """Show where a region agrees with the reference and where not.
+
+        With ``go_there``, if nothing differs in the slice looked at, turn to where most does.
+        """
+        found, case, viewer = self.review.findings.comparison, self.review.case, self.layers.viewer
+        if found is None or case is None or region not in found.differences:
+            return
+        values = found.differences[region]
+        show_difference(viewer, case, values, f"difference in {region}")
+        axis, seen = in_slice(viewer, case, values)
+        if go_there and not (seen > AGREED).any():
+            place = most_different(values, axis)
+            if place is not None:
+                go_to(viewer, case, place)
 
     def hide_difference(self) -> None:
         """Show the label map again."""

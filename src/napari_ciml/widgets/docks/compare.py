@@ -128,12 +128,12 @@ class CompareWidget(ReadingDock):
         self.scores.blockSignals(False)
         shown = self.scores.currentRow()
         if 0 <= shown < len(scores):
-            self._show_difference(shown)
+            self._show_difference(shown, go_there=False)
 
-    def _show_difference(self, k: int) -> None:
+    def _show_difference(self, k: int, *, go_there: bool = True) -> None:
         found = self.findings.comparison
         if found is not None and 0 <= k < len(found.scores):
-            self.measuring.show_difference(found.scores[k].region)
+            self.measuring.show_difference(found.scores[k].region, go_there=go_there)
 
     def _hide(self) -> None:
         self.scores.blockSignals(True)

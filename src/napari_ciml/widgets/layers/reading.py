@@ -93,6 +93,19 @@ def go_to(viewer: "ViewerModel", case: Case, voxel: tuple[int, int, int]) -> Non
     viewer.scene.camera.center = tuple(world)
 
 
+def in_slice(viewer: "ViewerModel", case: Case, values: np.ndarray) -> tuple[int, np.ndarray]:
+    """Return across which axis the viewer cuts, and what (Z, Y, X) values it shows of a case.
+
+    In 3-D it shows all of them, and the axis is the first.
+    """
+    if viewer.dims.ndisplay == 3:
+        return 0, values
+    dims, grid = viewer.dims, case.grid
+    axis = max(0, dims.order[-3] - dims.ndim + 3)  # others may have layers with a time axis
+    index = round((dims.point[-3:][axis] - grid.translate[axis]) / grid.scale[axis])
+    return axis, values.take(index, axis=axis, mode="clip")
+
+
 def pick(
     viewer: "ViewerModel",
     layer: Labels,
