@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from napari_ciml.decomposition import Pair, Region, Subtask
+from napari_ciml.editing import with_only
 from napari_ciml.errors import CancelledError, DeviceError, DivergedError, InputError
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint
 from napari_ciml.presets import PRESETS
 from napari_ciml.training.cohort import TrainingCase
+from napari_ciml.training.finetune.adapt import begin
 from napari_ciml.training.finetune.clock import Clock
 from napari_ciml.training.finetune.data import Mixed
 from napari_ciml.training.finetune.outcome import Controls, Progressed
@@ -96,7 +98,7 @@ def test_what_judges_replay_teaches_nothing(
     judged = [case for case in replay if not any(case is other for other in taught)]
     assert len(taught) == 2
     assert done.kept_on == "2 cases that taught nothing"
-    seen = Judge(judged, [], 0, torch.device("cpu"), Monitor())
+    seen = Judge(judged, [], WHOLE, 0, torch.device("cpu"), Monitor())
     after = seen.measure(load_checkpoint(done.path), None).corrected
     assert done.replay_after["lesion"] == pytest.approx(after["lesion"], abs=1e-3)
     taught.clear()
@@ -312,3 +314,42 @@ def test_a_new_modality_can_be_learnt_and_loaded_again(
     )
     info = load_checkpoint(done.path).info
     assert info.normalisation == dict.fromkeys(("PET", "CT", "MR"), "zscore")
+
+
+def test_what_the_checkpoint_can_do_already_it_can_do_afterwards(
+    blind: Checkpoint, ball: TrainingCase, tmp_path: Path
+) -> None:
+    pet = with_only(WHOLE, ("PET",))
+    alone = TrainingCase.of(ball.images[:1], ball.regions)
+    unhurried = QUICK.model_copy(
+        update={"held_out": 0.0, "steps": 150}
+    )  # one ball alone is slow to show
+    done = finetune(
+        blind,
+        [alone],
+        [],
+        unhurried,
+        tmp_path / "run",
+        Monitor(),
+        decomposition=pet,
+        hardware=CPU,
+    )
+    assert done.corrected_after["lesion"] > done.corrected_before["lesion"] + 0.2
+    new = load_checkpoint(done.path)
+    assert new.info.decomposition == WHOLE
+    moved, old = new.network.state_dict(), blind.network.state_dict()
+    assert {name for name in moved if not torch.equal(moved[name], old[name])} <= {
+        name for name in moved if name.startswith(("encoders.PET.", "segmentors.PET."))
+    }
+    assert any(not torch.equal(moved[name], old[name]) for name in moved if "PET.output" in name)
+
+
+def test_a_region_that_means_something_else_is_another_one(blind: Checkpoint) -> None:
+    labels = WHOLE.regions[0].model_copy(update={"labels": (7,)})
+    other = WHOLE.model_copy(update={"regions": (labels,)})
+    assert begin(blind, other).network.decomposition == other
+    alone = begin(blind, with_only(WHOLE, ("CT",)))
+    assert alone.network.decomposition == WHOLE
+    assert not alone.fresh  # the gates' attention, too
+    for name, value in alone.network.state_dict().items():
+        torch.testing.assert_close(value, blind.network.state_dict()[name])

@@ -48,9 +48,24 @@ class SampleNoise:
         )
 
 
+def _wanted(
+    predictions: dict[str, Prediction], whole: Decomposition, known: Decomposition
+) -> dict[str, Prediction]:
+    """Return the channels of a network's subtasks that a decomposition has."""
+    picked = {}
+    for name, prediction in predictions.items():
+        there = known.subtask(name).regions
+        channels = [there.index(region) for region in whole.subtask(name).regions]
+        picked[name] = prediction._replace(logits=prediction.logits[:, channels])
+    return picked
+
+
 @dataclass(frozen=True)
 class Trainer:
-    """One optimiser step; the loss is that of all processes' patches together."""
+    """One optimiser step; the loss is that of all processes' patches together.
+
+    The network may know more than the settings' decomposition, which is what learns.
+    """
 
     fabric: Fabric
     settings: TrainSettings
@@ -63,11 +78,15 @@ class Trainer:
         images = {m: batch["image"][:, k : k + 1] for k, m in enumerate(whole.used_modalities)}
         targets = {r: batch["regions"][:, k : k + 1] for k, r in enumerate(whole.region_names)}
         certain = batch.get("certain")
+        known: Decomposition = self.network.decomposition
         muted = draw_muted(whole, self.settings, step)
+        muted |= set(known.messages) - set(whole.messages)
         noise = SampleNoise(self.settings.seed, batch["index"].tolist(), self.fabric.device)
         self.adam.zero_grad(set_to_none=True)
-        predictions: dict[str, Prediction] = self.network(images, muted=muted, noise=noise)
-        parts = self._loss(predictions, targets, certain)
+        predictions: dict[str, Prediction] = self.network(
+            images, [task.name for task in whole.subtasks], muted, noise
+        )
+        parts = self._loss(_wanted(predictions, whole, known), targets, certain)
         self.fabric.backward(parts.total)
         size = self.fabric.clip_gradients(
             self.network, self.adam, max_norm=_CLIP, error_if_nonfinite=False

@@ -26,10 +26,10 @@ from napari_ciml.inference.device import choose_device
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint
 from napari_ciml.network.checkpoint_info import CheckpointInfo
-from napari_ciml.network.transfer import transfer
 from napari_ciml.resources import sample_data
 from napari_ciml.training.cohort import TrainingCase, to_training_case
 from napari_ciml.training.datasets import find_cases, replay_cases
+from napari_ciml.training.finetune.adapt import begin
 from napari_ciml.training.finetune.data import read_cases, space_for
 from napari_ciml.training.finetune.holding import hold_out
 from napari_ciml.training.finetune.outcome import FineTuned
@@ -127,13 +127,14 @@ def measure_learning(
             decomposition=space.decomposition,
             hardware=Hardware(device=study.device, workers=0),
         )
-        begun = transfer(checkpoint.network, space.decomposition).network.eval()
-        versions = Checkpoint(version, space, "", begun), load_checkpoint(done.path)
+        begun = begin(checkpoint, space.decomposition).network.eval()
+        info = space_for(checkpoint.info, begun.decomposition)
+        versions = Checkpoint(version, info, "", begun), load_checkpoint(done.path)
         kept = hold_out(replay, study.settings.replay_held_out, study.settings.seed).judged
         groups = [(REPLAY, kept)]
         if study.data is None:
             groups += [(USUAL, _phantoms(study, "usual", space, monitor)[1:])]
-        rows += _rows(lesson, groups, versions, study, monitor)
+        rows += _rows(lesson, groups, versions, space.decomposition, study, monitor)
         lessons[lesson.name] = _about(done)
         write_table(path, rows)
         about = {
@@ -188,6 +189,7 @@ def _rows(
     lesson: _Lesson,
     groups: Sequence[tuple[str, list[TrainingCase]]],
     versions: tuple[Checkpoint, Checkpoint],
+    wanted: Decomposition,
     study: LearningStudy,
     monitor: Monitor,
 ) -> Iterator[dict[str, object]]:
@@ -197,7 +199,7 @@ def _rows(
     roles += [(role, case) for role, cases in groups for case in cases]
     for k, (role, case) in enumerate(roles):
         monitor.step("Measuring", k, len(roles))
-        judge = Judge([case], [], study.settings.tolerance, device, monitor)
+        judge = Judge([case], [], wanted, study.settings.tolerance, device, monitor)
         before, after = (judge.measure(version, None).corrected for version in versions)
         for region, value in before.items():
             yield {

@@ -1,10 +1,33 @@
-"""Which parameters a fine-tune lets learn."""
+"""What a fine-tune begins with, and which of its parameters learn."""
 
 from torch import nn
 
+from napari_ciml.decomposition import Decomposition
 from napari_ciml.errors import InputError
-from napari_ciml.network.transfer import Transfer
+from napari_ciml.inference.plan import untrained
+from napari_ciml.network.checkpoint import Checkpoint
+from napari_ciml.network.transfer import Transfer, transfer
 from napari_ciml.training.settings import FineTuneSettings
+
+
+def begin(checkpoint: Checkpoint, wanted: Decomposition) -> Transfer:
+    """Return the network that learns; the checkpoint's own is left as it is.
+
+    If the checkpoint can do all that is wanted, it is all of its network: what a case lacks is
+    muted, and the version can do what the checkpoint could. Carried over to fewer messages, gates
+    would have to learn their attention anew. If something is new, it is the network of what is
+    wanted, with the weights that fit.
+
+    Raises
+    ------
+    DecompositionError
+        If a modality has a name that PyTorch keeps for itself.
+    """
+    known = checkpoint.info.decomposition
+    labels = {region.name: set(region.labels) for region in known.regions}
+    same = all(labels.get(region.name) == set(region.labels) for region in wanted.regions)
+    serves = same and not untrained(checkpoint.info, wanted)
+    return transfer(checkpoint.network, known if serves else wanted)
 
 
 def choose_parameters(begun: Transfer, settings: FineTuneSettings) -> None:

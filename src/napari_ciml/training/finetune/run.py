@@ -17,9 +17,9 @@ from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint, save_che
 from napari_ciml.network.checkpoint_info import CheckpointInfo, TrainingRecord
 from napari_ciml.network.ciml import CIML
 from napari_ciml.network.settings import STRIDE
-from napari_ciml.network.transfer import Transfer, transfer
+from napari_ciml.network.transfer import Transfer
 from napari_ciml.training.cohort import TrainingCase
-from napari_ciml.training.finetune.adapt import choose_parameters
+from napari_ciml.training.finetune.adapt import begin, choose_parameters
 from napari_ciml.training.finetune.clock import Clock
 from napari_ciml.training.finetune.data import Mixed, space_for
 from napari_ciml.training.finetune.holding import Split, hold_out
@@ -70,7 +70,7 @@ def finetune(
     monitor : Monitor
         Told of fall-backs; cancelling leaves the best version found so far.
     decomposition : Decomposition, optional
-        If it is to be another one; weights are carried over.
+        If it is to be another one; weights are carried over (`begin`).
     hardware : Hardware, optional
         One device.
     controls : Controls, optional
@@ -93,13 +93,15 @@ def finetune(
     hardware = hardware or Hardware(workers=0)
     split = hold_out(corrected, settings.held_out, settings.seed)
     kept = hold_out(replay, settings.replay_held_out, settings.seed)
-    begun = transfer(checkpoint.network, decomposition or checkpoint.info.decomposition)
+    wanted = decomposition or checkpoint.info.decomposition
+    begun = begin(checkpoint, wanted)
     choose_parameters(begun, settings)
     device = choose_device(hardware.device)
-    judge = Judge(split.judged, kept.judged, settings.tolerance, device, monitor)
+    judge = Judge(split.judged, kept.judged, wanted, settings.tolerance, device, monitor)
     prepare_folder(path.parent)
     run = _Run(
         checkpoint,
+        wanted,
         begun,
         split,
         kept,
@@ -121,6 +123,7 @@ class _Run:
     """A fine-tune under way."""
 
     checkpoint: Checkpoint
+    wanted: Decomposition
     begun: Transfer
     split: Split
     kept: Split
@@ -257,7 +260,7 @@ class _Run:
     def _train_settings(self, patch: tuple[int, int, int]) -> TrainSettings:
         info = self._info()
         return TrainSettings(
-            decomposition=info.decomposition,
+            decomposition=self.wanted,
             network=info.network,
             normalisation=info.normalisation,
             spacing=info.spacing,

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from napari_ciml.decomposition import Decomposition
 from napari_ciml.inference.assemble import ensemble
 from napari_ciml.inference.engine import predict_pairs
 from napari_ciml.inference.plan import make_plan
@@ -52,6 +53,8 @@ class Judge:
     ----------
     corrected, replay : list of TrainingCase
         Cases to learn from, and cases not to forget.
+    wanted : Decomposition
+        What they are segmented for.
     tolerance : float
         Dice that a region may lose on the latter.
     device : torch.device
@@ -62,6 +65,7 @@ class Judge:
 
     corrected: list[TrainingCase]
     replay: list[TrainingCase]
+    wanted: Decomposition
     tolerance: float
     device: torch.device
     monitor: Monitor
@@ -80,11 +84,9 @@ class Judge:
         return Version(weights, corrected, replay, harmless)
 
     def _dices(self, checkpoint: Checkpoint, case: TrainingCase) -> Dices:
-        whole = checkpoint.info.decomposition
-        images = {
-            name: case.images[k].astype(np.float32) for k, name in enumerate(whole.used_modalities)
-        }
-        plan = make_plan(checkpoint.info, whole)
+        names = self.wanted.used_modalities
+        images = {name: case.images[k].astype(np.float32) for k, name in enumerate(names)}
+        plan = make_plan(checkpoint.info, self.wanted)
         quiet = Monitor(stop=self.monitor.stop)
         z, y, x = case.regions.shape[1:]
         pairs, _ = with_fallback(
