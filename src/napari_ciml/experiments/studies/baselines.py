@@ -41,6 +41,7 @@ class EarlyFusion(nn.Module):
     def forward(
         self,
         images: Mapping[str, Tensor],
+        subtasks: Collection[str] | None = None,  # noqa: ARG002
         muted: Collection[Message] = (),  # noqa: ARG002
         noise: Noise | None = None,  # noqa: ARG002
     ) -> dict[str, Prediction]:
