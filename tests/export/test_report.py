@@ -21,6 +21,8 @@ from napari_ciml.export.report_page import write_report_pdf
 from napari_ciml.inference.plan import make_plan
 from napari_ciml.inference.segment import Segmentation
 from napari_ciml.inference.settings import SegmentSettings
+from napari_ciml.lesions import RegionSummary, take_inventory
+from napari_ciml.measures.size import Diameters
 from napari_ciml.presets import PRESETS
 
 GRID = Grid((20, 24, 16), (2.0, 2.0, 5.0), (0.0, 0.0, 100.0))
@@ -73,7 +75,13 @@ def explanation(segmentation: Segmentation) -> Explanation:
 
 
 def composed(case: Case, segmentation: Segmentation, *more: object) -> Report:
-    return compose_report(case, segmentation, segmentation.label_map, *more)
+    return reported(case, segmentation, segmentation.label_map, *more)
+
+
+def reported(case: Case, segmentation: Segmentation, labels: np.ndarray, *more: object) -> Report:
+    regions = segmentation.plan.decomposition.regions
+    found = take_inventory(labels, regions, case.grid, segmentation)
+    return compose_report(case, segmentation, labels, found.regions, *more)
 
 
 def test_volumes_and_slices_are_those_of_the_label_map(
@@ -81,7 +89,12 @@ def test_volumes_and_slices_are_those_of_the_label_map(
 ) -> None:
     report = composed(case, segmentation)
     # WT: 4 voxels in five slices and 36 in one, 20 cubic millimetres each.
-    assert report.volumes.rows == (("WT", "1.1"), ("TC", "0.0"), ("ET", "0.0"))
+    assert [row[:3] for row in report.regions.rows] == [
+        ("WT", "1.1", "1"),
+        ("TC", "0.0", "1"),
+        ("ET", "0.0", "0"),
+    ]
+    assert report.regions.rows[2][3:] == ("-", "-")
     wt, tc = report.pictures
     assert (wt.title, tc.title) == ("WT on FLAIR", "TC on T1")
     assert wt.caption == "slice 7 of 16 (z = 130 mm), 1.4 cm²"
@@ -89,6 +102,18 @@ def test_volumes_and_slices_are_those_of_the_label_map(
     assert (np.count_nonzero(wt.mask), np.count_nonzero(tc.mask)) == (36, 1)
     assert "No ET was found." in report.notices
     assert "Tiles were made smaller." in report.notices
+
+
+def test_regions_are_told_with_their_lesions_and_their_doubt(
+    case: Case, segmentation: Segmentation
+) -> None:
+    wt = RegionSummary("WT", 1.12, 2, 0, Diameters(12.34, 5.0), 61.7, 0.456, None, {})
+    report = compose_report(case, segmentation, segmentation.label_map, [wt])
+    assert report.regions.columns[2:] == ("Lesions", "Largest (mm)", "Uncertainty (bits)")
+    assert report.regions.rows == (("WT", "1.1", "2", "12.3 x 5.0", "0.46"),)
+    text = to_html(report)
+    assert "12.3 x 5.0" in text
+    assert "0.46" in text
 
 
 def test_the_map_shown_is_the_strongest_inside_the_region(
@@ -103,20 +128,18 @@ def test_the_map_shown_is_the_strongest_inside_the_region(
 def test_a_corrected_label_map_is_what_is_reported(case: Case, segmentation: Segmentation) -> None:
     labels = np.zeros_like(segmentation.label_map)
     labels[0] = 4
-    report = compose_report(case, segmentation, labels, None, Context(corrected=True))
-    assert report.volumes.rows[2] == ("ET", "9.6")
+    report = reported(case, segmentation, labels, None, Context(corrected=True))
+    assert report.regions.rows[2][:2] == ("ET", "9.6")
     assert ("Label map", "corrected by hand") in report.facts
 
 
 def test_it_says_how_it_was_made_and_names_nobody(
     case: Case, segmentation: Segmentation, explanation: Explanation, tmp_path: Path
 ) -> None:
-    context = Context(
-        checkpoint="tiny", day=date(2024, 2, 29), measures={"uncertainty": {"WT": 0.1234}}
-    )
+    context = Context(checkpoint="tiny", day=date(2024, 2, 29))
     report = composed(case, segmentation, explanation, context)
     text = write_report_html(tmp_path / "report.html", report).read_text()
-    for said in ("tiny", "c" * 64, "2024-02-29", "not a medical device", "0.12", "napari-ciml 0"):
+    for said in ("tiny", "c" * 64, "2024-02-29", "not a medical device", "napari-ciml 0"):
         assert said in text
     assert "Doe" not in text
     assert str(tmp_path) not in text

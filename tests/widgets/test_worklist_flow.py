@@ -63,6 +63,7 @@ def test_nothing_painted_is_lost_and_the_next_case_is_ready(listed: Desk, qtbot:
     assert review.segmentation is not None
     assert not desk.worklist.error.text()
     assert stages(desk) == ["corrected", "segmented", "segmented"]
+    assert desk.worklist.cases.currentRow() == 1
     assert not any("edited" in layer.name for layer in desk.viewer.layers)
     click(qtbot, desk, desk.worklist.previous)
     assert review.case.name == "a"

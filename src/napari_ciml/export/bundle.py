@@ -1,7 +1,7 @@
 """What leaves the program for a case: files of the kinds that were chosen, in one folder."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -17,7 +17,7 @@ from napari_ciml.export.report_html import write_report_html
 from napari_ciml.export.report_page import write_report_pdf
 from napari_ciml.export.results import labels_at, lesion_rows, weights_csv, write_summary
 from napari_ciml.export.text import write_table, write_text
-from napari_ciml.lesions import take_inventory
+from napari_ciml.lesions import Inventory, take_inventory
 from napari_ciml.monitor import Monitor
 
 if TYPE_CHECKING:
@@ -121,10 +121,12 @@ def write_bundle(folder: Path, results: Results, wish: Wish, monitor: Monitor) -
         monitor.step(f"Writing {name}{wish.suffix}", done, len(volumes))
         paths.append(folder / f"{name}{wish.suffix}")
         write_on_native_grid(paths[-1], values(), results.case, wish.grid)
-    if "tables" in wish.kinds:
-        paths += write_tables(folder, results, monitor, wish.grid)
-    if "report" in wish.kinds:
-        paths += write_report(folder, results, monitor)
+    if wish.kinds & {"tables", "report"}:
+        found = _inventory(results, monitor)
+        if "tables" in wish.kinds:
+            paths += _write_tables(folder, results, found, monitor, wish.grid)
+        if "report" in wish.kinds:
+            paths += _write_report(folder, results, found, monitor)
     if "dicom-seg" in wish.kinds:
         segmentation = results.segmentation
         made = Made(
@@ -169,8 +171,13 @@ def own_series(case: Case) -> list[Path]:
     return [] if stack is None else sorted({plane.file for plane in stack.planes})
 
 
-def write_tables(
-    folder: Path, results: Results, monitor: Monitor, grid: str | None = None
+def _inventory(results: Results, monitor: Monitor) -> Inventory:
+    regions = results.segmentation.plan.decomposition.regions
+    return take_inventory(results.labels, regions, results.case.grid, results.segmentation, monitor)
+
+
+def _write_tables(
+    folder: Path, results: Results, found: Inventory, monitor: Monitor, grid: str | None
 ) -> list[Path]:
     """Write ``volumes.csv``, ``summary.json``, and ``weights.csv``, ``lesions.csv`` if any."""
     monitor.step("Writing tables")
@@ -180,39 +187,26 @@ def write_tables(
     ]
     if results.explanation is not None:
         paths.append(write_text(folder / "weights.csv", weights_csv(results.explanation)))
-    regions = results.segmentation.plan.decomposition.regions
-    found = take_inventory(
-        results.labels, regions, results.case.grid, results.segmentation, monitor
-    )
     if found.lesions:
         paths.append(write_table(folder / "lesions.csv", lesion_rows(found)))
     return paths
 
 
-def write_report(folder: Path, results: Results, monitor: Monitor) -> list[Path]:
+def _write_report(folder: Path, results: Results, found: Inventory, monitor: Monitor) -> list[Path]:
     """Write ``report.html`` and ``report.pdf``."""
     monitor.step("Composing the report")
     report = compose_report(
         results.case,
         results.segmentation,
         results.labels,
+        found.regions,
         results.explanation,
-        replace(results.context, measures={**(results.context.measures or {}), **_doubt(results)}),
+        results.context,
     )
     monitor.step("Writing report.html")
     paths = [write_report_html(folder / "report.html", report)]
     monitor.step("Writing report.pdf")
     return [*paths, write_report_pdf(folder / "report.pdf", report)]
-
-
-def _doubt(results: Results) -> dict[str, dict[str, float]]:
-    """Return the mean entropy over each region, if samples have told it."""
-    made = results.segmentation.uncertainty
-    if made is None:
-        return {}
-    masks = region_masks(results.labels, results.segmentation.plan.decomposition.regions)
-    means = {n: float(made.entropy[n][mask].mean()) for n, mask in masks.items() if mask.any()}
-    return {"Uncertainty (bits)": means}
 
 
 def volume_rows(results: Results) -> list[dict[str, object]]:

@@ -3,7 +3,7 @@
 Nobody's name is in it unless the caller gives one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from napari_ciml.cases.case import Case
 from napari_ciml.cases.labels import region_masks
 from napari_ciml.decomposition import Pair
 from napari_ciml.export.report_pictures import Looker, Picture
+from napari_ciml.lesions import RegionSummary
 
 if TYPE_CHECKING:
     from napari_ciml.explanation.explain import Explanation
@@ -57,8 +58,8 @@ class Report:
         At the top.
     facts : tuple of (str, str)
         How the result was made.
-    volumes, decomposition : Table
-        By region, and by subtask.
+    regions, decomposition : Table
+        What was found, by region; and what was asked for, by subtask.
     pictures, maps : tuple of Picture
         One for each region, and the strongest map of each.
     weights : dict of Pair to dict of str to float
@@ -69,7 +70,7 @@ class Report:
 
     title: str
     facts: tuple[tuple[str, str], ...]
-    volumes: Table
+    regions: Table
     decomposition: Table
     pictures: tuple[Picture, ...]
     maps: tuple[Picture, ...]
@@ -91,8 +92,6 @@ class Context:
         Whether a person has painted on the label map.
     limits : mapping of str to (float, float)
         Contrast limits by modality, as the user has set them.
-    measures : mapping of str to mapping of str to float
-        Further columns of the volumes' table, by title and region.
     day : datetime.date, optional
         By default today.
     """
@@ -101,7 +100,6 @@ class Context:
     subject: str = ""
     corrected: bool = False
     limits: Mapping[str, tuple[float, float]] | None = None
-    measures: Mapping[str, Mapping[str, float]] | None = None
     day: date | None = None
 
 
@@ -109,6 +107,7 @@ def compose_report(
     case: Case,
     segmentation: "Segmentation",
     labels: np.ndarray,
+    found: Sequence[RegionSummary],
     explanation: "Explanation | None" = None,
     context: Context | None = None,
 ) -> Report:
@@ -123,6 +122,8 @@ def compose_report(
     labels : numpy.ndarray
         The label map to report, (Z, Y, X) on the case grid: that of the segmentation, or as
         somebody has corrected it.
+    found : sequence of RegionSummary
+        What `take_inventory` found in it.
     explanation : Explanation, optional
         Gives maps and weights.
     context : Context, optional
@@ -135,11 +136,11 @@ def compose_report(
     for (pair, auxiliary), weight in (explanation.weights if explanation else {}).items():
         weights.setdefault(pair, {})[auxiliary] = weight
     looker = Looker(case, masks, context.limits or {})
-    empty = [name for name, mask in masks.items() if not mask.any()]
+    empty = [one.region for one in found if not one.lesions]
     return Report(
         title=f"Segmentation of {context.subject}" if context.subject else "Segmentation report",
         facts=_facts(case, segmentation, context),
-        volumes=_volumes(masks, case.grid.voxel_ml, context.measures or {}),
+        regions=_regions(found),
         decomposition=_decomposition(segmentation),
         pictures=tuple(looker.regions(whole)),
         maps=tuple(looker.maps(whole, explanation)) if explanation else (),
@@ -170,16 +171,22 @@ def _facts(
     return tuple((name, text) for name, text in facts if text)
 
 
-def _volumes(
-    masks: Mapping[str, np.ndarray],
-    voxel_ml: float,
-    measures: Mapping[str, Mapping[str, float]],
-) -> Table:
+def _regions(found: Sequence[RegionSummary]) -> Table:
     rows = []
-    for name, mask in masks.items():
-        further = (f"{found[name]:.2f}" if name in found else "-" for found in measures.values())
-        rows.append((name, f"{np.count_nonzero(mask) * voxel_ml:.1f}", *further))
-    return Table("Volumes", ("Region", "mL", *measures), tuple(rows))
+    for one in found:
+        largest, doubt = one.diameters, one.uncertainty
+        across = f"{largest.longest_mm:.1f} x {largest.perpendicular_mm:.1f}"
+        rows.append(
+            (
+                one.region,
+                f"{one.volume_ml:.1f}",
+                str(one.lesions),
+                across if one.lesions else "-",
+                "-" if doubt is None else f"{doubt:.2f}",
+            )
+        )
+    columns = ("Region", "mL", "Lesions", "Largest (mm)", "Uncertainty (bits)")
+    return Table("Regions", columns, tuple(rows))
 
 
 def _decomposition(segmentation: "Segmentation") -> Table:

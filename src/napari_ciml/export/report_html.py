@@ -59,7 +59,7 @@ def to_html(report: Report) -> str:
             f"<h1>{escape(report.title)} <time>{escape(day)}</time></h1>",
             _pictures(report.pictures),
             _pictures(report.maps),
-            f'<div class="row"><section>{_table(report.volumes)}</section>{weights}</div>',
+            f'<div class="row"><section>{_table(report.regions)}</section>{weights}</div>',
             f'<div class="row"><section>{_table(report.decomposition)}</section></div>',
             f'<div class="row"><section>{_table(facts)}</section></div>',
             f"<footer>{notices}</footer>\n</body>\n</html>\n",

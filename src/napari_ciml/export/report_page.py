@@ -18,12 +18,6 @@ _A4 = (8.27, 11.69)
 _QUIET = "#666666"
 _FOOT, _LINE, _CHARACTERS = 0.02, 0.0112, 140
 """Of the foot: where its last line is, how high a line is, how long."""
-_MAP_STOPS = (
-    (0.05, 0.05, 0.4, 0.0),
-    (0.1, 0.2, 0.7, 0.45),
-    (0.4, 0.75, 0.95, 0.75),
-    (1, 0.9, 0.2, 1),
-)
 
 
 def write_report_pdf(path: Path, report: Report) -> Path:
@@ -51,7 +45,7 @@ def draw_page(report: Report) -> "Figure":
     for pictures in filter(None, (report.pictures, report.maps)):
         _row_of_pictures(figure, pictures, top)
         top -= 0.232
-    below = _set_table(figure, report.volumes, 0.07, top, 0.38)
+    below = _set_table(figure, report.regions, 0.07, top, 0.38)
     below = _set_table(figure, report.decomposition, 0.07, below, 0.38)
     if report.weights:
         _heading(figure, "Complementary-information weights", 0.5, top)

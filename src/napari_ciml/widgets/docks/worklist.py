@@ -92,6 +92,7 @@ class WorklistWidget(Dock):
                 item.setFont(font)
                 item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsEditable)
                 self.cases.setItem(k, column, item)
+        self.cases.setCurrentCell(-1 if current is None else current, 0)
         self.cases.setMinimumHeight(min(360, 32 * count + 32))
         done = sum(worklist.standing(k).stage == "exported" for k in range(count))
         self.state.say(f"{count} cases, {done} exported. What is kept lies in {worklist.place}")
