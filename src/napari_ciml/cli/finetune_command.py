@@ -51,13 +51,13 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument(
         "--take",
         type=numbers.part,
-        default=0.5,
+        default=1.0,
         metavar="SHARE",
-        help="how far to go from the old weights (0) to the learnt ones (1); default: half-way, "
-        "which does other cases most good",
+        help="how far to go at most from the old weights (0) to the learnt ones (1); beyond "
+        "half-way only where replay cases lose nothing",
     )
     parser.add_argument(
-        "--tolerance", type=numbers.rate, default=0.01, help="Dice that replay cases may lose"
+        "--tolerance", type=numbers.rate, default=0.01, help="mean Dice that replay cases may lose"
     )
     parser.add_argument(
         "--held-out",
@@ -154,6 +154,7 @@ def _tell(done: "FineTuned") -> None:
             f"{replay[0]:>10.3f}{replay[1]:>8.3f}"
         )
     print(f"Dice; the version was chosen on {done.chosen_on}; replay is {done.kept_on}.")
+    print(f"It goes {done.taken:.0%} of the way to what was learnt.")
     if not done.harmless:
-        print("A region loses more than the tolerance on the replay cases; look before you use it.")
+        print("The replay cases lose more than the tolerance; look before you use it.")
     print(done.path)

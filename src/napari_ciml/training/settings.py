@@ -85,14 +85,14 @@ class FineTuneSettings(BaseModel):
     beta : float
         Trade-off of eq. 8.
     take : float
-        How far versions go from the old weights (0) to the learnt ones (1). One case taught much
-        that was true of it alone: half-way kept most of the gain there, and other cases gained too.
+        How far a version may go from the old weights (0) to the learnt ones (1): half of the way,
+        since one case teaches much that is true of it alone; further where that does no harm.
     replay_share : float
         Share of the patches that are of cases not to be forgotten.
     replay_held_out : float
         Share of those cases that judges versions and teaches nothing, as ``held_out``.
     tolerance : float
-        Dice that a region may lose on them.
+        Mean Dice that may be lost on them; a single region may lose twice as much.
     held_out : float
         Share of the corrected cases that judges versions and teaches nothing: whole cases, if it
         makes one, else a slab of each.
@@ -107,7 +107,7 @@ class FineTuneSettings(BaseModel):
     steps: int | None = Field(default=None, ge=1)
     learning_rate: float = Field(default=3e-4, gt=0)
     beta: float = Field(default=0.5, ge=0)
-    take: float = Field(default=0.5, gt=0, le=1)
+    take: float = Field(default=1.0, gt=0, le=1)
     replay_share: float = Field(default=0.5, ge=0, le=1)
     replay_held_out: float = Field(default=0.5, ge=0, lt=1)
     held_out: float = Field(default=0.2, ge=0, lt=1)

@@ -1,4 +1,4 @@
-"""What a fine-tune begins with, and which of its parameters learn."""
+"""What a fine-tune begins with, which of its parameters learn, and how."""
 
 from torch import nn
 
@@ -6,8 +6,9 @@ from napari_ciml.decomposition import Decomposition
 from napari_ciml.errors import InputError
 from napari_ciml.inference.plan import untrained
 from napari_ciml.network.checkpoint import Checkpoint
+from napari_ciml.network.checkpoint_info import CheckpointInfo
 from napari_ciml.network.transfer import Transfer, transfer
-from napari_ciml.training.settings import FineTuneSettings
+from napari_ciml.training.settings import FineTuneSettings, TrainSettings
 
 
 def begin(checkpoint: Checkpoint, wanted: Decomposition) -> Transfer:
@@ -54,3 +55,35 @@ def choose_parameters(begun: Transfer, settings: FineTuneSettings) -> None:
         parameter.requires_grad_(chosen(name))
     if not any(parameter.requires_grad for parameter in network.parameters()):
         raise InputError("Nothing in this decomposition is new; adapt the decoders, or all.")
+
+
+def lesson_settings(
+    info: CheckpointInfo,
+    wanted: Decomposition,
+    settings: FineTuneSettings,
+    patch: tuple[int, int, int],
+) -> TrainSettings:
+    """Return how a training step of a fine-tune is done.
+
+    Parameters
+    ----------
+    info : CheckpointInfo
+        Of the network that learns.
+    wanted : Decomposition
+        What it is to segment.
+    settings : FineTuneSettings
+        As the user has them.
+    patch : tuple of int
+        (Z, Y, X) in voxels, as memory allows.
+    """
+    return TrainSettings(
+        decomposition=wanted,
+        network=info.network,
+        normalisation=info.normalisation,
+        spacing=info.spacing,
+        patch=patch,
+        learning_rate=settings.learning_rate,
+        beta=settings.beta,
+        foreground_share=0.67,
+        seed=settings.seed,
+    )

@@ -77,7 +77,9 @@ class FineTuned:
     corrected_before, corrected_after, replay_before, replay_after : dict of str to float
         Mean Dice by region, without and with what was learnt.
     harmless : bool
-        Whether no region lost more than the tolerance on what was held out of the replay cases.
+        As of a `Version`, on what was held out of the replay cases.
+    taken : float
+        How far it lies on the way from the old weights (0) to the learnt ones (1).
     chosen_on : str
         What the version was chosen on, in words.
     held_out : bool
@@ -95,6 +97,7 @@ class FineTuned:
     replay_before: Dices
     replay_after: Dices
     harmless: bool
+    taken: float
     chosen_on: str
     held_out: bool
     kept_on: str

@@ -7,6 +7,13 @@ from torch import Tensor, lerp
 from napari_ciml.network.ciml import CIML
 from napari_ciml.network.transfer import Transfer
 
+_SHARES = (0.5, 0.75)
+
+
+def shares(most: float) -> tuple[float, ...]:
+    """Return how far versions go: the first while they learn, the others if they do no harm."""
+    return (*(share for share in _SHARES if share < most), most)
+
 
 def part_way(begun: Transfer, first: Mapping[str, Tensor], share: float) -> CIML:
     """Return a network part of the way between what it began as and what it is now.

@@ -1,7 +1,7 @@
 """Learning from corrected cases: another version of a checkpoint, never worse by accident."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -19,13 +19,13 @@ from napari_ciml.network.ciml import CIML
 from napari_ciml.network.settings import STRIDE
 from napari_ciml.network.transfer import Transfer
 from napari_ciml.training.cohort import TrainingCase
-from napari_ciml.training.finetune.adapt import begin, choose_parameters
+from napari_ciml.training.finetune.adapt import begin, choose_parameters, lesson_settings
 from napari_ciml.training.finetune.clock import Clock
 from napari_ciml.training.finetune.data import Mixed, space_for
 from napari_ciml.training.finetune.holding import Split, hold_out
 from napari_ciml.training.finetune.keeper import Keeper, gone_by
 from napari_ciml.training.finetune.outcome import Controls, FineTuned, Progressed
-from napari_ciml.training.finetune.part_way import part_way
+from napari_ciml.training.finetune.part_way import part_way, shares
 from napari_ciml.training.finetune.versions import Judge, Version
 from napari_ciml.training.loop import make_fabric
 from napari_ciml.training.settings import FineTuneSettings, Hardware, TrainSettings
@@ -50,12 +50,12 @@ def finetune(
 ) -> FineTuned:
     """Train on from a checkpoint, on corrected cases and, so that nothing is forgotten, on others.
 
-    Norms keep their statistics. A version lies part of the way from the old weights to the learnt
-    ones (`FineTuneSettings.take`), since one case teaches much that is true of it alone. The one
-    kept has the highest Dice on what is held out of the corrected cases (`hold_out`), among those
-    that lose no more than the tolerance on what is held out of the replay cases. If only versions
-    that lose more are better, the best of them is kept and said to be harmful; if none is better at
-    all, the version it began with.
+    Norms keep their statistics. A version lies half of the way from the old weights to the learnt
+    ones (`part_way`), since one case teaches much that is true of it alone; in the end it goes
+    further (`FineTuneSettings.take`), as long as no harm is done. The one kept has the highest Dice
+    on what is held out of the corrected cases (`hold_out`), among those that do no harm (`Version`)
+    to what is held out of the replay cases. If only versions that do harm are better, the best of
+    them is kept and said to be harmful; if none is better at all, the version it began with.
 
     Parameters
     ----------
@@ -174,6 +174,7 @@ class _Run:
             first.replay,
             best.replay,
             best.harmless,
+            best.share,
             self.split.words,
             self.split.held_out,
             self.kept.words,
@@ -183,7 +184,7 @@ class _Run:
     def _train(self, clock: Clock, patch: tuple[int, int, int]) -> bool:
         """Return whether it came to an end; if not, memory was full."""
         try:
-            self._steps(clock, self._train_settings(patch))
+            self._steps(clock, lesson_settings(self._info(), self.wanted, self.settings, patch))
         except DivergedError:
             self.tell("The loss was no longer a number; the best version before it is kept.")
         except (RuntimeError, MemoryError) as error:
@@ -203,8 +204,7 @@ class _Run:
         self.resumes = False
         try:
             self._go_through(trainer, keeper)
-            if self.looked_at != self.steps:
-                self._look()
+            self._go_further()
         except CancelledError:
             keeper.keep(self.steps)
             raise
@@ -226,7 +226,11 @@ class _Run:
             loss, dice, entropy, kl = trainer.step(moved, self.steps)
             self.steps += 1
             share = clock.share(self.steps)
-            looked = self._look() if int(share * _LOOKS) > self.looks else None
+            looked = (
+                self._look(shares(self.settings.take)[0])
+                if int(share * _LOOKS) > self.looks
+                else None
+            )
             self.looks = int(share * _LOOKS)
             self.controls.progressed(
                 Progressed(
@@ -234,19 +238,28 @@ class _Run:
                 )
             )
 
-    def _look(self) -> Version:
+    def _go_further(self) -> None:
+        """Measure the last state, and more and more of it while that does no harm."""
+        nearest, *further = shares(self.settings.take)
+        seen = self.versions[-1] if self.looked_at == self.steps else self._look(nearest)
+        for share in further:
+            if not seen.harmless:
+                break
+            seen = self._look(share)
+
+    def _look(self, share: float) -> Version:
         """Measure what would be taken over now; if it is the best so far, write it at once."""
-        share = self.settings.take
-        seen = self._measure(part_way(self.begun, self.versions[0].weights, share))
+        network = part_way(self.begun, self.versions[0].weights, share)
+        seen = self._measure(network, share)
         self.looked_at = self.steps
         if seen is self.best:
             self._save()
         return seen
 
-    def _measure(self, network: CIML) -> Version:
+    def _measure(self, network: CIML, share: float = 0.0) -> Version:
         first = self.versions[0] if self.versions else None
         checkpoint = Checkpoint(self.path, self._info(), "", network.eval())
-        self.versions.append(self.judge.measure(checkpoint, first))
+        self.versions.append(replace(self.judge.measure(checkpoint, first), share=share))
         return self.versions[-1]
 
     def _batches(self, settings: TrainSettings) -> Iterator[dict[str, Tensor]]:
@@ -256,20 +269,6 @@ class _Run:
             mixed, settings.batch_size, sampler=endless, num_workers=self.hardware.workers
         )
         yield from loader
-
-    def _train_settings(self, patch: tuple[int, int, int]) -> TrainSettings:
-        info = self._info()
-        return TrainSettings(
-            decomposition=self.wanted,
-            network=info.network,
-            normalisation=info.normalisation,
-            spacing=info.spacing,
-            patch=patch,
-            learning_rate=self.settings.learning_rate,
-            beta=self.settings.beta,
-            foreground_share=0.67,
-            seed=self.settings.seed,
-        )
 
     def _info(self) -> CheckpointInfo:
         space = space_for(self.checkpoint.info, self.begun.network.decomposition)

@@ -49,11 +49,15 @@ class LearningOptions(QWidget):
             1.0,
             usual.take,
             2,
-            "How far to go from the old weights to the learnt ones: half-way does other cases most "
-            "good, 1 this one.",
+            "How far to go at most from the old weights to the learnt ones; beyond half-way only "
+            "where cases not to forget lose nothing.",
         )
         self.tolerance = _number(
-            0.0, 1.0, usual.tolerance, 3, "Dice that a region may lose on cases not to forget."
+            0.0,
+            1.0,
+            usual.tolerance,
+            3,
+            "Mean Dice that may be lost on cases not to forget; twice that by a single region.",
         )
         self.more = QCollapsible("More")
         self.more.toggleButton().setToolTip("Settings that rarely need a change.")

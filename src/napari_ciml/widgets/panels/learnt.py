@@ -41,8 +41,10 @@ def told_of(result: "FineTuned") -> str:
     """Return what the user must know of it."""
     told = [*result.notices]
     if not result.harmless:
-        told.append("It forgets: a region lost more than the tolerance on the replay cases.")
+        told.append("It forgets: the replay cases lost more than the tolerance.")
     elif result.corrected_after == result.corrected_before:
         told.append("Nothing better was found; the new version is the old one.")
+    else:
+        told.append(f"It goes {result.taken:.0%} of the way to what was learnt.")
     told.append(f"The version was chosen on {result.chosen_on}; replay is {result.kept_on}.")
     return "\n".join(told)
