@@ -53,7 +53,9 @@ def test_one_phantom_is_learnt_from_and_all_are_measured(
     page = write_report(tmp_path).read_text()
     assert "Learning from one case (phantoms)" in page
     (row,) = (line for line in page.splitlines() if line.startswith("| pd 1 |"))
-    assert row.split(" | ")[2] == f"{others:.3f}"
+    taken = about["lessons"]["pd-0"]["taken"]
+    assert row.split(" | ")[1:3] == ["1", f"{taken:g}"]
+    assert row.split(" | ")[4] == f"{others:.3f}"
     # A protocol that is done again takes the place of its rows, and of no others.
     again = replace(study, protocols=("pd",))
     after = pd.read_csv(measure_learning(coarse, tmp_path, Monitor(), again))

@@ -115,7 +115,7 @@ def test_it_goes_as_far_as_it_does_no_harm(
     monkeypatch.setattr(Judge, "measure", judged)
     short = QUICK.model_copy(update={"steps": 2})
     done = finetune(blind, [ball], [ball], short, tmp_path / "run", Monitor(), hardware=CPU)
-    assert done.taken == taken
+    assert done.taken == load_checkpoint(done.path).info.training.options["take"] == taken
     assert done.harmless
     assert done.corrected_after["lesion"] == pytest.approx(taken, abs=0.02)
 

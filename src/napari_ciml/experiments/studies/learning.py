@@ -135,13 +135,12 @@ def measure_learning(
         if study.data is None:
             groups += [(USUAL, _phantoms(study, "usual", space, monitor)[1:])]
         rows += _rows(lesson, groups, versions, space.decomposition, study, monitor)
-        lessons[lesson.name] = _about(done)
+        lessons[lesson.name] = _about(done, study.settings)
         write_table(path, rows)
         about = {
             "cases": _kind(study),
             "checkpoint": checkpoint.sha256,
             "decomposition": space.decomposition.name,
-            "settings": study.settings.model_dump(mode="json", exclude_none=True),
             "lessons": lessons,
         }
         write_json(path.with_suffix(".json"), about)
@@ -176,9 +175,11 @@ def _kind(study: LearningStudy) -> str:
     return "phantoms" if study.data is None else "cases"
 
 
-def _about(done: FineTuned) -> dict[str, object]:
+def _about(done: FineTuned, settings: FineTuneSettings) -> dict[str, object]:
     return {
+        "settings": settings.model_dump(mode="json", exclude_none=True),
         "steps": done.steps,
+        "taken": done.taken,
         "harmless": done.harmless,
         "chosen on": done.chosen_on,
         "replay": done.kept_on,

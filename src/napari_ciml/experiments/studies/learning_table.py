@@ -1,6 +1,7 @@
 """What lessons brought, as rows of a table."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -8,24 +9,29 @@ from napari_ciml.experiments.protocols import MEANS, PROTOCOLS
 from napari_ciml.experiments.studies.learning import LEARNT, OTHER, REPLAY, USUAL
 
 
-def learning_rows(table: pd.DataFrame) -> list[list[str]]:
+def learning_rows(table: pd.DataFrame, lessons: Mapping[str, Any]) -> list[list[str]]:
     """Return a row for each lesson below a head.
 
     Parameters
     ----------
     table : pandas.DataFrame
         As `measure_learning` writes it.
+    lessons : mapping of str to dict
+        By protocol and teacher: how many steps it had, and how far the version went.
     """
     regions = list(dict.fromkeys(table.region))
     beside = [role for role in (REPLAY, USUAL) if role in set(table.role)]
-    head = ["learnt from", "others before", "after", "difference", *regions, *beside]
-    rows = [[*head, "itself before", "after"]]
+    head = ["learnt from", "steps", "taken", "others before", "after", "difference"]
+    rows = [[*head, *regions, *beside, "itself before", "after"]]
     for (protocol, lesson), found in table.groupby(["protocol", "lesson"], sort=False):
         before, after = _means(found, OTHER)
+        told = lessons[f"{protocol}-{lesson}"]
         own_before, own_after = _means(found, LEARNT)
         rows.append(
             [
                 f"{protocol} {lesson + 1}",
+                str(told["steps"]),
+                f"{told['taken']:g}",
                 f"{before.mean():.3f}",
                 f"{after.mean():.3f}",
                 f"**{after.mean() - before.mean():+.3f}**",

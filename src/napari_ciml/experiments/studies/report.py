@@ -193,10 +193,10 @@ def _learning(path: Path, cases: str) -> str:
     about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     return _section(
         f"Learning from one case ({cases})",
-        f"Fine-tunes of {_how_long(about['settings'])}, each from one case. Mean Dice over regions "
-        "and cases; *others* are of the same kind and taught nothing, nor did what is measured of "
-        "the cases not to forget.",
-        _markdown(learning_rows(table)),
+        "Each fine-tune is from one case; *taken* is how far the version went from the old weights "
+        "(0) to the learnt ones (1). Mean Dice over regions and cases; *others* are of the same "
+        "kind and taught nothing, nor did what is measured of the cases not to forget.",
+        _markdown(learning_rows(table, about["lessons"])),
         *_protocols(table),
         _note(path.parent, path.stem),
     )
@@ -209,11 +209,6 @@ def _protocols(table: pd.DataFrame) -> tuple[str, ...]:
     return "Mean signals, of white matter in T1 (enhancing tumour in T1CE is drawn apart):", (
         _markdown(protocol_rows(names))
     )
-
-
-def _how_long(settings: dict[str, float]) -> str:
-    steps = settings.get("steps")
-    return f"{steps} steps" if steps else f"{settings['minutes']:g} minutes"
 
 
 def _alignment(folder: Path) -> str:

@@ -270,14 +270,14 @@ class _Run:
         )
         yield from loader
 
-    def _info(self) -> CheckpointInfo:
+    def _info(self, share: float = 1.0) -> CheckpointInfo:
         space = space_for(self.checkpoint.info, self.begun.network.decomposition)
         record = TrainingRecord(
             data=f"{len(self.split.learnt)} corrected and {len(self.kept.learnt)} other cases",
             cases=len(self.split.learnt),
             steps=self.steps,
             seed=self.settings.seed,
-            options=self.settings.model_dump(exclude={"seed"}, exclude_none=True),
+            options=self.settings.model_dump(exclude={"seed"}, exclude_none=True) | {"take": share},
             parent=self.checkpoint.sha256,
         )
         return space.model_copy(update={"training": record, "scores": ()})
@@ -286,7 +286,7 @@ class _Run:
         network = self.begun.network
         kept = CIML(network.decomposition, network.settings)
         kept.load_state_dict(self.best.weights)
-        save_checkpoint(self.path, kept, self._info())
+        save_checkpoint(self.path, kept, self._info(self.best.share))
 
     def tell(self, sentence: str) -> None:
         """Tell the user, now and in the end."""
