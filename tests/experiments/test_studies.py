@@ -174,6 +174,7 @@ def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
     assert other.folder != run.folder
 
 
+@pytest.mark.usefixtures("tiny")
 def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no finished ablation"):
         measure_faithfulness("small", tmp_path, Monitor())
