@@ -70,6 +70,35 @@ def test_nothing_painted_is_lost_and_the_next_case_is_ready(listed: Desk, qtbot:
     np.testing.assert_array_equal(desk.viewer.layers["segmentation"].data, painted)
 
 
+def test_the_next_case_is_read_ahead_unless_it_was_saved_again(
+    listed: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_ciml.saved import reopen
+
+    desk, review, rounds = listed, listed.session.review, listed.worklist.rounds
+    opened: list[Path] = []
+    real = reopen.open_session
+
+    def spied(folder: Path, monitor: Monitor) -> object:
+        opened.append(folder)
+        return real(folder, monitor)
+
+    monkeypatch.setattr(reopen, "open_session", spied)
+    click(qtbot, desk, desk.worklist.next)
+    second, third = (rounds.worklist.session(k) for k in (1, 2))
+    assert opened == [second]
+    click(qtbot, desk, desk.worklist.next)
+    # It was there already; what was read is the one after it.
+    assert (review.case.name, opened) == ("b", [second, third])
+    assert review.segmentation is not None
+    (third / "session.json").touch()
+    click(qtbot, desk, desk.worklist.next)
+    assert (review.case.name, opened) == ("c", [second, third, third])
+    # One that has a session already is read ahead, too.
+    click(qtbot, desk, desk.worklist.previous)
+    assert (review.case.name, opened[3:]) == ("b", [second, third])
+
+
 def test_an_export_is_noted(listed: Desk, qtbot: QtBot, tmp_path: Path) -> None:
     desk = listed
     desk.worklist.ahead.setChecked(False)

@@ -1,5 +1,6 @@
 """The controller of a worklist: going from case to case, saving first, preparing the next one."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,13 @@ from napari_ciml.decomposition import Decomposition
 from napari_ciml.errors import CimlError, InputError
 from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.monitor import Monitor
+from napari_ciml.saved.models import FILE
 from napari_ciml.saved.volumes import digest
 from napari_ciml.whatif.asked import Asked
 from napari_ciml.widgets.control import standing
 from napari_ciml.widgets.control.checkpoints import load_checkpoint
+from napari_ciml.widgets.control.leaving import OPENING
+from napari_ciml.widgets.control.reopening import Reopened, put_back, read
 from napari_ciml.widgets.control.session import Session
 from napari_ciml.worklist import Standing, Worklist, open_worklist
 
@@ -25,11 +29,20 @@ if TYPE_CHECKING:
 AHEAD, FINDING = "Preparing the next case", "Looking for cases"
 
 
+@dataclass(frozen=True)
+class _Ready:
+    """The next case, read from its saved session; good until another one is saved there."""
+
+    folder: Path
+    written: int
+    found: Reopened
+
+
 class Rounds(QObject):
     """Goes through the cases of a folder.
 
     A case that is left is saved before the next one is opened, and opened again as it was. While
-    nothing else is asked for, the next case is segmented, and its result put on disk.
+    nothing else is asked for, the next case is segmented, its result put on disk, and read.
 
     Signals
     -------
@@ -48,6 +61,7 @@ class Rounds(QObject):
         self._opening: int | None = None
         self._scan: Scan | None = None
         self._tried: set[int] = set()
+        self._ready: _Ready | None = None
         review = session.review
         review.case_changed.connect(self._arrived)
         review.segmentation_changed.connect(self._segmented)
@@ -62,6 +76,7 @@ class Rounds(QObject):
         def found(worklist: Worklist) -> None:
             self.worklist, self.current = worklist, None
             self._tried.clear()
+            self._ready = None
             self.changed.emit()
 
         self.session.runner.submit(
@@ -105,9 +120,15 @@ class Rounds(QObject):
 
     def _open(self, worklist: Worklist, index: int) -> None:
         self._opening = index
-        case = worklist.cases[index]
-        if worklist.is_saved(index):
-            self.session.leaving.open(worklist.session(index))
+        case, folder = worklist.cases[index], worklist.session(index)
+        ready, self._ready = self._ready, None
+        self._tried.clear()
+        if ready is not None and ready.folder == folder and ready.written == _written(folder):
+            self.session.runner.submit(
+                OPENING, lambda _: ready.found, lambda found: put_back(self.session, found)
+            )
+        elif worklist.is_saved(index):
+            self.session.leaving.open(folder)
         else:
             self.session.open(case.folder, overrides=case.files)
 
@@ -142,31 +163,42 @@ class Rounds(QObject):
         worklist.saved(index, None if labels is None else digest(labels), bool(painted))
 
     def _prepare_next(self) -> None:
-        """Segment the next case in the background, if nobody has done so yet."""
+        """Segment the next case in the background, if nobody has done so yet, and read it."""
         worklist, review = self.worklist, self.session.review
         if worklist is None or self.current is None or not self.ahead:
             return
         index, path = self.current + 1, review.checkpoint
-        if index >= len(worklist.cases) or index in self._tried or worklist.is_saved(index):
+        if index >= len(worklist.cases) or index in self._tried:
             return
-        if path is None or review.problems():
+        saved = worklist.is_saved(index)
+        if not saved and (path is None or review.problems()):
             return
-        wanted = review.decomposition
-        settings = review.how()
+        wanted, settings = review.decomposition, review.how()
+        folder = worklist.session(index)
         self._tried.add(index)
 
-        def work(monitor: Monitor) -> "State":
-            from napari_ciml.saved.save import save_session
+        def work(monitor: Monitor) -> _Ready:
+            if not saved and path is not None:
+                from napari_ciml.saved.save import save_session
 
-            state = _prepared(worklist, index, path, wanted, settings, monitor)
-            save_session(worklist.session(index), state, monitor)
-            return state
+                state = _prepared(worklist, index, path, wanted, settings, monitor)
+                save_session(folder, state, monitor)
+            written = _written(folder)
+            return _Ready(folder, written, read(folder, monitor))
 
-        def done(state: "State") -> None:
-            self._note(worklist, index, state)
+        def done(ready: _Ready) -> None:
+            if not saved:
+                self._note(worklist, index, ready.found.state)
+            if self.worklist is worklist and self.current == index - 1:
+                self._ready = ready
             self.changed.emit()
 
         self.session.runner.submit(AHEAD, work, done, background=True)
+
+
+def _written(folder: Path) -> int:
+    """Return when the session in a folder was written, in ns."""
+    return (folder / FILE).stat().st_mtime_ns
 
 
 def _prepared(
