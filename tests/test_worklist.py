@@ -23,7 +23,7 @@ def test_where_cases_stand_is_kept_without_their_names(folder: Path, tmp_path: P
     worklist = open_worklist(folder, tmp_path / "place")
     assert [case.name for case in worklist.cases] == ["Doe Jane", "Roe Rick"]
     assert worklist.standing(1).stage == "new"
-    worklist.saved(1, "a", painted=True)
+    worklist.saved(1, {"a"}, painted=True)
     again = open_worklist(folder, tmp_path / "place")
     assert [again.standing(k).stage for k in range(2)] == ["new", "corrected"]
     text = (tmp_path / "place" / "worklist.json").read_text()
@@ -111,12 +111,12 @@ def test_patients_that_are_all_called_the_same_are_told_apart(tmp_path: Path) ->
 
 def test_exported_until_it_is_painted_on_again(folder: Path, tmp_path: Path) -> None:
     worklist = open_worklist(folder, tmp_path / "place")
-    worklist.saved(0, "a", painted=False)
+    worklist.saved(0, {"a"}, painted=False)
     assert worklist.standing(0).stage == "segmented"
     worklist.set_standing(0, Standing(stage="exported", exported="a"))
-    worklist.saved(0, "a", painted=False)
+    worklist.saved(0, {"a"}, painted=False)
     assert worklist.standing(0).stage == "exported"
-    worklist.saved(0, "b", painted=True)
+    worklist.saved(0, {"b"}, painted=True)
     assert worklist.standing(0).stage == "corrected"
 
 

@@ -5,6 +5,7 @@ case, named by a key, never by the case.
 """
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -81,21 +82,21 @@ class Worklist:
         prepare_folder(self.place)
         write_text(self.place / FILE, self._kept.model_dump_json(indent=1) + "\n")
 
-    def saved(self, index: int, labels: str | None, painted: bool) -> None:
-        """Note that a case was saved, and with which label map.
+    def saved(self, index: int, labels: Collection[str], painted: bool) -> None:
+        """Note that a case was saved, and with which label maps.
 
         Parameters
         ----------
         index : int
             Which case.
-        labels : str or None
-            The hash of its label map; None if it has none.
+        labels : collection of str
+            The hashes of those that may have been exported; none if it has none.
         painted : bool
-            Whether a person has painted on it.
+            Whether a person has painted on one.
         """
         exported = self.standing(index).exported
-        stage: Stage = "corrected" if painted else "new" if labels is None else "segmented"
-        if labels is not None and labels == exported:
+        stage: Stage = "corrected" if painted else "segmented" if labels else "new"
+        if exported in labels:
             stage = "exported"
         self.set_standing(index, Standing(stage=stage, exported=exported))
 

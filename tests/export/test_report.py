@@ -116,6 +116,14 @@ def test_regions_are_told_with_their_lesions_and_their_doubt(
     assert "0.46" in text
 
 
+def test_what_was_edited_is_told(case: Case, segmentation: Segmentation) -> None:
+    assert "Edited" not in dict(composed(case, segmentation).facts)
+    settings = SegmentSettings(thresholds={"ET": 0.3}, clean=False)
+    report = composed(case, replace(segmentation, settings=settings))
+    said = "ET from a probability of 0.30 on; specks and holes kept"
+    assert dict(report.facts)["Edited"] == said
+
+
 def test_the_map_shown_is_the_strongest_inside_the_region(
     case: Case, segmentation: Segmentation, explanation: Explanation
 ) -> None:

@@ -1,5 +1,6 @@
 """Runs, what changed between them, what muting costs, and what a click asks about."""
 
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -9,7 +10,7 @@ import pytest
 from conftest import tiny_info
 from napari_ciml.cases.case import Case, open_case
 from napari_ciml.decomposition import Message, Pair
-from napari_ciml.errors import CancelledError, InputError
+from napari_ciml.errors import CancelledError, CheckpointError, InputError
 from napari_ciml.explanation.explain import explain
 from napari_ciml.inference.segment import Segmentation, segment
 from napari_ciml.inference.settings import SegmentSettings
@@ -105,6 +106,8 @@ def test_sensitivity_is_what_a_full_run_says(
     whole = segment(case, tiny_checkpoint, settings=SegmentSettings(muted=frozenset({message})))
     for name, ml in whole.volumes_ml.items():
         assert cost.ml[name] == pytest.approx(ml - segmentation.volumes_ml[name])
+    with pytest.raises(CheckpointError, match="another checkpoint"):
+        sensitivity(case, replace(tiny_checkpoint, sha256="f" * 64), segmentation, Monitor())
     stop = Event()
     stop.set()
     with pytest.raises(CancelledError):

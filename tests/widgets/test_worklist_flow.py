@@ -114,6 +114,36 @@ def test_an_export_is_noted(listed: Desk, qtbot: QtBot, tmp_path: Path) -> None:
     assert stages(desk) == ["exported", "new", "new"]
 
 
+def test_the_run_that_is_shown_counts_and_a_correction_that_was_set_aside(
+    listed: Desk, qtbot: QtBot, tmp_path: Path
+) -> None:
+    desk, review = listed, listed.session.review
+    desk.worklist.ahead.setChecked(False)
+    desk.session.live.set_on(False)
+    click(qtbot, desk, desk.worklist.next)
+    click(qtbot, desk, desk.segment.run)
+    first = review.segmentation.label_map
+    review.set_threshold("WT", 0.01)
+    click(qtbot, desk, desk.segment.run)
+    assert not np.array_equal(first, review.segmentation.label_map)
+    desk.export.export_to(tmp_path / "out")
+    wait(qtbot, desk)
+    click(qtbot, desk, desk.worklist.next)
+    assert stages(desk)[0] == "exported"
+    click(qtbot, desk, desk.worklist.previous)
+    layer = desk.viewer.layers["segmentation"]
+    assert desk.export.which.text() == "It writes 'segmentation', as computed."
+    layer.paint((4, 4, 4), 4)
+    qtbot.waitUntil(lambda: "corrected by hand" in desk.export.which.text())
+    review.set_threshold("WT", 0.6)
+    click(qtbot, desk, desk.segment.run)
+    first_line, second = desk.export.which.text().splitlines()
+    assert first_line == "It writes 'segmentation', as computed."
+    assert "has your corrections and is not written" in second
+    click(qtbot, desk, desk.worklist.next)
+    assert stages(desk)[0] == "corrected"
+
+
 def test_a_case_that_cannot_be_saved_is_not_left(
     listed: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

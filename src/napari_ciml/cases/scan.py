@@ -139,7 +139,7 @@ def _scan_file(path: Path, channels: Sequence[str] | None) -> Scan:
         return _named_channels(path, header, channels)
     if header.channels == len(DECATHLON_ORDER):
         found = _named_channels(path, header, DECATHLON_ORDER)
-        said = f"{path.name}: channels taken to be {', '.join(DECATHLON_ORDER)}, in this order."
+        said = f"Channels taken to be {', '.join(DECATHLON_ORDER)}, in this order."
         return replace(found, assumed=(said,))
     problem = (
         f"{path.name} has {header.channels} channels and nothing says what they are; name them in "

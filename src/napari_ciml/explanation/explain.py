@@ -9,12 +9,11 @@ from napari_ciml.cases.case import Case
 from napari_ciml.cases.model_space import voxels_to_model_space
 from napari_ciml.cases.placed import Placed
 from napari_ciml.decomposition import Pair
-from napari_ciml.errors import CheckpointError
 from napari_ciml.explanation.gradcam import Triple, complementary_maps
 from napari_ciml.inference.assemble import ensemble
 from napari_ciml.inference.device import choose_device
 from napari_ciml.inference.finish import calibrated
-from napari_ciml.inference.segment import Segmentation
+from napari_ciml.inference.segment import Segmentation, insist_on
 from napari_ciml.inference.workspace import Workspace, with_fallback
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
@@ -84,10 +83,7 @@ def explain(
         As `segment`.
     """
     monitor = monitor or Monitor()
-    if checkpoint.sha256 != segmentation.checkpoint:
-        raise CheckpointError(
-            f"{case.name} was segmented with another checkpoint; segment it again with this one."
-        )
+    insist_on(checkpoint, segmentation, case)
     seen, plan = segmentation.model_input, segmentation.plan
     if asked is None:
         targets = _predicted(segmentation, checkpoint)

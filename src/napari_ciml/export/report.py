@@ -3,7 +3,7 @@
 Nobody's name is in it unless the caller gives one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from napari_ciml.cases.case import Case
 from napari_ciml.cases.labels import region_masks
 from napari_ciml.decomposition import Pair
 from napari_ciml.export.report_pictures import Looker, Picture
+from napari_ciml.inference.settings import THRESHOLD
 from napari_ciml.lesions import RegionSummary
 
 if TYPE_CHECKING:
@@ -166,9 +167,25 @@ def _facts(
         ("SHA-256", segmentation.checkpoint),
         ("Decomposition", segmentation.plan.decomposition.name),
         ("Muted", muted),
+        ("Edited", "; ".join(_edited(segmentation))),
         ("Software", f"napari-ciml {__version__} ({segmentation.engine}, {segmentation.device})"),
     )
     return tuple((name, text) for name, text in facts if text)
+
+
+def _edited(segmentation: "Segmentation") -> Iterator[str]:
+    """Yield what was asked for beside the decomposition, and is not the default."""
+    settings, plan = segmentation.settings, segmentation.plan
+    for name in plan.decomposition.region_names:
+        if settings.threshold(name) != THRESHOLD:
+            yield f"{name} from a probability of {settings.threshold(name):.2f} on"
+    for pair in plan.pairs:
+        if plan.weight(pair) != 1:
+            yield f"{pair.primary}:{pair.region} weighs {plan.weight(pair):g}"
+    if settings.mirror:
+        yield "mirrored passes averaged"
+    if not settings.clean:
+        yield "specks and holes kept"
 
 
 def _regions(found: Sequence[RegionSummary]) -> Table:

@@ -111,6 +111,7 @@ def lesion_rows(found: Inventory) -> list[dict[str, object]]:
             "volume_ml": round(lesion.volume_ml, 3),
             "longest_mm": round(lesion.diameters.longest_mm, 1),
             "perpendicular_mm": round(lesion.diameters.perpendicular_mm, 1),
+            "product_mm2": round(lesion.diameters.product_mm2, 1),
             "probability": _rounded(lesion.probability),
             "uncertainty_bits": _rounded(lesion.uncertainty),
             "seen_by": "; ".join(f"{n} {share:.2f}" for n, share in lesion.seen_by.items()),

@@ -12,7 +12,7 @@ import torch
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.model_space import ModelInput, to_model_space
 from napari_ciml.decomposition import Decomposition, Pair
-from napari_ciml.errors import InputError
+from napari_ciml.errors import CheckpointError, InputError
 from napari_ciml.inference.assemble import assemble, ensemble, on_case_grid
 from napari_ciml.inference.device import EngineName, choose_device, choose_engine
 from napari_ciml.inference.engine import compile_parts, predict_pairs
@@ -84,6 +84,20 @@ class Segmentation:
     notices: tuple[str, ...] = ()
     uncertainty: Uncertainty | None = None
     missing: tuple[str, ...] = ()
+
+
+def insist_on(checkpoint: Checkpoint, segmentation: Segmentation, case: Case) -> None:
+    """Refuse to go on from a segmentation that another checkpoint made.
+
+    Raises
+    ------
+    CheckpointError
+        If so.
+    """
+    if checkpoint.sha256 != segmentation.checkpoint:
+        raise CheckpointError(
+            f"{case.name} was segmented with another checkpoint; segment it again with this one."
+        )
 
 
 @dataclass

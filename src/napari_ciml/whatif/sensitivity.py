@@ -8,7 +8,7 @@ import numpy as np
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.labels import region_masks
 from napari_ciml.decomposition import Message
-from napari_ciml.inference.segment import Segmentation, segment
+from napari_ciml.inference.segment import Segmentation, insist_on, segment
 from napari_ciml.measures import dice
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
@@ -55,7 +55,15 @@ def sensitivity(
         What each muting is compared with.
     monitor : Monitor
         Told at each message, can cancel within one tile.
+
+    Raises
+    ------
+    CheckpointError
+        If it is another checkpoint.
+    CancelledError
+        If the monitor's ``stop`` is set.
     """
+    insist_on(checkpoint, segmentation, case)
     settings, plan = segmentation.settings, segmentation.plan
     regions = plan.decomposition.regions
     whole = region_masks(segmentation.label_map, regions)

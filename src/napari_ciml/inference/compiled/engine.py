@@ -274,10 +274,6 @@ _TYPES = {
 """By what OpenVINO calls them, as hints and as types of tensors."""
 
 
-def _empty(port: "openvino.ConstOutput") -> Tensor:
-    return torch.empty(tuple(port.shape), dtype=_TYPES[port.element_type.to_string()])
-
-
 def _shared(values: Tensor) -> "openvino.Tensor":
     """Return a tensor over the same memory; numpy knows no bf16."""
     import openvino

@@ -136,7 +136,7 @@ class Leaving:
         if known_origin(layer).regions not in ((), regions):
             raise CimlError(
                 f"'{layer.name}' has other regions than the segmentation; choose another label "
-                "map in Correct."
+                "map in Lesions."
             )
         shown = {
             one.shows: one.limits for one in standing.looks(layers, case) if one.limits is not None

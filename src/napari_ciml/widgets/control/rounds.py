@@ -157,10 +157,13 @@ class Rounds(QObject):
             self.changed.emit()
 
     def _note(self, worklist: Worklist, index: int, state: "State") -> None:
-        painted = [one.labels for one in state.corrections if one.current]
-        computed = [run.segmentation.label_map for run in state.runs]
-        labels = next(iter((*painted, *computed)), None)
-        worklist.saved(index, None if labels is None else digest(labels), bool(painted))
+        maps = [one.labels for one in state.corrections if one.current]
+        if not maps:
+            # A correction that another run set aside is one all the same.
+            maps = [one.labels for one in state.corrections]
+            if state.current is not None:
+                maps.append(state.runs[state.current].segmentation.label_map)
+        worklist.saved(index, {digest(labels) for labels in maps}, bool(state.corrections))
 
     def _prepare_next(self) -> None:
         """Segment the next case in the background, if nobody has done so yet, and read it."""

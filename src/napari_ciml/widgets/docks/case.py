@@ -102,9 +102,7 @@ class CaseWidget(Dock):
 
     def _ask_file(self) -> None:
         kinds = f"Images ({' '.join(f'*{suffix}' for suffix in SUFFIXES)});;All files (*)"
-        path, _ = QFileDialog.getOpenFileName(
-            self, "Open a file", filter=f"Images ({kinds});;All files (*)"
-        )
+        path, _ = QFileDialog.getOpenFileName(self, "Open a file", filter=kinds)
         if path:
             self.open(Path(path))
 

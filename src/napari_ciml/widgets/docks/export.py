@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QLineEdit
 
 from napari_ciml.export.bundle import FORMATS, KINDS, Wish
 from napari_ciml.export.dicom_series import series_in
+from napari_ciml.widgets.control import standing
 from napari_ciml.widgets.control.leaving import EXPORTING, OPENING, SAVING
 from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Dock, JobBar, Words, button, label, row
 
@@ -52,6 +53,7 @@ class ExportWidget(Dock):
         self.export = button("Export ...", "Write what is ticked to a folder.")
         self.save = button("Save session ...", "Save the whole review to a folder.")
         self.open = button("Open session ...", "Go on with a saved review.")
+        self.which = Words()
         self.jobs = JobBar(self, EXPORTING, SAVING, OPENING)
         self.done = Words(colour=QUIET_COLOUR)
         for kind, box in self.kinds.items():
@@ -60,6 +62,7 @@ class ExportWidget(Dock):
                 self.column.addWidget(self.choose_series)
         self.column.addLayout(row(label("Volumes as"), self.format, label("on"), self.grid))
         self.column.addLayout(row(label("Name in the report"), self.subject))
+        self.column.addWidget(self.which)
         self.column.addWidget(self.export)
         self.column.addLayout(row(self.save, self.open))
         self.column.addWidget(self.jobs)
@@ -71,6 +74,7 @@ class ExportWidget(Dock):
         self.save.clicked.connect(self._ask_save)
         self.open.clicked.connect(self._ask_open)
         self.review.segmentation_changed.connect(self._show)
+        self.session.measuring.changed.connect(self._show_which)
         self.review.explanation_changed.connect(self._show)
         self.review.case_changed.connect(self._show_case)
         self.grid.activated.connect(self._set_grid)
@@ -140,8 +144,24 @@ class ExportWidget(Dock):
     def _show_grid(self) -> None:
         self.grid.setCurrentIndex(max(self.grid.findText(self.review.grid or ""), 0))
 
+    def _show_which(self) -> None:
+        """Say which label map leaves; a correction that stays behind must be seen."""
+        chosen = self.session.measuring.current()
+        if self.review.segmentation is None or chosen is None:
+            self.which.say("")
+            return
+        how = "corrected by hand" if standing.is_painted(chosen) else "as computed"
+        said = [f"It writes '{chosen.name}', {how}."]
+        said += [
+            f"'{layer.name}' has your corrections and is not written; choose it in Lesions."
+            for layer in self.session.measuring.label_maps()
+            if layer is not chosen and standing.is_painted(layer)
+        ]
+        self.which.say("\n".join(said))
+
     def _show(self) -> None:
         review = self.review
+        self._show_which()
         self.save.setEnabled(review.case is not None)
         self.export.setEnabled(review.segmentation is not None)
         self.kinds["maps"].setEnabled(review.explanation is not None)

@@ -130,6 +130,8 @@ GESTURES = (
     ),
     ("Ctrl-Z, Ctrl-Shift-Z", "napari's own: undo and redo what was painted."),
     ("Alt-Z, Alt-Shift-Z", "Undo and redo an edit of the decomposition."),
+    ("Alt-1, Alt-2, ...; Alt-0", "Correct: paints a region; erases."),
+    ("Space; double click", "Lesions: ticks the one in the list as seen; asks why of it."),
     ("Shift + click", "Asks why: maps and weights for the lesion, or voxel, under the mouse."),
 )
 
