@@ -19,6 +19,7 @@ from conftest import write_case
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.presets import PRESETS
 from napari_ciml.widgets.desk import Desk
+from napari_ciml.widgets.layers.brain import brain_layer
 from napari_ciml.widgets.layers.looks import label_colours
 from napari_ciml.widgets.looking import windows
 from napari_ciml.widgets.looking.keys import ACTIONS
@@ -229,6 +230,20 @@ def test_labels_by_key(loaded: Desk, press: Callable[[str], None]) -> None:
     assert not labels.visible
     press("H")
     assert labels.visible
+    # What was hidden before stays so, and what is a contour by its nature is never filled.
+    placement = {"scale": labels.scale, "translate": labels.translate, "units": labels.units}
+    other = loaded.viewer.add_labels(labels.data.copy(), visible=False, **placement)
+    brain = brain_layer(loaded.session.review.case, np.ones(labels.data.shape, bool))
+    loaded.viewer.add_layer(brain)
+    press("H")
+    assert not labels.visible
+    press("H")
+    assert (labels.visible, brain.visible, other.visible) == (True, True, False)
+    press("Q")
+    press("Q")
+    assert (labels.contour, brain.contour) == (0, 1)
+    for layer in (other, brain):
+        loaded.viewer.layers.remove(layer)
     opacity = labels.opacity
     press(",")
     assert labels.opacity == pytest.approx(opacity - 0.1)

@@ -24,7 +24,7 @@ _WIDTH = 1
 
 
 def show_change(viewer: "ViewerModel", case: Case, change: Change, name: str) -> None:
-    """Show the voxels that an edit added and removed, and the segmentation as an outline."""
+    """Show the voxels that an edit added and removed, over the segmentation."""
     colours: dict[int | None, str] = {ADDED: ADDED_COLOUR, REMOVED: REMOVED_COLOUR}
     layer = _put(viewer, case, "change", "", change.voxels[name], colours)
     layer.name = "changed" if name == ALL else f"changed in {name}"
@@ -53,10 +53,11 @@ def show_compared(
 
 
 def hide_compared(viewer: "ViewerModel") -> None:
-    """Take the contours away, and show the segmentation again."""
-    for layer in _made(viewer, "compared"):
+    """Take the contours away, and show the segmentation again, if it made room for them."""
+    contours = [layer for layer in _made(viewer, "compared") if layer.visible]
+    for layer in contours:
         layer.visible = False
-    for layer in _made(viewer, "segmentation"):
+    for layer in _made(viewer, "segmentation") if contours else ():
         layer.visible = True
 
 

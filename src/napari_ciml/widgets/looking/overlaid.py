@@ -1,7 +1,7 @@
 """Labels and maps over the modalities: as contours, hidden, more or less opaque."""
 
 from typing import TYPE_CHECKING
-from weakref import ref
+from weakref import WeakSet, ref
 
 import numpy as np
 from napari.layers import Labels, Layer
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 _OUTLINE = 1
+_CONTOURS = ("brain", "reference", "compared")
+"""Kinds of labels that are drawn to be looked at as contours."""
 _OPACITY_STEP = 0.1
 
 
@@ -27,18 +29,27 @@ class Overlaid:
 
     def __init__(self, viewer: "ViewerModel") -> None:
         self._viewer = ref(viewer)
+        self._hidden: WeakSet[Labels] = WeakSet()
 
     def toggle_outline(self) -> None:
-        """Show labels as contours, or filled."""
-        shown = self._labels()
+        """Show labels as contours, or filled; what is a contour by its nature stays one."""
+        shown = [
+            layer
+            for layer in self._labels()
+            if (found := origin_of(layer)) is None or found.kind not in _CONTOURS
+        ]
         width = 0 if any(layer.contour for layer in shown) else _OUTLINE
         for layer in shown:
             layer.contour = width
 
     def toggle_labels(self) -> None:
-        """Hide the labels to see what is beneath, or show them again."""
-        shown = self._labels()
-        visible = not any(layer.visible for layer in shown)
+        """Hide the labels to see what is beneath, or show those again that were hidden."""
+        there = self._labels()
+        if shown := [layer for layer in there if layer.visible]:
+            self._hidden = WeakSet(shown)
+        else:
+            shown = [layer for layer in there if layer in self._hidden] or there
+        visible = not shown[0].visible if shown else True
         for layer in shown:
             layer.visible = visible
 
