@@ -154,7 +154,10 @@ def _tell(done: "FineTuned") -> None:
             f"{replay[0]:>10.3f}{replay[1]:>8.3f}"
         )
     print(f"Dice; the version was chosen on {done.chosen_on}; replay is {done.kept_on}.")
-    print(f"It goes {done.taken:.0%} of the way to what was learnt.")
+    if done.taken:
+        print(f"It goes {done.taken:.0%} of the way to what was learnt.")
+    else:
+        print("Nothing better was found; the version is what it began with.")
     if not done.harmless:
         print("The replay cases lose more than the tolerance; look before you use it.")
     print(done.path)

@@ -45,7 +45,7 @@ def draw_page(report: Report) -> "Figure":
     for pictures in filter(None, (report.pictures, report.maps)):
         _row_of_pictures(figure, pictures, top)
         top -= 0.232
-    below = _set_table(figure, report.regions, 0.07, top, 0.38)
+    below = _set_table(figure, report.regions, 0.07, top, 0.41)
     below = _set_table(figure, report.decomposition, 0.07, below, 0.38)
     if report.weights:
         _heading(figure, "Complementary-information weights", 0.5, top)
@@ -159,13 +159,14 @@ def _row_of_pictures(figure: "Figure", pictures: tuple[Picture, ...], top: float
 def _set_table(figure: "Figure", table: Table, left: float, top: float, width: float) -> float:
     """Set a table, and return where the next thing may begin."""
     _heading(figure, table.title, left, top)
-    step = width / len(table.columns)
-    for column, name in enumerate(table.columns):
-        figure.text(left + column * step, top - 0.02, name, fontsize=7, color=_QUIET, va="top")
+    columns = zip(table.columns, *table.rows, strict=True)
+    longest = [max(6, *map(len, column)) + 2 for column in columns]
+    places = [left + width * sum(longest[:k]) / sum(longest) for k in range(len(longest))]
+    for x, name in zip(places, table.columns, strict=True):
+        figure.text(x, top - 0.02, name, fontsize=7, color=_QUIET, va="top")
     for k, texts in enumerate(table.rows, 1):
-        for column, text in enumerate(texts):
-            y = top - 0.02 - 0.0155 * k
-            figure.text(left + column * step, y, text, fontsize=8, va="top")
+        for x, text in zip(places, texts, strict=True):
+            figure.text(x, top - 0.02 - 0.0155 * k, text, fontsize=8, va="top")
     return top - 0.05 - 0.0155 * len(table.rows)
 
 
