@@ -83,7 +83,7 @@ def test_gone_on_with_it_learns_what_it_would_have(
 
 
 def test_the_best_found_before_is_not_lost(
-    lesson: Lesson, case: TrainingCase, tmp_path: Path
+    lesson: Lesson, case: TrainingCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = written(tmp_path / "tunes" / "a", lesson, case)
     monitor = Monitor()
@@ -92,9 +92,11 @@ def test_the_best_found_before_is_not_lost(
     before = load_checkpoint(lesson.path).network.state_dict()
     ended = Controls()
     ended.finish.set()
+    monkeypatch.setattr("napari_ciml.training.finetune.run._Run._go_further", lambda _: None)
     done = learn(folder, Monitor(), ended)
     assert done.corrected_after["lesion"] > done.corrected_before["lesion"] + 0.1
     assert done.steps == 20
+    assert done.taken == load_checkpoint(done.path).info.training.options["take"] == 0.5
     assert set(before) == set(load_checkpoint(done.path).network.state_dict())
 
 

@@ -154,7 +154,8 @@ class _Run:
         self.resumes, self.looks = self.steps > 0, int(share * _LOOKS)
         self._measure(self.begun.network)
         if self.resumes and self.path.is_file():
-            self._measure(load_checkpoint(self.path).network)
+            found = load_checkpoint(self.path)
+            self._measure(found.network, float(found.info.training.options["take"]))
         self._save()
         clock = Clock(self.settings.minutes * 60, self.settings.steps, share)
         patch = self.checkpoint.info.patch
@@ -280,7 +281,7 @@ class _Run:
             options=self.settings.model_dump(exclude={"seed"}, exclude_none=True) | {"take": share},
             parent=self.checkpoint.sha256,
         )
-        return space.model_copy(update={"training": record, "scores": ()})
+        return space.model_copy(update={"training": record, "scores": (), "weights": ()})
 
     def _save(self) -> None:
         network = self.begun.network

@@ -47,11 +47,8 @@ class Overlaid:
         there = self._labels()
         if shown := [layer for layer in there if layer.visible]:
             self._hidden = WeakSet(shown)
-        else:
-            shown = [layer for layer in there if layer in self._hidden] or there
-        visible = not shown[0].visible if shown else True
-        for layer in shown:
-            layer.visible = visible
+        for layer in shown or [layer for layer in there if layer in self._hidden] or there:
+            layer.visible = not shown
 
     def change_opacity(self, step: int = 1) -> None:
         """Make labels and maps more opaque, or less with -1."""
