@@ -64,10 +64,16 @@ class LearningOptions(QWidget):
         inside = QWidget()
         rows = QVBoxLayout(inside)
         rows.setContentsMargins(0, 0, 0, 0)
-        rows.addLayout(row(label("Learning rate"), self.rate, label("take"), self.take))
-        rows.addLayout(row(label("beta"), self.beta, label("Held out"), self.held_out))
-        rows.addLayout(row(label("Replay"), self.replay_share, label("tolerance"), self.tolerance))
-        rows.addLayout(row(label("Replay held out"), self.replay_held_out))
+        for name, number in {
+            "Learning rate": self.rate,
+            "beta": self.beta,
+            "Take at most": self.take,
+            "Held out": self.held_out,
+            "Replay": self.replay_share,
+            "Replay held out": self.replay_held_out,
+            "Tolerance": self.tolerance,
+        }.items():
+            rows.addLayout(row(label(name), number))
         self.more.addWidget(inside)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
