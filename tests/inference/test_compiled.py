@@ -1,5 +1,6 @@
 """The OpenVINO engine against float32 PyTorch, with the same weights."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from conftest import tiny_info
-from napari_ciml.cases.case import open_case
+from napari_ciml.cases.case import Case, open_case
 from napari_ciml.decomposition import Message
 from napari_ciml.errors import CancelledError, DeviceError
 from napari_ciml.explanation.explain import explain
@@ -18,9 +19,10 @@ from napari_ciml.inference.segment import Segmentation, segment
 from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.measures import dice
 from napari_ciml.monitor import Monitor
-from napari_ciml.network.checkpoint import Checkpoint
+from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint
 from napari_ciml.network.ciml import CIML
 from napari_ciml.presets import PRESETS
+from napari_ciml.resources import sample_data, shipped_checkpoint
 from nets import BRATS, MIXED, images, network, settled
 
 CPU = torch.device("cpu")
@@ -64,15 +66,47 @@ def test_answers_are_those_of_float32_pytorch(
     fast = segment(case, tiny_checkpoint, TWO, settings=SegmentSettings(engine="openvino"))
     assert (fast.engine, plain.engine) == ("openvino", "torch")
     assert difference(fast, plain) < largest
-    if dtype is None:
-        for name in fast.probabilities:
-            masks = [found.probabilities[name] >= 0.5 for found in (fast, plain)]
-            assert not masks[1].any() or dice(*masks) >= 0.998
     what_if = SegmentSettings(engine="openvino", muted=MUTED)
     after = segment(case, tiny_checkpoint, TWO, settings=what_if, previous=fast)
     assert difference(after, muted) < largest
     again = segment(case, tiny_checkpoint, TWO, settings=what_if)
     assert difference(after, again) == 0
+
+
+@pytest.fixture(scope="module")
+def trained() -> tuple[Case, Checkpoint, Segmentation]:
+    """The sample case, the shipped checkpoint, and what float32 PyTorch makes of them."""
+    case, checkpoint = open_case(sample_data() / "glioma"), load_checkpoint(shipped_checkpoint())
+    with pytest.MonkeyPatch.context() as patch:
+        precision(patch, None)
+        plain = segment(case, checkpoint, settings=SegmentSettings(engine="torch"))
+    return case, checkpoint, plain
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "largest"),
+    [
+        ("torch", torch.bfloat16, 0.03),
+        ("openvino", None, 1e-3),
+        ("openvino", torch.bfloat16, 0.03),
+    ],
+)
+def test_regions_are_those_of_float32_pytorch(
+    trained: tuple[Case, Checkpoint, Segmentation],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    dtype: torch.dtype | None,
+    largest: float,
+) -> None:
+    """Of a network that has learnt something: random weights leave regions to rounding."""
+    case, checkpoint, plain = trained
+    precision(monkeypatch, dtype)
+    found = segment(case, checkpoint, settings=SegmentSettings(engine=name))
+    assert 0 < difference(found, plain) < largest
+    for region in plain.plan.decomposition.regions:
+        masks = [np.isin(one.label_map, region.labels) for one in (found, plain)]
+        assert masks[1].sum() > 500
+        assert dice(*masks) >= 0.998
 
 
 @pytest.mark.parametrize("norm", ["batch", "instance"])
@@ -114,6 +148,9 @@ def test_models_are_cached_by_their_weights(
     case, told = open_case(case_folder), []
     monitor = Monitor(lambda p: told.append(p.stage))
     settings = SegmentSettings(engine="openvino")
+    info = tiny_info(TWO)
+    small = CIML(TWO, info.network).requires_grad_(False).eval()
+    tiny_checkpoint = replace(tiny_checkpoint, info=info, network=small)
     before = segment(case, tiny_checkpoint, TWO, settings, monitor)
     assert sum(stage.startswith("Compiling") for stage in told) == 1
     files = sorted((tmp_path / "cache").iterdir())
@@ -128,6 +165,23 @@ def test_models_are_cached_by_their_weights(
     with torch.no_grad():
         tiny_checkpoint.network.encoders["FLAIR"].convs[0][0].weight.mul_(-1)
     assert difference(segment(case, tiny_checkpoint, TWO, settings, monitor), before) > 0
+
+
+def test_networks_not_used_for_long_are_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "_NETWORKS", 2)
+    folder = tmp_path / "openvino-2"
+    for age, place in enumerate((folder, folder, tmp_path / "openvino-1", folder)):
+        place.mkdir(exist_ok=True)
+        for suffix in (".bin", ".xml"):
+            path = (place / f"net{age}").with_suffix(suffix)
+            path.touch()
+            os.utime(path, (1e9 - age, 1e9 - age))
+    (folder / "torn.bin").touch()
+    models._prune(folder)
+    left = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
+    assert left == ["net0.bin", "net0.xml", "net1.bin", "net1.xml"]
 
 
 def test_auto_takes_it_on_the_cpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:

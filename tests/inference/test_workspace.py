@@ -97,6 +97,14 @@ def test_tiles_follow_the_norm(tiny_checkpoint: Checkpoint) -> None:
     assert half.starts == ((0, 0, 0), (0, 0, 48), (0, 64, 0), (0, 64, 48))
 
 
+def test_overlap_is_as_asked() -> None:
+    """With either norm: tiles of the patch, as a sliding window is usually run."""
+    for norm in ("instance", "batch"):
+        info = tiny_info(PRESETS["brats2020"], norm=norm)
+        counts = [len(first_tiling(info, (64, 64, 64), CPU, share)) for share in (0.0, 0.5)]
+        assert counts == [8, 27]
+
+
 def test_pieces_fit_the_memory_that_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     """A voxel takes 384 bytes with 4 filters in float32; 70 % of what is free is used."""
     free = SimpleNamespace(available=384 * 48 * 48 * 64 / 0.7 + 1)

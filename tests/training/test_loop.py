@@ -6,9 +6,10 @@ import torch
 from lightning_fabric import Fabric
 from safetensors.torch import load_file
 
-from napari_ciml.errors import CancelledError, CimlError, InputError
+from napari_ciml.errors import CancelledError, CimlError, DeviceError, InputError
 from napari_ciml.monitor import Monitor, Progress
 from napari_ciml.network.ciml import CIML
+from napari_ciml.network.encoder import Embeddings, Encoder
 from napari_ciml.presets import PRESETS
 from napari_ciml.training.cohort import TrainingCase
 from napari_ciml.training.loop import averaged, make_fabric, poly_rate, train
@@ -167,6 +168,36 @@ def test_noise_of_a_patch_does_not_depend_on_its_batch() -> None:
     for _ in range(2):  # at one gate after another
         torch.testing.assert_close(together(like)[1:], alone(like[1:]))
     assert together(like)[0].std() == pytest.approx(1, abs=0.2)
+
+
+def test_when_memory_is_full_activations_are_computed_twice(
+    cohort: list[TrainingCase],
+    settings: TrainSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The step is taken again and the curve is the same; then there is no way on."""
+    short = changed(settings, epochs=2)
+    for name in ("plain", "full", "last"):
+        (tmp_path / name).mkdir()
+    train(cohort[:2], short, tmp_path / "plain", Monitor(), hardware=PLAIN)
+    forward, last = Encoder.forward, False
+
+    def full(self: Encoder, seen: torch.Tensor) -> Embeddings:
+        if torch.is_grad_enabled() and (last or not self.spares):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(self, seen)
+
+    told: list[str] = []
+    monkeypatch.setattr(Encoder, "forward", full)
+    train(cohort[:2], short, tmp_path / "full", Monitor(tell=told.append), hardware=PLAIN)
+    assert told == [
+        "The memory is full; from now on activations are computed twice instead of held."
+    ]
+    np.testing.assert_allclose(curve(tmp_path / "full"), curve(tmp_path / "plain"), rtol=1e-4)
+    last = True
+    with pytest.raises(DeviceError, match="smaller --patch"):
+        train(cohort[:2], short, tmp_path / "last", Monitor(), hardware=PLAIN)
 
 
 @pytest.mark.parametrize(("precision", "expected"), [("32", "32-true"), ("bf16", "bf16-mixed")])

@@ -76,6 +76,23 @@ def test_old_runs_go_and_named_ones_stay(
     assert [run.segmentation for run in small] == [runs[1].segmentation]
 
 
+def test_only_the_newest_runs_messages_are_held(
+    case: Case, tiny_checkpoint: Checkpoint, segmentation: Segmentation
+) -> None:
+    runs = Runs()
+    edited = again(case, tiny_checkpoint, segmentation, thresholds={"WT": 0.4})
+    for one in (segmentation, edited):
+        add(runs, one)
+    assert segmentation.kept.messages_bytes > 0
+    add(runs, segment(case, tiny_checkpoint, settings=SegmentSettings(overlap=0.25)))
+    assert (segmentation.kept.messages_bytes, segmentation.kept.states_bytes) == (0, 0)
+    assert runs[2].segmentation.kept.messages_bytes > 0
+    muted = frozenset({Message("T2", "T1")})
+    after = again(case, tiny_checkpoint, segmentation, muted=muted)
+    expected = segment(case, tiny_checkpoint, settings=SegmentSettings(muted=muted))
+    np.testing.assert_array_equal(after.label_map, expected.label_map)
+
+
 def test_what_changed_is_counted_by_hand() -> None:
     before, after = np.zeros((1, 2, 4), np.uint8), np.zeros((1, 2, 4), np.uint8)
     before[0, 0] = (2, 2, 1, 4)

@@ -269,6 +269,7 @@ def settings(args: argparse.Namespace) -> "SegmentSettings":
         clean=not args.raw,
         samples=args.uncertainty,
         mirror=args.mirror,
+        overlap=args.overlap,
     )
 
 

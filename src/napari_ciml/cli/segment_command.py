@@ -47,6 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="sample the complementary information N times and write how sure each region is",
     )
+    parser.add_argument(
+        "--overlap",
+        type=numbers.share,
+        metavar="SHARE",
+        help="of a tile's edge that neighbouring tiles of the checkpoint's patch have in common; "
+        "default: instance norm 0.5, batch norm what a seam needs",
+    )
     parser.add_argument("--report", action="store_true", help="write a page of HTML and of PDF")
     parser.add_argument(
         "--dicom-seg",

@@ -140,6 +140,12 @@ def _add_hardware(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--precision", choices=("auto", "32", "bf16", "16"), default="auto")
     parser.add_argument(
+        "--spare-memory",
+        action="store_true",
+        help="compute activations twice instead of holding them; on one device that begins by "
+        "itself when memory is full",
+    )
+    parser.add_argument(
         "--workers", type=numbers.positive_or_zero, metavar="N", help="that prepare patches"
     )
 
@@ -172,7 +178,7 @@ def _plan(args: argparse.Namespace) -> "RunPlan":
         data=args.data,
         output=args.output,
         settings=_settings(args),
-        hardware=Hardware(args.device, args.devices, args.precision, workers),
+        hardware=Hardware(args.device, args.devices, args.precision, workers, args.spare_memory),
         name=args.name,
         description=args.description,
         folds=args.folds,

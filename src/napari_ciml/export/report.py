@@ -184,6 +184,8 @@ def _edited(segmentation: "Segmentation") -> Iterator[str]:
             yield f"{pair.primary}:{pair.region} weighs {plan.weight(pair):g}"
     if settings.mirror:
         yield "mirrored passes averaged"
+    if settings.overlap is not None:
+        yield f"tiles overlap by {settings.overlap:g}"
     if not settings.clean:
         yield "specks and holes kept"
 

@@ -116,17 +116,19 @@ def _over_tiles(
         for tile, where in enumerate(tiling.slices())
         for turned in (_TURNS if mirror else _TURNS[:1])
     ]
-    for done, (tile, where, turned) in enumerate(passes):
-        monitor.step(stage, done, len(passes))
-        with torch.no_grad(), mixed_precision(device):
-            inputs = tile_inputs(stack, plan.modalities, where, device, turned)
-            logits = run(tile, inputs, not turned)
-        for k, pair in enumerate(plan.pairs):
-            channel = network.decomposition.subtask(pair.primary).regions.index(pair.region)
-            found = torch.sigmoid(logits[pair.primary][channel])
-            totals[k][where] += window * (found.flip(turned) if turned else found)
-        weight[where] += window
-    engine.release()
+    try:
+        for done, (tile, where, turned) in enumerate(passes):
+            monitor.step(stage, done, len(passes))
+            with torch.no_grad(), mixed_precision(device):
+                inputs = tile_inputs(stack, plan.modalities, where, device, turned)
+                logits = run(tile, inputs, not turned)
+            for k, pair in enumerate(plan.pairs):
+                channel = network.decomposition.subtask(pair.primary).regions.index(pair.region)
+                found = torch.sigmoid(logits[pair.primary][channel])
+                totals[k][where] += window * (found.flip(turned) if turned else found)
+            weight[where] += window
+    finally:
+        engine.release()
     monitor.step(stage, len(passes), len(passes))
     shape = next(iter(images.values())).shape
     inside = tuple(slice(edge) for edge in shape)

@@ -103,6 +103,11 @@ class Kept:
         heard = {name: kappa.to(device) for name, kappa in found.kappas.items()}
         return State(found.own.to(device), found.deep.to(device), heard, found.statistics)
 
+    def let_go(self) -> None:
+        """Forget messages and states, the larger part; who needs them computes them again."""
+        self._messages, self._states = {}, {}
+        self._size = self._states_size = 0
+
     def answers(self, plan: Plan) -> dict[Pair, np.ndarray]:
         """Return the probabilities that are known of those a plan asks for, on the model's grid."""
         wanted = {pair: self._answers.get(_answer(pair, plan)) for pair in plan.pairs}

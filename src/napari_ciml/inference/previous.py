@@ -25,6 +25,7 @@ def holds(
         and previous.settings.device == settings.device
         and previous.settings.engine == settings.engine
         and previous.settings.mirror == settings.mirror
+        and previous.settings.overlap == settings.overlap
     )
 
 

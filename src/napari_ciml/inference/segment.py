@@ -177,9 +177,7 @@ def segment(
         seen = _model_input(case, checkpoint, plan, aloud, previous)
         if previous is not None and seen.grid != previous.model_input.grid:
             previous = None
-    pairs, kept = _predict(
-        checkpoint, seen, plan, device, engine, aloud, previous, clock, settings.mirror
-    )
+    pairs, kept = _predict(checkpoint, seen, plan, device, engine, aloud, previous, clock, settings)
     uncertainty = None
     if settings.samples:
         with clock.stage("samples"):
@@ -238,7 +236,7 @@ def _predict(
     monitor: Monitor,
     previous: Segmentation | None,
     clock: _Clock,
-    mirror: bool,
+    settings: SegmentSettings,
 ) -> tuple[dict[Pair, np.ndarray], Kept]:
     """Run the network where nothing is kept, and say what is kept now."""
 
@@ -251,13 +249,15 @@ def _predict(
                 compile_parts(checkpoint, plan, where, kept, monitor)
         with clock.stage("network"):
             found = predict_pairs(
-                checkpoint, seen.images, plan, where, monitor, kept, mirror=mirror
+                checkpoint, seen.images, plan, where, monitor, kept, mirror=settings.mirror
             )
         return found, kept
 
     first = previous.kept.workspace if previous is not None else None
     shape = seen.foreground.shape
-    return with_fallback(run, shape, checkpoint, device, monitor, first, engine)[0]
+    return with_fallback(run, shape, checkpoint, device, monitor, first, engine, settings.overlap)[
+        0
+    ]
 
 
 def _uncertainty(

@@ -9,6 +9,7 @@ from napari_ciml.decomposition import Message, Pair
 from napari_ciml.errors import InputError
 
 THRESHOLD = 0.5
+MOST_OVERLAP = 0.9
 ENGINES = ("auto", "torch", "openvino")
 
 
@@ -43,11 +44,14 @@ class SegmentSettings:
     mirror : bool
         Average the probabilities of a tile and of its mirror images along every axis: eight passes
         instead of one. Samples and maps are those of the tile as it is.
+    overlap : float, optional
+        Share of a tile's edge that neighbours have in common at least, in [0, 0.9]: tiles are then
+        the checkpoint's patch. By default the norm decides, see `tile_policy`.
 
     Raises
     ------
     InputError
-        If a threshold or a weight is out of range.
+        If a threshold, a weight or the overlap is out of range.
     """
 
     device: str = "auto"
@@ -59,6 +63,7 @@ class SegmentSettings:
     seed: int = 0
     engine: str = "auto"
     mirror: bool = False
+    overlap: float | None = None
 
     def __post_init__(self) -> None:
         for region, value in self.thresholds.items():
@@ -70,6 +75,11 @@ class SegmentSettings:
                     f"The weight of {pair.region} from {pair.primary} is {value:g}; "
                     "choose one from 0 on."
                 )
+
+        if self.overlap is not None and not 0 <= self.overlap <= MOST_OVERLAP:
+            raise InputError(
+                f"The overlap is {self.overlap:g}; choose one from 0 to {MOST_OVERLAP}."
+            )
 
     def threshold(self, region: str) -> float:
         """Return from which probability on a voxel belongs to a region."""

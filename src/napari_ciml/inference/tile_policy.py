@@ -39,7 +39,9 @@ _SHARE = 0.7
 """Of the memory that is free."""
 
 
-def first_tiling(info: CheckpointInfo, shape: Shape, device: torch.device) -> Tiling:
+def first_tiling(
+    info: CheckpointInfo, shape: Shape, device: torch.device, overlap: float | None = None
+) -> Tiling:
     """Return the tiles to begin with.
 
     Parameters
@@ -50,7 +52,11 @@ def first_tiling(info: CheckpointInfo, shape: Shape, device: torch.device) -> Ti
         Of the volume, (Z, Y, X).
     device : torch.device
         Whose memory they have to fit.
+    overlap : float, optional
+        As in `SegmentSettings`.
     """
+    if overlap is not None:
+        return make_tiling(shape, info.patch, overlap)
     if info.network.norm == "batch":
         most = min(_LARGEST, _voxels_that_fit(info.network.base_filters, device))
         return make_pieces(shape, most, _overlap(info))

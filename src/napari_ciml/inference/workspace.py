@@ -43,6 +43,7 @@ def with_fallback(
     monitor: Monitor,
     first: Workspace | None = None,
     engine: EngineName = "torch",
+    overlap: float | None = None,
 ) -> tuple[Result, Workspace]:
     """Run something over tiles; when memory is full, with smaller ones, then on the CPU.
 
@@ -62,6 +63,8 @@ def with_fallback(
         Where something is kept of an earlier run, tried before anything else.
     engine : str
         As in `Workspace`.
+    overlap : float, optional
+        As in `SegmentSettings`, for the tiles to begin with.
 
     Returns
     -------
@@ -74,7 +77,7 @@ def with_fallback(
         If the CPU has no memory for even the smallest tile.
     """
     info = checkpoint.info
-    workspace = first or Workspace(device, first_tiling(info, shape, device), engine)
+    workspace = first or Workspace(device, first_tiling(info, shape, device, overlap), engine)
     while True:
         device = workspace.device
         try:

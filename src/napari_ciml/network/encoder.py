@@ -1,10 +1,11 @@
 """The message generator: the encoder of a segmentor (Table 1, Down1 to Down4)."""
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
 from napari_ciml.network.blocks import conv_block
+from napari_ciml.network.recompute import Recomputing
 from napari_ciml.network.settings import LEVELS, NetworkSettings
 
 
@@ -21,7 +22,7 @@ class Embeddings(NamedTuple):
     levels: tuple[Tensor, ...]
 
 
-class Encoder(nn.Module):
+class Encoder(Recomputing):
     """Four stages, each a 3x3x3 convolution and a strided one.
 
     Parameters
@@ -45,11 +46,13 @@ class Encoder(nn.Module):
     def forward(self, images: Tensor) -> Embeddings:
         """Encode images, (B, inputs, Z, Y, X) with edges that are multiples of 16."""
         full = self.full(images)
-        levels = [self.downs[0](full)]
+        levels = [self.spared(self.downs[0], [self.downs[0]], full)]
         for conv, down in zip(self.convs[1:], self.downs[1:], strict=True):
-            levels.append(down(conv(levels[-1])))
+            stage = nn.Sequential(conv, down)
+            levels.append(self.spared(stage, [stage], levels[-1]))
         return Embeddings(full, tuple(levels))
 
     def full(self, images: Tensor) -> Tensor:
         """Return the first convolution's output alone."""
-        return cast("Tensor", self.convs[0](images))
+        first = self.convs[0]
+        return self.spared(first, [first], images)

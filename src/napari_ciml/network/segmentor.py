@@ -10,6 +10,7 @@ from napari_ciml.decomposition import Subtask
 from napari_ciml.network.blocks import conv_block, up_block
 from napari_ciml.network.encoder import Embeddings
 from napari_ciml.network.gate import Gate, Noise
+from napari_ciml.network.recompute import Recomputing
 from napari_ciml.network.settings import LEVELS, NetworkSettings
 
 
@@ -33,7 +34,7 @@ class Filtered(NamedTuple):
     kl: Tensor | None
 
 
-class Segmentor(nn.Module):
+class Segmentor(Recomputing):
     """Filter and predictor of one subtask (Table 1, Decoder).
 
     Parameters
@@ -125,9 +126,13 @@ class Segmentor(nn.Module):
     def predict_with(self, state: Filtered, heard: Tensor | None) -> Tensor:
         """As `predict`, from the aligned sum of the shallowest kappas, (B, C, P/2 ...)."""
         skip = [state.own.levels[0]] if heard is None else [state.own.levels[0], heard]
-        shallow = self.convs[-2](torch.cat([state.deep, *skip], dim=1))
-        full = self.convs[-1](torch.cat([self.ups[-1](shallow), state.own.full], dim=1))
-        return self.output(full)
+        blocks = self.convs[-2], self.ups[-1], self.convs[-1]
+        return self.spared(self._last_levels, blocks, state.own.full, state.deep, *skip)
+
+    def _last_levels(self, own: Tensor, *joined: Tensor) -> Tensor:
+        shallow = self.convs[-2](torch.cat(joined, dim=1))
+        full = self.convs[-1](torch.cat([self.ups[-1](shallow), own], dim=1))
+        return cast("Tensor", self.output(full))
 
     def _gate(
         self,

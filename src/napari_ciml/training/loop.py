@@ -16,9 +16,11 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
-from napari_ciml.inference.device import choose_device, half_precision
+from napari_ciml.errors import DeviceError
+from napari_ciml.inference.device import choose_device, half_precision, is_out_of_memory
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.ciml import CIML
+from napari_ciml.network.recompute import spare_memory
 from napari_ciml.training.cohort import TrainingCase
 from napari_ciml.training.patches import Patches, Share
 from napari_ciml.training.run_folder import Epoch, RunFolder
@@ -79,14 +81,16 @@ def train(
         If there is nothing to resume, or it is of another run.
     CimlError
         If the loss is no longer a number.
+    DeviceError
+        If memory is too small, even with activations computed again.
     """
     hardware = hardware or Hardware()
     run = RunFolder(folder)
     fabric = make_fabric(hardware)
     run.resume(settings) if resume else run.begin(settings, hardware)
-    task = _Task(cases, validation, settings, run, hardware.workers, resume, build)
+    task = _Task(cases, validation, settings, run, hardware.workers, hardware.spare, resume, build)
     if hardware.devices == 1:
-        _train(fabric, task, monitor)
+        _train_alone(fabric, task, monitor)
     else:
         monitor.tell(f"Training in {hardware.devices} processes; the log grows by the epoch.")
         # Bound, because Fabric walks through arguments and knows no frozen dataclass.
@@ -138,8 +142,21 @@ class _Task:
     settings: TrainSettings
     run: RunFolder
     workers: int
+    spare: bool
     resume: bool
     build: Build
+
+
+def _train_alone(fabric: Fabric, task: _Task, monitor: Monitor) -> None:
+    try:
+        _train(fabric, task, monitor)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise DeviceError(
+            f"The memory of {fabric.device.type} is full, even with activations computed twice; "
+            "use a smaller --patch, --batch-size or --base-filters."
+        ) from None
 
 
 def _train(fabric: Fabric, task: _Task, monitor: Monitor | None = None) -> None:
@@ -154,7 +171,10 @@ def _train(fabric: Fabric, task: _Task, monitor: Monitor | None = None) -> None:
         betas=(0.9, 0.999),
         weight_decay=settings.weight_decay,
     )
-    trainer = Trainer(fabric, settings, *fabric.setup(network, adam))
+    if task.spare:
+        spare_memory(network)
+    placed, optimiser = fabric.setup(network, adam)
+    trainer = Trainer(fabric, settings, placed, optimiser, monitor.tell)
     average = averaged(network, settings.average) if settings.average else None
     first = 0
     if task.resume:

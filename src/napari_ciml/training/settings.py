@@ -160,9 +160,13 @@ class Hardware:
         ``32``, ``bf16``, ``16``, or ``auto`` for the half precision that makes the device faster.
     workers : int
         Processes that prepare patches for each device; with 0 the training waits for them.
+    spare : bool
+        Compute activations twice instead of holding them (`Recomputing`); a single process begins
+        to when its memory is full.
     """
 
     device: str = "auto"
     devices: int = 1
     precision: Precision = "auto"
     workers: int = 1
+    spare: bool = False

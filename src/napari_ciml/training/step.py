@@ -1,6 +1,6 @@
 """One step of the optimiser, on one device or on several."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +11,15 @@ from torch import Tensor
 
 from napari_ciml.decomposition import Decomposition, Message
 from napari_ciml.errors import DivergedError
+from napari_ciml.inference.device import is_out_of_memory, release
 from napari_ciml.network.loss import CIMLLoss, LossParts
+from napari_ciml.network.recompute import spare_memory
 from napari_ciml.network.segmentor import Prediction
 from napari_ciml.training.settings import TrainSettings
 
 _CLIP = 12.0
+
+RECOMPUTED = "from now on activations are computed twice instead of held"
 
 
 def draw_muted(
@@ -64,16 +68,34 @@ def _wanted(
 class Trainer:
     """One optimiser step; the loss is that of all processes' patches together.
 
-    The network may know more than the settings' decomposition, which is what learns.
+    The network may know more than the settings' decomposition, which is what learns. ``tell``
+    hears of what has to be done differently.
     """
 
     fabric: Fabric
     settings: TrainSettings
     network: _FabricModule
     adam: _FabricOptimizer
+    tell: Callable[[str], None] = lambda _: None
 
     def step(self, batch: dict[str, Tensor], step: int) -> list[float]:
-        """Take a step and return total, Dice, cross-entropy and KL."""
+        """Take a step and return total, Dice, cross-entropy and KL.
+
+        If memory is full, the network computes part of its activations again from then on, and
+        the step is taken once more: its noise depends on the run's seed and its number alone.
+        """
+        try:
+            return self._step(batch, step)
+        except (RuntimeError, MemoryError) as error:
+            # With several processes the others already wait for this one's gradients.
+            alone = self.fabric.world_size == 1
+            if not (alone and is_out_of_memory(error) and spare_memory(self.network)):
+                raise
+        release(self.fabric.device)
+        self.tell(f"The memory is full; {RECOMPUTED}.")
+        return self._step(batch, step)
+
+    def _step(self, batch: dict[str, Tensor], step: int) -> list[float]:
         whole = self.settings.decomposition
         images = {m: batch["image"][:, k : k + 1] for k, m in enumerate(whole.used_modalities)}
         targets = {r: batch["regions"][:, k : k + 1] for k, r in enumerate(whole.region_names)}

@@ -102,6 +102,7 @@ class Runs(Sequence[Run]):
             known = replace(known, name=f"{self._made}: {title}")
             self._runs = (*self._runs, known)
         self.current = known
+        self._let_go()
         self._shed()
         self.changed.emit()
 
@@ -128,6 +129,13 @@ class Runs(Sequence[Run]):
         if self.current is run:
             self.current = changed
         self.changed.emit()
+
+    def _let_go(self) -> None:
+        """Hold messages for the newest run's what-ifs alone: they can be gigabytes."""
+        newest = self.current.segmentation.kept if self.current else None
+        for run in self:
+            if run.segmentation.kept is not newest:
+                run.segmentation.kept.let_go()
 
     def _shed(self) -> None:
         while len(self) > 1 and (len(self) > self.limit or _size(self._runs) > self.bytes_limit):

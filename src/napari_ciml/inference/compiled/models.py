@@ -16,6 +16,9 @@ from napari_ciml.inference.compiled import traced
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.ciml import CIML
 
+_NETWORKS = 8
+"""How many networks are kept on disk; then the one that was not used for longest goes."""
+
 _FORM = 4
 """Counts the forms of what is kept; models of another form are not read."""
 
@@ -41,6 +44,9 @@ def converted(core: openvino.Core, network: CIML, key: str, monitor: Monitor) ->
         model = _convert(traced.Whole(network).eval())
         with suppress(OSError, RuntimeError):  # a cache that cannot be written only costs time
             _write(model, path)
+    with suppress(OSError):
+        os.utime(path)  # used now
+        _prune(path.parent)
     return model
 
 
@@ -124,6 +130,19 @@ def _read(core: openvino.Core, path: Path) -> openvino.Model | None:
         return core.read_model(path) if path.is_file() else None
     except RuntimeError:  # cut off by a crash: it is made again
         return None
+
+
+def _prune(folder: Path) -> None:
+    """Delete what was not used for longest, of this version of OpenVINO and of others."""
+    by_use = sorted(folder.parent.glob("*/*.bin"), key=_used, reverse=True)
+    for path in by_use[_NETWORKS:]:
+        path.with_suffix(".xml").unlink(missing_ok=True)  # first: what has none is not read
+        path.unlink(missing_ok=True)
+
+
+def _used(weights: Path) -> float:
+    described = weights.with_suffix(".xml")
+    return described.stat().st_mtime if described.is_file() else 0.0
 
 
 def _write(model: openvino.Model, path: Path) -> None:

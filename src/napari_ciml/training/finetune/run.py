@@ -198,7 +198,8 @@ class _Run:
         fabric, network = make_fabric(self.hardware), self.begun.network.eval()
         learning = [p for p in network.parameters() if p.requires_grad]
         adam = torch.optim.Adam(learning, lr=settings.learning_rate)
-        trainer = Trainer(fabric, settings, *fabric.setup(network, adam))
+        placed, optimiser = fabric.setup(network, adam)
+        trainer = Trainer(fabric, settings, placed, optimiser, self.tell)
         keeper = Keeper(self.state, network, adam, clock)
         if self.resumes:
             keeper.take_up()
