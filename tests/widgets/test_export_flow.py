@@ -77,8 +77,8 @@ def stand(desk: Desk) -> dict[str, Any]:
         "weights": review.explanation.weights,
         "maps": dict(review.explanation.maps),
         "painted": [(p.name, p.labels, p.current) for p in standing.painted(layers, review.case)],
-        "looks": standing.looks(layers, review.case),
-        "view": standing.view(desk.viewer),
+        "looks": standing.looks(layers, review.case, desk.session.looking.arranging),
+        "view": standing.view(desk.viewer, desk.session.looking.arranging),
     }
 
 
@@ -213,6 +213,54 @@ def test_a_session_is_opened_as_it_was(
     assert review.decomposition.name == "brats2020"
     seen = [review.findings.seen(one) for one in review.findings.to_look_at()]
     assert seen.count(True) == 1
+
+
+@pytest.mark.parametrize("arrangement", ["panes", "planes"])
+def test_a_session_is_arranged_and_compared_as_it_was(
+    segmented: Desk, answers: list[Path], tmp_path: Path, qtbot: QtBot, arrangement: str
+) -> None:
+    desk, viewer, review = segmented, segmented.viewer, segmented.session.review
+    arranging, measuring = desk.session.looking.arranging, desk.session.measuring
+
+    def arrange(wanted: str) -> None:
+        arranging.arrange(wanted)
+        qtbot.waitUntil(lambda: not arranging.busy, timeout=90000)
+
+    def looked_at() -> list[str]:
+        return sorted(layer.name for layer in viewer.layers if layer.visible)
+
+    standing.add_correction(viewer, review.case, review.segmentation.label_map // 2, (), "mine")
+    measuring.choose_named("mine")
+    desk.compare.others.setCurrentText("segmentation")
+    desk.compare.others.activated.emit(desk.compare.others.currentIndex())
+    desk.lesions.region.setCurrentText("WT")
+    click(qtbot, desk, desk.lesions.show_doubt)
+    viewer.scene.camera.zoom = 2.5
+    alone = looked_at()
+    assert {"disagreement of WT", "reference: segmentation"} <= set(alone)
+    arrange(arrangement)
+    qtbot.waitUntil(lambda: review.findings.comparison is not None, timeout=60000)
+    scores = review.findings.comparison.scores
+    answers += [tmp_path / "session", tmp_path / "session"]
+    click(qtbot, desk, desk.export.save)
+
+    arrange("single")
+    zoom = viewer.scene.camera.zoom
+    click(qtbot, desk, desk.segment.clean)
+    measuring.compare_with(None)
+    measuring.choose_named("segmentation")
+    viewer.scene.camera.zoom = 1.0
+    click(qtbot, desk, desk.export.open)
+    assert not desk.export.error.text()
+    qtbot.waitUntil(lambda: not arranging.busy, timeout=90000)
+    assert arranging.now == arrangement
+    assert measuring.looked_at == "mine"
+    assert review.findings.reference.name == "segmentation"
+    qtbot.waitUntil(lambda: review.findings.comparison is not None, timeout=60000)
+    assert repr(review.findings.comparison.scores) == repr(scores)
+    arrange("single")
+    assert viewer.scene.camera.zoom == pytest.approx(zoom)
+    assert looked_at() == alone
 
 
 def test_a_changed_image_is_told_and_what_is_open_stays(

@@ -99,13 +99,15 @@ def test_five_steps(
     assert guide.titles[0].text() == "✓ Open a case"
     assert guide.titles[1].text() == "<b>2. Look</b>"
     press(1)
-    qtbot.waitUntil(lambda: guide.done[1] and not session.looking.hanging.busy, timeout=90000)
+    qtbot.waitUntil(
+        lambda: guide.done[1] and not session.looking.arranging.hanging.busy, timeout=90000
+    )
     qtbot.mouseClick(desk.segment.run, LEFT)
     qtbot.waitUntil(lambda: guide.done[2], timeout=60000)
     press(3)
     assert guide.done == [True] * 4 + [False]
     press(4)
-    qtbot.waitUntil(lambda: not session.looking.hanging.shown, timeout=90000)
+    qtbot.waitUntil(lambda: not session.looking.arranging.hanging.shown, timeout=90000)
     layer = desk.viewer.layers.selection.active
     assert layer is session.layers.segmentation()
     assert layer.mode == "paint"

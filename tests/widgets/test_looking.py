@@ -50,13 +50,7 @@ def press(loaded: Desk, qtbot: QtBot) -> Callable[[str], None]:
 
 
 def settled(desk: Desk, qtbot: QtBot) -> None:
-    looking = desk.session.looking
-    qtbot.waitUntil(
-        lambda: (
-            not looking.hanging.busy and not (looking.planes is not None and looking.planes.busy)
-        ),
-        timeout=90000,
-    )
+    qtbot.waitUntil(lambda: not desk.session.looking.arranging.busy, timeout=90000)
 
 
 def drag(
@@ -312,7 +306,7 @@ def test_another_layer_is_hung_beside_the_others(
     loaded: Desk, press: Callable[[str], None], qtbot: QtBot
 ) -> None:
     press("G")
-    hanging = loaded.session.looking.hanging
+    hanging = loaded.session.looking.arranging.hanging
     seen = loaded.viewer.scene.camera.zoom
     loaded.viewer.add_labels(np.ones((20, 22, 24), np.uint8), name="mine", scale=(3, 3, 3))
     over = [layer for layer in loaded.viewer.layers if layer.name.startswith("mine")]
@@ -344,16 +338,26 @@ def test_a_mirror_follows_colours_for_as_long_as_it_is_open() -> None:
     assert not np.array_equal(mirror.layer.get_color(4), original.get_color(4))
 
 
-def test_another_case_ends_side_by_side(
-    loaded: Desk, press: Callable[[str], None], qtbot: QtBot, tmp_path: Path
+@pytest.mark.parametrize(("key", "arrangement"), [("G", "panes"), ("K", "planes")])
+def test_another_case_is_arranged_as_the_one_before(
+    loaded: Desk,
+    press: Callable[[str], None],
+    qtbot: QtBot,
+    tmp_path: Path,
+    key: str,
+    arrangement: str,
 ) -> None:
-    press("G")
+    press(key)
     other = write_case(tmp_path / "other", Grid((20, 22, 24), (3.0,) * 3, (0.0,) * 3))
     loaded.case.open(other)
     qtbot.waitUntil(lambda: not loaded.session.runner.busy, timeout=90000)
-    qtbot.waitUntil(lambda: not loaded.session.looking.hanging.shown, timeout=60000)
     settled(loaded, qtbot)
+    assert loaded.session.review.case.grid.size == (20, 22, 24)
+    assert loaded.session.looking.arranging.now == arrangement
+    assert loaded.viewer.canvas.grid.enabled == (arrangement == "panes")
+    press(key)
     assert layer_names(loaded) == ["T2", "T1CE", "T1", "FLAIR", "segmentation"]
+    assert [layer.name for layer in loaded.viewer.layers if layer.visible] == ["FLAIR"]
     assert not loaded.viewer.canvas.grid.enabled
 
 
@@ -363,7 +367,7 @@ def test_three_planes_share_a_point(
     labels = with_labels(loaded)
     before, steps = layer_names(loaded), loaded.viewer.dims.nsteps
     press("K")
-    coronal, sagittal = loaded.session.looking.planes.planes
+    coronal, sagittal = loaded.session.looking.arranging.planes.planes
     assert loaded.viewer.dims.nsteps == steps
     assert coronal.annotations.view.plane == "coronal"
     assert sagittal.annotations.view.plane == "sagittal"
@@ -390,14 +394,14 @@ def test_three_planes_share_a_point(
     press("K")
     assert layer_names(loaded) == before
     press("K")
-    assert loaded.session.looking.planes.shown
+    assert loaded.session.looking.arranging.planes.shown
 
 
 def test_a_click_moves_the_crosshair(
     loaded: Desk, press: Callable[[str], None], qtbot: QtBot
 ) -> None:
     press("K")
-    coronal = loaded.session.looking.planes.planes[0]
+    coronal = loaded.session.looking.arranging.planes.planes[0]
     widget = coronal.canvas.canvas.native
     y = loaded.viewer.dims.point[1]
     place = QPoint(widget.width() // 4, widget.height() // 4)
@@ -415,7 +419,7 @@ def test_three_planes_zoom_together_around_the_point(
     loaded: Desk, press: Callable[[str], None], qtbot: QtBot
 ) -> None:
     press("K")
-    planes, main = loaded.session.looking.planes, loaded.viewer
+    planes, main = loaded.session.looking.arranging.planes, loaded.viewer
     coronal = planes.planes[0].model
     cameras = [main.scene.camera, *(plane.model.scene.camera for plane in planes.planes)]
     before = [camera.zoom for camera in cameras]
@@ -434,7 +438,7 @@ def test_three_planes_zoom_together_around_the_point(
 
 def test_a_scale_leaves_room_for_the_letter(loaded: Desk, press: Callable[[str], None]) -> None:
     press("K")
-    coronal = loaded.session.looking.planes.planes[0].model
+    coronal = loaded.session.looking.arranging.planes.planes[0].model
     bar = coronal.canvas.overlays["scale_bar"]
     for zoom in (0.5, 1.0, 4.0, 40.0):
         coronal.scene.camera.zoom = zoom
@@ -494,9 +498,9 @@ def test_a_turn_adds_or_shows_one_layer(loaded: Desk, qtbot: QtBot) -> None:
     listen(viewer.layers)
     for key in ("G", "G", "K", "K"):
         qtbot.keyClick(canvas(loaded), key)
-        if key == "K" and not looking.planes.planes:
-            qtbot.waitUntil(lambda: len(looking.planes.planes) > 0, timeout=90000)
-            listen(looking.planes.planes[0].model.layers)
+        if key == "K" and not looking.arranging.planes.planes:
+            qtbot.waitUntil(lambda: len(looking.arranging.planes.planes) > 0, timeout=90000)
+            listen(looking.arranging.planes.planes[0].model.layers)
         settled(loaded, qtbot)
     turn.stop()
     done = ["".join(words) for heard, words in groupby(happened, "turn".__ne__) if heard]

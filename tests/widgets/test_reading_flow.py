@@ -417,9 +417,9 @@ def test_a_stroke_in_another_plane_keeps_to_the_regions_and_is_kept(
     loaded: Desk, qtbot: QtBot
 ) -> None:
     layer, looking = paint_tumour(loaded), loaded.session.looking
-    looking.toggle_planes()
-    qtbot.waitUntil(lambda: not looking.planes.busy, timeout=90000)
-    mirror = looking.planes.planes[0].mirrors[layer].layer
+    looking.arranging.toggle("planes")
+    qtbot.waitUntil(lambda: not looking.arranging.planes.busy, timeout=90000)
+    mirror = looking.arranging.planes.planes[0].mirrors[layer].layer
     wait(qtbot, loaded)
     for path in kept_files():
         path.unlink()

@@ -180,9 +180,32 @@ def test_a_shift_click_asks_why_and_is_kept(segmented: Desk, qtbot: QtBot) -> No
     weight = question.explanation.weights[Pair("T1CE", "ET"), "T2"]
     assert dock.weights.item(last, 3).text() == f"{weight:.2f}"
 
+    # An edit leaves them: what is asked again can be compared with the answer before.
+    asked = session.questions.asked
     segmented.decomposition.knobs.sliders["WT"].setValue(40)
     wait(qtbot, segmented)
-    assert session.questions.asked == ()
+    assert session.questions.asked == asked
+    assert session.questions.chosen is None
+    titles = [dock.questions.asked.item(k).text() for k in range(3)]
+    assert titles[1:] == [f"{one.name}, 1: brats2020" for one in asked]
+    dock.questions.what.setCurrentText("lesion")
+    dock.questions.region.setCurrentText("innermost")
+    session.layers.segmentation().data = labels
+    shift_click(qtbot, segmented, (22, 22, 20))
+    assert [one.name for one in session.questions.asked][2] == question.name
+    dock.questions.beside.setCurrentText(titles[1])
+    dock.questions.beside.activated.emit(0)
+    assert dock.questions.answer_beside() is question
+    click(qtbot, dock.maps)
+    window = dock.window_of_maps
+    qtbot.waitUntil(lambda: window.other.isVisible() and len(window.other.pictures) == 3)
+    assert window.compared.text() == titles[1]
+    key = (pair, auxiliary)
+    np.testing.assert_array_equal(window.other.pictures[key], window.grid.pictures[key])
+    window.close()
+    session.review.runs.put(tuple(session.review.runs)[1:], 0)
+    session.review.explanation_changed.emit()
+    assert [one.name for one in session.questions.asked] == [question.name]
 
 
 def test_a_click_beside_a_lesion_is_answered_in_words(segmented: Desk, qtbot: QtBot) -> None:

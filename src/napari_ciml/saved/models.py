@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from napari_ciml.cases.motion import Motion
 from napari_ciml.decomposition import Decomposition, Region
 from napari_ciml.findings import Mark
+from napari_ciml.inference.doubt import Doubt
 from napari_ciml.network.checkpoint_info import CheckpointInfo
 
 FILE = "session.json"
@@ -84,9 +85,10 @@ class SavedExplanation(_Frozen):
 
 
 class SavedQuestion(_Frozen):
-    """A question about the run that is shown, and its answer."""
+    """A question about a run, by its place in the history, and its answer."""
 
     name: str
+    run: int
     explanation: SavedExplanation
 
 
@@ -98,6 +100,23 @@ class Shown(_Frozen):
     region: str
     auxiliary: str
     opacity: Annotated[float, Field(ge=0, le=1)]
+
+
+class LaidOver(_Frozen):
+    """What of a region is laid over the images: its probability, or how unsure it is."""
+
+    kind: Literal["probability"] | Doubt
+    region: str
+
+
+class SavedReference(_Frozen):
+    """A label map that is compared with; attributes as of `Reference`."""
+
+    name: str
+    regions: tuple[Region, ...]
+    conventions: tuple[str, ...]
+    notices: tuple[str, ...]
+    volume: SavedVolume
 
 
 class SavedWeight(_Frozen):
@@ -197,8 +216,12 @@ class Look(_Frozen):
     contour: int | None = None
 
 
+Arrangement = Literal["single", "panes", "planes"]
+"""One plane, every modality in a pane of its own, or three planes."""
+
+
 class View(_Frozen):
-    """Slices and camera.
+    """Slices and camera, as they are with one plane, and the arrangement.
 
     Parameters
     ----------
@@ -214,6 +237,7 @@ class View(_Frozen):
     centre: Triplet
     zoom: Annotated[float, Field(gt=0)]
     angles: Triplet
+    arrangement: Arrangement = "single"
 
 
 class SavedAsked(_Frozen):
@@ -252,5 +276,8 @@ class SavedSession(SavedAsked):
     questions: tuple[SavedQuestion, ...] = ()
     shown: Shown | None = None
     marks: tuple[Mark, ...] = ()
+    compared: SavedReference | None = None
+    looked_at: str | None = None
+    laid_over: LaidOver | None = None
     looks: tuple[Look, ...] = ()
     view: View | None = None

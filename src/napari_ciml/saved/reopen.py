@@ -11,6 +11,7 @@ from napari_ciml.cases.case import Case, load_case
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.cases.model_space import to_model_space
 from napari_ciml.cases.placed import Placed
+from napari_ciml.cases.reference import Reference
 from napari_ciml.decomposition import Message, Pair
 from napari_ciml.errors import DeviceError, InputError
 from napari_ciml.explanation.explain import Explanation
@@ -94,9 +95,7 @@ def open_session(folder: Path, monitor: Monitor) -> State:
     found, modalities = scan_again(saved, sources)
     runs = [_run(folder, run, case, monitor) for run in saved.runs]
     questions = [
-        _question(folder, one, runs[saved.current].segmentation, case)
-        for one in saved.questions
-        if saved.current is not None
+        _question(folder, one, runs[one.run].segmentation, case) for one in saved.questions
     ]
     return State(
         scan=found,
@@ -122,6 +121,9 @@ def open_session(folder: Path, monitor: Monitor) -> State:
         shown=saved.shown,
         grid=saved.grid,
         marks=saved.marks,
+        reference=_reference(folder, saved),
+        looked_at=saved.looked_at,
+        laid_over=saved.laid_over,
         looks=saved.looks,
         view=saved.view,
     )
@@ -143,6 +145,14 @@ def _checkpoint(saved: SavedSession, monitor: Monitor) -> Path | None:
     if file_hash(path) != saved.checkpoint_sha256:
         monitor.tell(f"{path}: the checkpoint has changed since the session was saved.")
     return path
+
+
+def _reference(folder: Path, saved: SavedSession) -> Reference | None:
+    one = saved.compared
+    if one is None:
+        return None
+    labels = read_back(folder, one.volume)
+    return Reference(one.name, labels, one.regions, one.conventions, one.notices)
 
 
 def _run(folder: Path, run: SavedRun, case: Case, monitor: Monitor) -> Run:

@@ -9,6 +9,7 @@ import numpy as np
 from napari_ciml import __version__
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.geometry import Grid
+from napari_ciml.cases.reference import Reference
 from napari_ciml.explanation.explain import Explanation
 from napari_ciml.export.text import write_text
 from napari_ciml.files import prepare_folder
@@ -24,6 +25,7 @@ from napari_ciml.saved.models import (
     SavedMap,
     SavedPair,
     SavedQuestion,
+    SavedReference,
     SavedRun,
     SavedSession,
     SavedSettings,
@@ -65,6 +67,7 @@ def save_session(folder: Path, state: State, monitor: Monitor) -> Path:
     """
     prepare_folder(folder)
     case, checkpoint = state.case, state.checkpoint
+    places = {id(run.segmentation): k for k, run in enumerate(state.runs)}
     saved = SavedSession(
         software=f"napari-ciml {__version__}",
         name=state.scan.name,
@@ -96,9 +99,14 @@ def save_session(folder: Path, state: State, monitor: Monitor) -> Path:
             )
             for one in state.corrections
         ),
-        questions=tuple(_question(folder, one, monitor) for one in state.questions),
+        questions=tuple(
+            _question(folder, one, places[id(one.segmentation)], monitor) for one in state.questions
+        ),
         shown=state.shown,
         marks=state.marks,
+        compared=_reference(folder, state.reference, case),
+        looked_at=state.looked_at,
+        laid_over=state.laid_over,
         looks=state.looks,
         view=state.view,
     )
@@ -122,6 +130,18 @@ def _brain(folder: Path, case: Case) -> SavedVolume | None:
     if case.brain is None:
         return None
     return write_once(folder, "brain", case.brain.astype(np.uint8), case.grid)
+
+
+def _reference(folder: Path, found: Reference | None, case: Case) -> SavedReference | None:
+    if found is None:
+        return None
+    return SavedReference(
+        name=found.name,
+        regions=found.regions,
+        conventions=found.conventions,
+        notices=found.notices,
+        volume=write_once(folder, "compared", found.labels, case.grid),
+    )
 
 
 def _run(folder: Path, run: Run, case: Case, monitor: Monitor) -> SavedRun:
@@ -216,11 +236,11 @@ def _explanation(
     )
 
 
-def _question(folder: Path, question: Question, monitor: Monitor) -> SavedQuestion:
+def _question(folder: Path, question: Question, run: int, monitor: Monitor) -> SavedQuestion:
     grid = question.segmentation.model_input.grid
     explanation = _explanation(folder, question.explanation, grid, monitor)
     assert explanation is not None
-    return SavedQuestion(name=question.name, explanation=explanation)
+    return SavedQuestion(name=question.name, run=run, explanation=explanation)
 
 
 def _remove_others(folder: Path, saved: SavedSession) -> None:
@@ -236,6 +256,7 @@ def volumes_of(saved: SavedSession) -> list[SavedVolume]:
     """Return every volume of a session."""
     found = [one.volume for one in saved.corrections]
     found += [saved.brain] if saved.brain else []
+    found += [saved.compared.volume] if saved.compared else []
     answers = [one.explanation for one in saved.questions]
     for run in saved.runs:
         found += [run.labels, *run.probabilities.values(), *(pair.volume for pair in run.pairs)]

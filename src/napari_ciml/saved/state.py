@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from napari_ciml.cases.case import Case
+from napari_ciml.cases.reference import Reference
 from napari_ciml.cases.scan import Scan
 from napari_ciml.decomposition import Region
 from napari_ciml.findings import Mark
-from napari_ciml.saved.models import Look, Shown, View
+from napari_ciml.saved.models import LaidOver, Look, Shown, View
 from napari_ciml.whatif.asked import Asked
 from napari_ciml.whatif.question import Question
 from napari_ciml.whatif.runs import Run
@@ -57,9 +58,15 @@ class State:
     corrections : sequence of Painted
         What was painted.
     questions, shown
-        What was asked of the run that is shown, and which map of which answer is seen.
+        What was asked of the runs, and which map of which answer is seen.
     grid : str or None
         The modality on whose voxels results are exported.
+    reference : Reference or None
+        What the label map is compared with.
+    looked_at : str or None
+        The label map that is measured, by its layer's name, if it is not the latest run's.
+    laid_over : LaidOver or None
+        What of a region is seen over the images, if it is no map.
     marks, looks, view
         What was seen, and how the window stood.
     """
@@ -86,3 +93,6 @@ class State:
     questions: Sequence[Question] = ()
     shown: Shown | None = None
     grid: str | None = None
+    reference: Reference | None = None
+    looked_at: str | None = None
+    laid_over: LaidOver | None = None

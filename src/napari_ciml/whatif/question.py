@@ -57,6 +57,10 @@ class Question:
     explanation: "Explanation"
     segmentation: "Segmentation"
 
+    def same_as(self, other: "Question") -> bool:
+        """Whether the same was asked of the same segmentation."""
+        return self.name == other.name and self.segmentation is other.segmentation
+
     @property
     def in_words(self) -> str:
         """Who added how much: the weights of each pair, the largest first."""

@@ -53,13 +53,13 @@ def _looking(desk: Desk, folder: Path) -> None:
     looking = desk.session.looking
     bring_forward(desk.view)
     looking.overlaid.toggle_outline()
-    looking.toggle_hanging()
+    looking.arranging.toggle("panes")
     _arranged(desk)
     _window(desk, folder / "side-by-side.png")
-    looking.toggle_planes()
+    looking.arranging.toggle("planes")
     _arranged(desk)
     _window(desk, folder / "planes.png")
-    looking.toggle_planes()
+    looking.arranging.toggle("planes")
     _arranged(desk)
 
 
@@ -119,7 +119,7 @@ def _arranged(desk: Desk) -> None:
     """Wait until panes and planes are there."""
     looking = desk.session.looking
     settle()
-    _until(lambda: not (looking.hanging.busy or (looking.planes and looking.planes.busy)))
+    _until(lambda: not looking.arranging.busy)
     settle()
 
 

@@ -61,14 +61,17 @@ class Leaving:
             runs=runs,
             current=runs.index(review.runs.current) if review.runs.current else None,
             corrections=standing.painted(session.layers, case),
-            looks=standing.looks(session.layers, case),
-            view=standing.view(session.layers.viewer),
+            looks=standing.looks(session.layers, case, session.looking.arranging),
+            view=standing.view(session.layers.viewer, session.looking.arranging),
             samples=review.samples,
             live=session.live.on,
             questions=session.questions.asked,
             shown=session.questions.seen(),
             grid=review.grid,
             marks=review.findings.marks,
+            reference=review.findings.reference,
+            looked_at=session.measuring.looked_at,
+            laid_over=standing.laid_over(session.layers),
         )
 
     def save(self, folder: Path, done: Callable[["State"], None] | None = None) -> None:
@@ -138,9 +141,8 @@ class Leaving:
                 f"'{layer.name}' has other regions than the segmentation; choose another label "
                 "map in Lesions."
             )
-        shown = {
-            one.shows: one.limits for one in standing.looks(layers, case) if one.limits is not None
-        }
+        looks = standing.looks(layers, case, session.looking.arranging)
+        shown = {one.shows: one.limits for one in looks if one.limits is not None}
         context = Context(
             checkpoint=review.runs.current.info.name if review.runs.current else "",
             subject=subject,

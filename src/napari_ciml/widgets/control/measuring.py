@@ -83,6 +83,18 @@ class Measuring(QObject):
         runs = [layer for layer in there if known_origin(layer).kind == "segmentation"]
         return next(iter(runs or there), None)
 
+    @property
+    def looked_at(self) -> str | None:
+        """The name of the label map that was chosen, if it is still there."""
+        chosen = self._chosen()
+        return chosen.name if chosen is not None and chosen in self.label_maps() else None
+
+    def choose_named(self, name: str | None) -> None:
+        """Look at the label map of that name, if there is one."""
+        for layer in self.label_maps():
+            if layer.name == name:
+                self.choose(layer)
+
     def choose(self, layer: Labels) -> None:
         """Look at another label map."""
         self._chosen = ref(layer)

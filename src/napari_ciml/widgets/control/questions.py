@@ -25,12 +25,16 @@ if TYPE_CHECKING:
     from napari_ciml.widgets.control.session import Session
 
 TITLE = "Asking why"
+WHOLE = "the whole case"
 
 _LIMIT = 20
 
 
 class Questions:
-    """The questions that were asked of the segmentation that is shown.
+    """The questions that were asked of the runs of the case.
+
+    One is dropped with its run; an edit leaves them, so that answers before and after it can be
+    compared.
 
     Parameters
     ----------
@@ -73,6 +77,25 @@ class Questions:
     def shown(self) -> "Explanation | None":
         """The answer that is shown."""
         return self.chosen.explanation if self.chosen else self.session.review.explanation
+
+    def title(self, question: Question) -> str:
+        """Return what a question is called in lists: with its run, if another one is shown."""
+        runs = self.session.review.runs
+        run = runs.of(question.segmentation)
+        return question.name if run in (None, runs.current) else f"{question.name}, {run.name}"
+
+    @property
+    def answer(self) -> Question | None:
+        """The question that is shown with its answer, or the whole case as one."""
+        return self.chosen or self.whole
+
+    @property
+    def whole(self) -> Question | None:
+        """The whole case as a question, if it was explained."""
+        review = self.session.review
+        if review.explanation is None or review.segmentation is None:
+            return None
+        return Question(WHOLE, review.explanation, review.segmentation)
 
     def choose(self, question: Question | None) -> None:
         """Show the answer to a question; None is the whole case."""
@@ -135,7 +158,7 @@ class Questions:
 
         def done(question: Question) -> Iterator[None]:
             if review.segmentation is segmentation:
-                others = [one for one in self.asked if one.name != question.name]
+                others = [one for one in self.asked if not one.same_as(question)]
                 self.asked = (*others[-_LIMIT + 1 :], question)
                 self.chosen = question
                 yield
@@ -205,10 +228,10 @@ class Questions:
             viewer.mouse_drag_callbacks.remove(self._pressed)
 
     def _drop_stale(self) -> None:
-        """Drop the questions about another segmentation."""
-        now = self.session.review.segmentation
-        self.asked = tuple(one for one in self.asked if one.segmentation is now)
-        if self.chosen not in self.asked:
+        """Drop questions about runs that are gone; one about another run is no longer shown."""
+        review = self.session.review
+        self.asked = tuple(one for one in self.asked if review.runs.of(one.segmentation))
+        if self.chosen is not None and self.chosen.segmentation is not review.segmentation:
             self.chosen = None
         self._follow()
 

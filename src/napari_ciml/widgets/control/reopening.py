@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_ciml.decomposition import Pair
+from napari_ciml.inference.doubt import LARGEST, doubt_about
 from napari_ciml.monitor import Monitor
 from napari_ciml.widgets.control import standing
 from napari_ciml.widgets.control.loaded import Loaded
@@ -17,10 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reopened:
-    """A saved session that was read, and its case with what showing it needs."""
+    """A saved session that was read, and its case with what showing it needs.
+
+    ``unsure`` is how unsure the run that is shown is of a region, if that is seen.
+    """
 
     state: "State"
     loaded: Loaded
+    unsure: np.ndarray | None = None
 
 
 def read(folder: Path, monitor: Monitor) -> Reopened:
@@ -29,7 +36,7 @@ def read(folder: Path, monitor: Monitor) -> Reopened:
 
     state = open_session(folder, monitor)
     _place(state)
-    return Reopened(state, Loaded.of(state.case))
+    return Reopened(state, Loaded.of(state.case), _unsure(state))
 
 
 def put_back(session: "Session", found: Reopened) -> Iterator[None]:
@@ -43,6 +50,13 @@ def put_back(session: "Session", found: Reopened) -> Iterator[None]:
         live.set_on(on)
 
 
+def release_saved(session: "Session", state: "State") -> None:
+    """Let painted layers go that a saved session has as they are."""
+    for layer in standing.saved_layers(session.layers, state.corrections):
+        session.keeping.release(layer)
+        standing.let_go(session.layers, layer)
+
+
 def _show(session: "Session", found: Reopened) -> Iterator[None]:
     state = found.state
     review, layers = session.review, session.layers
@@ -50,7 +64,9 @@ def _show(session: "Session", found: Reopened) -> Iterator[None]:
     for row, modality in enumerate(state.modalities):
         review.set_modality(row, modality)
     review.set_reference(state.case.reference)
-    yield from session.show(found.loaded)
+    arranged = session.looking.arranging.now
+    release_saved(session, state)
+    yield from session.put(found.loaded)
     yield
     if state.checkpoint is not None:
         review.set_checkpoint(state.checkpoint)
@@ -72,11 +88,38 @@ def _show(session: "Session", found: Reopened) -> Iterator[None]:
     regions = state.asked.decomposition.regions
     yield from standing.repaint(layers, state.case, state.corrections, regions)
     review.findings.set_marks(state.marks)
-    session.measuring.measure()
+    _lay_over(session, found)
+    session.measuring.choose_named(state.looked_at)
+    session.measuring.compare_with(state.reference)
+    yield
     standing.set_looks(layers, state.case, state.looks)
     yield
     if state.view is not None:
         yield from standing.set_view(layers.viewer, state.view)
+        arranged = state.view.arrangement
+    session.looking.arranging.arrange(arranged)
+
+
+def _lay_over(session: "Session", found: Reopened) -> None:
+    state, layers = found.state, session.layers
+    wanted = state.laid_over
+    if wanted is None or state.current is None:
+        return
+    if wanted.kind == "probability":
+        segmentation = state.runs[state.current].segmentation
+        layers.show_probability(state.case, segmentation, wanted.region)
+    elif found.unsure is not None:
+        name = f"{wanted.kind} of {wanted.region}"
+        layers.show_doubt(state.case, found.unsure, name, LARGEST[wanted.kind])
+
+
+def _unsure(state: "State") -> np.ndarray | None:
+    """Compute how unsure a region is, if that is seen, in the thread that opens the session."""
+    wanted = state.laid_over
+    if wanted is None or wanted.kind == "probability" or state.current is None:
+        return None
+    segmentation = state.runs[state.current].segmentation
+    return doubt_about(segmentation, state.case, wanted.region, wanted.kind)
 
 
 def _place(state: "State") -> None:

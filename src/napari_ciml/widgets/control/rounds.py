@@ -16,10 +16,9 @@ from napari_ciml.monitor import Monitor
 from napari_ciml.saved.models import FILE
 from napari_ciml.saved.volumes import digest
 from napari_ciml.whatif.asked import Asked
-from napari_ciml.widgets.control import standing
 from napari_ciml.widgets.control.checkpoints import load_checkpoint
 from napari_ciml.widgets.control.leaving import OPENING
-from napari_ciml.widgets.control.reopening import Reopened, put_back, read
+from napari_ciml.widgets.control.reopening import Reopened, put_back, read, release_saved
 from napari_ciml.widgets.control.session import Session
 from napari_ciml.worklist import Standing, Worklist, open_worklist
 
@@ -100,9 +99,7 @@ class Rounds(QObject):
         left, folder = self.current, worklist.session(self.current)
 
         def saved(state: "State") -> None:
-            for layer in standing.saved_layers(self.session.layers, state.corrections):
-                self.session.keeping.release(layer)
-                standing.let_go(self.session.layers, layer)
+            release_saved(self.session, state)
             self._note(worklist, left, state)
             self._open(worklist, index)
 

@@ -236,7 +236,14 @@ class Session:
         return lambda result: done(case, result) if self.review.case is case else None
 
     def show(self, loaded: Loaded) -> Iterator[None]:
-        """Show a case that was read; takes the place of the one before."""
+        """Show a case that was read in place of the one before, arranged as that was."""
+        arranged = self.looking.arranging.now
+        yield from self.put(loaded)
+        self.looking.arranging.arrange(arranged)
+
+    def put(self, loaded: Loaded) -> Iterator[None]:
+        """Show a case that was read in place of the one before, in one plane."""
+        yield from self.looking.arranging.alone()
         self.loaded = loaded
         self.sparing.begin(self.layers.viewer)
         yield from self.layers.show_case(loaded.case, loaded.limits)

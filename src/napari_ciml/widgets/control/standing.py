@@ -8,17 +8,22 @@ from napari.layers import Image, Labels, Layer
 
 from napari_ciml.cases.case import Case
 from napari_ciml.decomposition import Region
-from napari_ciml.saved.models import Look, View
+from napari_ciml.saved.models import LaidOver, Look, View
 from napari_ciml.saved.state import Painted
 from napari_ciml.widgets.layers.drawn import declare_saved, forget_strokes, is_as_drawn
 from napari_ciml.widgets.layers.origin import known_origin, made_here
 from napari_ciml.widgets.layers.reading import add_correction
 from napari_ciml.widgets.layers.segmented import CaseLayers
+from napari_ciml.widgets.looking.arranging import Arranging
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-_KINDS = ("modality", "brain", "segmentation", "correction")
+_LAID = ("probability", "doubt")
+_ALONE = (*_LAID, "reference")
+"""Kinds of which there is one layer; who is shown by it is saved elsewhere."""
+
+_KINDS = ("modality", "brain", "segmentation", "correction", *_ALONE)
 
 
 def painted(layers: CaseLayers, case: Case) -> list[Painted]:
@@ -79,9 +84,10 @@ def repaint(
         yield
 
 
-def looks(layers: CaseLayers, case: Case) -> tuple[Look, ...]:
-    """Return how the layers of a case are looked at."""
-    return tuple(_look(layer) for layer in _of(layers, case))
+def looks(layers: CaseLayers, case: Case, arranging: Arranging) -> tuple[Look, ...]:
+    """Return how the layers of a case are looked at, with one plane."""
+    alone = arranging.hanging.visible_alone
+    return tuple(_look(layer, alone(layer)) for layer in _of(layers, case))
 
 
 def set_looks(layers: CaseLayers, case: Case, wanted: Sequence[Look]) -> None:
@@ -92,7 +98,16 @@ def set_looks(layers: CaseLayers, case: Case, wanted: Sequence[Look]) -> None:
                 _apply(layer, look)
 
 
-def view(viewer: "ViewerModel") -> View | None:
+def laid_over(layers: CaseLayers) -> LaidOver | None:
+    """Return what of a region is seen over the images."""
+    for layer in made_here(layers.viewer, *_LAID):
+        if layer.visible:
+            kind, _, region = known_origin(layer).shows.partition(" of ")
+            return LaidOver(kind=kind, region=region)
+    return None
+
+
+def view(viewer: "ViewerModel", arranging: Arranging) -> View | None:
     """Return where slices and camera are; None for a viewer of other dimensions."""
     dims, camera = viewer.dims, viewer.scene.camera
     if dims.ndim != 3:
@@ -102,8 +117,9 @@ def view(viewer: "ViewerModel") -> View | None:
         order=tuple(int(axis) for axis in dims.order),
         ndisplay=dims.ndisplay,
         centre=tuple(float(mm) for mm in camera.center),
-        zoom=float(camera.zoom),
+        zoom=float(camera.zoom * arranging.enlarged),
         angles=tuple(float(angle) for angle in camera.angles),
+        arrangement=arranging.now,
     )
 
 
@@ -127,12 +143,14 @@ def _of(layers: CaseLayers, case: Case) -> list[Layer]:
 
 def _name(layer: Layer) -> tuple[str, str]:
     origin = known_origin(layer)
+    if origin.kind in _ALONE:
+        return origin.kind, ""
     return origin.kind, layer.name if origin.kind == "correction" else origin.shows
 
 
-def _look(layer: Layer) -> Look:
+def _look(layer: Layer, visible: bool) -> Look:
     kind, shows = _name(layer)
-    seen = {"kind": kind, "shows": shows, "visible": layer.visible, "opacity": layer.opacity}
+    seen = {"kind": kind, "shows": shows, "visible": visible, "opacity": layer.opacity}
     if isinstance(layer, Image):
         low, high = (float(value) for value in layer.contrast_limits)
         colours = str(layer.colormap.name)

@@ -131,7 +131,8 @@ class ExplainWidget(Dock):
         self.page.show()
 
     def _open_maps(self) -> None:
-        self.window_of_maps = MapsWindow(self.session, self)
+        self.window_of_maps = MapsWindow(self.session, self.questions.answer_beside, self)
+        self.questions.beside_changed.connect(self.window_of_maps.follow)
         self.window_of_maps.grid.chosen.connect(self.choose)
         self.window_of_maps.show()
         self.window_of_maps.draw()

@@ -50,7 +50,7 @@ class Step:
 
 def _paint(session: Session) -> None:
     """Take up the brush on the segmentation."""
-    session.looking.hanging.leave()
+    session.looking.arranging.arrange("single")
     layer = session.layers.segmentation()
     if layer is not None:
         viewer = session.layers.viewer
@@ -60,8 +60,7 @@ def _paint(session: Session) -> None:
 
 
 def _arranged(session: Session) -> bool:
-    planes = session.looking.planes
-    return session.looking.hanging.shown or (planes is not None and planes.shown)
+    return session.looking.arranging.now != "single"
 
 
 STEPS = (
@@ -80,7 +79,7 @@ STEPS = (
         "for slices. R is the patient's right. Key G goes there and back, K shows three planes.",
         "Show them side by side",
         "Every modality in a pane of its own; or back to one.",
-        lambda session: session.looking.toggle_hanging(),
+        lambda session: session.looking.arranging.toggle("panes"),
         _arranged,
     ),
     Step(

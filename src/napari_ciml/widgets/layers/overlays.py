@@ -118,7 +118,9 @@ class Overlays:
             layer.visible = False
         there = self._made(kind)
         if there:
-            for attribute, value in {"data": values, "name": name, "visible": True}.items():
+            origin = placed(case, kind, name)["metadata"]
+            new = {"metadata": origin, "data": values, "name": name, "visible": True}
+            for attribute, value in new.items():
                 setattr(there[0], attribute, value)
             return
         layer = Image(

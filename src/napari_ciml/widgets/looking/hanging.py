@@ -88,6 +88,17 @@ class Hanging:
         return self._before is not None
 
     @property
+    def enlarged(self) -> float:
+        """How much larger one modality would be shown alone."""
+        return float(self._panes)
+
+    def visible_alone(self, layer: Layer) -> bool:
+        """Whether a layer would be visible if one modality was shown again."""
+        if self._before is None or layer not in self._hung:
+            return layer.visible
+        return layer in self._before.visible
+
+    @property
     def _hung(self) -> list[Image]:
         return [group.modality for group in self._groups]
 
@@ -104,10 +115,6 @@ class Hanging:
     def close(self) -> None:
         """Do nothing more; the window goes."""
         self.busy = True
-
-    def toggle(self) -> None:
-        """Show or leave."""
-        (self.leave if self.shown else self.show)()
 
     def modality_at(self, pane: tuple[int, int] | None) -> Image | None:
         """Return the modality in a pane (row, column)."""
@@ -191,6 +198,7 @@ class Hanging:
                 yield
         self._groups = []
         grid.stride, grid.shape, grid.spacing = before.grid
+        self._panes = 1
         kept = [layer for layer in before.order if layer in viewer.layers]
         later = [layer for layer in viewer.layers if layer not in kept]
         put_in_order(viewer.layers, (*kept, *later))

@@ -35,13 +35,13 @@ ACTIONS = (
         "G",
         "Modalities side by side",
         "Every modality in a pane of its own with the labels over it, one camera; or one again.",
-        lambda looking, _: looking.toggle_hanging(),
+        lambda looking, _: looking.arranging.toggle("panes"),
     ),
     Action(
         "K",
         "Three planes",
         "Axial, coronal and sagittal with a crosshair that a click moves; or one plane again.",
-        lambda looking, _: looking.toggle_planes(),
+        lambda looking, _: looking.arranging.toggle("planes"),
     ),
     Action(
         "Shift-K",

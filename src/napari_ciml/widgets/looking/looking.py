@@ -14,13 +14,11 @@ from napari_ciml.widgets.layers.origin import known_origin
 from napari_ciml.widgets.layers.segmented import CaseLayers
 from napari_ciml.widgets.looking import windows
 from napari_ciml.widgets.looking.annotations import Annotations
-from napari_ciml.widgets.looking.hanging import Hanging
+from napari_ciml.widgets.looking.arranging import Arranging
 from napari_ciml.widgets.looking.overlaid import Overlaid
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-
-    from napari_ciml.widgets.looking.planes import Planes
 
 _MIDDLE, _LEFT = 3, 1
 
@@ -47,9 +45,7 @@ class Looking:
         self.layers, self.review = layers, review
         self.annotations = Annotations(layers.viewer)
         self.overlaid = Overlaid(layers.viewer)
-        self.hanging = Hanging(layers, self.annotations, self._arranged)
-        self.planes: Planes | None = None
-        self._planes_next = False
+        self.arranging = Arranging(layers, review, self.annotations, self._bind, self._arranged)
         self._flat: tuple[Any, Any, float] | None = None
         self._windows: dict[str, windows.Window] = {}
         layers.viewer.mouse_drag_callbacks.append(self._drag)
@@ -82,7 +78,7 @@ class Looking:
         current = self.modality()
         place = found.index(current) if current in found else -step
         chosen = found[(place + step) % len(found)]
-        if not self.hanging.shown:
+        if not self.arranging.hanging.shown:
             self.layers.show_modality(known_origin(chosen).shows)
         if not isinstance(self.viewer.layers.selection.active, Labels):
             self.viewer.layers.selection.active = chosen
@@ -117,34 +113,11 @@ class Looking:
             layer.colormap = self.colours_of(layer)[name]
             self.changed.emit()
 
-    def toggle_hanging(self) -> None:
-        """Show all modalities side by side, or one again."""
-        if self.planes is not None:
-            self.planes.leave()
-        self.viewer.dims.ndisplay = 2
-        self.hanging.toggle()
-
-    def toggle_planes(self) -> None:
-        """Show three planes with a crosshair, or one again."""
-        window = getattr(self.viewer, "window", None)
-        if self.review.case is None or window is None:
-            return
-        if self.planes is None:
-            from napari_ciml.widgets.looking.keys import bind
-            from napari_ciml.widgets.looking.planes import Planes
-
-            self.planes = Planes(self.viewer, self._arranged, lambda model: bind(self, model))
-        if self.hanging.shown:
-            # One after the other: both rearrange the layers.
-            self._planes_next = True
-            self.hanging.leave()
-            return
-        self.planes.toggle(self.review.case.grid.direction)
-
     def toggle_zooming(self) -> None:
         """Let three planes zoom together, or each by itself."""
-        if self.planes is not None:
-            zooming = self.planes.zooming
+        planes = self.arranging.planes
+        if planes is not None:
+            zooming = planes.zooming
             zooming.together = not zooming.together
             how = "together" if zooming.together else "each by itself"
             self.viewer.status = f"The planes zoom {how}"
@@ -159,8 +132,9 @@ class Looking:
                 viewer.dims.point, camera.center, camera.zoom = self._flat
         else:
             flat = (viewer.dims.point, camera.center, camera.zoom)
-            self._flat = None if self.hanging.shown else flat
-            self.hanging.leave()
+            self._flat = None if self.arranging.hanging.shown else flat
+            if self.arranging.hanging.shown:
+                self.arranging.arrange("single")
             viewer.dims.order, viewer.dims.ndisplay = (0, 1, 2), 3
             viewer.reset_view()
             camera.set_view_direction((0, 1, 0), (1, 0, 0))
@@ -183,16 +157,14 @@ class Looking:
     def close(self) -> None:
         """Let mouse and window go."""
         self.changed.disconnect()
-        self.hanging.close()
-        if self.planes is not None:
-            self.planes.close()
+        self.arranging.close()
 
     def _drag(self, _: object, event: Any) -> Iterator[None]:
         """Change window width (to the right: wider) and level (upwards: brighter) by dragging."""
         with_control = event.button == _LEFT and tuple(event.modifiers) == ("Control",)
         active = self.viewer.layers.selection.active
         tool = active is not None and active.mode != "pan_zoom"
-        layer = self.hanging.modality_at(event.viewbox) or self.modality()
+        layer = self.arranging.hanging.modality_at(event.viewbox) or self.modality()
         if layer is None or tool or not (with_control or event.button == _MIDDLE):
             return
         start, limits = np.array(event.pos), tuple(layer.contrast_limits)
@@ -236,6 +208,8 @@ class Looking:
     def _arranged(self) -> None:
         self._say_window()
         self.changed.emit()
-        if self._planes_next and not self.hanging.shown:
-            self._planes_next = False
-            self.toggle_planes()
+
+    def _bind(self, model: "ViewerModel") -> None:
+        from napari_ciml.widgets.looking.keys import bind
+
+        bind(self, model)

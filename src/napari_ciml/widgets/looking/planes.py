@@ -58,10 +58,15 @@ class Planes:
         """Whether three planes are shown."""
         return self.crosshair is not None
 
-    def toggle(self, direction: Sequence[float]) -> None:
-        """Show them, or go back to one plane."""
-        if not self.busy:
-            self._take(self._leave() if self.shown else self._show(direction))
+    @property
+    def enlarged(self) -> float:
+        """How much larger one plane would be shown alone."""
+        return 1 / self._smaller
+
+    def show(self, direction: Sequence[float]) -> None:
+        """Show them, of a case with these direction cosines."""
+        if not self.busy and not self.shown:
+            self._take(self._show(direction))
 
     def leave(self) -> None:
         """Go back to one plane."""

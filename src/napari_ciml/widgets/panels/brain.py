@@ -94,12 +94,15 @@ class BrainPanel(QWidget):
         layers, viewer = self.session.layers, self.session.layers.viewer
         if self.session.loaded is not before or now.case is before.case:
             return
-        looks, view = standing.looks(layers, before.case), standing.view(viewer)
-        yield from self.session.show(now)
+        arranging = self.session.looking.arranging
+        looks = standing.looks(layers, before.case, arranging)
+        view, arranged = standing.view(viewer, arranging), arranging.now
+        yield from self.session.put(now)
         standing.set_looks(layers, now.case, looks)
         yield
         if view is not None:
             yield from standing.set_view(viewer, view)
+        arranging.arrange(arranged)
 
     def _case_changed(self) -> None:
         case = self.review.case

@@ -1,12 +1,15 @@
 """All maps of an answer side by side as in Fig. 12: a row per pair, a column per auxiliary."""
 
+from collections.abc import Callable
+
 import numpy as np
 from qtpy.QtCore import QPointF, QRectF, Qt, QTimer, Signal
 from qtpy.QtGui import QColor, QImage, QLinearGradient, QMouseEvent, QPainter, QPaintEvent
-from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QGridLayout, QVBoxLayout, QWidget
 
 from napari_ciml.cases.window import object_box
 from napari_ciml.decomposition import Pair
+from napari_ciml.whatif.question import Question
 from napari_ciml.widgets.control.session import Session
 from napari_ciml.widgets.layers.looks import MAP_COLOURS
 from napari_ciml.widgets.layers.origin import known_origin
@@ -40,14 +43,17 @@ class MapsGrid(QWidget):
         self.pictures: dict[tuple[Pair, str], np.ndarray] = {}
         self.setToolTip("Click a map to see it over the whole case.")
 
-    def draw(self) -> None:
-        """Cut all maps where the viewer's slice lies."""
-        case, found = self.session.review.case, self.session.questions.shown
-        made = self.session.review.segmentation
+    def draw(self, answer: Question | None, largest: float) -> None:
+        """Cut all maps of an answer where the viewer's slice lies.
+
+        ``largest`` is the value that is brightest, in this picture and in others beside it.
+        """
+        case = self.session.review.case
         self.pictures = {}
-        if case is None or found is None or made is None:
+        if case is None or answer is None:
             self.update()
             return
+        found, made = answer.explanation, answer.segmentation
         dims = self.session.layers.viewer.dims
         axis = dims.order[-3]
         step = round((dims.point[axis] - case.grid.translate[axis]) / case.grid.scale[axis])
@@ -59,9 +65,10 @@ class MapsGrid(QWidget):
             known_origin(layer).shows: layer.contrast_limits
             for layer in self.session.layers.modalities()
         }
+        share = found.largest / largest if largest else 1.0
         for pair, auxiliary in found.weights:
             image = take(case.images[auxiliary], mesh).squeeze(axis)
-            values = found.maps.sampled((pair, auxiliary), mesh).squeeze(axis)
+            values = found.maps.sampled((pair, auxiliary), mesh).squeeze(axis) * share
             shown = limits.get(auxiliary, (float(image.min()), float(image.max())))
             self.pictures[pair, auxiliary] = picture(
                 image, shown, values, regions[pair.region], MAP_COLOURS
@@ -131,51 +138,72 @@ class MapsGrid(QWidget):
 class MapsWindow(QWidget):
     """The maps in a window of their own, which follows the viewer's slice and the question.
 
+    If the answer is compared with another one, its maps stand beside, on the same colour scale.
+
     Parameters
     ----------
     session : Session
         Whose answers.
+    beside : callable
+        Returns the answer that is compared with, or None.
     parent : QWidget
         With which it closes.
     """
 
-    def __init__(self, session: Session, parent: QWidget) -> None:
+    def __init__(
+        self, session: Session, beside: Callable[[], Question | None], parent: QWidget
+    ) -> None:
         super().__init__(parent, Qt.WindowType.Window)
         self.setWindowTitle("What each message added")
-        self.session = session
-        self.grid = MapsGrid(session)
-        self.question = Words()
+        self.session, self.beside = session, beside
+        self.grid, self.other = MapsGrid(session), MapsGrid(session)
+        self.question, self.compared = Words(), Words()
         self.save = button("Save picture ...", "Save these maps as a PNG file.")
+        self.pictures = QWidget()
+        places = QGridLayout(self.pictures)
+        places.setContentsMargins(0, 0, 0, 0)
+        for k, (words, grid) in enumerate(self._sides()):
+            places.addWidget(words, 0, k)
+            places.addWidget(grid, 1, k, Qt.AlignmentFlag.AlignTop)
         column = QVBoxLayout(self)
-        column.addLayout(row(self.question, self.save))
-        column.addWidget(self.grid)
-        column.addWidget(Words(_LEGEND, QUIET_COLOUR))
+        column.addLayout(row(Words(_LEGEND, QUIET_COLOUR), self.save))
+        column.addWidget(self.pictures)
         self.save.clicked.connect(self._ask_save)
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.timeout.connect(self.draw)
-        session.layers.viewer.dims.events.connect(self._moved)
-        session.questions.changed.connect(self._moved)
+        session.layers.viewer.dims.events.connect(self.follow)
+        session.questions.changed.connect(self.follow)
         self.destroyed.connect(self._later.stop)
 
     def draw(self) -> None:
-        """Show the answer in the present slice."""
-        if self.isVisible():
-            chosen = self.session.questions.chosen
-            self.question.say(chosen.name if chosen else "The whole case")
-            self.grid.draw()
-            self.adjustSize()
+        """Show the answer in the present slice, and what it is compared with."""
+        if not self.isVisible():
+            return
+        questions = self.session.questions
+        answers = (questions.answer, self.beside())
+        largest = max((a.explanation.largest for a in answers if a is not None), default=0.0)
+        for (words, grid), answer in zip(self._sides(), answers, strict=True):
+            for part in (words, grid):
+                part.setVisible(answer is not None)
+            words.say(questions.title(answer) if answer is not None else "")
+            grid.draw(answer, largest)
+        self.adjustSize()
+
+    def follow(self, *_: object) -> None:
+        """Draw anew, soon."""
+        self._later.start(20)
+
+    def _sides(self) -> tuple[tuple[Words, MapsGrid], ...]:
+        return (self.question, self.grid), (self.compared, self.other)
 
     def closeEvent(self, event: object) -> None:  # noqa: N802
         """Follow no more."""
-        self.session.layers.viewer.dims.events.disconnect(self._moved)
-        self.session.questions.changed.disconnect(self._moved)
+        self.session.layers.viewer.dims.events.disconnect(self.follow)
+        self.session.questions.changed.disconnect(self.follow)
         super().closeEvent(event)
-
-    def _moved(self, *_: object) -> None:
-        self._later.start(20)
 
     def _ask_save(self) -> None:
         path, _ = QFileDialog.getSaveFileName(self, "Save these maps", filter="PNG (*.png)")
         if path:
-            self.grid.grab().save(path, "PNG")
+            self.pictures.grab().save(path, "PNG")

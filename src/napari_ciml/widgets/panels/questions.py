@@ -1,7 +1,7 @@
 """The list of questions: what a shift-click asks, what was asked, what it is compared with."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QComboBox, QListWidget, QVBoxLayout, QWidget
@@ -9,13 +9,15 @@ from qtpy.QtWidgets import QComboBox, QListWidget, QVBoxLayout, QWidget
 from napari_ciml.decomposition import Pair
 from napari_ciml.explanation.usual import comparable
 from napari_ciml.network.checkpoint_info import UsualWeight
+from napari_ciml.whatif.question import Question
+from napari_ciml.widgets.control.questions import WHOLE
 from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Dock, Words, label, row
 
 _HELP = (
     "Shift-click asks why: for the lesion under the mouse (the connected part of a region), or for "
     "that voxel."
 )
-_WHOLE, _INNERMOST, _NOTHING, _MEASURED = "the whole case", "innermost", "nothing", "cases measured"
+_INNERMOST, _NOTHING, _MEASURED = "innermost", "nothing", "cases measured"
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Beside:
 
     name: str
     weights: Mapping[tuple[Pair, str], float]
-    spread: Mapping[tuple[Pair, str], float]
+    spread: Mapping[tuple[Pair, str], float] = field(default_factory=dict)
+    answer: Question | None = None
 
 
 class QuestionPanel(QWidget):
@@ -82,12 +85,16 @@ class QuestionPanel(QWidget):
             usual = comparable(found.weights, self.measured())
             means = {key: weight.mean for key, weight in usual.items()}
             return Beside(name, means, {key: weight.sd for key, weight in usual.items()})
-        if name == _WHOLE and self.review.explanation is not None:
-            return Beside(name, self.review.explanation.weights, {})
-        for question in self.questions.asked:
-            if question.name == name:
-                return Beside(name, question.explanation.weights, {})
-        return None
+        named = {self.questions.title(one): one for one in self.questions.asked}
+        answer = self.questions.whole if name == WHOLE else named.get(name)
+        return None if answer is None else Beside(name, answer.explanation.weights, answer=answer)
+
+    def answer_beside(self) -> Question | None:
+        """Return the answer that is compared with, if it is one and not the one that is shown."""
+        beside, shown = self.compared_with(), self.questions.answer
+        if beside is None or beside.answer is None or shown is None:
+            return None
+        return None if beside.answer.same_as(shown) else beside.answer
 
     def measured(self) -> tuple[UsualWeight, ...]:
         """Return what is usual by the checkpoint that made the segmentation, if it says so."""
@@ -96,15 +103,15 @@ class QuestionPanel(QWidget):
 
     def show_questions(self) -> None:
         """Show what was asked and what can be compared with."""
-        names = [question.name for question in self.questions.asked]
-        chosen = self.questions.chosen
+        asked, chosen = self.questions.asked, self.questions.chosen
+        names = [self.questions.title(question) for question in asked]
         with QSignalBlocker(self.asked):
             self.asked.clear()
-            self.asked.addItems([_WHOLE.capitalize(), *names])
-            self.asked.setCurrentRow(1 + names.index(chosen.name) if chosen else 0)
+            self.asked.addItems([WHOLE.capitalize(), *names])
+            self.asked.setCurrentRow(1 + asked.index(chosen) if chosen else 0)
         self.setVisible(self.review.segmentation is not None)
         measured = [_MEASURED] if self.measured() else []
-        others = [_NOTHING, *measured, _WHOLE, *names]
+        others = [_NOTHING, *measured, WHOLE, *names]
         usual = _MEASURED if measured else _NOTHING
         with QSignalBlocker(self.beside):
             self.beside.clear()
