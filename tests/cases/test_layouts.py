@@ -39,13 +39,13 @@ def test_autopet_takes_ctres_and_suv_and_says_so(study: Path) -> None:
         assert case.sources["CT"].path.name == "CTres.nii.gz"
         assert case.sources["PET"].path.name == "SUV.nii.gz"
         assert case.units == {"CT": "HU", "PET": "SUV"}
-        assert case.notices == (
+        assert case.assumed == (
             "CTres.nii.gz is used, the CT on the grid of the PET; CT.nii.gz is left out.",
             "SUV.nii.gz is used, the PET in SUV; PET.nii.gz is left out.",
         )
     chosen = open_case(study, overrides={"CT": study / "CT.nii.gz"})
     assert chosen.sources["CT"].path.name == "CT.nii.gz"
-    assert not any("CTres" in said and "is used" in said for said in chosen.notices)
+    assert not any("CTres" in said and "is used" in said for said in chosen.assumed)
 
 
 def test_an_autopet_patient_with_two_studies(study: Path) -> None:

@@ -54,7 +54,7 @@ def test_missing_modality_says_what_is_there(case_folder: Path) -> None:
 def test_4d_with_four_channels_says_what_it_assumes(tmp_path: Path) -> None:
     case = open_case(write_4d(tmp_path / "task01.nii.gz", 4))
     assert list(case.images) == ["FLAIR", "T1", "T1CE", "T2"]
-    assert "Channels taken to be FLAIR, T1, T1CE, T2" in case.notices[0]
+    assert "Channels taken to be FLAIR, T1, T1CE, T2" in case.assumed[0]
     assert [int(image.mean()) for image in case.images.values()] == [0, 1, 2, 3]
 
 

@@ -145,8 +145,10 @@ def test_it_says_how_it_was_made_and_names_nobody(
     case: Case, segmentation: Segmentation, explanation: Explanation, tmp_path: Path
 ) -> None:
     context = Context(checkpoint="tiny", day=date(2024, 2, 29))
-    report = composed(case, segmentation, explanation, context)
+    told = replace(case, assumed=("T2 is Series 1 (Doe Jane).",), notices=("T2 was moved.",))
+    report = composed(told, segmentation, explanation, context)
     text = write_report_html(tmp_path / "report.html", report).read_text()
+    assert "T2 was moved." in text
     for said in ("tiny", "c" * 64, "2024-02-29", "not a medical device", "napari-ciml 0"):
         assert said in text
     assert "Doe" not in text

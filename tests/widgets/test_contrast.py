@@ -44,7 +44,7 @@ def test_headers_and_words_can_be_read(desk: Desk, qtbot: QtBot, theme: str) -> 
 
 
 def test_words_in_a_window_of_their_own_can_be_read(desk: Desk, qtbot: QtBot) -> None:
-    window = MapsWindow(desk.session, desk.explain)
+    window = MapsWindow(desk.session, lambda: None, desk.explain)
     window.show()
     qtbot.waitExposed(window)
     (legend,) = [part for part in window.findChildren(Words) if "Yellow" in part.text()]

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import QWidget
 from conftest import write_case
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.presets import PRESETS
+from napari_ciml.widgets.control.live import REDO, UNDO
 from napari_ciml.widgets.desk import Desk
 from napari_ciml.widgets.layers.brain import brain_layer
 from napari_ciml.widgets.layers.looks import label_colours
@@ -93,10 +94,11 @@ def test_no_key_is_taken_from_napari(loaded: Desk) -> None:
     for layer in type(loaded.viewer.layers[0]).__mro__ + Labels.__mro__:
         taken |= {str(key) for key in getattr(layer, "class_keymap", {})}
     taken |= {str(key) for key in type(loaded.viewer).class_keymap}
+    ours |= {key.replace("-", "+") for key in (UNDO, REDO)}
     menus = loaded.viewer.window._qt_window.menuBar().actions()
     for menu in (action.menu() for action in menus if action.menu()):
         taken |= {action.shortcut().toString() for action in menu.actions()}
-    assert len(ours) == len(ACTIONS)
+    assert len(ours) == len(ACTIONS) + 2
     assert not ours & taken
 
 
@@ -413,6 +415,30 @@ def test_a_click_moves_the_crosshair(
     assert same == y
     assert z > middle[0]
     assert x < middle[2]
+
+
+def test_the_mouse_in_further_planes(
+    loaded: Desk, press: Callable[[str], None], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Window by dragging, and asking why, as in the axial plane."""
+    press("K")
+    coronal = loaded.session.looking.arranging.planes.planes[0]
+    widget = coronal.canvas.canvas.native
+    flair = loaded.viewer.layers["FLAIR"]
+    low, high = flair.contrast_limits
+    drag(qtbot, widget, (60, 0), LEFT, Qt.KeyboardModifier.ControlModifier)
+    wider = flair.contrast_limits
+    assert wider[1] - wider[0] > 1.1 * (high - low)
+    assert coronal.mirrors[flair].layer.contrast_limits == wider
+    asked = []
+    monkeypatch.setattr(loaded.session.questions, "ask_at", asked.append)
+    middle = widget.rect().center()
+    qtbot.mouseMove(widget, middle)
+    qtbot.mouseClick(widget, LEFT, Qt.KeyboardModifier.ShiftModifier, middle)
+    (voxel,) = asked
+    grid = loaded.session.review.case.grid
+    slice_of = (loaded.viewer.dims.point[1] - grid.translate[1]) / grid.scale[1]
+    assert voxel[1] == round(slice_of)
 
 
 def test_three_planes_zoom_together_around_the_point(

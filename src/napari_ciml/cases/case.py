@@ -49,6 +49,9 @@ class Case:
         Of the modalities that were aligned: from a point of the case to where the file has it.
     brain : numpy.ndarray, optional
         Of images that show the skull: (Z, Y, X) bool, what of them a network is shown.
+    assumed : tuple of str
+        What was assumed of which file or series. It has their names, which may name the patient:
+        it is told, and stands in no report.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Case:
     units: Mapping[str, str] = field(default_factory=dict)
     motions: Mapping[str, Motion] = field(default_factory=dict)
     brain: np.ndarray | None = None
+    assumed: tuple[str, ...] = ()
 
     def seen(self, modality: str) -> np.ndarray:
         """Return what a network is shown of a modality: without skull, where there is a mask."""
@@ -128,7 +132,7 @@ def open_found(
         )
     chosen = {name: sources[name] for name in wanted}
     case = load_case(chosen, name=found.name, reference=reference, align=align, monitor=monitor)
-    return replace(case, notices=(*found.assumed, *case.notices))
+    return replace(case, assumed=found.assumed)
 
 
 def load_case(

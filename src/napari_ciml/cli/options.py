@@ -156,7 +156,7 @@ def open_case(
     case = open_found(
         found, reference=args.reference, needed=needed, align=alignment(args), monitor=heard
     )
-    for notice in case.notices:
+    for notice in (*case.assumed, *case.notices):
         heard.tell(notice)
     if args.align is None and len({source.grid for source in case.sources.values()}) > 1:
         from napari_ciml.cases.alignment import misaligned

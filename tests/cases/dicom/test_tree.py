@@ -93,7 +93,7 @@ def test_nobody_is_named(tmp_path: Path) -> None:
     series(folder, 2, "FLAIR", PatientName="Müster^Erika")
     case = open_case(folder)
     assert case.name == "case"
-    told = [*case.notices, *(source.title for source in case.sources.values())]
+    told = [*case.assumed, *case.notices, *(source.title for source in case.sources.values())]
     assert not any("uster" in text or "471142" in text for text in told)
     assert case.sources["T2"].title == "Series 1 (MR)"
     series(tmp_path / "P471142", 2, "FLAIR")
@@ -174,7 +174,7 @@ def test_a_file_that_is_cut_short(tmp_path: Path) -> None:
 def test_copies_of_a_file_count_once(tmp_path: Path) -> None:
     for path in write_series(tmp_path, GRID, positions(GRID), SeriesDescription="T2"):
         path.with_suffix(".copy").write_bytes(path.read_bytes())
-    assert open_case(tmp_path).notices == ("T2 is Series 1 (T2).",)
+    assert open_case(tmp_path).assumed == ("T2 is Series 1 (T2).",)
 
 
 def test_pet_and_ct_of_one_examination(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ Answers are computed and maps brought onto the case grid in threads; the window 
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
-from weakref import ref
 
 import numpy as np
 from psygnal import Signal
@@ -69,8 +68,7 @@ class Questions:
         self.chosen: Question | None = None
         self.marked: tuple[Pair, str] | None = None
         self.opacity = 0.8
-        self._viewer = ref(session.layers.viewer)
-        session.layers.viewer.mouse_drag_callbacks.append(self._pressed)
+        session.looking.hear(self._pressed)
         session.review.explanation_changed.connect(self._drop_stale)
 
     @property
@@ -221,12 +219,6 @@ class Questions:
         self.opacity = opacity
         self.session.layers.set_map_opacity(opacity)
 
-    def close(self) -> None:
-        """Listen to the mouse no more."""
-        viewer = self._viewer()
-        if viewer is not None and self._pressed in viewer.mouse_drag_callbacks:
-            viewer.mouse_drag_callbacks.remove(self._pressed)
-
     def _drop_stale(self) -> None:
         """Drop questions about runs that are gone; one about another run is no longer shown."""
         review = self.session.review
@@ -260,7 +252,7 @@ class Questions:
         if list(event.modifiers) != ["Shift"] or event.button != 1:
             return
         case = self.session.review.case
-        active = viewer.layers.selection.active
+        active = self.session.layers.viewer.layers.selection.active
         found = origin_of(active) if active is not None else None
         if case is None or found is None or found.case is not case or viewer.dims.ndisplay != 2:
             return

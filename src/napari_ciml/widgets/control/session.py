@@ -180,7 +180,7 @@ class Session:
     def close(self) -> None:
         """Stop all work; the viewer's next dock widget begins a new session."""
         runners = (self.runner, self.measuring.runner)
-        for part in (*runners, self.keeping, self.looking, self.live, self.questions):
+        for part in (*runners, self.keeping, self.looking, self.live):
             part.close()
         self.sparing.end()
         for viewer, session in list(_sessions.items()):

@@ -11,6 +11,7 @@ from napari_ciml.decomposition import Region
 from napari_ciml.saved.models import LaidOver, Look, View
 from napari_ciml.saved.state import Painted
 from napari_ciml.widgets.layers.drawn import declare_saved, forget_strokes, is_as_drawn
+from napari_ciml.widgets.layers.looks import set_limits
 from napari_ciml.widgets.layers.origin import known_origin, made_here
 from napari_ciml.widgets.layers.reading import add_correction
 from napari_ciml.widgets.layers.segmented import CaseLayers
@@ -162,9 +163,7 @@ def _apply(layer: Layer, look: Look) -> None:
     layer.visible, layer.opacity = look.visible, look.opacity
     if isinstance(layer, Image):
         if look.limits is not None:
-            low, high = layer.contrast_limits_range
-            layer.contrast_limits_range = (min(low, look.limits[0]), max(high, look.limits[1]))
-            layer.contrast_limits = look.limits
+            set_limits(layer, look.limits)
         if look.gamma is not None:
             layer.gamma = look.gamma
         if look.colours is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from napari.layers import Image
 from napari.utils.colormaps import Colormap, DirectLabelColormap
 
 from napari_ciml.decomposition import Region
@@ -53,3 +54,13 @@ def label_features(regions: Sequence[Region]) -> dict[str, list[Any]]:
 def colours_of(modality: str) -> str:
     """Return the name of the colormap a modality is shown in at first."""
     return next(iter(PET_COLOURS.values())) if modality == "PET" else "gray"
+
+
+def set_limits(layer: Image, limits: tuple[float, float]) -> None:
+    """Set what is black and what is white, beyond the range of before, too.
+
+    The range goes first: of layers that are linked, each would clip the other's limits to its own.
+    """
+    low, high = layer.contrast_limits_range
+    layer.contrast_limits_range = (min(low, limits[0]), max(high, limits[1]))
+    layer.contrast_limits = limits

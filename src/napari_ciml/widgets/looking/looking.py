@@ -1,6 +1,6 @@
 """The controller of looking: what keys, mouse and the dock *View* ask for."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +9,7 @@ from psygnal import Signal
 
 from napari_ciml.cases.case import Case
 from napari_ciml.review import Review
-from napari_ciml.widgets.layers.looks import PET_COLOURS
+from napari_ciml.widgets.layers.looks import PET_COLOURS, set_limits
 from napari_ciml.widgets.layers.origin import known_origin
 from napari_ciml.widgets.layers.segmented import CaseLayers
 from napari_ciml.widgets.looking import windows
@@ -48,7 +48,8 @@ class Looking:
         self.arranging = Arranging(layers, review, self.annotations, self._bind, self._arranged)
         self._flat: tuple[Any, Any, float] | None = None
         self._windows: dict[str, windows.Window] = {}
-        layers.viewer.mouse_drag_callbacks.append(self._drag)
+        self._gestures: list[Callable[..., object]] = []
+        self.hear(self._drag)
         review.case_changed.connect(self._case_changed)
 
     @property
@@ -100,7 +101,8 @@ class Looking:
         if layer is not None:
             shows = known_origin(layer).shows
             self._windows[shows] = window
-            layer.contrast_limits = windows.limits_of(window, layer.data, shows, self._unit(shows))
+            limits = windows.limits_of(window, layer.data, shows, self._unit(shows))
+            set_limits(layer, limits)
 
     def colours_of(self, layer: Image) -> dict[str, str]:
         """Return the colours there are for a modality, by name; none if it is grey and no more."""
@@ -150,6 +152,14 @@ class Looking:
         """Show letters, scale and window of a case that was opened, one after the other."""
         yield from self.annotations.appear(case.grid.direction)
 
+    def hear(self, gesture: Callable[..., object]) -> None:
+        """Call something for every press of the mouse, in the viewer and in further planes.
+
+        It is called as napari calls what is in ``mouse_drag_callbacks``.
+        """
+        self._gestures.append(gesture)
+        self.viewer.mouse_drag_callbacks.append(gesture)
+
     def go_to_mouse(self, model: "ViewerModel") -> None:
         """Move the crosshair, and every plane, to where the mouse is."""
         self.viewer.dims.point = tuple(model.cursor.position)
@@ -158,6 +168,9 @@ class Looking:
         """Let mouse and window go."""
         self.changed.disconnect()
         self.arranging.close()
+        for gesture in self._gestures:
+            if gesture in self.viewer.mouse_drag_callbacks:
+                self.viewer.mouse_drag_callbacks.remove(gesture)
 
     def _drag(self, _: object, event: Any) -> Iterator[None]:
         """Change window width (to the right: wider) and level (upwards: brighter) by dragging."""
@@ -171,7 +184,7 @@ class Looking:
         yield
         while event.type == "mouse_move":
             right, down = np.array(event.pos) - start
-            layer.contrast_limits = windows.dragged(limits, right, down)
+            set_limits(layer, windows.dragged(limits, right, down))
             self._windows.pop(known_origin(layer).shows, None)
             self.viewer.status = windows.describe(layer.contrast_limits)
             yield
@@ -213,3 +226,4 @@ class Looking:
         from napari_ciml.widgets.looking.keys import bind
 
         bind(self, model)
+        model.mouse_drag_callbacks.extend(self._gestures)

@@ -56,8 +56,8 @@ class Overlaid:
             layer.opacity = float(np.clip(layer.opacity + step * _OPACITY_STEP, 0, 1))
 
     def _overlays(self) -> list[Layer]:
-        """Return labels, maps and probabilities that are visible; mirrors follow by themselves."""
-        maps = ("map", "probability")
+        """Return labels, maps, probabilities and doubt that are visible; mirrors follow by themselves."""
+        maps = ("map", "probability", "doubt")
         return [
             layer
             for layer in self._there()
