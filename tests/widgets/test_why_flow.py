@@ -110,6 +110,54 @@ def test_two_runs_as_contours(two_runs: Desk, qtbot: QtBot) -> None:
     assert two_runs.viewer.layers["segmentation"].visible
 
 
+def test_two_runs_side_by_side(two_runs: Desk, qtbot: QtBot) -> None:
+    dock, runs, viewer = two_runs.runs, two_runs.session.review.runs, two_runs.viewer
+    arranging, grid = two_runs.session.looking.arranging, viewer.canvas.grid
+    zoom, before = viewer.scene.camera.zoom, [layer.name for layer in viewer.layers]
+    dock.runs.selectAll()
+    click(qtbot, dock.compare)
+    wait(qtbot, two_runs)
+    contours = made(two_runs, "compared")
+
+    def press() -> None:
+        place = QPoint(8, dock.beside.height() // 2)
+        qtbot.mouseClick(dock.beside, LEFT, pos=place)
+        qtbot.waitUntil(lambda: not arranging.busy, timeout=60000)
+
+    press()
+    assert grid.enabled
+    for pane, run in enumerate(runs):
+        inside = [viewer.layers[k] for k in grid.contents_at((0, pane), viewer.layers)]
+        image, labels = (layer for layer in inside if layer.visible)
+        np.testing.assert_array_equal(image.data, viewer.layers["FLAIR"].data)
+        np.testing.assert_array_equal(labels.data, run.segmentation.label_map)
+        assert (labels.name, labels.contour) == (run.name, 0)
+    assert viewer.scene.camera.zoom == pytest.approx(zoom / 2)
+    assert arranging.now == "single"
+    state = two_runs.session.leaving.state()
+    assert state.view.zoom == pytest.approx(zoom)
+    press()
+    assert not grid.enabled
+    assert all(layer.visible for layer in contours)
+    assert sum(layer.visible for layer in made(two_runs, "compared")) == 2
+    press()
+    click(qtbot, dock.end)
+    qtbot.waitUntil(lambda: not arranging.busy, timeout=60000)
+    assert not grid.enabled
+    assert viewer.scene.camera.zoom == pytest.approx(zoom)
+    ours = [layer.name for layer in viewer.layers if layer not in made(two_runs, "compared")]
+    assert ours == before
+    assert {la.name for la in viewer.layers if la.visible} >= {"FLAIR", "segmentation"}
+    assert not any(layer.visible for layer in made(two_runs, "compared"))
+    # Another arrangement, or another run, takes its place.
+    click(qtbot, dock.compare)
+    wait(qtbot, two_runs)
+    press()
+    arranging.toggle("panes")
+    qtbot.waitUntil(lambda: not arranging.busy, timeout=60000)
+    assert arranging.now == "panes"
+
+
 def layers_of(region: str, runs: object) -> list[str]:
     return [f"{region} in {run.name}" for run in runs]
 

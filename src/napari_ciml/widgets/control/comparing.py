@@ -1,4 +1,4 @@
-"""Two runs compared: as contours of two colours over one modality, and in numbers."""
+"""Two runs compared: as contours over one modality or side by side, and in numbers."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ from napari_ciml.errors import CimlError
 from napari_ciml.monitor import Monitor
 from napari_ciml.whatif.change import Change, changed
 from napari_ciml.whatif.runs import Run
-from napari_ciml.widgets.layers.changes import hide_compared, show_compared
+from napari_ciml.widgets.layers.changes import hide_compared, show_compared, show_maps
 
 if TYPE_CHECKING:
     from napari_ciml.widgets.control.session import Session
@@ -33,6 +33,8 @@ class Comparing:
         How the second differs from the first.
     region : str
         Whose contours are shown.
+    beside : bool
+        Whether the two label maps are shown side by side instead of contours.
     """
 
     changed = Signal()
@@ -42,6 +44,7 @@ class Comparing:
         self.pair: tuple[Run, Run] | None = None
         self.found: Change | None = None
         self.region = ""
+        self.beside = False
         session.review.case_changed.connect(self._forget)
         session.review.segmentation_changed.connect(self.end)
 
@@ -66,6 +69,7 @@ class Comparing:
 
         def done(found: Change) -> None:
             if self.session.review.case is case:
+                self.set_beside(False)
                 self.pair, self.found = (first, second), found
                 self.show(
                     self.region if self.region in found.regions else next(iter(found.regions))
@@ -79,6 +83,9 @@ class Comparing:
         if case is None or pair is None or self.found is None:
             return
         self.region = region
+        if self.beside:
+            self.changed.emit()
+            return
         masks, names = [], []
         for run in pair:
             labels = run.segmentation.plan.decomposition.region(region).labels
@@ -88,12 +95,35 @@ class Comparing:
         show_compared(viewer, case, (masks[0], masks[1]), (names[0], names[1]))
         self.changed.emit()
 
+    def set_beside(self, beside: bool) -> None:
+        """Show the two label maps side by side over the modality looked at, or contours."""
+        case, pair, looking = self.session.review.case, self.pair, self.session.looking
+        modality = looking.modality()
+        if case is None or pair is None or modality is None or beside == self.beside:
+            return
+        self.beside = beside
+        if beside:
+            maps = [
+                (run.name, np.asarray(made.label_map), made.plan.decomposition.regions)
+                for run in pair
+                for made in (run.segmentation,)
+            ]
+            first, second = show_maps(self.session.layers.viewer, case, maps)
+            looking.arranging.pair(modality, first, second)
+            self.changed.emit()
+        else:
+            looking.arranging.arrange("single")
+            self.show(self.region)
+
     def end(self) -> None:
-        """Take the contours away."""
+        """Take contours and label maps away."""
         if self.pair is not None:
+            if self.beside:
+                self.session.looking.arranging.arrange("single")
             self._forget()
             hide_compared(self.session.layers.viewer)
 
     def _forget(self) -> None:
         self.pair = self.found = None
+        self.beside = False
         self.changed.emit()

@@ -87,8 +87,7 @@ def repaint(
 
 def looks(layers: CaseLayers, case: Case, arranging: Arranging) -> tuple[Look, ...]:
     """Return how the layers of a case are looked at, with one plane."""
-    alone = arranging.hanging.visible_alone
-    return tuple(_look(layer, alone(layer)) for layer in _of(layers, case))
+    return tuple(_look(layer, arranging.visible_alone(layer)) for layer in _of(layers, case))
 
 
 def set_looks(layers: CaseLayers, case: Case, wanted: Sequence[Look]) -> None:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSignalBlocker, Qt
-from qtpy.QtWidgets import QAbstractItemView, QComboBox, QTableWidget, QTableWidgetItem
+from qtpy.QtWidgets import QAbstractItemView, QCheckBox, QComboBox, QTableWidget, QTableWidgetItem
 
 from napari_ciml.whatif.asked import differences
 from napari_ciml.whatif.change import Change
@@ -45,7 +45,11 @@ class RunsWidget(Dock):
         self.compare = button("Compare two", "Two selected runs as contours over one modality.")
         self.region = QComboBox()
         self.region.setToolTip("Whose contours are compared.")
-        self.end = button("End comparing", "Take the contours away.")
+        self.beside = QCheckBox("Side by side")
+        self.beside.setToolTip(
+            "The two label maps in two panes, one camera and slice, over the modality looked at."
+        )
+        self.end = button("End comparing", "Take contours and label maps away.")
         self.compared = Words()
         self.scores = table("Region", "first mL", "second mL", "Dice")
         self.scores.setToolTip("Volumes of the two runs, and the Dice of one with the other.")
@@ -54,7 +58,7 @@ class RunsWidget(Dock):
         for part in (Words(_HELP, QUIET_COLOUR), self.runs, self.details):
             self.column.addWidget(part)
         self.column.addLayout(row(self.back, self.compare))
-        self.column.addLayout(row(self.region, self.end))
+        self.column.addLayout(row(self.region, self.beside, self.end))
         for part in (self.compared, self.scores, self.sensitivity):
             self.column.addWidget(part)
         self.column.addStretch()
@@ -62,6 +66,7 @@ class RunsWidget(Dock):
         self.back.clicked.connect(lambda: self.attempt(self._go_back))
         self.compare.clicked.connect(lambda: self.attempt(self._compare))
         self.end.clicked.connect(self.comparing.end)
+        self.beside.toggled.connect(self.comparing.set_beside)
         self.region.currentTextChanged.connect(self.comparing.show)
         self.runs.itemChanged.connect(self._renamed)
         self.runs.itemSelectionChanged.connect(self._selected)
@@ -115,10 +120,13 @@ class RunsWidget(Dock):
 
     def _show_pair(self) -> None:
         pair, found = self.comparing.pair, self.comparing.found
-        for part in (self.region, self.end, self.compared, self.scores):
+        for part in (self.region, self.beside, self.end, self.compared, self.scores):
             part.setVisible(found is not None)
+        with QSignalBlocker(self.beside):
+            self.beside.setChecked(self.comparing.beside)
         if pair is None or found is None:
             return
+        self.region.setEnabled(not self.comparing.beside)
         coloured = zip((FIRST_COLOUR, SECOND_COLOUR), pair, strict=True)
         self.compared.say(
             "<br>".join(f'<span style="color: {c}">■</span> {run.name}' for c, run in coloured)

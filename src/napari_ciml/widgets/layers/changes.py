@@ -1,6 +1,6 @@
 """Layers of what changed between two runs, and of two runs beside each other."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,7 +8,9 @@ from napari.layers import Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_ciml.cases.case import Case
+from napari_ciml.decomposition import Region
 from napari_ciml.whatif.change import ADDED, ALL, REMOVED, Change
+from napari_ciml.widgets.layers.looks import label_colours, label_features
 from napari_ciml.widgets.layers.origin import known_origin, origin_of, placed
 
 if TYPE_CHECKING:
@@ -43,13 +45,28 @@ def show_compared(
 ) -> None:
     """Show two masks as contours of two colours; filled labels make room."""
     hide_change(viewer)
-    for layer in _made(viewer, "segmentation"):
+    for layer in _made(viewer, "segmentation", "compared"):
         layer.visible = False
     looks = (("first", FIRST_COLOUR), ("second", SECOND_COLOUR))
     for (shows, colour), mask, name in zip(looks, masks, names, strict=True):
         layer = _put(viewer, case, "compared", shows, mask.astype(np.uint8), {1: colour})
         layer.name = name
         layer.contour = _WIDTH
+
+
+def show_maps(
+    viewer: "ViewerModel", case: Case, maps: Sequence[tuple[str, np.ndarray, tuple[Region, ...]]]
+) -> list[Labels]:
+    """Show whole label maps of two runs, filled, instead of contours; named, with their regions."""
+    for layer in _made(viewer, "compared"):
+        layer.visible = False
+    found = []
+    for shows, (name, labels, regions) in zip(("first map", "second map"), maps, strict=True):
+        layer = _put(viewer, case, "compared", shows, labels, {})
+        layer.name, layer.opacity, layer.contour = name, 0.55, 0
+        layer.colormap, layer.features = label_colours(regions), label_features(regions)
+        found.append(layer)
+    return found
 
 
 def hide_compared(viewer: "ViewerModel") -> None:
@@ -89,5 +106,5 @@ def _put(
     return made
 
 
-def _made(viewer: "ViewerModel", kind: str) -> list[Layer]:
-    return [la for la in viewer.layers if (found := origin_of(la)) and found.kind == kind]
+def _made(viewer: "ViewerModel", *kinds: str) -> list[Layer]:
+    return [la for la in viewer.layers if (found := origin_of(la)) and found.kind in kinds]

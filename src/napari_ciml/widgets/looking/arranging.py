@@ -1,18 +1,23 @@
-"""How a case is arranged: one plane, every modality in a pane, or three planes."""
+"""How a case is arranged: one plane, every modality in a pane, three planes, two label maps."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from napari.layers import Image, Labels, Layer
 
 from napari_ciml.review import Review
 from napari_ciml.saved.models import Arrangement
 from napari_ciml.widgets.layers.segmented import CaseLayers
 from napari_ciml.widgets.looking.annotations import Annotations
 from napari_ciml.widgets.looking.hanging import Hanging
+from napari_ciml.widgets.looking.pairing import Pairing
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from napari_ciml.widgets.looking.planes import Planes
+
+_Place = Arrangement | Literal["pair"]
 
 
 class Arranging:
@@ -42,14 +47,17 @@ class Arranging:
     ) -> None:
         self.layers, self.review, self.bind, self.arranged = layers, review, bind, arranged
         self.hanging = Hanging(layers, annotations, self._step)
+        self.pairing = Pairing(layers, annotations, self._step)
         self.planes: Planes | None = None
-        self._wanted: Arrangement | None = None
+        self._pair: tuple[Image, tuple[Labels, Labels]] | None = None
+        self._wanted: _Place | None = None
         self._closed = False
 
     @property
     def now(self) -> Arrangement:
-        """How the case is arranged, or on the way to be."""
-        return self._wanted or self._there
+        """How the case is arranged, or on the way to be; two label maps are one plane."""
+        place = self._wanted or self._there
+        return "single" if place == "pair" else place
 
     @property
     def busy(self) -> bool:
@@ -61,6 +69,8 @@ class Arranging:
         """How much larger one plane would be shown alone, at the same view."""
         if self.hanging.shown:
             return self.hanging.enlarged
+        if self.pairing.shown:
+            return self.pairing.enlarged
         return self.planes.enlarged if self.planes is not None and self.planes.shown else 1.0
 
     def toggle(self, wanted: Arrangement) -> None:
@@ -73,6 +83,15 @@ class Arranging:
             self._wanted = wanted
             self._go_on()
 
+    def pair(self, modality: Image, first: Labels, second: Labels) -> None:
+        """Show two label maps side by side over a modality."""
+        self._pair, self._wanted = (modality, (first, second)), "pair"
+        self._go_on()
+
+    def visible_alone(self, layer: Layer) -> bool:
+        """Whether a layer would be visible with one plane."""
+        return (self.pairing if self.pairing.shown else self.hanging).visible_alone(layer)
+
     def alone(self) -> Iterator[None]:
         """Go back to one plane; a generator that ends when it is there."""
         self.arrange("single")
@@ -83,18 +102,22 @@ class Arranging:
         """Let the window go."""
         self._closed = True
         self.hanging.close()
+        self.pairing.close()
         if self.planes is not None:
             self.planes.close()
 
     @property
-    def _there(self) -> Arrangement:
+    def _there(self) -> _Place:
         if self.hanging.shown:
             return "panes"
+        if self.pairing.shown:
+            return "pair"
         return "planes" if self.planes is not None and self.planes.shown else "single"
 
     @property
     def _under_way(self) -> bool:
-        return self.hanging.busy or (self.planes is not None and self.planes.busy)
+        parts = (self.hanging, self.pairing)
+        return any(part.busy for part in parts) or (self.planes is not None and self.planes.busy)
 
     def _step(self) -> None:
         self._go_on()
@@ -107,16 +130,24 @@ class Arranging:
         if self._there == self._wanted:
             self._wanted = None
         elif self._there != "single":
-            (self.hanging if self.hanging.shown else self._made()).leave()
+            self._leave()
         else:
             wanted, self._wanted = self._wanted, None
             self.layers.viewer.dims.ndisplay = 2
             self._show(wanted)
 
-    def _show(self, wanted: Arrangement) -> None:
+    def _leave(self) -> None:
+        for part in (self.hanging, self.pairing):
+            part.leave()
+        if self.planes is not None:
+            self.planes.leave()
+
+    def _show(self, wanted: _Place) -> None:
         case = self.review.case
         if wanted == "panes":
             self.hanging.show()
+        elif wanted == "pair" and self._pair is not None:
+            self.pairing.show(*self._pair)
         elif case is not None and getattr(self.layers.viewer, "window", None) is not None:
             self._made().show(case.grid.direction)
 

@@ -56,7 +56,7 @@ class Overlaid:
             layer.opacity = float(np.clip(layer.opacity + step * _OPACITY_STEP, 0, 1))
 
     def _overlays(self) -> list[Layer]:
-        """Return labels, maps, probabilities and doubt that are visible; mirrors follow by themselves."""
+        """Return labels, and what is laid over, that are visible; mirrors follow by themselves."""
         maps = ("map", "probability", "doubt")
         return [
             layer

@@ -1,0 +1,137 @@
+"""Two label maps side by side, each over the modality that is looked at; one camera and slice."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from napari.layers import Image, Labels, Layer
+
+from napari_ciml.widgets.garbage import quick_removal
+from napari_ciml.widgets.layers.origin import origin_of
+from napari_ciml.widgets.layers.segmented import CaseLayers
+from napari_ciml.widgets.looking.annotations import Annotations
+from napari_ciml.widgets.looking.mirrors import Mirror
+from napari_ciml.widgets.looking.order import put_in_order
+from napari_ciml.widgets.turns import in_turns
+
+_SPACING = 4.0
+"""Pixels between panes."""
+
+
+@dataclass(frozen=True)
+class _Before:
+    """How it was: layers from the bottom up, those that made room, napari's grid."""
+
+    order: tuple[Layer, ...]
+    hidden: tuple[Layer, ...]
+    grid: tuple[int, tuple[int, int], float]
+
+
+class Pairing:
+    """Two label maps in two panes, and back.
+
+    Parameters
+    ----------
+    layers : CaseLayers
+        Of the viewer.
+    annotations : Annotations
+        Of its canvas; every pane has its own.
+    changed : callable
+        Called when they were shown or left.
+    """
+
+    enlarged = 2.0
+    """How much larger one plane would be shown alone."""
+
+    def __init__(
+        self, layers: CaseLayers, annotations: Annotations, changed: Callable[[], None]
+    ) -> None:
+        self.layers, self.annotations, self.changed = layers, annotations, changed
+        self.busy = False
+        self._before: _Before | None = None
+        self._mirror: Mirror | None = None
+
+    @property
+    def shown(self) -> bool:
+        """Whether two label maps are side by side."""
+        return self._before is not None
+
+    def visible_alone(self, layer: Layer) -> bool:
+        """Whether a layer would be visible without."""
+        return layer.visible or (self._before is not None and layer in self._before.hidden)
+
+    def show(self, modality: Image, maps: tuple[Labels, Labels]) -> None:
+        """Show two label maps over a modality."""
+        if not self.busy and not self.shown:
+            self._take(self._pair(modality, maps))
+
+    def leave(self) -> None:
+        """Show one plane again, as before."""
+        if not self.busy and self.shown:
+            self._take(self._part())
+
+    def close(self) -> None:
+        """Do nothing more; the window goes."""
+        self.busy = True
+
+    def _pair(self, modality: Image, maps: tuple[Labels, Labels]) -> Iterator[None]:
+        viewer = self.layers.viewer
+        grid, order = viewer.canvas.grid, tuple(viewer.layers)
+        room = [layer for layer in order if layer.visible and layer not in (modality, *maps)]
+        self._before = _Before(order, tuple(room), (grid.stride, grid.shape, grid.spacing))
+        mirror = self._mirror = Mirror(modality, "second")
+        viewer.layers.append(mirror.layer)
+        yield
+        for layer in room:
+            layer.visible = False
+        put_in_order(viewer.layers, [modality, maps[0], mirror.layer, maps[1]])
+        yield
+        grid.stride, grid.shape, grid.spacing = 2, (1, 2), _SPACING
+        coming = self.annotations.appear()
+        next(coming)  # nothing is at the borders now
+        grid.enabled = True
+        viewer.scene.camera.zoom /= self.enlarged
+        yield
+        mirror.appear()
+        for layer in maps:
+            layer.visible = True
+            yield
+        yield from coming
+
+    def _part(self) -> Iterator[None]:
+        viewer, before, mirror = self.layers.viewer, self._before, self._mirror
+        assert before is not None
+        assert mirror is not None
+        grid = viewer.canvas.grid
+        coming = self.annotations.appear()
+        next(coming)
+        mirror.close()
+        mirror.layer.visible = False
+        yield
+        grid.enabled = False
+        viewer.scene.camera.zoom *= self.enlarged
+        yield
+        if mirror.layer in viewer.layers:
+            with quick_removal():
+                viewer.layers.remove(mirror.layer)
+            yield
+        grid.stride, grid.shape, grid.spacing = before.grid
+        kept = [layer for layer in before.order if layer in viewer.layers]
+        later = [layer for layer in viewer.layers if layer not in kept]
+        put_in_order(viewer.layers, (*kept, *later))
+        for layer in before.hidden:
+            found = origin_of(layer)
+            # Who compares shows what is compared.
+            if found is None or found.kind != "compared":
+                layer.visible = True
+        yield
+        yield from coming
+        self._before = self._mirror = None
+
+    def _take(self, steps: Iterator[None]) -> None:
+        """Take steps, each in a turn of the event loop of its own."""
+        self.busy = True
+        in_turns(steps, self._arranged)
+
+    def _arranged(self) -> None:
+        self.busy = False
+        self.changed()
