@@ -156,6 +156,8 @@ def test_two_runs_side_by_side(two_runs: Desk, qtbot: QtBot) -> None:
     arranging.toggle("panes")
     qtbot.waitUntil(lambda: not arranging.busy, timeout=60000)
     assert arranging.now == "panes"
+    assert not dock.beside.isChecked()
+    assert sum(layer.visible for layer in made(two_runs, "compared")) == 2
 
 
 def layers_of(region: str, runs: object) -> list[str]:

@@ -47,6 +47,7 @@ class Comparing:
         self.beside = False
         session.review.case_changed.connect(self._forget)
         session.review.segmentation_changed.connect(self.end)
+        session.looking.changed.connect(self._arranged)
 
     def compare(self, first: Run, second: Run) -> None:
         """Compare two runs.
@@ -101,7 +102,6 @@ class Comparing:
         modality = looking.modality()
         if case is None or pair is None or modality is None or beside == self.beside:
             return
-        self.beside = beside
         if beside:
             maps = [
                 (run.name, np.asarray(made.label_map), made.plan.decomposition.regions)
@@ -110,8 +110,10 @@ class Comparing:
             ]
             first, second = show_maps(self.session.layers.viewer, case, maps)
             looking.arranging.pair(modality, first, second)
+            self.beside = True
             self.changed.emit()
         else:
+            self.beside = False
             looking.arranging.arrange("single")
             self.show(self.region)
 
@@ -122,6 +124,12 @@ class Comparing:
                 self.session.looking.arranging.arrange("single")
             self._forget()
             hide_compared(self.session.layers.viewer)
+
+    def _arranged(self) -> None:
+        """Show contours again when something else was arranged instead of two label maps."""
+        if self.beside and not self.session.looking.arranging.paired:
+            self.beside = False
+            self.show(self.region)
 
     def _forget(self) -> None:
         self.pair = self.found = None

@@ -58,7 +58,8 @@ class RunsWidget(Dock):
         for part in (Words(_HELP, QUIET_COLOUR), self.runs, self.details):
             self.column.addWidget(part)
         self.column.addLayout(row(self.back, self.compare))
-        self.column.addLayout(row(self.region, self.beside, self.end))
+        self.column.addLayout(row(self.region, self.beside))
+        self.column.addWidget(self.end)
         for part in (self.compared, self.scores, self.sensitivity):
             self.column.addWidget(part)
         self.column.addStretch()

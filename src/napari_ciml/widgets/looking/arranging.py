@@ -65,6 +65,11 @@ class Arranging:
         return self._wanted is not None or self._under_way
 
     @property
+    def paired(self) -> bool:
+        """Whether two label maps are side by side, or on the way to be."""
+        return (self._wanted or self._there) == "pair"
+
+    @property
     def enlarged(self) -> float:
         """How much larger one plane would be shown alone, at the same view."""
         if self.hanging.shown:

@@ -49,6 +49,7 @@ class Pairing:
         self.busy = False
         self._before: _Before | None = None
         self._mirror: Mirror | None = None
+        self._maps: tuple[Labels, ...] = ()
 
     @property
     def shown(self) -> bool:
@@ -78,6 +79,7 @@ class Pairing:
         grid, order = viewer.canvas.grid, tuple(viewer.layers)
         room = [layer for layer in order if layer.visible and layer not in (modality, *maps)]
         self._before = _Before(order, tuple(room), (grid.stride, grid.shape, grid.spacing))
+        self._maps = maps
         mirror = self._mirror = Mirror(modality, "second")
         viewer.layers.append(mirror.layer)
         yield
@@ -93,7 +95,7 @@ class Pairing:
         yield
         mirror.appear()
         for layer in maps:
-            layer.visible = True
+            layer.visible = layer.name_overlay.visible = True
             yield
         yield from coming
 
@@ -106,6 +108,8 @@ class Pairing:
         next(coming)
         mirror.close()
         mirror.layer.visible = False
+        for layer in self._maps:
+            layer.name_overlay.visible = False
         yield
         grid.enabled = False
         viewer.scene.camera.zoom *= self.enlarged
