@@ -94,8 +94,12 @@ def test_export_with_clicks(
     qtbot.keyClicks(export.subject, "Case 7")
     # Somebody has painted: that is what leaves.
     layer = segmented.viewer.layers["segmentation"]
-    layer.data = np.full_like(layer.data, 2)
+    painted = np.full_like(layer.data, 2)
+    painted[5, 5, 5] = 0
+    layer.data = painted
     click(qtbot, segmented, export.export)
+    assert "1 thing to mend" in export.done.text()
+    assert "WT: a hole of 1 voxel" in export.done.text()
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"segmentation.nii.gz", "probability_WT.nii.gz", "segmentation.dcm"} <= names
     assert {"volumes.csv", "summary.json", "report.html", "report.pdf"} <= names
@@ -103,7 +107,7 @@ def test_export_with_clicks(
     report = (tmp_path / "out" / "report.html").read_text()
     assert "Case 7" in report
     assert "corrected by hand" in report
-    volume = segmented.session.review.case.grid.voxel_ml * layer.data.size
+    volume = segmented.session.review.case.grid.voxel_ml * (layer.data.size - 1)
     assert f"WT,{round(volume, 3)}," in (tmp_path / "out" / "volumes.csv").read_text()
     told = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert told["grid_modality"] == "FLAIR"

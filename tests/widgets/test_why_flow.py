@@ -9,9 +9,11 @@ import pytest
 from napari.layers import Layer
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, Qt, QUrl
-from qtpy.QtWidgets import QPushButton
+from qtpy.QtWidgets import QFileDialog, QPushButton
 
 from napari_ciml.decomposition import Pair
+from napari_ciml.export.text import read_table
+from napari_ciml.measures import dice
 from napari_ciml.network.checkpoint import Checkpoint, save_checkpoint
 from napari_ciml.network.checkpoint_info import UsualWeight
 from napari_ciml.widgets.desk import Desk
@@ -160,12 +162,34 @@ def test_two_runs_side_by_side(two_runs: Desk, qtbot: QtBot) -> None:
     assert sum(layer.visible for layer in made(two_runs, "compared")) == 2
 
 
+def test_a_run_of_the_history_is_compared_with(
+    two_runs: Desk, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dock, findings = two_runs.compare, two_runs.session.review.findings
+    first, second = two_runs.session.review.runs
+    names = [dock.others.itemText(k) for k in range(dock.others.count())]
+    assert first.name in names
+    assert second.name not in names
+    dock.others.setCurrentText(first.name)
+    dock.others.activated.emit(dock.others.currentIndex())
+    qtbot.waitUntil(lambda: findings.comparison is not None, timeout=60000)
+    assert dock.others.currentText() == first.name
+    maps = [one.segmentation.label_map > 0 for one in (second, first)]
+    assert findings.comparison.scores[0].dice == pytest.approx(dice(*maps))
+    file = tmp_path / "scores.csv"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(file), ""))
+    click(qtbot, dock.save)
+    saved = read_table(file)
+    assert [row["region"] for row in saved] == ["WT", "TC", "ET"]
+    assert float(saved[0]["dice"]) == pytest.approx(dice(*maps))
+
+
 def layers_of(region: str, runs: object) -> list[str]:
     return [f"{region} in {run.name}" for run in runs]
 
 
 def test_sensitivity_on_request_and_cancelled(
-    segmented: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    segmented: Desk, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from napari_ciml.whatif import sensitivity as module
 
@@ -190,6 +214,14 @@ def test_sensitivity_on_request_and_cancelled(
     click(qtbot, panel.run)
     wait(qtbot, segmented)
     assert panel.costs.rowCount() == 12
+    file = tmp_path / "costs"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(file), ""))
+    click(qtbot, panel.save)
+    saved = read_table(file.with_suffix(".csv"))
+    assert list(saved[0]) == ["primary", "auxiliary", "region", "change_ml", "dice"]
+    assert len(saved) == 12 * 3
+    first = panel.costs.item(0, 0).text()
+    assert first == f"{saved[0]['auxiliary']} for {saved[0]['primary']}"
     assert segmented.session.review.segmentation is before
     assert len(segmented.session.review.runs) == 1
 

@@ -13,6 +13,9 @@ from napari_ciml.monitor import Monitor
 
 _FULL = np.ones((3, 3, 3))
 
+SPECK_ML = 0.05
+"""What is smaller is called a speck, if nobody says otherwise."""
+
 Voxels = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari_ciml.errors import CimlError
 from napari_ciml.files import prepare_folder
+from napari_ciml.measures.faults import SPECK_ML, Fault, find_faults
 from napari_ciml.monitor import Monitor
 from napari_ciml.widgets.control import standing
 from napari_ciml.widgets.control.reopening import put_back, read
@@ -157,9 +158,9 @@ class Leaving:
         folder: Path,
         wish: "Wish",
         subject: str = "",
-        done: Callable[[list[Path]], None] | None = None,
+        done: Callable[[list[Path], tuple[Fault, ...]], None] | None = None,
     ) -> None:
-        """Write files to a folder.
+        """Write files to a folder; a label map that was corrected by hand is checked.
 
         Parameters
         ----------
@@ -170,7 +171,7 @@ class Leaving:
         subject : str
             As `results`.
         done : callable, optional
-            Called with the files.
+            Called with the files, and with what may be wrong with the correction.
 
         Raises
         ------
@@ -179,14 +180,18 @@ class Leaving:
         """
         results = self.results(subject)
 
-        def work(monitor: Monitor) -> list[Path]:
+        def work(monitor: Monitor) -> tuple[list[Path], tuple[Fault, ...]]:
             from napari_ciml.export.bundle import write_bundle
 
-            return write_bundle(prepare_folder(folder), results, wish, monitor)
+            faults: tuple[Fault, ...] = ()
+            if results.context.corrected:
+                regions = results.segmentation.plan.decomposition.regions
+                faults = find_faults(results.labels, regions, results.case.grid, SPECK_ML, monitor)
+            return write_bundle(prepare_folder(folder), results, wish, monitor), faults
 
-        def exported(paths: list[Path]) -> None:
+        def exported(made: tuple[list[Path], tuple[Fault, ...]]) -> None:
             if done is not None:
-                done(paths)
+                done(*made)
             self.session.review.exported.emit(results.labels)
 
         self.session.runner.submit(EXPORTING, work, exported)

@@ -58,6 +58,7 @@ class Measuring(QObject):
         self._latest: Reference | None = None
         self._before: Reference | None = None
         review.segmentation_changed.connect(self._on_segmentation)
+        review.runs.changed.connect(self._on_layers)
         keeping.settled.connect(self.choose)
         events = layers.viewer.layers.events
         for happened in (events.inserted, events.removed, events.renamed):
@@ -150,10 +151,11 @@ class Measuring(QObject):
     def references(self) -> list[str]:
         """Return by which names `compare_with_named` knows what is already here."""
         others = [layer.name for layer in self.label_maps() if layer is not self.current()]
-        return [*([RUN_BEFORE] if self._before is not None else []), *others]
+        runs = [run.name for run in self.review.runs if run is not self.review.runs.current]
+        return [*([RUN_BEFORE] if self._before is not None else []), *others, *runs]
 
     def compare_with_named(self, name: str) -> None:
-        """Compare with the run before, or with another label map of the case."""
+        """Compare with the run before, another label map of the case, or a run by its name."""
         if name == RUN_BEFORE and self._before is not None:
             self.compare_with(self._before)
             return
@@ -161,6 +163,14 @@ class Measuring(QObject):
         if layer is not None:
             means = known_origin(layer).regions or self.review.decomposition.regions
             self.compare_with(Reference(name, np.array(layer.data), means))
+            return
+        for run in self.review.runs:
+            if run.name == name:
+                made = run.segmentation
+                self.compare_with(
+                    Reference(name, np.asarray(made.label_map), made.plan.decomposition.regions)
+                )
+                return
 
     def show_doubt(self, region: str, kind: Doubt) -> None:
         """Show how unsure the run is of a region.

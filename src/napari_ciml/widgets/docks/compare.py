@@ -1,5 +1,6 @@
 """The dock widget *Compare*: a label map against a reference, another reader, another run."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from napari_ciml.cases.formats import SUFFIXES
 from napari_ciml.measures.agreement import RegionScore
 from napari_ciml.widgets.panels.parts import QUIET_COLOUR, JobBar, Words, button, label, row, table
 from napari_ciml.widgets.panels.reading_dock import ReadingDock
+from napari_ciml.widgets.panels.table_file import save_table
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -47,12 +49,15 @@ class CompareWidget(ReadingDock):
         self.scores.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         self.scores.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
         self.hide_difference = button("Hide difference", "Show the label map again.")
+        self.save = button("Save table ...", "Save these figures as CSV.")
         self.state = Words(_EMPTY, QUIET_COLOUR)
         self.column.addWidget(self.what)
         self.column.addLayout(row(label("with"), self.others, self.browse, widest=1))
         self.column.addLayout(row(self.meaning, self.meanings))
-        for part in (self.notices, self.scores, self.hide_difference, self.state):
+        for part in (self.notices, self.scores):
             self.column.addWidget(part)
+        self.column.addLayout(row(self.hide_difference, self.save))
+        self.column.addWidget(self.state)
         self.column.addStretch()
         self.column.addWidget(self.reading)
         self.column.addWidget(self.jobs)
@@ -63,6 +68,7 @@ class CompareWidget(ReadingDock):
         self.scores.cellClicked.connect(lambda k, _: self._show_difference(k))
         self.scores.currentCellChanged.connect(lambda k, *_: self._show_difference(k))
         self.hide_difference.clicked.connect(self._hide)
+        self.save.clicked.connect(self._save)
         self.measuring.changed.connect(self._list_others)
         self.findings.reference_changed.connect(self._show_reference)
         self.findings.comparison_changed.connect(self._show)
@@ -116,7 +122,7 @@ class CompareWidget(ReadingDock):
     def _show(self) -> None:
         found = self.findings.comparison
         scores = found.scores if found is not None else ()
-        for part in (self.scores, self.hide_difference):
+        for part in (self.scores, self.hide_difference, self.save):
             part.setVisible(bool(scores))
         self.state.say(_LEGEND if scores else _EMPTY)
         self.scores.blockSignals(True)
@@ -129,6 +135,11 @@ class CompareWidget(ReadingDock):
         shown = self.scores.currentRow()
         if 0 <= shown < len(scores):
             self._show_difference(shown, go_there=False)
+
+    def _save(self) -> None:
+        found = self.findings.comparison
+        if found is not None:
+            save_table(self, "comparison.csv", [asdict(score) for score in found.scores])
 
     def _show_difference(self, k: int, *, go_there: bool = True) -> None:
         found = self.findings.comparison

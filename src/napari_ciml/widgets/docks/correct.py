@@ -15,7 +15,7 @@ from qtpy.QtWidgets import (
 
 from napari_ciml.decomposition import Region
 from napari_ciml.errors import CimlError
-from napari_ciml.measures.faults import Fault
+from napari_ciml.measures.faults import SPECK_ML, Fault
 from napari_ciml.widgets.control.checking import Checking
 from napari_ciml.widgets.layers.reading import mend, pick
 from napari_ciml.widgets.panels.brush_texts import what_it_does
@@ -58,7 +58,7 @@ class CorrectWidget(ReadingDock):
         self.smallest.setRange(0, 10)
         self.smallest.setDecimals(3)
         self.smallest.setSingleStep(0.01)
-        self.smallest.setValue(0.05)
+        self.smallest.setValue(SPECK_ML)
         self.smallest.setSuffix(" mL")
         self.smallest.setToolTip("Parts smaller than this are called specks.")
         self.check = button("Check", "Look for specks, holes, and ET outside of any context.")

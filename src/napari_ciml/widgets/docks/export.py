@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QLineEdit
 
 from napari_ciml.export.bundle import FORMATS, KINDS, Wish
 from napari_ciml.export.dicom_series import series_in
+from napari_ciml.measures.faults import Fault
 from napari_ciml.widgets.control import standing
 from napari_ciml.widgets.control.leaving import EXPORTING, OPENING, SAVING
 from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Dock, JobBar, Words, button, label, row
@@ -126,9 +127,16 @@ class ExportWidget(Dock):
         if path:
             then(Path(path))  # type: ignore[operator]
 
-    def _exported(self, paths: list[Path]) -> None:
+    def _exported(self, paths: list[Path], faults: tuple[Fault, ...]) -> None:
         folder = paths[0].parent if paths else ""
-        self.done.say(f"{len(paths)} files are in {folder}." if paths else "Nothing was ticked.")
+        said = f"{len(paths)} files are in {folder}." if paths else "Nothing was ticked."
+        if faults:
+            count = "1 thing" if len(faults) == 1 else f"{len(faults)} things"
+            said += (
+                f"\nIn the correction there may be {count} to mend; Check, in Correct, lists all. "
+                f"{faults[0].sentence}"
+            )
+        self.done.say(said)
 
     def _show_case(self) -> None:
         case = self.review.case

@@ -191,7 +191,7 @@ class LesionsWidget(ReadingDock):
             texts = lesion_texts.size(lesion), lesion_texts.sureness(lesion)
             for column, text in enumerate(texts, 1):
                 item = QTableWidgetItem(text)
-                item.setToolTip(f"{text}\n{lesion.diameters.product_mm2:.0f} mm²")
+                item.setToolTip(text)
                 self.lesions.setItem(k, column, item)
         self.lesions.blockSignals(False)
         self._show_marks()

@@ -4,9 +4,9 @@ from napari_ciml.lesions import Lesion, RegionSummary
 
 
 def size(lesion: Lesion) -> str:
-    """Return region, volume and diameters."""
+    """Return region, volume, diameters and their product, as RANO asks."""
     d = lesion.diameters
-    size = f"{d.longest_mm:.1f} x {d.perpendicular_mm:.1f} mm"
+    size = f"{d.longest_mm:.1f} x {d.perpendicular_mm:.1f} mm\nproduct {d.product_mm2:.0f} mm²"
     return f"{lesion.region}  {lesion.volume_ml:.3g} mL\n{size}"
 
 

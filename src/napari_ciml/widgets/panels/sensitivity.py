@@ -6,6 +6,7 @@ from qtpy.QtWidgets import QHeaderView, QTableWidgetItem, QVBoxLayout, QWidget
 
 from napari_ciml.monitor import Monitor
 from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Dock, JobBar, Words, button, table
+from napari_ciml.widgets.panels.table_file import save_table
 
 if TYPE_CHECKING:
     from napari_ciml.whatif.sensitivity import Cost
@@ -34,12 +35,15 @@ class SensitivityPanel(QWidget):
         self.jobs = JobBar(dock, TITLE)
         self.words = Words(colour=QUIET_COLOUR)
         self.costs = table("Muted")
+        self.save = button("Save table ...", "Save what every muting costs as CSV.")
+        self._costs: tuple[Cost, ...] = ()
         self.costs.setToolTip("What each muting changes, region by region.")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        for part in (self.run, self.jobs, self.words, self.costs):
+        for part in (self.run, self.jobs, self.words, self.costs, self.save):
             column.addWidget(part)
         self.run.clicked.connect(lambda: dock.attempt(self._ask))
+        self.save.clicked.connect(self._save)
         self.review.segmentation_changed.connect(self._clear)
         self._clear()
 
@@ -62,7 +66,8 @@ class SensitivityPanel(QWidget):
 
     def _clear(self) -> None:
         self.run.setEnabled(self.review.segmentation is not None)
-        self.costs.hide()
+        for part in (self.costs, self.save):
+            part.hide()
         self.words.say("")
 
     def _show(self, costs: "tuple[Cost, ...]") -> None:
@@ -84,4 +89,20 @@ class SensitivityPanel(QWidget):
         header = self.costs.horizontalHeader()
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
         self.costs.setMinimumHeight(min(len(costs), 6) * 24 + 30)
-        self.costs.show()
+        self._costs = costs
+        for part in (self.costs, self.save):
+            part.show()
+
+    def _save(self) -> None:
+        rows = [
+            {
+                "primary": cost.message.primary,
+                "auxiliary": cost.message.auxiliary,
+                "region": region,
+                "change_ml": round(cost.ml[region], 3),
+                "dice": round(cost.dice[region], 4),
+            }
+            for cost in self._costs
+            for region in cost.ml
+        ]
+        save_table(self.dock, "sensitivity.csv", rows)
