@@ -135,6 +135,7 @@ def test_two_runs_side_by_side(two_runs: Desk, qtbot: QtBot) -> None:
         np.testing.assert_array_equal(labels.data, run.segmentation.label_map)
         assert (labels.name, labels.contour) == (run.name, 0)
     assert viewer.scene.camera.zoom == pytest.approx(zoom / 2)
+    assert viewer.layers.selection.active is viewer.layers["FLAIR"]
     assert arranging.now == "single"
     state = two_runs.session.leaving.state()
     assert state.view.zoom == pytest.approx(zoom)
@@ -151,7 +152,15 @@ def test_two_runs_side_by_side(two_runs: Desk, qtbot: QtBot) -> None:
     assert ours == before
     assert {la.name for la in viewer.layers if la.visible} >= {"FLAIR", "segmentation"}
     assert not any(layer.visible for layer in made(two_runs, "compared"))
-    # Another arrangement, or another run, takes its place.
+    # Another modality, or another arrangement, takes its place.
+    click(qtbot, dock.compare)
+    wait(qtbot, two_runs)
+    press()
+    two_runs.session.looking.next_modality()
+    qtbot.waitUntil(lambda: not grid.enabled and not arranging.busy, timeout=60000)
+    assert [la.name for la in made(two_runs, "modality") if la.visible] == ["T1"]
+    assert not dock.beside.isChecked()
+    click(qtbot, dock.end)
     click(qtbot, dock.compare)
     wait(qtbot, two_runs)
     press()

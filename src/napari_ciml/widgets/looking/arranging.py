@@ -70,6 +70,11 @@ class Arranging:
         return (self._wanted or self._there) == "pair"
 
     @property
+    def divided(self) -> bool:
+        """Whether the canvas has several panes."""
+        return self.hanging.shown or self.pairing.shown
+
+    @property
     def enlarged(self) -> float:
         """How much larger one plane would be shown alone, at the same view."""
         if self.hanging.shown:

@@ -134,8 +134,8 @@ class Looking:
                 viewer.dims.point, camera.center, camera.zoom = self._flat
         else:
             flat = (viewer.dims.point, camera.center, camera.zoom)
-            self._flat = None if self.arranging.hanging.shown else flat
-            if self.arranging.hanging.shown:
+            self._flat = None if self.arranging.divided else flat
+            if self.arranging.divided:
                 self.arranging.arrange("single")
             viewer.dims.order, viewer.dims.ndisplay = (0, 1, 2), 3
             viewer.reset_view()

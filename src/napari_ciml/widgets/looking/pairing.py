@@ -11,7 +11,7 @@ from napari_ciml.widgets.layers.segmented import CaseLayers
 from napari_ciml.widgets.looking.annotations import Annotations
 from napari_ciml.widgets.looking.mirrors import Mirror
 from napari_ciml.widgets.looking.order import put_in_order
-from napari_ciml.widgets.turns import in_turns
+from napari_ciml.widgets.turns import in_turns, next_turn
 
 _SPACING = 4.0
 """Pixels between panes."""
@@ -81,7 +81,9 @@ class Pairing:
         self._before = _Before(order, tuple(room), (grid.stride, grid.shape, grid.spacing))
         self._maps = maps
         mirror = self._mirror = Mirror(modality, "second")
+        active = viewer.layers.selection.active
         viewer.layers.append(mirror.layer)
+        viewer.layers.selection.active = active
         yield
         for layer in room:
             layer.visible = False
@@ -97,6 +99,7 @@ class Pairing:
         for layer in maps:
             layer.visible = layer.name_overlay.visible = True
             yield
+        modality.events.visible.connect(self._hidden)
         yield from coming
 
     def _part(self) -> Iterator[None]:
@@ -106,6 +109,7 @@ class Pairing:
         grid = viewer.canvas.grid
         coming = self.annotations.appear()
         next(coming)
+        mirror.original.events.visible.disconnect(self._hidden)
         mirror.close()
         mirror.layer.visible = False
         for layer in self._maps:
@@ -130,6 +134,11 @@ class Pairing:
         yield
         yield from coming
         self._before = self._mirror = None
+
+    def _hidden(self, *_: object) -> None:
+        """Leave when another part of the window shows another modality."""
+        if self.shown and not self.busy:
+            next_turn(self.leave)
 
     def _take(self, steps: Iterator[None]) -> None:
         """Take steps, each in a turn of the event loop of its own."""
