@@ -77,10 +77,9 @@ class Arranging:
     @property
     def enlarged(self) -> float:
         """How much larger one plane would be shown alone, at the same view."""
-        if self.hanging.shown:
-            return self.hanging.enlarged
-        if self.pairing.shown:
-            return self.pairing.enlarged
+        for part in (self.hanging, self.pairing):
+            if part.shown:
+                return part.enlarged
         return self.planes.enlarged if self.planes is not None and self.planes.shown else 1.0
 
     def toggle(self, wanted: Arrangement) -> None:

@@ -14,10 +14,7 @@ from napari_ciml.widgets.layers.segmented import CaseLayers
 from napari_ciml.widgets.looking.annotations import Annotations
 from napari_ciml.widgets.looking.mirrors import Mirror
 from napari_ciml.widgets.looking.order import put_in_order
-from napari_ciml.widgets.turns import in_turns, next_turn
-
-_SPACING = 4.0
-"""Pixels between panes."""
+from napari_ciml.widgets.looking.panes import SPACING, Panes
 
 _SETTLED_AFTER = 100
 """Milliseconds without a change of the layer list after which it is hung anew."""
@@ -54,7 +51,7 @@ class _Group:
         yield
 
 
-class Hanging:
+class Hanging(Panes):
     """Modalities side by side, and back.
 
     Parameters
@@ -70,11 +67,10 @@ class Hanging:
     def __init__(
         self, layers: CaseLayers, annotations: Annotations, changed: Callable[[], None]
     ) -> None:
-        self.layers, self.annotations, self.changed = layers, annotations, changed
+        super().__init__(layers, annotations, changed)
         self._before: _Before | None = None
         self._groups: list[_Group] = []
         self._panes = 1
-        self.busy = False
         self._settled = QTimer()
         self._settled.setSingleShot(True)
         self._settled.timeout.connect(self._anew)
@@ -107,15 +103,6 @@ class Hanging:
         if not self.busy and not self.shown and len(self.layers.modalities()) > 1:
             self._take(self._hang())
 
-    def leave(self) -> None:
-        """Show one modality again, as before."""
-        if not self.busy and self.shown:
-            self._take(self._unhang())
-
-    def close(self) -> None:
-        """Do nothing more; the window goes."""
-        self.busy = True
-
     def modality_at(self, pane: tuple[int, int] | None) -> Image | None:
         """Return the modality in a pane (row, column)."""
         viewer = self.layers.viewer
@@ -139,7 +126,7 @@ class Hanging:
         put_in_order(viewer.layers, list(chain(*members)))
         yield
         columns = ceil(sqrt(len(groups)))
-        grid.stride, grid.spacing = 1 + len(over), _SPACING
+        grid.stride, grid.spacing = 1 + len(over), SPACING
         # Not left to napari, which would build all panes anew for each modality that appears.
         grid.shape = (ceil(len(groups) / columns), columns)
         yield
@@ -166,7 +153,7 @@ class Hanging:
                 self.layers.viewer.layers.append(mirror.layer)
                 yield
 
-    def _unhang(self) -> Iterator[None]:
+    def _unite(self) -> Iterator[None]:
         viewer, before = self.layers.viewer, self._before
         if before is None:
             return
@@ -206,11 +193,6 @@ class Hanging:
         yield from coming
         self._before = None
 
-    def _hidden(self, *_: object) -> None:
-        """Leave when another part of the window shows one modality only."""
-        if self.shown and not self.busy:
-            next_turn(self.leave)
-
     def _layers_changed(self, *_: object) -> None:
         """Hang anew with a layer that was added or is gone, once no more come."""
         if self.shown and not self.busy:
@@ -223,20 +205,11 @@ class Hanging:
         another_case = set(self.layers.modalities()) != set(self._hung)
 
         def steps() -> Iterator[None]:
-            yield from self._unhang()
+            yield from self._unite()
             if not another_case:
                 yield from self._hang()
 
         self._take(steps())
-
-    def _take(self, steps: Iterator[None]) -> None:
-        """Take steps, each in a turn of the event loop of its own."""
-        self.busy = True
-        in_turns(steps, self._arranged)
-
-    def _arranged(self) -> None:
-        self.busy = False
-        self.changed()
 
 
 def _lies_over(layer: Layer) -> bool:

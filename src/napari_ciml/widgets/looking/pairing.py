@@ -11,10 +11,7 @@ from napari_ciml.widgets.layers.segmented import CaseLayers
 from napari_ciml.widgets.looking.annotations import Annotations
 from napari_ciml.widgets.looking.mirrors import Mirror
 from napari_ciml.widgets.looking.order import put_in_order
-from napari_ciml.widgets.turns import in_turns, next_turn
-
-_SPACING = 4.0
-"""Pixels between panes."""
+from napari_ciml.widgets.looking.panes import SPACING, Panes
 
 
 @dataclass(frozen=True)
@@ -26,7 +23,7 @@ class _Before:
     grid: tuple[int, tuple[int, int], float]
 
 
-class Pairing:
+class Pairing(Panes):
     """Two label maps in two panes, and back.
 
     Parameters
@@ -45,8 +42,7 @@ class Pairing:
     def __init__(
         self, layers: CaseLayers, annotations: Annotations, changed: Callable[[], None]
     ) -> None:
-        self.layers, self.annotations, self.changed = layers, annotations, changed
-        self.busy = False
+        super().__init__(layers, annotations, changed)
         self._before: _Before | None = None
         self._mirror: Mirror | None = None
         self._maps: tuple[Labels, ...] = ()
@@ -65,15 +61,6 @@ class Pairing:
         if not self.busy and not self.shown:
             self._take(self._pair(modality, maps))
 
-    def leave(self) -> None:
-        """Show one plane again, as before."""
-        if not self.busy and self.shown:
-            self._take(self._part())
-
-    def close(self) -> None:
-        """Do nothing more; the window goes."""
-        self.busy = True
-
     def _pair(self, modality: Image, maps: tuple[Labels, Labels]) -> Iterator[None]:
         viewer = self.layers.viewer
         grid, order = viewer.canvas.grid, tuple(viewer.layers)
@@ -89,7 +76,7 @@ class Pairing:
             layer.visible = False
         put_in_order(viewer.layers, [modality, maps[0], mirror.layer, maps[1]])
         yield
-        grid.stride, grid.shape, grid.spacing = 2, (1, 2), _SPACING
+        grid.stride, grid.shape, grid.spacing = 2, (1, 2), SPACING
         coming = self.annotations.appear()
         next(coming)  # nothing is at the borders now
         grid.enabled = True
@@ -102,7 +89,7 @@ class Pairing:
         modality.events.visible.connect(self._hidden)
         yield from coming
 
-    def _part(self) -> Iterator[None]:
+    def _unite(self) -> Iterator[None]:
         viewer, before, mirror = self.layers.viewer, self._before, self._mirror
         assert before is not None
         assert mirror is not None
@@ -134,17 +121,3 @@ class Pairing:
         yield
         yield from coming
         self._before = self._mirror = None
-
-    def _hidden(self, *_: object) -> None:
-        """Leave when another part of the window shows another modality."""
-        if self.shown and not self.busy:
-            next_turn(self.leave)
-
-    def _take(self, steps: Iterator[None]) -> None:
-        """Take steps, each in a turn of the event loop of its own."""
-        self.busy = True
-        in_turns(steps, self._arranged)
-
-    def _arranged(self) -> None:
-        self.busy = False
-        self.changed()
