@@ -46,21 +46,16 @@ class Review(Naming):
     decomposition : Decomposition
         What is asked for; may be wrong while it is edited, see `problems`.
     asked : Asked
-        The same with thresholds and weights.
+        The same with thresholds, weights, and whether specks are removed, passes mirrored, and
+        samples drawn.
     edits : Edits
         Undo and redo of what is asked for.
     checkpoint, info : pathlib.Path or None, CheckpointInfo or None
         The checkpoint and what it says about itself.
     device, engine : str
         Where to compute, and what computes.
-    clean : bool
-        Whether the next segmentation is freed of specks and holes.
-    mirror : bool
-        Whether it averages mirrored passes.
     grid : str or None
         The modality on whose voxels results are exported; None is the reference.
-    samples : int
-        How many samples of kappa its uncertainty is computed from.
     segmentation, explanation
         The results for the case, or None.
     findings : Findings
@@ -75,9 +70,6 @@ class Review(Naming):
     checkpoint_changed = Signal()
     device_changed = Signal()
     engine_changed = Signal()
-    clean_changed = Signal()
-    mirror_changed = Signal()
-    samples_changed = Signal()
     grid_changed = Signal()
     exported = Signal(object)
     segmentation_changed = Signal()
@@ -95,9 +87,6 @@ class Review(Naming):
         self.info: CheckpointInfo | None = None
         self.device = "auto"
         self.engine = "auto"
-        self.clean = True
-        self.mirror = False
-        self.samples = 0
         self.grid: str | None = None
         self.segmentation: Segmentation | None = None
         self.explanation: Explanation | None = None
@@ -180,18 +169,15 @@ class Review(Naming):
 
     def set_mirror(self, mirror: bool) -> None:
         """Average mirrored passes in the next segmentation, or not."""
-        self.mirror = mirror
-        self.mirror_changed.emit()
+        self.ask(replace(self.asked, mirror=mirror))
 
     def set_clean(self, clean: bool) -> None:
         """Free the next segmentation of specks and holes, or not."""
-        self.clean = clean
-        self.clean_changed.emit()
+        self.ask(replace(self.asked, clean=clean))
 
     def set_samples(self, samples: int) -> None:
         """Sample kappa so many times at the next segmentation."""
-        self.samples = samples
-        self.samples_changed.emit()
+        self.ask(replace(self.asked, samples=samples), "samples")
 
     def set_grid(self, modality: str | None) -> None:
         """Export on the voxels of a modality's file; None is the reference's."""
@@ -220,19 +206,13 @@ class Review(Naming):
         self.runs.explained(explanation)
         self.explanation_changed.emit()
 
-    def how(self) -> SegmentSettings:
-        """Return how to segment, whatever is asked."""
-        return SegmentSettings(
-            device=self.device,
-            engine=self.engine,
-            clean=self.clean,
-            samples=self.samples,
-            mirror=self.mirror,
-        )
-
     def settings(self) -> SegmentSettings:
         """Return how to segment as it is asked now."""
         return self.asked.settings(self.how())
+
+    def how(self) -> SegmentSettings:
+        """Return where to compute and with what, whatever is asked."""
+        return SegmentSettings(device=self.device, engine=self.engine)
 
     def problems(self) -> tuple[Problem, ...]:
         """Say what keeps the decomposition from being run, and where it is."""

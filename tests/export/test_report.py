@@ -107,10 +107,15 @@ def test_volumes_and_slices_are_those_of_the_label_map(
 def test_regions_are_told_with_their_lesions_and_their_doubt(
     case: Case, segmentation: Segmentation
 ) -> None:
-    wt = RegionSummary("WT", 1.12, 2, 0, Diameters(12.34, 5.0), 61.7, 0.456, None, {})
+    wt = RegionSummary("WT", 1.12, 2, 0, Diameters(12.34, 5.0), 61.7, 0.456, 0.0321, None, {})
     report = compose_report(case, segmentation, segmentation.label_map, [wt])
-    assert report.regions.columns[2:] == ("Lesions", "Largest (mm)", "Uncertainty (bits)")
-    assert report.regions.rows == (("WT", "1.1", "2", "12.3 x 5.0", "0.46"),)
+    assert report.regions.columns[1:] == (
+        "mL (± over samples)",
+        "Lesions",
+        "Largest (mm)",
+        "Uncertainty (bits)",
+    )
+    assert report.regions.rows == (("WT", "1.1 ± 0.032", "2", "12.3 x 5.0", "0.46"),)
     text = to_html(report)
     assert "12.3 x 5.0" in text
     assert "0.46" in text

@@ -8,6 +8,8 @@ import torch
 
 from conftest import tiny_info
 from napari_ciml.cases.case import open_case
+from napari_ciml.cases.geometry import Grid
+from napari_ciml.cases.model_space import ModelInput
 from napari_ciml.decomposition import Pair
 from napari_ciml.errors import CancelledError, CheckpointError
 from napari_ciml.export.bundle import Results, Wish, write_bundle
@@ -31,11 +33,12 @@ def test_statistics_are_those_of_the_samples() -> None:
     rng = np.random.default_rng(0)
     a, b = Pair("T1", "TC"), Pair("T2", "TC")
     draws = rng.random((5, 2, 4, 4, 4)).astype(np.float32)
-    sums = Sampled()
+    sums, inside = Sampled(), rng.random((4, 4, 4)) > 0.3
     for first, second in draws:
-        sums.add({"TC": (first + second) / 2}, {a: first, b: second})
+        sums.add({"TC": (first + second) / 2}, {a: first, b: second}, inside)
     regions = draws.mean(axis=1)
     np.testing.assert_allclose(sums.mean["TC"], regions.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(sums.volumes["TC"], regions[:, inside].sum(axis=1), rtol=1e-5)
     np.testing.assert_allclose(sums.spread("TC"), regions.std(axis=0, ddof=1), rtol=1e-4)
     plan = make_plan(tiny_info(BRATS), BRATS)
     expected = draws.mean(axis=0).std(axis=0)
@@ -76,7 +79,10 @@ def test_samples_are_the_networks_own(tiny_checkpoint: Checkpoint) -> None:
     rng = np.random.default_rng(1)
     images = {m: rng.standard_normal((32, 32, 32)).astype(np.float32) for m in plan.modalities}
     kept = Kept(Workspace(CPU, make_tiling((32, 32, 32), (32, 32, 32), 0.5)))
-    sums = sample(tiny_checkpoint, images, plan, kept, Monitor(), 3, seed=7)
+    given = ModelInput(
+        images, np.ones((32, 32, 32), bool), Grid((32, 32, 32), (1, 1, 1), (0, 0, 0))
+    )
+    sums = sample(tiny_checkpoint, given, plan, kept, Monitor(), 3, seed=7)
     seen = {m: torch.from_numpy(i)[None, None] for m, i in images.items()}
     logits = []
     for number in range(3):
@@ -110,6 +116,12 @@ def test_uncertainty_of_a_case(
         for values in (found.mean, found.entropy, found.spread, found.disagreement):
             assert values[name].shape == case.grid.shape
         assert 0 < found.entropy[name].max() <= 1 + 1e-5
+    for name, volumes in found.volumes_ml.items():
+        assert len(volumes) == 2
+        mean_ml = found.mean.on_source[name].sum() * result.model_input.grid.voxel_ml
+        assert np.mean(volumes) == pytest.approx(mean_ml, rel=1e-3)
+        assert found.volume_spread_ml(name) == pytest.approx(abs(volumes[0] - volumes[1]) / 2**0.5)
+        assert found.volume_spread_ml(name) > 0
     assert not found.disagreement["ET"].any()
     assert found.disagreement["TC"].any()
     again = segment(case, tiny_checkpoint, None, settings).uncertainty

@@ -71,14 +71,12 @@ def made_state(folder: Path, grid: Grid, checkpoint: Checkpoint) -> State:
         scan=found,
         modalities=modalities,
         case=case,
-        asked=Asked(PRESETS["fig3"], {"TC": 0.3}, {Pair("T1CE", "ET"): 0.5}),
+        asked=Asked(PRESETS["fig3"], {"TC": 0.3}, {Pair("T1CE", "ET"): 0.5}, False, True, 3),
         past=(Asked(PRESETS["fig3"]), Asked(PRESETS["fig3"], {"TC": 0.3})),
         future=(Asked(PRESETS["table6-1"], {}, {Pair("T1CE", "ET"): 0.25}),),
         checkpoint=checkpoint.path,
         device="cpu",
         engine="torch",
-        clean=False,
-        mirror=True,
         runs=[
             Run("as trained", first, None, info),
             Run(
@@ -111,7 +109,7 @@ def made_state(folder: Path, grid: Grid, checkpoint: Checkpoint) -> State:
 
 
 def assert_same(a: State, b: State) -> None:
-    asked = ("asked", "device", "engine", "clean", "mirror", "live", "shown", "grid")
+    asked = ("asked", "device", "engine", "live", "shown", "grid")
     assert (*a.past, *a.future) == (*b.past, *b.future)
     assert len(a.past) == len(b.past)
     for name in ("modalities", *asked, "current", "marks", "looks"):
@@ -161,6 +159,7 @@ def assert_same_run(a: Run, b: Run) -> None:
         for part in ("mean", "entropy", "spread", "disagreement"):
             found = getattr(other.uncertainty, part)
             np.testing.assert_equal(dict(getattr(one.uncertainty, part)), dict(found))
+        assert dict(one.uncertainty.volumes_ml) == dict(other.uncertainty.volumes_ml)
     assert (a.explanation is None) == (b.explanation is None)
     if a.explanation is not None:
         assert_same_answer(a.explanation, b.explanation)
@@ -190,7 +189,7 @@ def test_a_brain_mask_is_remembered(tmp_path: Path) -> None:
     mask = np.indices(GRID.shape).sum(axis=0) < 30
     case = with_brain(load_case(sources, name="case"), mask)
     modalities = tuple(source.modality for source in found.sources)
-    asked = {"asked": Asked(PRESETS["fig3"]), "checkpoint": None, "device": "cpu", "clean": True}
+    asked = {"asked": Asked(PRESETS["fig3"]), "checkpoint": None, "device": "cpu"}
     state = State(found, modalities, case, **asked, runs=[], current=None, corrections=[])
     save_session(tmp_path / "session", state, Monitor())
     again = open_session(tmp_path / "session", Monitor()).case
@@ -308,7 +307,6 @@ def test_a_dicom_case_is_found_again_and_referred_to(
         asked=Asked(PRESETS["fig3"]),
         checkpoint=tiny_checkpoint.path,
         device="cpu",
-        clean=True,
         runs=[],
         current=None,
         corrections=[],

@@ -43,11 +43,33 @@ def test_names_alone_make_no_difference() -> None:
 def test_weights_of_pairs_that_are_out_are_kept_back() -> None:
     weighed = BRATS.with_weight(T2_WT, 0.5).with_weight(Pair("FLAIR", "WT"), 2)
     without = replace(weighed, decomposition=editing.without_subtask(weighed.decomposition, 2))
-    how = SegmentSettings(device="cpu", engine="torch", mirror=True)
+    how = SegmentSettings(device="cpu", engine="torch")
     assert without.settings(how).weights == {Pair("FLAIR", "WT"): 2}
     assert weighed.settings(how).weights[T2_WT] == 0.5
-    assert weighed.settings(how).mirror
     assert weighed.settings(how).engine == "torch"
+
+
+def test_specks_mirroring_and_samples_are_asked_for_too() -> None:
+    review, how = Review(), SegmentSettings(device="cpu")
+    review.set_clean(False)
+    review.set_mirror(True)
+    for count in (1, 2, 8):
+        review.set_samples(count)
+    asked = review.asked.settings(how)
+    assert (asked.clean, asked.mirror, asked.samples, asked.device) == (False, True, 8, "cpu")
+    said = ("specks and holes kept", "mirrored", "8 samples")
+    assert differences(BRATS, review.asked) == said
+    assert differences(review.asked, BRATS) == (
+        "specks and holes removed", "not mirrored", "no samples",
+    )  # fmt: skip
+    assert not review.asked.same_but_for_passes(BRATS)
+    assert replace(review.asked, clean=True).same_but_for_passes(BRATS)
+    review.undo()  # the three clicks on samples are one edit
+    assert (review.asked.samples, review.asked.mirror) == (0, True)
+    review.undo()
+    review.undo()
+    assert review.asked == BRATS
+    assert review.asked.with_threshold("ET", 0.3).plain() == BRATS
 
 
 def test_a_region_that_nobody_weighs_is_a_problem() -> None:

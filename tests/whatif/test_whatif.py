@@ -56,7 +56,8 @@ def test_runs_are_named_after_the_edit_and_found_by_what_was_asked(
     sha = tiny_checkpoint.sha256
     lower = Asked(BRATS).with_threshold("WT", 0.4)
     assert runs.like(lower, sha, SegmentSettings()) is runs[1]
-    assert runs.like(lower, sha, SegmentSettings(clean=False)) is None
+    assert runs.like(lower, sha, SegmentSettings(engine="openvino")) is None
+    assert runs.like(replace(lower, clean=False), sha, SegmentSettings()) is None
     assert runs.like(lower, "another", SegmentSettings()) is None
     assert runs.like(lower.with_threshold("ET", 0.1), sha, SegmentSettings()) is None
 

@@ -71,7 +71,6 @@ def stand(desk: Desk) -> dict[str, Any]:
         "map layer": [(la.name, la.data.copy(), la.opacity) for la in shown_maps(desk)],
         "checkpoint": review.checkpoint,
         "device": review.device,
-        "clean": review.clean,
         "labels": review.segmentation.label_map,
         "probabilities": review.segmentation.probabilities,
         "weights": review.explanation.weights,
@@ -219,9 +218,17 @@ def test_a_session_is_opened_as_it_was(
     assert seen.count(True) == 1
 
 
-@pytest.mark.parametrize("arrangement", ["panes", "planes"])
+@pytest.mark.parametrize(
+    ("arrangement", "laid_over"),
+    [("panes", "disagreement of WT"), ("planes", "difference in WT")],
+)
 def test_a_session_is_arranged_and_compared_as_it_was(
-    segmented: Desk, answers: list[Path], tmp_path: Path, qtbot: QtBot, arrangement: str
+    segmented: Desk,
+    answers: list[Path],
+    tmp_path: Path,
+    qtbot: QtBot,
+    arrangement: str,
+    laid_over: str,
 ) -> None:
     desk, viewer, review = segmented, segmented.viewer, segmented.session.review
     arranging, measuring = desk.session.looking.arranging, desk.session.measuring
@@ -237,13 +244,16 @@ def test_a_session_is_arranged_and_compared_as_it_was(
     measuring.choose_named("mine")
     desk.compare.others.setCurrentText("segmentation")
     desk.compare.others.activated.emit(desk.compare.others.currentIndex())
-    desk.lesions.region.setCurrentText("WT")
-    click(qtbot, desk, desk.lesions.show_doubt)
+    qtbot.waitUntil(lambda: review.findings.comparison is not None, timeout=60000)
+    if laid_over.startswith("difference"):
+        desk.compare.scores.setCurrentCell(0, 0)
+    else:
+        desk.lesions.region.setCurrentText("WT")
+        click(qtbot, desk, desk.lesions.show_doubt)
     viewer.scene.camera.zoom = 2.5
     alone = looked_at()
-    assert {"disagreement of WT", "reference: segmentation"} <= set(alone)
+    assert laid_over in alone
     arrange(arrangement)
-    qtbot.waitUntil(lambda: review.findings.comparison is not None, timeout=60000)
     scores = review.findings.comparison.scores
     answers += [tmp_path / "session", tmp_path / "session"]
     click(qtbot, desk, desk.export.save)
@@ -251,7 +261,7 @@ def test_a_session_is_arranged_and_compared_as_it_was(
     arrange("single")
     zoom = viewer.scene.camera.zoom
     click(qtbot, desk, desk.segment.clean)
-    measuring.compare_with(None)
+    desk.session.against.compare_with(None)
     measuring.choose_named("segmentation")
     viewer.scene.camera.zoom = 1.0
     click(qtbot, desk, desk.export.open)
@@ -262,6 +272,7 @@ def test_a_session_is_arranged_and_compared_as_it_was(
     assert review.findings.reference.name == "segmentation"
     qtbot.waitUntil(lambda: review.findings.comparison is not None, timeout=60000)
     assert repr(review.findings.comparison.scores) == repr(scores)
+    assert desk.compare.scores.currentRow() == (0 if laid_over.startswith("difference") else -1)
     arrange("single")
     assert viewer.scene.camera.zoom == pytest.approx(zoom)
     assert looked_at() == alone

@@ -137,7 +137,7 @@ def test_what_a_reference_means_is_known(painted: Desk) -> None:
     widget, case = painted.finetune, painted.session.review.case
     meaning = LABEL_CONVENTIONS["brats2013"]
     other = Reference("other.nii.gz", np.full(case.grid.shape, 3, np.uint8), meaning)
-    painted.session.measuring.compare_with(other)
+    painted.session.against.compare_with(other)
     assert widget.meanings.currentText() == "as decomposed"
     widget.labels.setCurrentText("reference: other.nii.gz")
     assert widget.meanings.currentText() == "brats2013"

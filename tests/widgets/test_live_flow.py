@@ -136,6 +136,38 @@ def test_without_live_nothing_follows_until_it_is_on(segmented: Desk, qtbot: QtB
     assert review.segmentation is not before
 
 
+def test_specks_mirroring_and_samples_are_undone_too(segmented: Desk, qtbot: QtBot) -> None:
+    review, dock = segmented.session.review, segmented.segment
+    first = review.segmentation
+    tick(qtbot, dock.clean)
+    settle(qtbot, segmented)
+    kept = review.segmentation
+    assert not kept.settings.clean
+    assert dock.change.isVisibleTo(dock)
+    assert dock.change.words.text() == "specks and holes kept (against 1: brats2020)"
+
+    tick(qtbot, dock.mirror)
+    settle(qtbot, segmented)
+    assert review.segmentation is kept  # eight passes wait for Segment
+    click(qtbot, dock.run)
+    wait(qtbot, segmented)
+    assert review.segmentation.settings.mirror
+    assert dock.change.words.text() == "mirrored (against 2: specks and holes kept)"
+
+    segmented.lesions.samples.setValue(2)
+    settle(qtbot, segmented)
+    assert review.segmentation.settings.samples == 0
+    for expected in ((2, True, False), (0, True, False), (0, False, False), (0, False, True)):
+        asked = review.asked
+        assert (asked.samples, asked.mirror, asked.clean) == expected
+        shown = (segmented.lesions.samples.value(), dock.mirror.isChecked(), dock.clean.isChecked())
+        assert shown == expected
+        qtbot.keyClick(segmented.viewer.window._qt_viewer.canvas.native, "z", Qt.AltModifier)
+        settle(qtbot, segmented)
+    assert review.segmentation is first  # known, so it is shown and not computed again
+    assert not segmented.decomposition.undo.isEnabled()
+
+
 def test_an_answer_to_an_edit_before_the_last_is_dropped(
     segmented: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ from napari_ciml.cases.geometry import Grid
 from napari_ciml.cases.write import read_labels, write_volume
 from napari_ciml.corrections import corrections_folder
 from napari_ciml.inference.doubt import doubt_about
-from napari_ciml.widgets.control.measuring import RUN_BEFORE
+from napari_ciml.widgets.control.against import RUN_BEFORE
 from napari_ciml.widgets.desk import Desk, lay_out
 from napari_ciml.widgets.layers.origin import made_here
 
@@ -560,7 +560,7 @@ def test_a_wrong_file_keeps_the_comparison(loaded: Desk, qtbot: QtBot, tmp_path:
 def test_compared_with_the_run_before(loaded: Desk, qtbot: QtBot) -> None:
     loaded.decomposition.live.setChecked(False)  # else a run of its own may come between
     run_segment(qtbot, loaded)
-    assert RUN_BEFORE not in loaded.session.measuring.references()
+    assert RUN_BEFORE not in loaded.session.against.references()
     first = loaded.session.review.segmentation.label_map
     click(qtbot, loaded.decomposition.role_button(0, "T2"))
     run_segment(qtbot, loaded)

@@ -45,10 +45,10 @@ def run_segment(qtbot: QtBot, desk: Desk) -> None:
 def test_the_engine_is_chosen_and_mirroring_asked_for(loaded: Desk, qtbot: QtBot) -> None:
     review, dock = loaded.session.review, loaded.segment
     loaded.session.live.set_on(False)
-    assert (review.engine, review.mirror) == ("auto", False)
+    assert (review.engine, review.asked.mirror) == ("auto", False)
     qtbot.keyClick(dock.engine, Qt.Key.Key_Down)
     qtbot.mouseClick(dock.mirror, LEFT, pos=QPoint(8, dock.mirror.height() // 2))
-    assert (review.engine, review.mirror) == ("torch", True)
+    assert (review.engine, review.asked.mirror) == ("torch", True)
     run_segment(qtbot, loaded)
     made = review.segmentation
     assert (made.engine, made.settings.engine, made.settings.mirror) == ("torch", "torch", True)

@@ -198,13 +198,15 @@ def _regions(found: Sequence[RegionSummary]) -> Table:
         rows.append(
             (
                 one.region,
-                f"{one.volume_ml:.1f}",
+                one.ml_in_words,
                 str(one.lesions),
                 across if one.lesions else "-",
                 "-" if doubt is None else f"{doubt:.2f}",
             )
         )
-    columns = ("Region", "mL", "Lesions", "Largest (mm)", "Uncertainty (bits)")
+    sampled = any(one.spread_ml is not None for one in found)
+    volume = "mL (± over samples)" if sampled else "mL"
+    columns = ("Region", volume, "Lesions", "Largest (mm)", "Uncertainty (bits)")
     return Table("Regions", columns, tuple(rows))
 
 

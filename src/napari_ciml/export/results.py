@@ -63,7 +63,7 @@ def write_summary(
 def summary(case: Case, segmentation: "Segmentation", grid: str | None = None) -> dict[str, object]:
     """Return what ``summary.json`` holds."""
     written = case.sources[grid].grid if grid and grid in case.sources else case.native
-    plan = segmentation.plan
+    plan, sampled = segmentation.plan, segmentation.uncertainty
     return {
         "checkpoint_sha256": segmentation.checkpoint,
         "decomposition": plan.decomposition.model_dump(mode="json"),
@@ -88,6 +88,11 @@ def summary(case: Case, segmentation: "Segmentation", grid: str | None = None) -
         "seconds": segmentation.seconds,
         "peak_memory_mib": round(segmentation.peak_memory_mib, 1),
         "volumes_ml": {name: round(ml, 3) for name, ml in segmentation.volumes_ml.items()},
+        "volume_spread_ml": {
+            name: round(sampled.volume_spread_ml(name), 3) for name in segmentation.volumes_ml
+        }
+        if sampled is not None
+        else None,
         "notices": list(segmentation.notices),
     }
 

@@ -276,7 +276,7 @@ def _uncertainty(
 
     def run(where: Workspace) -> Sampled:
         here = kept if where is kept.workspace else Kept(where)
-        return sample(checkpoint, seen.images, plan, here, monitor, settings.samples, settings.seed)
+        return sample(checkpoint, seen, plan, here, monitor, settings.samples, settings.seed)
 
     shape, device = seen.foreground.shape, kept.workspace.device
     sums, _ = with_fallback(run, shape, checkpoint, device, monitor, kept.workspace)

@@ -47,6 +47,9 @@ class Uncertainty:
     disagreement : Placed
         Standard deviation over the segmentors that predict the region, each by its mean over the
         samples; 0 where one alone predicts it.
+    volumes_ml : mapping of str to tuple of float
+        By region, the volume that each sample expects: the sum of its calibrated probability over
+        the foreground, in mL.
     """
 
     samples: int
@@ -55,6 +58,12 @@ class Uncertainty:
     entropy: Placed[str]
     spread: Placed[str]
     disagreement: Placed[str]
+    volumes_ml: Mapping[str, tuple[float, ...]]
+
+    def volume_spread_ml(self, region: str) -> float:
+        """Return the standard deviation of a region's volume over the samples, in mL."""
+        volumes = self.volumes_ml[region]
+        return float(np.std(volumes, ddof=1)) if len(volumes) > 1 else 0.0
 
 
 @dataclass
@@ -65,11 +74,20 @@ class Sampled:
     mean: dict[str, np.ndarray] = field(default_factory=dict)
     squares: dict[str, np.ndarray] = field(default_factory=dict)
     pairs: dict[Pair, np.ndarray] = field(default_factory=dict)
+    volumes: dict[str, list[float]] = field(default_factory=dict)
+    """In voxels of the model's grid."""
 
-    def add(self, regions: Mapping[str, np.ndarray], pairs: Mapping[Pair, np.ndarray]) -> None:
+    def add(
+        self,
+        regions: Mapping[str, np.ndarray],
+        pairs: Mapping[Pair, np.ndarray],
+        foreground: np.ndarray,
+    ) -> None:
         """Add a sample (Welford's sums: no difference of large squares)."""
         self.count += 1
         for name, values in regions.items():
+            expected = np.sum(values, where=foreground, dtype=np.float64)
+            self.volumes.setdefault(name, []).append(float(expected))
             mean = self.mean.get(name, np.float32(0))
             step = values - mean
             self.mean[name] = mean + step / np.float32(self.count)
@@ -109,7 +127,7 @@ def refuse_sampling(info: CheckpointInfo) -> None:
 
 def sample(
     checkpoint: Checkpoint,
-    images: Mapping[str, np.ndarray],
+    seen: ModelInput,
     plan: Plan,
     kept: Kept,
     monitor: Monitor,
@@ -120,8 +138,10 @@ def sample(
 
     Parameters
     ----------
-    checkpoint, images, plan, monitor
+    checkpoint, plan, monitor
         As `predict_pairs`.
+    seen : ModelInput
+        The images and their foreground.
     kept : Kept
         Whose workspace is used, and whose messages.
     samples : int
@@ -135,13 +155,13 @@ def sample(
         draws = Draws(seed, number, kept.workspace)
         stage = f"Sampling {number + 1} of {samples}"
         found = predict_pairs(
-            checkpoint, images, plan, kept.workspace, monitor, kept, draws.for_tile, stage
+            checkpoint, seen.images, plan, kept.workspace, monitor, kept, draws.for_tile, stage
         )
         pairs = {
             pair: calibrated({pair.region: values}, temperatures)[pair.region]
             for pair, values in found.items()
         }
-        sums.add(calibrated(ensemble(found, plan), temperatures), pairs)
+        sums.add(calibrated(ensemble(found, plan), temperatures), pairs, seen.foreground)
     return sums
 
 
@@ -159,6 +179,10 @@ def placed(sums: Sampled, plan: Plan, seen: ModelInput, case: Case, seed: int) -
         entropy=by_region(lambda name: entropy(sums.mean[name])),
         spread=by_region(sums.spread),
         disagreement=by_region(lambda name: sums.disagreement(name, plan)),
+        volumes_ml={
+            name: tuple(count * seen.grid.voxel_ml for count in counts)
+            for name, counts in sums.volumes.items()
+        },
     )
 
 

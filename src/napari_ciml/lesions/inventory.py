@@ -129,6 +129,7 @@ def _summary(
     products = sorted(x.diameters.product_mm2 for x in lesions if x.diameters.measurable)
     ml = segmentation.model_input.grid.voxel_ml if segmentation else 0.0
     sure = segmentation is not None and count > 0
+    sampled = segmentation.uncertainty if segmentation is not None else None
     return RegionSummary(
         region=region,
         volume_ml=float(np.count_nonzero(mask) * grid.voxel_ml),
@@ -143,6 +144,7 @@ def _summary(
         uncertainty=mean_uncertainty(segmentation, region, mask)
         if segmentation is not None and sure
         else None,
+        spread_ml=sampled.volume_spread_ml(region) if sampled is not None else None,
         agreement=float(np.mean(overlaps)) if overlaps else None,
         segmentor_ml={name: float(np.count_nonzero(m) * ml) for name, m in alone.items()},
     )

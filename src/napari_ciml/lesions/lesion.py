@@ -86,6 +86,8 @@ class RegionSummary:
         Of the five largest measurable lesions, as RANO asks.
     uncertainty : float or None
         Mean entropy of the probability over the region, in bits.
+    spread_ml : float or None
+        Standard deviation of its volume over samples of kappa; None if nothing was sampled.
     agreement : float or None
         Mean Dice between what its segmentors say alone; None if there is but one.
     segmentor_ml : mapping of str to float
@@ -99,8 +101,15 @@ class RegionSummary:
     diameters: Diameters
     sum_of_products_mm2: float
     uncertainty: float | None
+    spread_ml: float | None
     agreement: float | None
     segmentor_ml: Mapping[str, float]
+
+    @property
+    def ml_in_words(self) -> str:
+        """The volume in mL and, if kappa was sampled, how far samples spread it."""
+        spread = "" if self.spread_ml is None else f" ± {self.spread_ml:.2g}"
+        return f"{self.volume_ml:.1f}{spread}"
 
 
 @dataclass(frozen=True)

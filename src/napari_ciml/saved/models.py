@@ -103,10 +103,17 @@ class Shown(_Frozen):
 
 
 class LaidOver(_Frozen):
-    """What of a region is laid over the images: its probability, or how unsure it is."""
+    """What of a region is laid over the images: its probability, how unsure it is, a difference."""
 
-    kind: Literal["probability"] | Doubt
+    kind: Literal["probability", "difference"] | Doubt
     region: str
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """Which doubt it is, if it is one."""
+        if self.kind == "probability":
+            return None
+        return None if self.kind == "difference" else self.kind
 
 
 class SavedReference(_Frozen):
@@ -191,6 +198,7 @@ class SavedRun(_Frozen):
     probabilities: dict[str, SavedVolume]
     pairs: tuple[SavedPair, ...]
     uncertainty: dict[UncertaintyPart, dict[str, SavedVolume]] | None
+    sampled_ml: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     explanation: SavedExplanation | None = None
 
 
@@ -246,6 +254,9 @@ class SavedAsked(_Frozen):
     decomposition: Decomposition
     thresholds: dict[str, float] = Field(default_factory=dict)
     weights: tuple[SavedWeight, ...] = ()
+    clean: bool
+    mirror: bool
+    samples: int
 
 
 class SavedSession(SavedAsked):
@@ -267,9 +278,6 @@ class SavedSession(SavedAsked):
     checkpoint_sha256: Hash | None
     device: str
     engine: str = "auto"
-    clean: bool
-    samples: int
-    mirror: bool = False
     current: int | None
     runs: tuple[SavedRun, ...]
     corrections: tuple[SavedCorrection, ...]

@@ -107,9 +107,6 @@ def open_session(folder: Path, monitor: Monitor) -> State:
         checkpoint=_checkpoint(saved, monitor),
         device=saved.device,
         engine=saved.engine,
-        clean=saved.clean,
-        samples=saved.samples,
-        mirror=saved.mirror,
         runs=runs,
         current=saved.current,
         corrections=[
@@ -131,7 +128,14 @@ def open_session(folder: Path, monitor: Monitor) -> State:
 
 def _asked(saved: SavedAsked) -> Asked:
     weights = {Pair(one.primary, one.region): one.weight for one in saved.weights}
-    return Asked(saved.decomposition, saved.thresholds, weights)
+    return Asked(
+        saved.decomposition,
+        saved.thresholds,
+        weights,
+        clean=saved.clean,
+        mirror=saved.mirror,
+        samples=saved.samples,
+    )
 
 
 def _checkpoint(saved: SavedSession, monitor: Monitor) -> Path | None:
@@ -228,7 +232,8 @@ def _uncertainty(folder: Path, run: SavedRun, grid: Grid, case: Case) -> Uncerta
         part: Placed({n: read_back(folder, one) for n, one in found.items()}, grid, case.grid)
         for part, found in run.uncertainty.items()
     }
-    return Uncertainty(run.settings.samples, run.settings.seed, **parts)
+    how = run.settings
+    return Uncertainty(how.samples, how.seed, **parts, volumes_ml=run.sampled_ml)
 
 
 def _answer(folder: Path, saved: SavedExplanation, grid: Grid, case: Case) -> Explanation:

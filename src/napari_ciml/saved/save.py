@@ -85,9 +85,6 @@ def save_session(folder: Path, state: State, monitor: Monitor) -> Path:
         checkpoint_sha256=file_hash(checkpoint) if checkpoint else None,
         device=state.device,
         engine=state.engine,
-        clean=state.clean,
-        samples=state.samples,
-        mirror=state.mirror,
         current=state.current,
         runs=tuple(_run(folder, run, case, monitor) for run in state.runs),
         corrections=tuple(
@@ -123,6 +120,9 @@ def _asked(asked: Asked) -> SavedAsked:
             SavedWeight(primary=pair.primary, region=pair.region, weight=weight)
             for pair, weight in asked.weights.items()
         ),
+        clean=asked.clean,
+        mirror=asked.mirror,
+        samples=asked.samples,
     )
 
 
@@ -194,6 +194,7 @@ def _run(folder: Path, run: Run, case: Case, monitor: Monitor) -> SavedRun:
             for pair, values in made.pairs.items()
         ),
         uncertainty=_uncertainty(folder, made.uncertainty, made.model_input.grid),
+        sampled_ml=dict(made.uncertainty.volumes_ml) if made.uncertainty else {},
         explanation=_explanation(folder, run.explanation, made.model_input.grid, monitor),
     )
 

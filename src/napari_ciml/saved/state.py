@@ -47,7 +47,7 @@ class State:
     ----------
     scan, case
         What was opened.
-    asked, checkpoint, device, engine, clean, samples, mirror, live
+    asked, checkpoint, device, engine, live
         What is asked for, whether or not a run has followed; ``live`` None leaves it as it is.
     past, future : sequence of Asked
         What undo and redo lead to, the next one last.
@@ -77,7 +77,6 @@ class State:
     asked: Asked
     checkpoint: Path | None
     device: str
-    clean: bool
     runs: Sequence[Run]
     current: int | None
     corrections: Sequence[Painted]
@@ -86,9 +85,7 @@ class State:
     view: View | None = None
     past: Sequence[Asked] = ()
     future: Sequence[Asked] = ()
-    samples: int = 0
     engine: str = "auto"
-    mirror: bool = False
     live: bool | None = None
     questions: Sequence[Question] = ()
     shown: Shown | None = None

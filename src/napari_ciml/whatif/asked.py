@@ -1,6 +1,6 @@
 """What is asked of a segmentation, and how one asking differs from another."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from napari_ciml.decomposition import Decomposition, Pair, Problem
@@ -9,7 +9,7 @@ from napari_ciml.inference.settings import THRESHOLD, SegmentSettings
 
 @dataclass(frozen=True)
 class Asked:
-    """A decomposition with the thresholds and weights of its ensemble.
+    """A decomposition, the thresholds and weights of its ensemble, and what is done beside it.
 
     Parameters
     ----------
@@ -20,11 +20,16 @@ class Asked:
     weights : mapping of Pair to float
         Of pairs in their region's ensemble, where not 1; also of pairs that were taken out, so
         that they come back as they were.
+    clean, mirror, samples
+        As of `SegmentSettings`.
     """
 
     decomposition: Decomposition
     thresholds: Mapping[str, float] = field(default_factory=dict)
     weights: Mapping[Pair, float] = field(default_factory=dict)
+    clean: bool = True
+    mirror: bool = False
+    samples: int = 0
 
     def with_threshold(self, region: str, value: float) -> "Asked":
         """Take a voxel for a region from another probability on."""
@@ -47,8 +52,22 @@ class Asked:
     def settings(self, how: SegmentSettings) -> SegmentSettings:
         """Return how to segment as asked; the weights of pairs that are out are left out."""
         pairs = set(self.decomposition.pairs)
-        weights = {pair: value for pair, value in self.weights.items() if pair in pairs}
-        return replace(how, thresholds=dict(self.thresholds), weights=weights)
+        return replace(
+            how,
+            thresholds=dict(self.thresholds),
+            weights={pair: value for pair, value in self.weights.items() if pair in pairs},
+            clean=self.clean,
+            mirror=self.mirror,
+            samples=self.samples,
+        )
+
+    def plain(self) -> "Asked":
+        """Return the same without thresholds and weights, as another case is begun with."""
+        return replace(self, thresholds={}, weights={})
+
+    def same_but_for_passes(self, other: "Asked") -> bool:
+        """Whether the same is asked, but perhaps for mirrored passes and samples."""
+        return replace(self, mirror=other.mirror, samples=other.samples).same_as(other)
 
     def problems(self) -> tuple[Problem, ...]:
         """Say for which regions every pair has weight 0."""
@@ -69,7 +88,7 @@ def differences(before: Asked, after: Asked) -> tuple[str, ...]:
     """Say in words what was edited between two askings; nothing if only names were."""
     old, new = before.decomposition, after.decomposition
     if old.regions != new.regions or old.modalities != new.modalities:
-        return (f"'{new.name}' for '{old.name}'",)
+        return (f"'{new.name}' for '{old.name}'", *_beside(before, after))
     return (
         *_of_subtasks(old, new),
         *(
@@ -82,7 +101,17 @@ def differences(before: Asked, after: Asked) -> tuple[str, ...]:
             for pair in new.pairs
             if pair in old.pairs and before.weight(pair) != after.weight(pair)
         ),
+        *_beside(before, after),
     )
+
+
+def _beside(before: Asked, after: Asked) -> Iterator[str]:
+    if before.clean != after.clean:
+        yield "specks and holes removed" if after.clean else "specks and holes kept"
+    if before.mirror != after.mirror:
+        yield "mirrored" if after.mirror else "not mirrored"
+    if before.samples != after.samples:
+        yield f"{after.samples} samples" if after.samples else "no samples"
 
 
 def _of_subtasks(old: Decomposition, new: Decomposition) -> tuple[str, ...]:

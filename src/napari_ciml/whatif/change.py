@@ -2,12 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_ciml.cases.case import Case
 from napari_ciml.cases.labels import region_masks
+from napari_ciml.cases.reference import Reference
 from napari_ciml.decomposition import Region
 from napari_ciml.measures import dice
+from napari_ciml.whatif.asked import differences
+from napari_ciml.whatif.runs import Run, asked_of
+
+if TYPE_CHECKING:
+    from napari_ciml.inference.segment import Segmentation
 
 ADDED, REMOVED = 1, 2
 """Values of the voxels that changed."""
@@ -102,3 +110,34 @@ def changed(
         np.copyto(everything, REMOVED, where=(voxels[name] == REMOVED) & (everything == 0))
         np.copyto(everything, ADDED, where=voxels[name] == ADDED)
     return Change(words[0], words[1], found, {ALL: everything, **voxels})
+
+
+def since(
+    before: Run | None, after: "Segmentation", case: Case, reference: Reference | None = None
+) -> Change | None:
+    """Say what a segmentation changed since a run of the same case; None if nothing was edited.
+
+    Parameters
+    ----------
+    before : Run or None
+        The run before, if there was one.
+    after : Segmentation
+        Of the case.
+    case : Case
+        Gives the grid.
+    reference : Reference, optional
+        Both are measured against it, too.
+    """
+    if before is None:
+        return None
+    old = before.segmentation
+    words = list(differences(before.asked, asked_of(after)))
+    if old.checkpoint != after.checkpoint:
+        words.append("another checkpoint")
+    if not words:
+        return None
+    regions = (old.plan.decomposition.regions, after.plan.decomposition.regions)
+    text = ("; ".join(words), before.name)
+    labels = (np.asarray(old.label_map), np.asarray(after.label_map))
+    truth = region_masks(reference.labels, reference.regions) if reference is not None else None
+    return changed(*labels, regions, case.grid.voxel_ml, text, truth)

@@ -50,8 +50,15 @@ class Run:
 
 def asked_of(segmentation: "Segmentation") -> Asked:
     """Return what a segmentation was asked for."""
-    settings = segmentation.settings
-    return Asked(segmentation.plan.decomposition, settings.thresholds, settings.weights)
+    how = segmentation.settings
+    return Asked(
+        segmentation.plan.decomposition,
+        how.thresholds,
+        how.weights,
+        clean=how.clean,
+        mirror=how.mirror,
+        samples=how.samples,
+    )
 
 
 class Runs(Sequence[Run]):
@@ -83,10 +90,10 @@ class Runs(Sequence[Run]):
 
     def like(self, asked: Asked, checkpoint: str, settings: SegmentSettings) -> Run | None:
         """Return the latest run that was asked for the same."""
-        wanted = (checkpoint, _how(settings))
+        wanted = (checkpoint, settings.device, settings.engine)
         for run in reversed(self._runs):
             made, how = run.segmentation, run.segmentation.settings
-            same = (made.checkpoint, _how(how)) == wanted
+            same = (made.checkpoint, how.device, how.engine) == wanted
             if same and run.asked.same_as(asked):
                 return run
         return None
@@ -142,12 +149,6 @@ class Runs(Sequence[Run]):
             others = [run for run in self if run is not self.current]
             goes = next((run for run in others if not run.named), others[0])
             self._runs = tuple(run for run in self if run is not goes)
-
-
-def _how(settings: SegmentSettings) -> tuple[object, ...]:
-    """Return what of the settings changes a result and is no part of what is asked."""
-    how = settings
-    return how.clean, how.device, how.engine, how.mirror, how.samples
 
 
 def _size(runs: Iterable[Run]) -> int:

@@ -7,18 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
-from napari_ciml.cases.case import Case
-from napari_ciml.cases.labels import region_masks
-from napari_ciml.cases.reference import Reference
 from napari_ciml.errors import CancelledError, CimlError
 from napari_ciml.monitor import Monitor, Progress
-from napari_ciml.whatif.asked import differences
-from napari_ciml.whatif.change import ALL, Change, changed
-from napari_ciml.whatif.runs import Run, asked_of
+from napari_ciml.whatif.change import ALL, Change, since
+from napari_ciml.whatif.runs import Run
 from napari_ciml.widgets.layers.changes import hide_change, show_change
 
 if TYPE_CHECKING:
@@ -41,7 +36,7 @@ class _Answer:
     """What an edit led to."""
 
     segmentation: "Segmentation"
-    change: Change
+    change: Change | None
 
 
 class Live:
@@ -78,7 +73,6 @@ class Live:
         bind(UNDO, lambda _: self.review.undo(), overwrite=True)
         bind(REDO, lambda _: self.review.redo(), overwrite=True)
         self.review.asked_changed.connect(self._edited)
-        self.review.clean_changed.connect(self._edited)
         self.review.case_changed.connect(self._forget)
 
     def set_on(self, on: bool) -> None:
@@ -88,6 +82,12 @@ class Live:
             self.changed.emit()
         if on:
             self._edited()
+
+    def tell(self, change: Change | None) -> None:
+        """Say what a run changed since the one before, and show it."""
+        self.change = change
+        self.show(self.shown)
+        self.changed.emit()
 
     def show(self, name: str | None) -> None:
         """Show the voxels that changed in a region or in all, or none."""
@@ -100,7 +100,6 @@ class Live:
 
     def go_back(self, run: Run) -> None:
         """Show a run of the history, and ask again for what it was asked."""
-        self.review.set_clean(run.segmentation.settings.clean)
         self.review.ask(run.asked)
         self.review.edits.settle()
         self._timer.stop()
@@ -139,8 +138,11 @@ class Live:
             return  # the panels say so already
         from napari_ciml.network.checkpoint_info import file_hash
 
-        known = review.runs.like(review.asked, file_hash(path), review.settings())
-        if known is not review.runs.current:
+        current, asked = review.runs.current, review.asked
+        known = review.runs.like(asked, file_hash(path), review.settings())
+        if known is None and asked.same_but_for_passes(current.asked):
+            return  # takes many times as long: not before Segment or Sample is pressed
+        if known is not current:
             self._submit(known)
 
     def _submit(self, known: Run | None) -> None:
@@ -156,7 +158,8 @@ class Live:
             if self._edit != edit:
                 return None
             if known is not None:
-                return _compare(case, before, known.segmentation, reference)
+                made = known.segmentation
+                return _Answer(made, since(before, made, case, reference))
             from napari_ciml.inference.segment import segment
             from napari_ciml.widgets.control.checkpoints import load_checkpoint
 
@@ -167,18 +170,16 @@ class Live:
                 made = segment(case, checkpoint, whole, settings, aware, previous)
             except _StaleError:
                 return None
-            return _compare(case, before, made, reference)
+            return _Answer(made, since(before, made, case, reference))
 
         def done(answer: _Answer | None) -> Iterator[None]:
             if answer is None or self._edit != edit or review.case is not case:
                 return
             layers = self.session.layers
             yield from layers.show_segmentation(case, answer.segmentation, stay=True)
-            self.change = answer.change
             review.set_segmentation(answer.segmentation, known.info if known else None)
             yield
-            self.show(self.shown)
-            self.changed.emit()
+            self.tell(answer.change)
             if explained and review.explanation is None:
                 self._explain(edit)
 
@@ -232,19 +233,3 @@ class _Report:
         if self.live.edit != self.edit:
             raise _StaleError
         self.monitor.report(progress)
-
-
-def _compare(
-    case: Case, before: Run, after: "Segmentation", reference: Reference | None
-) -> _Answer:
-    old, new = before.segmentation, after
-    words = list(differences(before.asked, asked_of(after)))
-    if old.settings.clean != new.settings.clean:
-        words.append("specks and holes removed" if new.settings.clean else "specks and holes kept")
-    if old.checkpoint != new.checkpoint:
-        words.append("another checkpoint")
-    regions = (old.plan.decomposition.regions, new.plan.decomposition.regions)
-    text = ("; ".join(words) or "nothing was edited", before.name)
-    labels = (np.asarray(old.label_map), np.asarray(new.label_map))
-    truth = region_masks(reference.labels, reference.regions) if reference is not None else None
-    return _Answer(new, changed(*labels, regions, case.grid.voxel_ml, text, truth))

@@ -1,8 +1,6 @@
-"""The controller of measuring: lesions, regions and differences of the label map looked at."""
+"""The controller of measuring: lesions and regions of the label map looked at."""
 
 from collections.abc import Callable
-from functools import partial
-from pathlib import Path
 from weakref import ref
 
 import numpy as np
@@ -10,13 +8,10 @@ from napari.layers import Labels
 from qtpy.QtCore import QObject, Signal
 
 from napari_ciml.cases.case import Case
-from napari_ciml.cases.reference import Reference, read_reference
 from napari_ciml.decomposition import Region
 from napari_ciml.errors import CimlError
-from napari_ciml.findings import Comparison
 from napari_ciml.inference.doubt import LARGEST, Doubt, doubt_about
 from napari_ciml.lesions import Inventory, Lesion, take_inventory
-from napari_ciml.measures.agreement import AGREED, most_different
 from napari_ciml.measures.faults import Fault
 from napari_ciml.monitor import Monitor
 from napari_ciml.review import Review
@@ -24,16 +19,8 @@ from napari_ciml.widgets.control.keeping import Keeping
 from napari_ciml.widgets.jobs import JobRunner
 from napari_ciml.widgets.layers.calipers import draw_calipers, remove_calipers, slice_of
 from napari_ciml.widgets.layers.origin import known_origin
-from napari_ciml.widgets.layers.reading import (
-    go_to,
-    in_slice,
-    label_maps,
-    show_difference,
-    show_reference,
-)
+from napari_ciml.widgets.layers.reading import go_to, label_maps
 from napari_ciml.widgets.layers.segmented import CaseLayers
-
-RUN_BEFORE = "the run before"
 
 
 class Measuring(QObject):
@@ -45,9 +32,12 @@ class Measuring(QObject):
     -------
     changed()
         Another label map is looked at, or there are others to choose from.
+    began(Case, numpy.ndarray, tuple of Region)
+        A label map of the case is measured, (Z, Y, X) unsigned integers, and what its values mean.
     """
 
     changed = Signal()
+    began = Signal(object, object, object)
 
     def __init__(self, review: Review, layers: CaseLayers, keeping: Keeping) -> None:
         super().__init__()
@@ -55,8 +45,6 @@ class Measuring(QObject):
         self.runner = JobRunner(self)
         self._watched = False
         self._chosen: Callable[[], Labels | None] = lambda: None
-        self._latest: Reference | None = None
-        self._before: Reference | None = None
         review.segmentation_changed.connect(self._on_segmentation)
         review.runs.changed.connect(self._on_layers)
         keeping.settled.connect(self.choose)
@@ -109,7 +97,7 @@ class Measuring(QObject):
         return own or self.review.decomposition.regions
 
     def measure(self) -> None:
-        """Measure the label map looked at; lesions first, then how well it agrees."""
+        """Measure the label map looked at; who compares it does so afterwards."""
         review, layer, regions = self.review, self.current(), self.regions()
         case, run = review.case, review.segmentation
         self.runner.cancel()
@@ -121,56 +109,7 @@ class Measuring(QObject):
             return take_inventory(labels, regions, case.grid, run, monitor)
 
         self.runner.submit("Measuring", lesions, self.for_case(case, review.findings.set_inventory))
-        self._compare(case, labels, regions)
-
-    def compare_with(self, reference: Reference | None) -> None:
-        """Compare with something else, or with nothing."""
-        self.review.findings.set_reference(reference)
-        if self.review.case is not None:
-            show_difference(self.layers.viewer, self.review.case, None, "")
-            show_reference(self.layers.viewer, self.review.case, reference)
-        self.measure()
-
-    def compare_with_file(self, path: Path) -> None:
-        """Read a label map of the case and compare with it.
-
-        Raises
-        ------
-        CimlError
-            If no case is open.
-        """
-        case, regions = self.review.case, self.regions()
-        if case is None:
-            raise CimlError("Open a case first; the label map is brought onto its grid.")
-        self.keeping.runner.submit(
-            "Reading the reference",
-            lambda _: read_reference(path, case, regions),
-            self.for_case(case, self.compare_with),
-        )
-
-    def references(self) -> list[str]:
-        """Return by which names `compare_with_named` knows what is already here."""
-        others = [layer.name for layer in self.label_maps() if layer is not self.current()]
-        runs = [run.name for run in self.review.runs if run is not self.review.runs.current]
-        return [*([RUN_BEFORE] if self._before is not None else []), *others, *runs]
-
-    def compare_with_named(self, name: str) -> None:
-        """Compare with the run before, another label map of the case, or a run by its name."""
-        if name == RUN_BEFORE and self._before is not None:
-            self.compare_with(self._before)
-            return
-        layer = next((layer for layer in self.label_maps() if layer.name == name), None)
-        if layer is not None:
-            means = known_origin(layer).regions or self.review.decomposition.regions
-            self.compare_with(Reference(name, np.array(layer.data), means))
-            return
-        for run in self.review.runs:
-            if run.name == name:
-                made = run.segmentation
-                self.compare_with(
-                    Reference(name, np.asarray(made.label_map), made.plan.decomposition.regions)
-                )
-                return
+        self.began.emit(case, labels, regions)
 
     def show_doubt(self, region: str, kind: Doubt) -> None:
         """Show how unsure the run is of a region.
@@ -189,37 +128,13 @@ class Measuring(QObject):
             raise CimlError("Nothing was sampled; say how many samples, and press Sample.")
 
         def show(values: np.ndarray) -> None:
-            self.layers.show_doubt(case, values, f"{kind} of {region}", LARGEST[kind])
+            self.layers.show_doubt(case, values, (kind, region), LARGEST[kind])
 
         self.keeping.runner.submit(
             "Asking how sure",
             lambda _: doubt_about(run, case, region, kind),
             self.for_case(case, show),
         )
-
-    def show_difference(self, region: str, *, go_there: bool = False) -> None:
-        """Show where a region agrees with the reference and where not.
-
-        With ``go_there``, if nothing differs in the slice looked at, turn to where most does.
-        """
-        found, case, viewer = self.review.findings.comparison, self.review.case, self.layers.viewer
-        if found is None or case is None or region not in found.differences:
-            return
-        values = found.differences[region]
-        show_difference(viewer, case, values, f"difference in {region}")
-        axis, seen = in_slice(viewer, case, values)
-        if go_there and not (seen > AGREED).any():
-            place = most_different(values, axis)
-            if place is not None:
-                go_to(viewer, case, place)
-
-    def hide_difference(self) -> None:
-        """Show the label map again."""
-        case, layer = self.review.case, self.current()
-        if case is not None:
-            show_difference(self.layers.viewer, case, None, "")
-        if layer is not None:
-            layer.visible = True
 
     def go_to(self, place: Lesion | Fault) -> None:
         """Turn slice and camera to a fault, or to where a lesion is longest, and draw how long."""
@@ -236,29 +151,11 @@ class Measuring(QObject):
         """Take away what was drawn of a lesion."""
         remove_calipers(self.layers.viewer)
 
-    def _compare(self, case: Case, labels: np.ndarray, regions: tuple[Region, ...]) -> None:
-        findings, reference = self.review.findings, self.review.findings.reference
-        if reference is None or not reference.regions:
-            return
-        work = partial(Comparison.of, labels, regions, reference, case.grid)
-
-        def done(found: Comparison) -> None:
-            if findings.reference is reference:
-                findings.set_comparison(found)
-
-        self.runner.submit("Comparing", work, self.for_case(case, done))
-
     def for_case(self, case: Case, done: Callable[..., None]) -> Callable[[object], None]:
         """Drop an answer whose case is no longer open."""
         return lambda found: done(found) if self.review.case is case else None
 
     def _on_segmentation(self) -> None:
-        run, before = self.review.segmentation, self._latest
-        # The label map is kept, and not the run: that would be all of its messages as well.
-        self._before = self._latest = None
-        if run is not None:
-            self._before = before
-            self._latest = Reference(RUN_BEFORE, run.label_map, run.plan.decomposition.regions)
         self._chosen = lambda: None
         self.changed.emit()
         self.measure()

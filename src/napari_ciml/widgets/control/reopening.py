@@ -73,9 +73,6 @@ def _show(session: "Session", found: Reopened) -> Iterator[None]:
     review.start_from(state.asked, state.past, state.future)
     review.set_device(state.device)
     review.set_engine(state.engine)
-    review.set_mirror(state.mirror)
-    review.set_clean(state.clean)
-    review.set_samples(state.samples)
     if state.current is not None:
         run = state.runs[state.current]
         review.runs.put(state.runs, state.current)
@@ -90,7 +87,9 @@ def _show(session: "Session", found: Reopened) -> Iterator[None]:
     review.findings.set_marks(state.marks)
     _lay_over(session, found)
     session.measuring.choose_named(state.looked_at)
-    session.measuring.compare_with(state.reference)
+    laid = state.laid_over
+    differing = laid.region if laid is not None and laid.kind == "difference" else None
+    session.against.compare_with(state.reference, differing)
     yield
     standing.set_looks(layers, state.case, state.looks)
     yield
@@ -108,18 +107,18 @@ def _lay_over(session: "Session", found: Reopened) -> None:
     if wanted.kind == "probability":
         segmentation = state.runs[state.current].segmentation
         layers.show_probability(state.case, segmentation, wanted.region)
-    elif found.unsure is not None:
-        name = f"{wanted.kind} of {wanted.region}"
-        layers.show_doubt(state.case, found.unsure, name, LARGEST[wanted.kind])
+    elif wanted.doubt is not None and found.unsure is not None:
+        about = (wanted.doubt, wanted.region)
+        layers.show_doubt(state.case, found.unsure, about, LARGEST[wanted.doubt])
 
 
 def _unsure(state: "State") -> np.ndarray | None:
     """Compute how unsure a region is, if that is seen, in the thread that opens the session."""
     wanted = state.laid_over
-    if wanted is None or wanted.kind == "probability" or state.current is None:
+    if wanted is None or wanted.doubt is None or state.current is None:
         return None
     segmentation = state.runs[state.current].segmentation
-    return doubt_about(segmentation, state.case, wanted.region, wanted.kind)
+    return doubt_about(segmentation, state.case, wanted.region, wanted.doubt)
 
 
 def _place(state: "State") -> None:

@@ -9,7 +9,6 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_ciml.cases.case import Case, load_case
 from napari_ciml.cases.scan import Scan, scan
-from napari_ciml.decomposition import Decomposition
 from napari_ciml.errors import CimlError, InputError
 from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.monitor import Monitor
@@ -173,7 +172,7 @@ class Rounds(QObject):
         saved = worklist.is_saved(index)
         if not saved and (path is None or review.problems()):
             return
-        wanted, settings = review.decomposition, review.how()
+        asked, how = review.asked.plain(), review.how()
         folder = worklist.session(index)
         self._tried.add(index)
 
@@ -181,7 +180,7 @@ class Rounds(QObject):
             if not saved and path is not None:
                 from napari_ciml.saved.save import save_session
 
-                state = _prepared(worklist, index, path, wanted, settings, monitor)
+                state = _prepared(worklist, index, path, asked, how, monitor)
                 save_session(folder, state, monitor)
             written = _written(folder)
             return _Ready(folder, written, read(folder, monitor))
@@ -205,8 +204,8 @@ def _prepared(
     worklist: Worklist,
     index: int,
     path: Path,
-    wanted: Decomposition,
-    settings: SegmentSettings,
+    asked: Asked,
+    how: SegmentSettings,
     monitor: Monitor,
 ) -> "State":
     """Load and segment a case; for a thread."""
@@ -215,19 +214,17 @@ def _prepared(
 
     found, case = _read(worklist, index, monitor)
     checkpoint = load_checkpoint(path)
-    segmentation = segment(case, checkpoint, wanted, settings, monitor)
+    whole = asked.decomposition
+    segmentation = segment(case, checkpoint, whole, asked.settings(how), monitor)
     return State(
         scan=found,
         modalities=tuple(source.modality for source in found.sources),
         case=case,
-        asked=Asked(wanted),
+        asked=asked,
         checkpoint=path,
-        device=settings.device,
-        engine=settings.engine,
-        clean=settings.clean,
-        mirror=settings.mirror,
-        samples=settings.samples,
-        runs=[Run(wanted.name, segmentation, None, checkpoint.info)],
+        device=how.device,
+        engine=how.engine,
+        runs=[Run(whole.name, segmentation, None, checkpoint.info)],
         current=0,
         corrections=[],
     )

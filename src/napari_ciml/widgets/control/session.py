@@ -12,6 +12,8 @@ from napari_ciml.cases.scan import Scan, scan
 from napari_ciml.errors import CimlError
 from napari_ciml.monitor import Monitor
 from napari_ciml.review import Review
+from napari_ciml.whatif.change import Change, since
+from napari_ciml.widgets.control.against import Against
 from napari_ciml.widgets.control.checkpoints import load_checkpoint, warm_up
 from napari_ciml.widgets.control.keeping import Keeping
 from napari_ciml.widgets.control.leaving import Leaving
@@ -61,6 +63,7 @@ class Session:
         self.strokes = Strokes(self.review, self.layers)
         self.keeping = Keeping(self.review, self.layers)
         self.measuring = Measuring(self.review, self.layers, self.keeping)
+        self.against = Against(self.measuring)
         self.leaving = Leaving(self)
         self.loaded: Loaded | None = None
         self.looking = Looking(self.layers, self.review)
@@ -141,15 +144,17 @@ class Session:
             If no case or no checkpoint is there, or the decomposition cannot be run.
         """
         case, path = self.ready()
-        asked, previous = self.review.asked, self.review.segmentation
-        settings = self.review.settings()
+        review, previous = self.review, self.review.segmentation
+        asked, before, settings = review.asked, review.runs.current, review.settings()
+        reference = review.findings.reference
 
-        def work(monitor: Monitor) -> "Segmentation":
+        def work(monitor: Monitor) -> "tuple[Segmentation, Change | None]":
             monitor.step("Loading the checkpoint")
             checkpoint = load_checkpoint(path)
             from napari_ciml.inference.segment import segment
 
-            return segment(case, checkpoint, asked.decomposition, settings, monitor, previous)
+            made = segment(case, checkpoint, asked.decomposition, settings, monitor, previous)
+            return made, since(before, made, case, reference)
 
         self.runner.submit("Segmenting", work, self._for_case(case, self._segmented))
 
@@ -251,7 +256,9 @@ class Session:
         yield
         yield from self.looking.annotate(loaded.case)
 
-    def _segmented(self, case: Case, result: "Segmentation") -> Iterator[None]:
-        yield from self.layers.show_segmentation(case, result)
-        self.review.set_segmentation(result)
+    def _segmented(self, case: Case, found: "tuple[Segmentation, Change | None]") -> Iterator[None]:
+        made, change = found
+        yield from self.layers.show_segmentation(case, made)
+        self.review.set_segmentation(made)
+        self.live.tell(change)
         self.live.catch_up()

@@ -20,7 +20,7 @@ from napari_ciml.widgets.looking.arranging import Arranging
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-_LAID = ("probability", "doubt")
+_LAID = ("probability", "doubt", "difference")
 _ALONE = (*_LAID, "reference")
 """Kinds of which there is one layer; who is shown by it is saved elsewhere."""
 
@@ -102,8 +102,8 @@ def laid_over(layers: CaseLayers) -> LaidOver | None:
     """Return what of a region is seen over the images."""
     for layer in made_here(layers.viewer, *_LAID):
         if layer.visible:
-            kind, _, region = known_origin(layer).shows.partition(" of ")
-            return LaidOver(kind=kind, region=region)
+            origin = known_origin(layer)
+            return LaidOver(kind=origin.shows, region=origin.region)
     return None
 
 

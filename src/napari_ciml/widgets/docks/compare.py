@@ -34,6 +34,7 @@ class CompareWidget(ReadingDock):
 
     def __init__(self, viewer: "Viewer") -> None:
         super().__init__(viewer)
+        self.against = self.session.against
         self.what = Words()
         self.others = QComboBox()
         self.others.setToolTip("What the label map is compared with.")
@@ -70,6 +71,7 @@ class CompareWidget(ReadingDock):
         self.hide_difference.clicked.connect(self._hide)
         self.save.clicked.connect(self._save)
         self.measuring.changed.connect(self._list_others)
+        self.against.changed.connect(self._list_others)
         self.findings.reference_changed.connect(self._show_reference)
         self.findings.comparison_changed.connect(self._show)
         self._show_reference()
@@ -78,7 +80,7 @@ class CompareWidget(ReadingDock):
 
     def read(self, path: Path) -> None:
         """Compare with a file."""
-        self.attempt(self.measuring.compare_with_file, path)
+        self.attempt(self.against.compare_with_file, path)
 
     def _ask(self) -> None:
         kinds = " ".join(f"*{suffix}" for suffix in SUFFIXES)
@@ -89,19 +91,19 @@ class CompareWidget(ReadingDock):
     def _choose(self) -> None:
         name = self.others.currentText()
         if name == _NOTHING:
-            self.measuring.compare_with(None)
+            self.against.compare_with(None)
         elif self.findings.reference is None or name != self.findings.reference.name:
-            self.measuring.compare_with_named(name)
+            self.against.compare_with_named(name)
 
     def _read_as(self) -> None:
         reference = self.findings.reference
         if reference is not None and self.meanings.currentText() in reference.conventions:
-            self.measuring.compare_with(reference.read_as(self.meanings.currentText()))
+            self.against.compare_with(reference.read_as(self.meanings.currentText()))
 
     def _list_others(self) -> None:
         reference, current = self.findings.reference, self.measuring.current()
         self.what.say(f"Compare '{current.name}'" if current is not None else "")
-        names = [_NOTHING, *self.measuring.references()]
+        names = [_NOTHING, *self.against.references()]
         if reference is not None and reference.name not in names:
             names.append(reference.name)
         self.others.clear()
@@ -131,26 +133,25 @@ class CompareWidget(ReadingDock):
             for column, text in enumerate(_texts(score)):
                 self.scores.setItem(k, column, QTableWidgetItem(text))
         self.scores.setFixedHeight(self.scores.rowHeight(0) * len(scores) + 32)
+        shown = [k for k, score in enumerate(scores) if score.region == self.against.shown]
+        self.scores.setCurrentCell(*(shown or [-1]), 0)
         self.scores.blockSignals(False)
-        shown = self.scores.currentRow()
-        if 0 <= shown < len(scores):
-            self._show_difference(shown, go_there=False)
 
     def _save(self) -> None:
         found = self.findings.comparison
         if found is not None:
             save_table(self, "comparison.csv", [asdict(score) for score in found.scores])
 
-    def _show_difference(self, k: int, *, go_there: bool = True) -> None:
+    def _show_difference(self, k: int) -> None:
         found = self.findings.comparison
         if found is not None and 0 <= k < len(found.scores):
-            self.measuring.show_difference(found.scores[k].region, go_there=go_there)
+            self.against.show_difference(found.scores[k].region, go_there=True)
 
     def _hide(self) -> None:
         self.scores.blockSignals(True)
         self.scores.setCurrentCell(-1, -1)
         self.scores.blockSignals(False)
-        self.measuring.hide_difference()
+        self.against.hide_difference()
 
 
 def _texts(score: RegionScore) -> tuple[str, ...]:

@@ -51,6 +51,7 @@ class LesionsWidget(ReadingDock):
         self.runs = JobBar(self, "Segmenting", ASKING)
         self.regions = table("Region", "mL", "Lesions", "mm x mm", "Unsure", "Agree")
         self.regions.setToolTip(
+            "mL: with ±, the standard deviation of the volume over the samples. "
             "mm x mm: longest diameter in an axial plane, and the longest across it. "
             "Unsure: mean entropy of the probability. Agree: Dice between its segmentors."
         )
@@ -115,7 +116,7 @@ class LesionsWidget(ReadingDock):
         self.hide_doubt.clicked.connect(self.session.layers.hide_results)
         self.sample.clicked.connect(self._sample)
         self.samples.valueChanged.connect(self._set_samples)
-        self.review.samples_changed.connect(self._show_samples)
+        self.review.asked_changed.connect(self._show_samples)
         self.only.activated.connect(self._show_lesions)
         self.next.clicked.connect(self._seen_and_next)
         self.lesions.currentCellChanged.connect(self._go_to)
@@ -146,10 +147,10 @@ class LesionsWidget(ReadingDock):
         self.review.set_samples(samples)
 
     def _show_samples(self) -> None:
-        self.samples.setValue(self.review.samples)
+        self.samples.setValue(self.review.asked.samples)
 
     def _sample(self) -> None:
-        if not self.review.samples:
+        if not self.review.asked.samples:
             self.samples.setValue(_SAMPLES)
         self.attempt(self.session.segment)
 

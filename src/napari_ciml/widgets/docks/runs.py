@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import QAbstractItemView, QCheckBox, QComboBox, QTableWidget, QTableWidgetItem
 
-from napari_ciml.whatif.asked import differences
+from napari_ciml.whatif.asked import Asked, differences
 from napari_ciml.whatif.change import Change
 from napari_ciml.whatif.runs import Run
 from napari_ciml.widgets.control.comparing import Comparing
 from napari_ciml.widgets.layers.changes import FIRST_COLOUR, SECOND_COLOUR
+from napari_ciml.widgets.panels.change import ChangePanel
 from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Dock, Words, button, row, table
 from napari_ciml.widgets.panels.sensitivity import SensitivityPanel
 
@@ -43,6 +44,7 @@ class RunsWidget(Dock):
         self.details = Words(colour=QUIET_COLOUR)
         self.back = button("Go back to it", "Show the selected run, and ask for the same again.")
         self.compare = button("Compare two", "Two selected runs as contours over one modality.")
+        self.change = ChangePanel(self.session)
         self.region = QComboBox()
         self.region.setToolTip("Whose contours are compared.")
         self.beside = QCheckBox("Side by side")
@@ -58,6 +60,7 @@ class RunsWidget(Dock):
         for part in (Words(_HELP, QUIET_COLOUR), self.runs, self.details):
             self.column.addWidget(part)
         self.column.addLayout(row(self.back, self.compare))
+        self.column.addWidget(self.change)
         self.column.addLayout(row(self.region, self.beside))
         self.column.addWidget(self.end)
         for part in (self.compared, self.scores, self.sensitivity):
@@ -152,8 +155,8 @@ def describe(run: Run, first: Run) -> str:
     edited = "; ".join(differences(first.asked, run.asked)) if run is not first else ""
     whole = run.segmentation.plan.decomposition
     pairs = ", ".join(f"{pair.region} from {pair.primary}" for pair in whole.pairs)
-    clean = "" if run.segmentation.settings.clean else "; specks and holes kept"
-    return f"{run.name}: {edited or pairs}{clean}; checkpoint {run.info.name}."
+    beside = "; ".join((pairs, *differences(Asked(whole), run.asked)))
+    return f"{run.name}: {edited or beside}; checkpoint {run.info.name}."
 
 
 def _volumes(run: Run) -> str:

@@ -13,6 +13,8 @@ from napari_ciml.inference.settings import ENGINES, has_openvino
 from napari_ciml.network.checkpoint_info import CheckpointInfo
 from napari_ciml.network.checkpoint_page import checkpoint_page
 from napari_ciml.resources import shipped_checkpoints
+from napari_ciml.widgets.control.live import TITLE
+from napari_ciml.widgets.panels.change import ChangePanel
 from napari_ciml.widgets.panels.page import Page
 from napari_ciml.widgets.panels.parts import (
     QUIET_COLOUR,
@@ -59,13 +61,18 @@ class SegmentWidget(Dock):
         self.device.setToolTip("Where to compute; auto takes a graphics card if there is one.")
         self.engine = engine_choice()
         self.clean = QCheckBox("Remove specks and holes")
-        self.clean.setToolTip("As measured to help this checkpoint; probabilities keep them.")
+        self.clean.setToolTip(
+            "As measured to help this checkpoint; probabilities keep them. "
+            "Alt+Z takes a change back."
+        )
         self.mirror = QCheckBox("Mirror")
         self.mirror.setToolTip(
-            "Average the case and its mirror images along every axis: eight times as long."
+            "Average the case and its mirror images along every axis: eight times as long, so "
+            "not before Segment is pressed. Alt+Z takes a change back."
         )
         self.run = button("Segment", "Segment the case as the decomposition says.")
-        self.jobs = JobBar(self, "Segmenting")
+        self.jobs = JobBar(self, "Segmenting", TITLE)
+        self.change = ChangePanel(self.session)
         self.volumes = table("Region", "mL", "")
         self.volumes.setToolTip("Volume of each region in millilitres.")
         self.summary = Words(colour=QUIET_COLOUR)
@@ -74,7 +81,7 @@ class SegmentWidget(Dock):
         self.column.addLayout(row(label("Compute on"), self.device, self.engine))
         self.column.addLayout(row(self.clean, self.mirror))
         self.column.addWidget(self.run)
-        for part in (self.jobs, self.volumes, self.summary):
+        for part in (self.jobs, self.volumes, self.summary, self.change):
             self.column.addWidget(part)
         self.column.addStretch()
         self.finish()
@@ -89,8 +96,7 @@ class SegmentWidget(Dock):
         self.review.checkpoint_changed.connect(self._show_checkpoint)
         self.review.device_changed.connect(self._show_settings)
         self.review.engine_changed.connect(self._show_settings)
-        self.review.clean_changed.connect(self._show_settings)
-        self.review.mirror_changed.connect(self._show_settings)
+        self.review.asked_changed.connect(self._show_settings)
         self.review.segmentation_changed.connect(self._show_result)
         self._show_settings()
         self._show_checkpoint()
@@ -125,8 +131,8 @@ class SegmentWidget(Dock):
     def _show_settings(self) -> None:
         self.device.setCurrentText(self.review.device)
         self.engine.setCurrentIndex(self.engine.findData(self.review.engine))
-        self.clean.setChecked(self.review.clean)
-        self.mirror.setChecked(self.review.mirror)
+        self.clean.setChecked(self.review.asked.clean)
+        self.mirror.setChecked(self.review.asked.mirror)
 
     def _show_checkpoint(self) -> None:
         current = self.review.checkpoint

@@ -19,13 +19,15 @@ KEY = "napari_ciml"
 class Origin:
     """Where a layer comes from: its kind, what it shows, and the case it lies on.
 
-    ``regions`` is what the values of a label map mean; empty if nobody has said so.
+    ``regions`` is what the values of a label map mean; empty if nobody has said so. ``region`` is
+    the one that is shown, of layers that show something of one.
     """
 
     kind: str
     shows: str
     case: Case
     regions: tuple[Region, ...] = ()
+    region: str = ""
 
 
 def origin_of(layer: Layer) -> Origin | None:
@@ -51,14 +53,16 @@ def known_origin(layer: Layer) -> Origin:
     return found
 
 
-def placed(case: Case, kind: str, shows: str, regions: tuple[Region, ...] = ()) -> dict[str, Any]:
+def placed(
+    case: Case, kind: str, shows: str, regions: tuple[Region, ...] = (), region: str = ""
+) -> dict[str, Any]:
     """Return what places a layer on the case grid, in millimetres, and says what it is."""
     grid = case.grid
     return {
         "scale": grid.scale,
         "translate": grid.translate,
         "units": ("mm", "mm", "mm"),
-        "metadata": {KEY: Origin(kind, shows, case, regions)},
+        "metadata": {KEY: Origin(kind, shows, case, regions, region)},
     }
 
 

@@ -1,6 +1,6 @@
 """What is laid over the modalities of a case: maps, probabilities, doubt, a checkerboard."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 import numpy as np
@@ -8,8 +8,9 @@ from napari.layers import Image, Labels, Layer
 
 from napari_ciml.cases.case import Case
 from napari_ciml.decomposition import Pair
+from napari_ciml.inference.doubt import Doubt
 from napari_ciml.widgets.layers.looks import DOUBT_COLOURS, MAP_COLOURS
-from napari_ciml.widgets.layers.origin import known_origin, made_here, placed
+from napari_ciml.widgets.layers.origin import KEY, known_origin, made_here, placed
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -63,18 +64,28 @@ class Overlays:
     def show_probability(self, case: Case, segmentation: "Segmentation", region: str) -> None:
         """Show a region's probability."""
         values, name = segmentation.probabilities[region], f"probability of {region}"
-        self._overlay(case, values, name, "probability", colormap="magma", blending="additive")
+        origin = placed(case, "probability", "probability", region=region)
+        self._overlay(values, name, origin, colormap="magma", blending="additive")
 
-    def show_doubt(self, case: Case, values: np.ndarray, name: str, largest: float) -> None:
-        """Show how unsure a segmentation is, from 0 to the largest value for every region."""
-        self._overlay(case, values, name, "doubt", colormap=DOUBT_COLOURS, blending="translucent")
+    def show_doubt(
+        self, case: Case, values: np.ndarray, about: tuple[Doubt, str], largest: float
+    ) -> None:
+        """Show how unsure a segmentation is, from 0 to the largest value for every region.
+
+        ``about`` is which doubt about which region.
+        """
+        kind, region = about
+        origin = placed(case, "doubt", kind, region=region)
+        look = {"colormap": DOUBT_COLOURS, "blending": "translucent"}
+        self._overlay(values, f"{kind} of {region}", origin, **look)
         for layer in self._made("doubt"):
             layer.contrast_limits_range = layer.contrast_limits = (0, largest)
 
     def show_map(self, case: Case, explanation: "Explanation", pair: Pair, auxiliary: str) -> None:
         """Show what an auxiliary added to a pair, over the auxiliary's own image."""
         zeta, name = explanation.maps[pair, auxiliary], f"{auxiliary} for {' '.join(pair)}"
-        self._overlay(case, zeta, name, "map", colormap=MAP_COLOURS, blending="translucent")
+        origin = placed(case, "map", name, region=pair.region)
+        self._overlay(zeta, name, origin, colormap=MAP_COLOURS, blending="translucent")
         self.show_modality(auxiliary)
 
     def set_map_opacity(self, opacity: float) -> None:
@@ -106,7 +117,7 @@ class Overlays:
         self._outline(0)
 
     def _overlay(
-        self, case: Case, values: np.ndarray, name: str, kind: str, **look: object
+        self, values: np.ndarray, name: str, origin: dict[str, Any], **look: object
     ) -> None:
         """Show values in [0, 1] below the outline of the segmentation.
 
@@ -116,10 +127,9 @@ class Overlays:
         self._outline(_OUTLINE)
         for layer in self._made("change", "compared"):
             layer.visible = False
-        there = self._made(kind)
+        there = self._made(origin["metadata"][KEY].kind)
         if there:
-            origin = placed(case, kind, name)["metadata"]
-            new = {"metadata": origin, "data": values, "name": name, "visible": True}
+            new = {"metadata": origin["metadata"], "data": values, "name": name, "visible": True}
             for attribute, value in new.items():
                 setattr(there[0], attribute, value)
             return
@@ -130,7 +140,7 @@ class Overlays:
             opacity=0.8,
             interpolation2d="linear",
             **look,
-            **placed(case, kind, name),
+            **origin,
         )
         labels = self._made("segmentation")
         place = self.viewer.layers.index(labels[0]) if labels else len(self.viewer.layers)

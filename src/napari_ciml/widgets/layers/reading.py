@@ -68,16 +68,21 @@ def show_reference(viewer: "ViewerModel", case: Case, reference: Reference | Non
 
 
 def show_difference(
-    viewer: "ViewerModel", case: Case, values: np.ndarray | None, name: str
+    viewer: "ViewerModel", case: Case, values: np.ndarray | None, region: str = ""
 ) -> None:
-    """Show where two label maps agree and differ, or nothing."""
+    """Show where two label maps agree and differ in a region, or nothing."""
     for layer in made_here(viewer, "reference"):
         layer.visible = values is None
     if values is None:
         for layer in made_here(viewer, "difference"):
             layer.visible = False
         return
-    look = {"name": name, "colormap": DIFFERENCE_COLOURS, "features": DIFFERENCE_WORDS}
+    look = {
+        "name": f"difference in {region}",
+        "colormap": DIFFERENCE_COLOURS,
+        "features": DIFFERENCE_WORDS,
+        "metadata": placed(case, "difference", "difference", region=region)["metadata"],
+    }
     _put(viewer, case, "difference", values, look)
     for layer in (*label_maps(viewer, case), *made_here(viewer, "doubt", "map", "probability")):
         layer.visible = False

@@ -25,7 +25,7 @@ def summary_texts(summary: RegionSummary) -> tuple[str, ...]:
     d = summary.diameters
     return (
         summary.region,
-        f"{summary.volume_ml:.1f}",
+        summary.ml_in_words,
         str(summary.lesions),
         f"{d.longest_mm:.0f} x {d.perpendicular_mm:.0f}" if summary.lesions else "-",
         "-" if summary.uncertainty is None else f"{summary.uncertainty:.2f}",
