@@ -12,13 +12,15 @@ from napari_ciml.widgets.desk import Desk, lay_out
 
 @pytest.fixture
 def desk(
+    request: pytest.FixtureRequest,
     make_napari_viewer: Callable[..., Any],
     tiny_checkpoint_path: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Desk:
     monkeypatch.setattr("platformdirs.user_data_path", lambda *_, **__: tmp_path / "user")
-    viewer = make_napari_viewer(show=True)
+    drawn = request.node.get_closest_marker("drawn")
+    viewer = make_napari_viewer(show=drawn is None or drawn.args[0])
     made = lay_out(viewer)
     made.session.review.set_checkpoint(tiny_checkpoint_path)
     yield made

@@ -17,6 +17,8 @@ from napari_ciml.monitor import Monitor
 from napari_ciml.widgets.desk import Desk
 from napari_ciml.widgets.layers.origin import made_here
 
+pytestmark = pytest.mark.drawn(False)
+
 SHIFT = np.array([12.0, -8.0, 4.0])
 """How far T1's file says that it lies from where it belongs, in mm (x, y, z)."""
 

@@ -16,6 +16,8 @@ from napari_ciml.widgets.desk import Desk
 from napari_ciml.widgets.layers.origin import made_here
 from napari_ciml.widgets.panels import brain as brain_panel
 
+pytestmark = pytest.mark.drawn(False)
+
 
 @pytest.fixture(scope="session")
 def head(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox
@@ -10,6 +11,8 @@ from qtpy.QtWidgets import QComboBox
 from dicoms import PET, positions, tracer, write_series
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.widgets.desk import Desk
+
+pytestmark = pytest.mark.drawn(False)
 
 GRID = Grid((16, 14, 12), (3.0, 3.0, 3.0), (0.0, 0.0, 0.0))
 

@@ -20,6 +20,8 @@ from napari_ciml.widgets.control import standing
 from napari_ciml.widgets.desk import Desk
 from napari_ciml.widgets.layers.origin import made_here
 
+pytestmark = pytest.mark.drawn(False)
+
 LEFT = Qt.MouseButton.LeftButton
 
 

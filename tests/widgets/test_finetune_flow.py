@@ -21,6 +21,8 @@ from napari_ciml.training.step import Trainer
 from napari_ciml.widgets.desk import Desk
 from napari_ciml.widgets.docks.finetune import FineTuneWidget
 
+pytestmark = pytest.mark.drawn(False)
+
 LEFT = Qt.MouseButton.LeftButton
 
 
@@ -221,6 +223,7 @@ def test_what_is_untrained_is_said(painted: Desk) -> None:
         assert f"{region} from {task.name} is untrained" in painted.finetune.untrained.text()
 
 
+@pytest.mark.drawn(True)
 def test_closing_asks_stops_and_leaves_what_can_be_gone_on_with(
     painted: Desk, qtbot: QtBot, tmp_path: Path
 ) -> None:

@@ -16,6 +16,8 @@ from napari_ciml.whatif.change import ADDED, ALL, REMOVED
 from napari_ciml.widgets.desk import Desk
 from napari_ciml.widgets.layers.origin import origin_of
 
+pytestmark = pytest.mark.drawn(False)
+
 
 def click(qtbot: QtBot, button: QPushButton) -> None:
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)

@@ -20,6 +20,8 @@ from napari_ciml.widgets.control.against import RUN_BEFORE
 from napari_ciml.widgets.desk import Desk, lay_out
 from napari_ciml.widgets.layers.origin import made_here
 
+pytestmark = pytest.mark.drawn(False)
+
 LEFT = Qt.MouseButton.LeftButton
 
 
@@ -353,6 +355,7 @@ def stroke(loaded: Desk, qtbot: QtBot) -> Callable[..., Labels]:
     return made
 
 
+@pytest.mark.drawn(True)
 @pytest.mark.parametrize("region", ["WT", "TC", "ET"])
 def test_painting_a_region_spares_what_is_inside_it(
     stroke: Callable[..., Labels], region: str
@@ -366,6 +369,7 @@ def test_painting_a_region_spares_what_is_inside_it(
     assert (layer.data[14] == 2).sum() == 100 - 16
 
 
+@pytest.mark.drawn(True)
 @pytest.mark.parametrize(("region", "left"), [("WT", 0), ("TC", 2), ("ET", 1)])
 def test_erasing_a_region_leaves_the_one_around_it(
     stroke: Callable[..., Labels], region: str, left: int

@@ -17,6 +17,8 @@ from napari_ciml.monitor import Monitor
 from napari_ciml.widgets.desk import Desk
 from napari_ciml.widgets.jobs import JobRunner
 
+pytestmark = pytest.mark.drawn(False)
+
 LEFT = Qt.MouseButton.LeftButton
 GRID = Grid((24, 24, 24), (4.0, 4.0, 4.0), (-40.0, -40.0, -40.0))
 
