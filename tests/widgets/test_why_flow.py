@@ -19,6 +19,8 @@ from napari_ciml.network.checkpoint_info import UsualWeight
 from napari_ciml.widgets.desk import Desk
 from napari_ciml.widgets.layers.origin import origin_of
 
+pytestmark = pytest.mark.drawn(False)
+
 LEFT = Qt.MouseButton.LeftButton
 
 
@@ -171,6 +173,53 @@ def test_two_runs_side_by_side(two_runs: Desk, qtbot: QtBot) -> None:
     assert sum(layer.visible for layer in made(two_runs, "compared")) == 2
 
 
+def test_what_comes_between_two_runs_ends_side_by_side(two_runs: Desk, qtbot: QtBot) -> None:
+    dock, viewer, looking = two_runs.runs, two_runs.viewer, two_runs.session.looking
+    dock.runs.selectAll()
+    click(qtbot, dock.compare)
+    wait(qtbot, two_runs)
+
+    def beside() -> None:
+        qtbot.mouseClick(dock.beside, LEFT, pos=QPoint(8, dock.beside.height() // 2))
+        qtbot.waitUntil(lambda: not looking.arranging.busy, timeout=60000)
+        assert dock.beside.isChecked()
+
+    def ended() -> bool:
+        return not (dock.beside.isChecked() or looking.arranging.busy)
+
+    beside()
+    mine = viewer.add_labels(np.ones((4, 4, 4), np.uint8), name="mine")
+    qtbot.waitUntil(ended, timeout=60000)
+    assert not viewer.canvas.grid.enabled
+    assert mine.visible
+    beside()
+    looking.toggle_3d()
+    qtbot.waitUntil(ended, timeout=60000)
+    assert viewer.dims.ndisplay == 3
+    assert not viewer.canvas.grid.enabled
+
+
+def test_hidden_contours_are_hung_when_they_are_shown(two_runs: Desk, qtbot: QtBot) -> None:
+    dock, arranging = two_runs.runs, two_runs.session.looking.arranging
+    dock.runs.selectAll()
+    click(qtbot, dock.compare)
+    wait(qtbot, two_runs)
+    contours = made(two_runs, "compared")
+    click(qtbot, dock.end)
+    arranging.toggle("panes")
+    qtbot.waitUntil(lambda: not arranging.busy, timeout=60000)
+
+    def hung() -> int:
+        names = tuple(layer.name for layer in contours)
+        return sum(layer.name.startswith(names) for layer in two_runs.viewer.layers)
+
+    assert hung() == 2
+    click(qtbot, dock.compare)
+    wait(qtbot, two_runs)
+    qtbot.waitUntil(lambda: hung() == 8 and not arranging.busy, timeout=60000)
+    assert two_runs.viewer.canvas.grid.enabled
+
+
 def test_a_run_of_the_history_is_compared_with(
     two_runs: Desk, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,6 +284,7 @@ def test_sensitivity_on_request_and_cancelled(
     assert len(segmented.session.review.runs) == 1
 
 
+@pytest.mark.drawn(True)
 def test_a_shift_click_asks_why_and_is_kept(segmented: Desk, qtbot: QtBot) -> None:
     session, dock = segmented.session, segmented.explain
     layer = segmented.viewer.layers["segmentation"]

@@ -9,12 +9,15 @@ from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QTimer
 
 from napari_ciml.widgets.garbage import quick_removal
-from napari_ciml.widgets.layers.origin import known_origin, origin_of
+from napari_ciml.widgets.layers.origin import known_origin, made_here, origin_of
 from napari_ciml.widgets.layers.segmented import CaseLayers
 from napari_ciml.widgets.looking.annotations import Annotations
 from napari_ciml.widgets.looking.mirrors import Mirror
 from napari_ciml.widgets.looking.order import put_in_order
 from napari_ciml.widgets.looking.panes import SPACING, Panes
+
+_SELDOM = ("compared", "brain")
+"""Kinds of labels that are hung only when they are visible."""
 
 _SETTLED_AFTER = 100
 """Milliseconds without a change of the layer list after which it is hung anew."""
@@ -70,6 +73,7 @@ class Hanging(Panes):
         super().__init__(layers, annotations, changed)
         self._before: _Before | None = None
         self._groups: list[_Group] = []
+        self._waiting: list[Layer] = []
         self._panes = 1
         self._settled = QTimer()
         self._settled.setSingleShot(True)
@@ -141,6 +145,9 @@ class Hanging(Panes):
             yield from group.appear()
         for modality in self._hung:
             modality.events.visible.connect(self._hidden)
+        self._waiting = made_here(viewer, *_SELDOM)
+        for layer in self._waiting:
+            layer.events.visible.connect(self._layers_changed)
         viewer.layers.selection.active = self._before.active
         yield
         yield from coming
@@ -162,6 +169,8 @@ class Hanging(Panes):
         next(coming)
         for modality in self._hung:
             modality.events.visible.disconnect(self._hidden)
+        for layer in self._waiting:
+            layer.events.visible.disconnect(self._layers_changed)
         # One that another part of the window has chosen meanwhile stays.
         chosen = any(not modality.visible for modality in self._hung)
         yield
@@ -217,4 +226,5 @@ def _lies_over(layer: Layer) -> bool:
     found = origin_of(layer)
     if found is not None and found.kind == "modality":
         return False
-    return layer.visible or (found is not None and isinstance(layer, Labels))
+    usual = found is not None and isinstance(layer, Labels) and found.kind not in _SELDOM
+    return layer.visible or usual

@@ -46,6 +46,7 @@ class Pairing(Panes):
         self._before: _Before | None = None
         self._mirror: Mirror | None = None
         self._maps: tuple[Labels, ...] = ()
+        layers.viewer.layers.events.inserted.connect(self._hidden)
 
     @property
     def shown(self) -> bool:

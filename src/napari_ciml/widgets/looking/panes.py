@@ -54,7 +54,7 @@ class Panes(ABC):
         self.busy = True
 
     def _hidden(self, *_: object) -> None:
-        """Leave when another part of the window shows one modality only."""
+        """Leave when another part of the window shows something else than what is in panes."""
         if self.shown and not self.busy:
             next_turn(self.leave)
 
