@@ -4,7 +4,7 @@ from collections.abc import Collection
 from itertools import combinations
 from typing import Literal
 
-from napari_ciml.decomposition import Decomposition, Subtask
+from napari_ciml.decomposition import Decomposition, Message, Subtask
 
 Role = Literal["primary", "auxiliary", "off"]
 
@@ -55,6 +55,15 @@ def with_subtask(whole: Decomposition) -> Decomposition:
 def without_subtask(whole: Decomposition, row: int) -> Decomposition:
     """Remove the subtask of a row."""
     return _edited(whole, subtasks=whole.subtasks[:row] + whole.subtasks[row + 1 :])
+
+
+def without_messages(whole: Decomposition, muted: Collection[Message]) -> Decomposition:
+    """Mute messages; one that a decomposition does not have changes nothing."""
+    for row, task in enumerate(whole.subtasks):
+        for auxiliary in task.auxiliaries:
+            if Message(task.name, auxiliary) in muted:
+                whole = with_role(whole, row, auxiliary, "off")
+    return whole
 
 
 def with_only(whole: Decomposition, modalities: Collection[str]) -> Decomposition:

@@ -46,8 +46,8 @@ class Review(Naming):
     decomposition : Decomposition
         What is asked for; may be wrong while it is edited, see `problems`.
     asked : Asked
-        The same with thresholds, weights, and whether specks are removed, passes mirrored, and
-        samples drawn.
+        The same with thresholds, weights, and whether specks are removed, passes mirrored, a
+        second voxel size averaged in, and samples drawn.
     edits : Edits
         Undo and redo of what is asked for.
     checkpoint, info : pathlib.Path or None, CheckpointInfo or None
@@ -170,6 +170,10 @@ class Review(Naming):
     def set_mirror(self, mirror: bool) -> None:
         """Average mirrored passes in the next segmentation, or not."""
         self.ask(replace(self.asked, mirror=mirror))
+
+    def set_coarser(self, coarser: bool) -> None:
+        """Average in a pass at larger voxels, or not."""
+        self.ask(replace(self.asked, coarser=coarser))
 
     def set_clean(self, clean: bool) -> None:
         """Free the next segmentation of specks and holes, or not."""

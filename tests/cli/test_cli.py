@@ -16,6 +16,7 @@ from dicom_series import AXIAL, write_series
 from napari_ciml.cases.case import open_case
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.cli import main
+from napari_ciml.decomposition import Message
 from napari_ciml.inference.segment import segment
 from napari_ciml.network.checkpoint import load_checkpoint
 from napari_ciml.presets import PRESETS
@@ -332,3 +333,16 @@ def test_finetune_tells_before_and_after_and_goes_on_after_ctrl_c(
     reference.unlink()
     assert run(*tuning) == 2
     assert "has no label map" in capsys.readouterr().err
+
+
+def test_open_hears_how_to_segment(monkeypatch: pytest.MonkeyPatch, case_folder: Path) -> None:
+    heard = []
+    monkeypatch.setattr("napari_ciml.cli.display.ensure", lambda _: None)
+    monkeypatch.setattr("napari_ciml.widgets.show.open_viewer", lambda o, **_: heard.append(o))
+    asked = ("--mute", "T2:T1", "--raw", "--mirror", "--two-voxel-sizes")
+    assert main(["open", str(case_folder), *asked]) == 0
+    assert main(["open", str(case_folder)]) == 0
+    told, plain = heard
+    assert told.muted == {Message("T2", "T1")}
+    assert (told.clean, told.mirror, told.coarser) == (False, True, True)
+    assert (plain.clean, plain.mirror, plain.coarser, plain.muted) == (True, False, False, set())

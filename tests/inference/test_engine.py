@@ -100,6 +100,46 @@ def test_one_tile_is_the_network_itself(tiny_checkpoint: Checkpoint) -> None:
         np.testing.assert_allclose(values, torch.sigmoid(logits).numpy(), atol=1e-5)
 
 
+def test_a_pass_at_larger_voxels_is_averaged_in(tiny_checkpoint: Checkpoint) -> None:
+    """The mean of two passes; what is muted afterwards is as if it had been from the start."""
+    plan, shape = make_plan(tiny_checkpoint.info, PRESETS["flair-t1ce"]), (40, 48, 40)
+    images = random_images(plan, shape)
+    space = Workspace(CPU, make_tiling(shape, (32, 32, 32), 0.5))
+    larger = {m: zoomed(image, (32, 38, 32)) for m, image in images.items()}
+    far = Workspace(CPU, make_tiling((32, 38, 32), (32, 32, 32), 0.5))
+
+    def run(wanted: Plan, seen: dict, where: Workspace, **how: object) -> dict:
+        return engine.predict_pairs(tiny_checkpoint, seen, wanted, where, Monitor(), **how)
+
+    kept, alone = Kept(space), Kept(space)
+    made = run(plan, images, space, kept=kept, coarser=True)
+    once, coarse = run(plan, images, space, kept=alone), run(plan, larger, far)
+    for pair, values in made.items():
+        assert values.shape == shape
+        expected = (once[pair] + zoomed(coarse[pair], shape)) / 2
+        np.testing.assert_allclose(values, expected, atol=1e-5)
+        assert np.abs(values - once[pair]).max() > 1e-3
+    assert kept.messages_bytes > alone.messages_bytes
+    assert kept.states_bytes == alone.states_bytes  # maps are those of the first pass
+    quiet = make_plan(tiny_checkpoint.info, PRESETS["flair-t1ce"], muted={Message("FLAIR", "T1CE")})
+    after = run(quiet, images, space, kept=kept, coarser=True)
+    for pair, values in run(quiet, images, space, coarser=True).items():
+        np.testing.assert_array_equal(after[pair], values)
+    kept.let_go()
+    assert kept.messages_bytes == 0
+
+
+def zoomed(values: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """Resize linearly, outer edges on outer edges, axis by axis, as by hand."""
+    for axis, count in enumerate(shape):
+        size = values.shape[axis]
+        at = np.clip((np.arange(count) + 0.5) * size / count - 0.5, 0, size - 1)
+        low = np.minimum(at.astype(int), size - 2)
+        share = (at - low).reshape([-1 if k == axis else 1 for k in range(3)])
+        values = values.take(low, axis) * (1 - share) + values.take(low + 1, axis) * share
+    return values.astype(np.float32)
+
+
 def test_mirrored_passes_are_averaged(tiny_checkpoint: Checkpoint) -> None:
     """The mean over the eight images of a tile, each mirrored back; kept is the tile as it is."""
     plan, shape = make_plan(tiny_checkpoint.info, PRESETS["flair-t1ce"]), (32, 32, 32)

@@ -53,21 +53,23 @@ def test_specks_mirroring_and_samples_are_asked_for_too() -> None:
     review, how = Review(), SegmentSettings(device="cpu")
     review.set_clean(False)
     review.set_mirror(True)
+    review.set_coarser(True)
     for count in (1, 2, 8):
         review.set_samples(count)
     asked = review.asked.settings(how)
-    assert (asked.clean, asked.mirror, asked.samples, asked.device) == (False, True, 8, "cpu")
-    said = ("specks and holes kept", "mirrored", "8 samples")
+    assert (asked.clean, asked.mirror, asked.coarser) == (False, True, True)
+    assert (asked.samples, asked.device) == (8, "cpu")
+    said = ("specks and holes kept", "mirrored", "two voxel sizes", "8 samples")
     assert differences(BRATS, review.asked) == said
     assert differences(review.asked, BRATS) == (
-        "specks and holes removed", "not mirrored", "no samples",
+        "specks and holes removed", "not mirrored", "one voxel size", "no samples",
     )  # fmt: skip
     assert not review.asked.same_but_for_passes(BRATS)
-    assert replace(review.asked, clean=True).same_but_for_passes(BRATS)
+    assert replace(review.asked, clean=True, coarser=False).same_but_for_passes(BRATS)
     review.undo()  # the three clicks on samples are one edit
     assert (review.asked.samples, review.asked.mirror) == (0, True)
-    review.undo()
-    review.undo()
+    for _ in range(3):
+        review.undo()
     assert review.asked == BRATS
     assert review.asked.with_threshold("ET", 0.3).plain() == BRATS
 

@@ -84,7 +84,7 @@ def test_cancelled_failed_found_used_and_taken_back(
     assert [la.name for la in desk.session.layers.modalities() if la.visible] == ["T2"]
     assert outline.name not in [desk.finetune.labels.itemText(k) for k in range(9)]
 
-    desk.session.segment()
+    desk.session.running.segment()
     wait(desk, qtbot)
     seen = review.segmentation.model_input
     assert seen.foreground.sum() * seen.grid.voxel_ml == pytest.approx(

@@ -148,6 +148,14 @@ def test_specks_mirroring_and_samples_are_undone_too(segmented: Desk, qtbot: QtB
     assert dock.change.isVisibleTo(dock)
     assert dock.change.words.text() == "specks and holes kept (against 1: brats2020)"
 
+    tick(qtbot, dock.coarser)
+    settle(qtbot, segmented)
+    assert review.segmentation.settings.coarser
+    assert dock.change.words.text() == "two voxel sizes (against 2: specks and holes kept)"
+    qtbot.keyClick(segmented.viewer.window._qt_viewer.canvas.native, "z", Qt.AltModifier)
+    settle(qtbot, segmented)
+    assert review.segmentation is kept
+
     tick(qtbot, dock.mirror)
     settle(qtbot, segmented)
     assert review.segmentation is kept  # eight passes wait for Segment

@@ -18,7 +18,7 @@ def test_every_moment_of_a_standstill_counts(qtbot: QtBot) -> None:
 
 
 def test_the_loop_is_listened_to_until_nothing_runs(loaded: Desk) -> None:
-    heard = listen_while(loaded, loaded.session.segment)
+    heard = listen_while(loaded, loaded.session.running.segment)
     assert loaded.session.review.segmentation is not None
     assert heard.seconds > 0
     assert len(heard.delays_ms) == pytest.approx(heard.seconds / 0.005, rel=0.2)

@@ -35,6 +35,9 @@ def run(args: argparse.Namespace) -> None:
         decomposition=options.decomposition(args.decomposition) if args.decomposition else None,
         device=args.device,
         engine=args.engine,
+        muted=options.muted(args),
+        clean=not args.raw,
         mirror=args.mirror,
+        coarser=args.two_voxel_sizes,
     )
     open_viewer(opening, run=args.segment, screenshot=args.screenshot)

@@ -87,6 +87,11 @@ def add_inference(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--raw", action="store_true", help="leave specks and holes as the network made them"
     )
+    parser.add_argument(
+        "--two-voxel-sizes",
+        action="store_true",
+        help="average in a pass at voxels 1.25 times as large: a quarter more time",
+    )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     parser.add_argument("--engine", choices=ENGINES, default="auto")
     parser.add_argument(
@@ -252,23 +257,35 @@ def wanted_decomposition(args: argparse.Namespace, info: "CheckpointInfo") -> De
     return decomposition(args.decomposition) if args.decomposition else info.decomposition
 
 
-def settings(args: argparse.Namespace) -> "SegmentSettings":
-    """Return the inference settings that the arguments name."""
-    from napari_ciml.inference.settings import SegmentSettings
+def muted(args: argparse.Namespace) -> frozenset[Message]:
+    """Return the messages that the arguments keep back.
 
-    muted = set()
+    Raises
+    ------
+    InputError
+        If one is not written as it should be.
+    """
+    found = set()
     for text in args.mute:
         primary, colon, auxiliary = text.partition(":")
         if not (primary and colon and auxiliary):
             raise InputError(f"--mute {text}: write it as PRIMARY:AUX, for example T2:T1.")
-        muted.add(Message(primary, auxiliary))
+        found.add(Message(primary, auxiliary))
+    return frozenset(found)
+
+
+def settings(args: argparse.Namespace) -> "SegmentSettings":
+    """Return the inference settings that the arguments name; errors as `muted`."""
+    from napari_ciml.inference.settings import SegmentSettings
+
     return SegmentSettings(
         device=args.device,
         engine=args.engine,
-        muted=frozenset(muted),
+        muted=muted(args),
         clean=not args.raw,
         samples=args.uncertainty,
         mirror=args.mirror,
+        coarser=args.two_voxel_sizes,
         overlap=args.overlap,
     )
 

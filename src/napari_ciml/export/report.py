@@ -182,6 +182,8 @@ def _edited(segmentation: "Segmentation") -> Iterator[str]:
     for pair in plan.pairs:
         if plan.weight(pair) != 1:
             yield f"{pair.primary}:{pair.region} weighs {plan.weight(pair):g}"
+    if settings.coarser:
+        yield "a pass at larger voxels averaged in"
     if settings.mirror:
         yield "mirrored passes averaged"
     if settings.overlap is not None:

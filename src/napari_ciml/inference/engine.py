@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_ciml.decomposition import Pair
+from napari_ciml.inference.coarser import averaged, coarse_images
 from napari_ciml.inference.compiled.engine import compiled_engine
 from napari_ciml.inference.device import mixed_precision
 from napari_ciml.inference.kept import Kept
@@ -35,10 +36,13 @@ def compile_parts(
     """Compile what `predict_pairs` is going to run, where the engine compiles."""
     known = kept.answers(plan)
     subtasks = dict.fromkeys(pair.primary for pair in plan.pairs if pair not in known)
-    if workspace.engine == "openvino" and subtasks:
-        network = checkpoint.network.to(workspace.device)
-        engine = compiled_engine(network, workspace.tiling.tile)
-        engine.compile(tuple(subtasks), plan.muted, kept.messages(0), monitor)
+    if workspace.engine != "openvino" or not subtasks:
+        return
+    network = checkpoint.network.to(workspace.device)
+    for one in (kept, kept.coarse):
+        if one is not None:
+            engine = compiled_engine(network, one.workspace.tiling.tile)
+            engine.compile(tuple(subtasks), plan.muted, one.messages(0), monitor)
 
 
 def predict_pairs(
@@ -51,6 +55,7 @@ def predict_pairs(
     noise: NoiseOfTile | None = None,
     stage: str = "Segmenting",
     mirror: bool = False,
+    coarser: bool = False,
 ) -> dict[Pair, np.ndarray]:
     """Compute every pair's probability over a volume, but what is kept of it.
 
@@ -74,6 +79,8 @@ def predict_pairs(
         What the monitor is told.
     mirror : bool
         As in `SegmentSettings`.
+    coarser : bool
+        As in `SegmentSettings`.
 
     Returns
     -------
@@ -87,6 +94,12 @@ def predict_pairs(
     rest = replace(plan, pairs=tuple(pair for pair in plan.pairs if pair not in known))
     if rest.pairs:
         made = _over_tiles(checkpoint, images, rest, workspace, monitor, kept, None, stage, mirror)
+        if coarser:
+            small = coarse_images(images)
+            far = kept.coarser(next(iter(images.values())).shape)
+            where, told = far.workspace, f"{stage} at larger voxels"
+            more = _over_tiles(checkpoint, small, rest, where, monitor, far, None, told, mirror)
+            made = {pair: averaged(values, more[pair]) for pair, values in made.items()}
         kept.remember(rest, made)
         known |= made
     return {pair: known[pair] for pair in plan.pairs}

@@ -8,17 +8,16 @@ embedding is not: it is five sixths of an encoder's output and one convolution o
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_ciml.decomposition import Pair
+from napari_ciml.inference.coarser import coarse_workspace
 from napari_ciml.inference.plan import Plan
 from napari_ciml.inference.ran import Levels
+from napari_ciml.inference.tiles import Shape
+from napari_ciml.inference.workspace import Workspace
 from napari_ciml.network.last_level import State
-
-if TYPE_CHECKING:
-    from napari_ciml.inference.workspace import Workspace
 
 MESSAGES_LIMIT = 2**30
 STATES_LIMIT = 2**30
@@ -44,10 +43,12 @@ class Kept:
         How many bytes may be kept of each.
     """
 
-    workspace: "Workspace"
+    workspace: Workspace
     messages_limit: int = MESSAGES_LIMIT
     answers_limit: int = ANSWERS_LIMIT
     states_limit: int = STATES_LIMIT
+    coarse: "Kept | None" = None
+    """What the pass at larger voxels keeps, if there was one: messages alone."""
     _messages: dict[int, dict[str, Levels]] = field(default_factory=dict)
     _answers: dict[Answer, np.ndarray] = field(default_factory=dict)
     _states: dict[_Place, State] = field(default_factory=dict)
@@ -57,7 +58,7 @@ class Kept:
     @property
     def messages_bytes(self) -> int:
         """Bytes of the messages that are kept."""
-        return self._size
+        return self._size + (self.coarse.messages_bytes if self.coarse else 0)
 
     @property
     def states_bytes(self) -> int:
@@ -68,6 +69,13 @@ class Kept:
     def answers_bytes(self) -> int:
         """Bytes of the probabilities that are kept."""
         return sum(values.nbytes for values in self._answers.values())
+
+    def coarser(self, shape: Shape) -> "Kept":
+        """Return what is kept of the pass at larger voxels over a volume, (Z, Y, X)."""
+        if self.coarse is None:
+            space = coarse_workspace(self.workspace, shape)
+            self.coarse = Kept(space, self.messages_limit, answers_limit=0, states_limit=0)
+        return self.coarse
 
     def messages(self, tile: int) -> dict[str, Levels]:
         """Return what is kept of a tile's messages, by encoder, on the workspace's device."""
@@ -107,6 +115,8 @@ class Kept:
         """Forget messages and states, the larger part; who needs them computes them again."""
         self._messages, self._states = {}, {}
         self._size = self._states_size = 0
+        if self.coarse is not None:
+            self.coarse.let_go()
 
     def answers(self, plan: Plan) -> dict[Pair, np.ndarray]:
         """Return the probabilities that are known of those a plan asks for, on the model's grid."""

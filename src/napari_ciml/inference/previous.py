@@ -26,6 +26,7 @@ def holds(
         and previous.settings.engine == settings.engine
         and previous.settings.mirror == settings.mirror
         and previous.settings.overlap == settings.overlap
+        and previous.settings.coarser == settings.coarser
     )
 
 

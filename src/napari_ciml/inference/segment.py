@@ -244,12 +244,21 @@ def _predict(
         kept = Kept(where)
         if previous is not None and previous.kept.workspace is where:
             kept = previous.kept
+        if settings.coarser:
+            kept.coarser(shape)
         if where.engine == "openvino":
             with clock.stage("compile"):
                 compile_parts(checkpoint, plan, where, kept, monitor)
         with clock.stage("network"):
             found = predict_pairs(
-                checkpoint, seen.images, plan, where, monitor, kept, mirror=settings.mirror
+                checkpoint,
+                seen.images,
+                plan,
+                where,
+                monitor,
+                kept,
+                mirror=settings.mirror,
+                coarser=settings.coarser,
             )
         return found, kept
 

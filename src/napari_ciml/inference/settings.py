@@ -44,6 +44,9 @@ class SegmentSettings:
     mirror : bool
         Average the probabilities of a tile and of its mirror images along every axis: eight passes
         instead of one. Samples and maps are those of the tile as it is.
+    coarser : bool
+        Average in a pass at voxels 1.25 times as large. Samples and maps are those of the first
+        pass.
     overlap : float, optional
         Share of a tile's edge that neighbours have in common at least, in [0, 0.9]: tiles are then
         the checkpoint's patch. By default the norm decides, see `tile_policy`.
@@ -63,6 +66,7 @@ class SegmentSettings:
     seed: int = 0
     engine: str = "auto"
     mirror: bool = False
+    coarser: bool = False
     overlap: float | None = None
 
     def __post_init__(self) -> None:

@@ -153,7 +153,8 @@ class SavedSettings(_Frozen):
     weights: tuple[tuple[str, str, float], ...]
     samples: int
     seed: int
-    mirror: bool = False
+    mirror: bool
+    coarser: bool
 
 
 class SavedTiles(_Frozen):
@@ -256,6 +257,7 @@ class SavedAsked(_Frozen):
     weights: tuple[SavedWeight, ...] = ()
     clean: bool
     mirror: bool
+    coarser: bool
     samples: int
 
 

@@ -134,6 +134,7 @@ def _asked(saved: SavedAsked) -> Asked:
         weights,
         clean=saved.clean,
         mirror=saved.mirror,
+        coarser=saved.coarser,
         samples=saved.samples,
     )
 
@@ -208,6 +209,7 @@ def _settings(saved: SavedSettings) -> SegmentSettings:
         samples=saved.samples,
         seed=saved.seed,
         mirror=saved.mirror,
+        coarser=saved.coarser,
     )
 
 

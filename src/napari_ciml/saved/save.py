@@ -122,6 +122,7 @@ def _asked(asked: Asked) -> SavedAsked:
         ),
         clean=asked.clean,
         mirror=asked.mirror,
+        coarser=asked.coarser,
         samples=asked.samples,
     )
 
@@ -162,6 +163,7 @@ def _run(folder: Path, run: Run, case: Case, monitor: Monitor) -> SavedRun:
             samples=made.settings.samples,
             seed=made.settings.seed,
             mirror=made.settings.mirror,
+            coarser=made.settings.coarser,
             weights=tuple((*pair, weight) for pair, weight in made.settings.weights.items()),
         ),
         tiles=SavedTiles(

@@ -20,7 +20,7 @@ class Asked:
     weights : mapping of Pair to float
         Of pairs in their region's ensemble, where not 1; also of pairs that were taken out, so
         that they come back as they were.
-    clean, mirror, samples
+    clean, mirror, coarser, samples
         As of `SegmentSettings`.
     """
 
@@ -29,6 +29,7 @@ class Asked:
     weights: Mapping[Pair, float] = field(default_factory=dict)
     clean: bool = True
     mirror: bool = False
+    coarser: bool = False
     samples: int = 0
 
     def with_threshold(self, region: str, value: float) -> "Asked":
@@ -58,6 +59,7 @@ class Asked:
             weights={pair: value for pair, value in self.weights.items() if pair in pairs},
             clean=self.clean,
             mirror=self.mirror,
+            coarser=self.coarser,
             samples=self.samples,
         )
 
@@ -110,6 +112,8 @@ def _beside(before: Asked, after: Asked) -> Iterator[str]:
         yield "specks and holes removed" if after.clean else "specks and holes kept"
     if before.mirror != after.mirror:
         yield "mirrored" if after.mirror else "not mirrored"
+    if before.coarser != after.coarser:
+        yield "two voxel sizes" if after.coarser else "one voxel size"
     if before.samples != after.samples:
         yield f"{after.samples} samples" if after.samples else "no samples"
 

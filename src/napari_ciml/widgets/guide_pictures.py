@@ -34,7 +34,7 @@ def draw_guide(desk: Desk, output: Path) -> None:
         If it cannot be written to, or a step fails.
     """
     folder = prepare_folder(output)
-    desk.do(desk.session.segment)
+    desk.do(desk.session.running.segment)
     bring_forward(desk.guide)
     _window(desk, folder / "guide.png")
     _looking(desk, folder)
@@ -66,7 +66,7 @@ def _looking(desk: Desk, folder: Path) -> None:
 def _explaining(desk: Desk, folder: Path) -> None:
     """Draw the weights of the case, its lesions, and why one of them."""
     session = desk.session
-    desk.do(session.explain)
+    desk.do(session.running.explain)
     bring_forward(desk.explain)
     found = session.review.explanation
     if found is not None and found.strongest is not None:
@@ -102,7 +102,7 @@ def _going_on(desk: Desk, folder: Path) -> None:
     with TemporaryDirectory(prefix="worklist-") as place:
         desk.do(lambda: rounds.open(sample_data() / "replay", Path(place)))
         desk.do(lambda: rounds.go(0))
-        desk.do(desk.session.segment)
+        desk.do(desk.session.running.segment)
         desk.do(lambda: rounds.go(1))
         _until(lambda: not desk.session.runner.busy)
         _window(desk, folder / "worklist.png")

@@ -71,7 +71,7 @@ def segment_and_listen(case: Path, checkpoint: Path) -> Heard:
     if review.info is not None:
         review.set_decomposition(review.info.decomposition)
     desk.do(lambda: desk.session.open(case))
-    heard = listen_while(desk, desk.session.segment)
+    heard = listen_while(desk, desk.session.running.segment)
     desk.viewer.close()
     return heard
 

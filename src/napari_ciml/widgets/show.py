@@ -6,14 +6,16 @@ from pathlib import Path
 
 import napari
 
+from napari_ciml import editing
 from napari_ciml.cases.brain import BrainFinder
 from napari_ciml.cases.registration import RegistrationSettings
-from napari_ciml.decomposition import Decomposition
+from napari_ciml.decomposition import Decomposition, Message
 from napari_ciml.errors import InputError
 from napari_ciml.files import prepare_folder
 from napari_ciml.monitor import Monitor
 from napari_ciml.resources import sample_data
 from napari_ciml.saved.models import is_session
+from napari_ciml.whatif.asked import Asked
 from napari_ciml.widgets.desk import Desk, bring_forward, lay_out, settle
 
 SIZE = (1280, 800)
@@ -41,8 +43,10 @@ class Opening:
         Where to compute.
     engine : str
         What computes.
-    mirror : bool
-        Whether mirrored passes are averaged.
+    muted : frozenset of Message
+        Messages that are not passed.
+    clean, mirror, coarser : bool
+        As of `napari_ciml.inference.settings.SegmentSettings`.
     """
 
     case: Path
@@ -56,7 +60,10 @@ class Opening:
     decomposition: Decomposition | None = None
     device: str = "auto"
     engine: str = "auto"
+    muted: frozenset[Message] = frozenset()
+    clean: bool = True
     mirror: bool = False
+    coarser: bool = False
 
 
 def open_viewer(opening: Opening, *, run: bool, screenshot: Path | None) -> None:
@@ -97,7 +104,7 @@ def show_demo(output: Path | None) -> None:
     bring_forward(desk.decomposition)
     _picture(desk, folder / "decomposition.png")
     bring_forward(desk.segment)
-    desk.do(desk.session.segment)
+    desk.do(desk.session.running.segment)
     _picture(desk, folder / "segmentation.png")
     _explain(desk)
     _picture(desk, folder / "maps.png")
@@ -127,13 +134,13 @@ def _desk(opening: Opening) -> Desk:
     review.set_device(opening.device)
     desk.case.brain.quiet = opening.quiet_skull
     review.set_engine(opening.engine)
-    review.set_mirror(opening.mirror)
     if opening.checkpoint is not None:
         review.set_checkpoint(opening.checkpoint)
-    if opening.decomposition is not None:
-        review.set_decomposition(opening.decomposition)
-    elif review.info is not None:
-        review.set_decomposition(review.info.decomposition)
+    known = review.info.decomposition if review.info is not None else review.decomposition
+    whole = editing.without_messages(opening.decomposition or known, opening.muted)
+    review.start_from(
+        Asked(whole, clean=opening.clean, mirror=opening.mirror, coarser=opening.coarser)
+    )
     if is_session(opening.case):
         desk.do(lambda: session.leaving.open(opening.case))
         bring_forward(desk.case)
@@ -160,13 +167,13 @@ def _window() -> napari.Viewer:
 
 
 def _segment_and_explain(desk: Desk) -> None:
-    desk.do(desk.session.segment)
+    desk.do(desk.session.running.segment)
     _explain(desk)
 
 
 def _explain(desk: Desk) -> None:
     """Explain, and show the strongest map."""
-    desk.do(desk.session.explain)
+    desk.do(desk.session.running.explain)
     bring_forward(desk.explain)
     found = desk.session.review.explanation
     if found is not None and found.strongest is not None:

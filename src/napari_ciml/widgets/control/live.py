@@ -133,7 +133,7 @@ class Live:
         if not self.on or review.runs.current is None or review.problems():
             return
         try:
-            _, path = self.session.ready()
+            _, path = self.session.running.ready()
         except CimlError:
             return  # the panels say so already
         from napari_ciml.network.checkpoint_info import file_hash
@@ -148,7 +148,7 @@ class Live:
     def _submit(self, known: Run | None) -> None:
         """Segment as asked, or take a run that is known, and say what changed."""
         review, edit = self.review, self._edit
-        case, path = self.session.ready()
+        case, path = self.session.running.ready()
         asked, before = review.asked, review.runs.current
         assert before is not None
         settings, reference = review.settings(), review.findings.reference
@@ -188,7 +188,7 @@ class Live:
     def _explain(self, edit: int) -> None:
         """Let the weights follow, if there were some."""
         review = self.review
-        case, path = self.session.ready()
+        case, path = self.session.running.ready()
         segmentation, device = review.segmentation, review.device
         assert segmentation is not None
 

@@ -109,7 +109,7 @@ class Questions:
         CimlError
             If nothing is segmented, or there is nothing to ask about.
         """
-        _, _, segmentation = self.session.explainable()
+        _, _, segmentation = self.session.running.explainable()
         layer = self.session.layers.segmentation()
         assert layer is not None
         regions = segmentation.plan.decomposition.regions
@@ -124,7 +124,7 @@ class Questions:
         CimlError
             If nothing is segmented, or not the lesion's region.
         """
-        case, _, made = self.session.explainable()
+        case, _, made = self.session.running.explainable()
         if lesion.region not in made.plan.decomposition.region_names:
             raise CimlError(f"{lesion.region} was not segmented by this run; nothing explains it.")
         name = title_of(lesion.region, lesion.voxel)
@@ -139,7 +139,7 @@ class Questions:
             If nothing is segmented.
         """
         review = self.session.review
-        case, path, segmentation = self.session.explainable()
+        case, path, segmentation = self.session.running.explainable()
         device = review.device
 
         def work(monitor: Monitor) -> Question:

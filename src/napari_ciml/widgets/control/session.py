@@ -1,28 +1,28 @@
 """The controller: connects a viewer's review, its jobs and its layers."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from napari_ciml.cases.brain import BrainFinder, with_brain_found
-from napari_ciml.cases.case import Case, load_case
+from napari_ciml.cases.case import load_case
 from napari_ciml.cases.registration import RegistrationSettings
 from napari_ciml.cases.scan import Scan, scan
 from napari_ciml.errors import CimlError
 from napari_ciml.monitor import Monitor
 from napari_ciml.review import Review
-from napari_ciml.whatif.change import Change, since
 from napari_ciml.widgets.control.against import Against
-from napari_ciml.widgets.control.checkpoints import load_checkpoint, warm_up
+from napari_ciml.widgets.control.checkpoints import warm_up
 from napari_ciml.widgets.control.keeping import Keeping
 from napari_ciml.widgets.control.leaving import Leaving
 from napari_ciml.widgets.control.live import Live
 from napari_ciml.widgets.control.loaded import Loaded
 from napari_ciml.widgets.control.measuring import Measuring
 from napari_ciml.widgets.control.questions import Questions
+from napari_ciml.widgets.control.running import Running
 from napari_ciml.widgets.garbage import Sparing
-from napari_ciml.widgets.jobs import JobRunner, Steps
+from napari_ciml.widgets.jobs import JobRunner
 from napari_ciml.widgets.layers.segmented import CaseLayers
 from napari_ciml.widgets.layers.strokes import Strokes
 from napari_ciml.widgets.looking.keys import bind
@@ -32,9 +32,6 @@ from napari_ciml.widgets.preferences import default_checkpoint, default_device, 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from qtpy.QtWidgets import QWidget
-
-    from napari_ciml.explanation.explain import Explanation
-    from napari_ciml.inference.segment import Segmentation
 
 _sessions: "WeakKeyDictionary[ViewerModel, Session]" = WeakKeyDictionary()
 
@@ -65,6 +62,7 @@ class Session:
         self.measuring = Measuring(self.review, self.layers, self.keeping)
         self.against = Against(self.measuring)
         self.leaving = Leaving(self)
+        self.running = Running(self)
         self.loaded: Loaded | None = None
         self.looking = Looking(self.layers, self.review)
         bind(self.looking, viewer)
@@ -135,53 +133,6 @@ class Session:
 
         self.runner.submit("Aligning" if align else "Loading", work, self.show)
 
-    def segment(self) -> None:
-        """Segment the case.
-
-        Raises
-        ------
-        CimlError
-            If no case or no checkpoint is there, or the decomposition cannot be run.
-        """
-        case, path = self.ready()
-        review, previous = self.review, self.review.segmentation
-        asked, before, settings = review.asked, review.runs.current, review.settings()
-        reference = review.findings.reference
-
-        def work(monitor: Monitor) -> "tuple[Segmentation, Change | None]":
-            monitor.step("Loading the checkpoint")
-            checkpoint = load_checkpoint(path)
-            from napari_ciml.inference.segment import segment
-
-            made = segment(case, checkpoint, asked.decomposition, settings, monitor, previous)
-            return made, since(before, made, case, reference)
-
-        self.runner.submit("Segmenting", work, self._for_case(case, self._segmented))
-
-    def explain(self) -> None:
-        """Explain the segmentation.
-
-        Raises
-        ------
-        CimlError
-            If there is none.
-        """
-        case, path, segmentation = self.explainable()
-        device = self.review.device
-
-        def work(monitor: Monitor) -> "Explanation":
-            monitor.step("Loading the checkpoint")
-            checkpoint = load_checkpoint(path)
-            from napari_ciml.explanation.explain import explain
-
-            return explain(case, checkpoint, segmentation, monitor, device)
-
-        def done(_: Case, result: "Explanation") -> None:
-            if self.review.segmentation is segmentation:
-                self.review.set_explanation(result)
-
-        self.runner.submit("Explaining", work, self._for_case(case, done))
-
     def close(self) -> None:
         """Stop all work; the viewer's next dock widget begins a new session."""
         runners = (self.runner, self.measuring.runner)
@@ -203,43 +154,6 @@ class Session:
         except CimlError as error:
             self.review.told.emit(str(error))
 
-    def ready(self) -> tuple[Case, Path]:
-        """Return the case and the checkpoint to segment it with.
-
-        Raises
-        ------
-        CimlError
-            If something is missing, or what is asked for cannot be run.
-        """
-        review = self.review
-        if review.case is None:
-            raise CimlError("Open a case first.")
-        if review.checkpoint is None:
-            raise CimlError("Choose a checkpoint first.")
-        problems = review.problems()
-        if problems:
-            raise CimlError(f"The decomposition cannot be run: {problems[0].message}")
-        return review.case, review.checkpoint
-
-    def explainable(self) -> tuple[Case, Path, "Segmentation"]:
-        """Return the segmentation that maps explain, with its case and the checkpoint.
-
-        What is asked for next may be edited meanwhile, right or wrong.
-
-        Raises
-        ------
-        CimlError
-            If there is none.
-        """
-        review = self.review
-        if review.case is None or review.checkpoint is None or review.segmentation is None:
-            raise CimlError("Segment the case first; then ask why.")
-        return review.case, review.checkpoint, review.segmentation
-
-    def _for_case(self, case: Case, done: Callable[..., Steps]) -> Callable[[object], Steps]:
-        """Drop a result whose case is no longer open."""
-        return lambda result: done(case, result) if self.review.case is case else None
-
     def show(self, loaded: Loaded) -> Iterator[None]:
         """Show a case that was read in place of the one before, arranged as that was."""
         arranged = self.looking.arranging.now
@@ -255,10 +169,3 @@ class Session:
         self.review.set_case(loaded.case, loaded.ranges)
         yield
         yield from self.looking.annotate(loaded.case)
-
-    def _segmented(self, case: Case, found: "tuple[Segmentation, Change | None]") -> Iterator[None]:
-        made, change = found
-        yield from self.layers.show_segmentation(case, made)
-        self.review.set_segmentation(made)
-        self.live.tell(change)
-        self.live.catch_up()

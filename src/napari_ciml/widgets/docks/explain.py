@@ -91,7 +91,7 @@ class ExplainWidget(Dock):
         self.column.addWidget(self.meaning)
         self.column.addStretch()
         self.finish()
-        self.run.clicked.connect(lambda: self.attempt(self.session.explain))
+        self.run.clicked.connect(lambda: self.attempt(self.session.running.explain))
         self.chart.chosen.connect(self.choose)
         self.weights.currentCellChanged.connect(self._row_chosen)
         self.opacity.valueChanged.connect(lambda v: self.session.questions.set_opacity(v / 100))

@@ -88,7 +88,7 @@ STEPS = (
         "The result lies over every modality, its volumes in Segment.",
         "Segment it",
         "Segment the case with the checkpoint that ships; takes seconds.",
-        lambda session: session.segment(),
+        lambda session: session.running.segment(),
         lambda session: session.review.segmentation is not None,
     ),
     Step(
@@ -97,7 +97,7 @@ STEPS = (
         "a bar in Explain to see its map.",
         "Explain it",
         "Map what each auxiliary modality added.",
-        lambda session: session.explain(),
+        lambda session: session.running.explain(),
         lambda session: session.review.explanation is not None,
     ),
     Step(

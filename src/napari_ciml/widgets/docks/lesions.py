@@ -152,7 +152,7 @@ class LesionsWidget(ReadingDock):
     def _sample(self) -> None:
         if not self.review.asked.samples:
             self.samples.setValue(_SAMPLES)
-        self.attempt(self.session.segment)
+        self.attempt(self.session.running.segment)
 
     def _show(self) -> None:
         found = self.findings.inventory.regions

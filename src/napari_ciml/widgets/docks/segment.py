@@ -70,6 +70,11 @@ class SegmentWidget(Dock):
             "Average the case and its mirror images along every axis: eight times as long, so "
             "not before Segment is pressed. Alt+Z takes a change back."
         )
+        self.coarser = QCheckBox("Two voxel sizes")
+        self.coarser.setToolTip(
+            "Average in what the network says at voxels 1.25 times as large: a quarter more time, "
+            "and worth a look where too little was found. Alt+Z takes a change back."
+        )
         self.run = button("Segment", "Segment the case as the decomposition says.")
         self.jobs = JobBar(self, "Segmenting", TITLE)
         self.change = ChangePanel(self.session)
@@ -80,6 +85,7 @@ class SegmentWidget(Dock):
         self.column.addWidget(self.about)
         self.column.addLayout(row(label("Compute on"), self.device, self.engine))
         self.column.addLayout(row(self.clean, self.mirror))
+        self.column.addWidget(self.coarser)
         self.column.addWidget(self.run)
         for part in (self.jobs, self.volumes, self.summary, self.change):
             self.column.addWidget(part)
@@ -92,7 +98,8 @@ class SegmentWidget(Dock):
         self.engine.activated.connect(self._set_engine)
         self.clean.toggled.connect(self.review.set_clean)
         self.mirror.toggled.connect(self.review.set_mirror)
-        self.run.clicked.connect(lambda: self.attempt(self.session.segment))
+        self.coarser.toggled.connect(self.review.set_coarser)
+        self.run.clicked.connect(lambda: self.attempt(self.session.running.segment))
         self.review.checkpoint_changed.connect(self._show_checkpoint)
         self.review.device_changed.connect(self._show_settings)
         self.review.engine_changed.connect(self._show_settings)
@@ -133,6 +140,7 @@ class SegmentWidget(Dock):
         self.engine.setCurrentIndex(self.engine.findData(self.review.engine))
         self.clean.setChecked(self.review.asked.clean)
         self.mirror.setChecked(self.review.asked.mirror)
+        self.coarser.setChecked(self.review.asked.coarser)
 
     def _show_checkpoint(self) -> None:
         current = self.review.checkpoint

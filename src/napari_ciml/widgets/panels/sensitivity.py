@@ -48,7 +48,7 @@ class SensitivityPanel(QWidget):
         self._clear()
 
     def _ask(self) -> None:
-        case, path = self.session.ready()
+        case, path = self.session.running.ready()
         segmentation = self.review.segmentation
         assert segmentation is not None
 
