@@ -26,7 +26,10 @@ def test_damaged_files_are_answered_with_one_sentence(sound: Path) -> None:
     while first < MANY:
         script = [sys.executable, str(Path(__file__).with_name("mutants.py")), str(sound)]
         done = subprocess.run(
-            [*script, str(first), str(MANY - first)], capture_output=True, text=True, check=False
+            [*script, str(first), str(MANY - first)],
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
         )
         lines = done.stdout.splitlines()
         assert lines, done.stderr

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from napari_ciml.at_once import at_once
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.geometry import Grid, crop_grid, resample
 from napari_ciml.cases.intensity import (
@@ -77,14 +78,13 @@ def to_model_space(
     for name in modalities:
         if wants_suv(normalisation[name]):
             refuse_other_than_suv(name, case.units, case.sources)
-    masks = {}
-    for done, name in enumerate(modalities):
-        monitor.step(f"Finding the foreground of {name}", done, len(modalities))
-        masks[name] = foreground(case.seen(name))
-    grid = crop_grid(np.logical_or.reduce(list(masks.values())), case.grid, spacing)
-    images, inside = {}, np.zeros(grid.shape, bool)
-    for done, name in enumerate(modalities):
-        monitor.step(f"Resampling {name}", done, len(modalities))
+    looked = at_once(
+        lambda name: foreground(case.seen(name)), modalities, monitor, "Finding the foreground of"
+    )
+    masks = dict(zip(modalities, looked, strict=True))
+    grid = crop_grid(np.logical_or.reduce(looked), case.grid, spacing)
+
+    def resampled(name: str) -> tuple[np.ndarray, np.ndarray]:
         image = case.seen(name)
         value = background_value(image)
         fill = float(image.min()) if value is None else value
@@ -92,8 +92,11 @@ def to_model_space(
         if not mask.any():
             raise InputError(f"{name}: shows no object larger than a voxel; choose another image.")
         seen = resample(image, case.grid, grid, fill=fill)
-        images[name] = normalise(seen, mask, normalisation[name])
-        inside |= mask
+        return normalise(seen, mask, normalisation[name]), mask
+
+    found = at_once(resampled, modalities, monitor, "Resampling")
+    images = {name: image for name, (image, _) in zip(modalities, found, strict=True)}
+    inside = np.logical_or.reduce([mask for _, mask in found])
     return ModelInput(images, inside, grid)
 
 

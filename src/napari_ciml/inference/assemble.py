@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from napari_ciml.at_once import at_once
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.labels import label_map, region_masks
 from napari_ciml.cases.model_space import ModelInput, to_case_grid
@@ -41,12 +42,15 @@ def on_case_grid(
     monitor: Monitor,
 ) -> dict[str, np.ndarray]:
     """Bring regions' probabilities onto the case grid, and calibrate them."""
-    placed = {}
-    for done, (name, values) in enumerate(probabilities.items()):
-        monitor.step(f"Placing {name} on the case", done, len(probabilities))
-        inside = np.where(seen.foreground, values, np.float32(0))
-        placed[name] = to_case_grid(inside, seen.grid, case)
-    return calibrated(placed, finish.temperatures)
+
+    def place(name: str) -> np.ndarray:
+        inside = np.where(seen.foreground, probabilities[name], np.float32(0))
+        placed = {name: to_case_grid(inside, seen.grid, case)}
+        return calibrated(placed, finish.temperatures)[name]
+
+    names = tuple(probabilities)
+    found = at_once(place, names, monitor, "Placing on the case")
+    return dict(zip(names, found, strict=True))
 
 
 def assemble(
