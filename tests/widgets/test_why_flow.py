@@ -173,6 +173,42 @@ def test_two_runs_side_by_side(two_runs: Desk, qtbot: QtBot) -> None:
     assert sum(layer.visible for layer in made(two_runs, "compared")) == 2
 
 
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_session_compares_what_it_compared(
+    two_runs: Desk, qtbot: QtBot, tmp_path: Path, beside: bool
+) -> None:
+    session, dock, viewer = two_runs.session, two_runs.runs, two_runs.viewer
+    dock.runs.selectAll()
+    click(qtbot, dock.compare)
+    wait(qtbot, two_runs)
+    dock.region.setCurrentText("TC")
+    if beside:
+        qtbot.mouseClick(dock.beside, LEFT, pos=QPoint(8, dock.beside.height() // 2))
+        qtbot.waitUntil(lambda: not session.looking.arranging.busy, timeout=60000)
+    session.review.runs.rename(session.review.runs[0], "first")
+
+    def seen() -> list[str]:
+        return sorted(layer.name for layer in viewer.layers if layer.visible)
+
+    before, zoom = seen(), viewer.scene.camera.zoom
+    session.leaving.save(tmp_path / "session")
+    wait(qtbot, two_runs)
+    click(qtbot, dock.end)
+    qtbot.waitUntil(lambda: not session.looking.arranging.busy, timeout=60000)
+    assert seen() != before
+    session.leaving.open(tmp_path / "session")
+    wait(qtbot, two_runs)
+    qtbot.waitUntil(lambda: session.comparing.pair is not None, timeout=60000)
+    qtbot.waitUntil(lambda: not session.looking.arranging.busy, timeout=60000)
+    assert session.comparing.pair[0].name == "first"
+    assert dock.beside.isChecked() is beside
+    assert dock.region.currentText() == "TC"
+    assert viewer.canvas.grid.enabled is beside
+    assert viewer.scene.camera.zoom == pytest.approx(zoom)
+    renamed = [name.replace("1: brats2020", "first") for name in before]
+    assert seen() == sorted(renamed)
+
+
 def test_what_comes_between_two_runs_ends_side_by_side(two_runs: Desk, qtbot: QtBot) -> None:
     dock, viewer, looking = two_runs.runs, two_runs.viewer, two_runs.session.looking
     dock.runs.selectAll()

@@ -116,6 +116,15 @@ class LaidOver(_Frozen):
         return None if self.kind == "difference" else self.kind
 
 
+class TwoRuns(_Frozen):
+    """Two runs that are compared, by their place in the history; in which region, and how."""
+
+    first: Annotated[int, Field(ge=0)]
+    second: Annotated[int, Field(ge=0)]
+    region: str
+    beside: bool
+
+
 class SavedReference(_Frozen):
     """A label map that is compared with; attributes as of `Reference`."""
 
@@ -289,5 +298,6 @@ class SavedSession(SavedAsked):
     compared: SavedReference | None = None
     looked_at: str | None = None
     laid_over: LaidOver | None = None
+    two_runs: TwoRuns | None = None
     looks: tuple[Look, ...] = ()
     view: View | None = None

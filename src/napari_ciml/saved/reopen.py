@@ -121,6 +121,7 @@ def open_session(folder: Path, monitor: Monitor) -> State:
         reference=_reference(folder, saved),
         looked_at=saved.looked_at,
         laid_over=saved.laid_over,
+        two_runs=saved.two_runs,
         looks=saved.looks,
         view=saved.view,
     )

@@ -104,6 +104,7 @@ def save_session(folder: Path, state: State, monitor: Monitor) -> Path:
         compared=_reference(folder, state.reference, case),
         looked_at=state.looked_at,
         laid_over=state.laid_over,
+        two_runs=state.two_runs,
         looks=state.looks,
         view=state.view,
     )

@@ -11,7 +11,7 @@ from napari_ciml.cases.reference import Reference
 from napari_ciml.cases.scan import Scan
 from napari_ciml.decomposition import Region
 from napari_ciml.findings import Mark
-from napari_ciml.saved.models import LaidOver, Look, Shown, View
+from napari_ciml.saved.models import LaidOver, Look, Shown, TwoRuns, View
 from napari_ciml.whatif.asked import Asked
 from napari_ciml.whatif.question import Question
 from napari_ciml.whatif.runs import Run
@@ -67,6 +67,8 @@ class State:
         The label map that is measured, by its layer's name, if it is not the latest run's.
     laid_over : LaidOver or None
         What of a region is seen over the images, if it is no map.
+    two_runs : TwoRuns or None
+        Which runs are compared.
     marks, looks, view
         What was seen, and how the window stood.
     """
@@ -93,3 +95,4 @@ class State:
     reference: Reference | None = None
     looked_at: str | None = None
     laid_over: LaidOver | None = None
+    two_runs: TwoRuns | None = None

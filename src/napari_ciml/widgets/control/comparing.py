@@ -7,6 +7,7 @@ from psygnal import Signal
 
 from napari_ciml.errors import CimlError
 from napari_ciml.monitor import Monitor
+from napari_ciml.saved.models import TwoRuns
 from napari_ciml.whatif.change import Change, changed
 from napari_ciml.whatif.runs import Run
 from napari_ciml.widgets.layers.changes import hide_compared, show_compared, show_maps
@@ -49,8 +50,25 @@ class Comparing:
         session.review.segmentation_changed.connect(self.end)
         session.looking.changed.connect(self._arranged)
 
-    def compare(self, first: Run, second: Run) -> None:
-        """Compare two runs.
+    def seen(self) -> TwoRuns | None:
+        """Return what is compared, as it is saved."""
+        if self.pair is None:
+            return None
+        # A run that was explained or renamed meanwhile is another one, of the same segmentation.
+        places = {id(run.segmentation): k for k, run in enumerate(self.session.review.runs)}
+        first, second = (places.get(id(run.segmentation)) for run in self.pair)
+        if first is None or second is None:
+            return None
+        return TwoRuns(first=first, second=second, region=self.region, beside=self.beside)
+
+    def put(self, seen: TwoRuns) -> None:
+        """Compare what was compared, as when a session is opened again."""
+        runs = self.session.review.runs
+        self.region = seen.region
+        self.compare(runs[seen.first], runs[seen.second], beside=seen.beside)
+
+    def compare(self, first: Run, second: Run, *, beside: bool = False) -> None:
+        """Compare two runs, as contours or side by side.
 
         Raises
         ------
@@ -75,6 +93,7 @@ class Comparing:
                 self.show(
                     self.region if self.region in found.regions else next(iter(found.regions))
                 )
+                self.set_beside(beside)
 
         self.session.runner.submit(TITLE, work, done)
 

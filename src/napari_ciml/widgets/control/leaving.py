@@ -70,6 +70,7 @@ class Leaving:
             reference=review.findings.reference,
             looked_at=session.measuring.looked_at,
             laid_over=standing.laid_over(session.layers),
+            two_runs=session.comparing.seen(),
         )
 
     def save(self, folder: Path, done: Callable[["State"], None] | None = None) -> None:

@@ -97,6 +97,8 @@ def _show(session: "Session", found: Reopened) -> Iterator[None]:
         yield from standing.set_view(layers.viewer, state.view)
         arranged = state.view.arrangement
     session.looking.arranging.arrange(arranged)
+    if state.two_runs is not None:
+        session.comparing.put(state.two_runs)
 
 
 def _lay_over(session: "Session", found: Reopened) -> None:

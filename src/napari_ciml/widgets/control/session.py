@@ -14,6 +14,7 @@ from napari_ciml.monitor import Monitor
 from napari_ciml.review import Review
 from napari_ciml.widgets.control.against import Against
 from napari_ciml.widgets.control.checkpoints import warm_up
+from napari_ciml.widgets.control.comparing import Comparing
 from napari_ciml.widgets.control.keeping import Keeping
 from napari_ciml.widgets.control.leaving import Leaving
 from napari_ciml.widgets.control.live import Live
@@ -67,6 +68,7 @@ class Session:
         self.looking = Looking(self.layers, self.review)
         bind(self.looking, viewer)
         self.live = Live(self)
+        self.comparing = Comparing(self)
         self.questions = Questions(self)
         self.sparing = Sparing(viewer)
         self._attached = 0

@@ -8,7 +8,6 @@ from qtpy.QtWidgets import QAbstractItemView, QCheckBox, QComboBox, QTableWidget
 from napari_ciml.whatif.asked import Asked, differences
 from napari_ciml.whatif.change import Change
 from napari_ciml.whatif.runs import Run
-from napari_ciml.widgets.control.comparing import Comparing
 from napari_ciml.widgets.layers.changes import FIRST_COLOUR, SECOND_COLOUR
 from napari_ciml.widgets.panels.change import ChangePanel
 from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Dock, Words, button, row, table
@@ -34,7 +33,7 @@ class RunsWidget(Dock):
 
     def __init__(self, viewer: "Viewer") -> None:
         super().__init__(viewer)
-        self.comparing = Comparing(self.session)
+        self.comparing = self.session.comparing
         self.runs = table("Run", "mL")
         self.runs.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         self.runs.setSelectionMode(QTableWidget.SelectionMode.ExtendedSelection)
