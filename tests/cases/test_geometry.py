@@ -220,3 +220,20 @@ def test_a_target_far_from_the_source_is_filled() -> None:
     far = Grid((3, 3, 3), (5.0, 5.0, 5.0), (900.0, 900.0, 900.0))
     values = np.ones(LPS.shape, np.float32)
     np.testing.assert_array_equal(resample(values, LPS, far, fill=-7), np.full((3, 3, 3), -7.0))
+
+
+@pytest.mark.parametrize("labels", [False, True])
+@pytest.mark.parametrize("shift", [(0, 0, 0), (2, -3, 4), (-5, 1, 0), (40, 0, 0), (3.0004, 1, -2)])
+def test_parts_of_a_grid_are_copied_as_they_would_be_resampled(
+    monkeypatch: pytest.MonkeyPatch, shift: tuple[float, float, float], labels: bool
+) -> None:
+    turn = (0.9659258, -0.2588190, 0.0, 0.2588190, 0.9659258, 0.0, 0.0, 0.0, 1.0)
+    source = Grid((12, 10, 14), (1.0, 1.1, 2.3), (-40.1, 30.2, 7.0), turn)
+    x, y, z = source.world(shift).tolist()
+    target = Grid((9, 16, 11), source.spacing, (x, y, z), turn)
+    array = np.random.default_rng(0).integers(1, 9, source.shape).astype(np.uint8)
+    made = resample(array, source, target, fill=5, labels=labels)
+    monkeypatch.setattr(geometry, "_shift", lambda *_: None)
+    expected = resample(array, source, target, fill=5, labels=labels)
+    assert made.dtype == expected.dtype
+    np.testing.assert_allclose(made, expected, atol=0 if shift[0] == int(shift[0]) else 5e-3)
