@@ -8,6 +8,7 @@ from napari_ciml.cases.labels import LABEL_CONVENTIONS
 from napari_ciml.decomposition import Pair
 from napari_ciml.findings import Findings
 from napari_ciml.inference.doubt import disagreement, doubt_about, entropy
+from napari_ciml.inference.uncertainty import Uncertainty
 from napari_ciml.lesions import MOST, take_inventory
 
 REGIONS = LABEL_CONVENTIONS["brats2020"]
@@ -120,12 +121,16 @@ def test_doubt_by_hand() -> None:
     assert shown.shape == GRID.shape
     assert shown[16, 24, 32] == pytest.approx(0.45)
     assert shown[9, 12, 12] == 0
-    sampled = SimpleNamespace(entropy={"WT": shown * 0 + 0.7}, spread={"WT": shown * 0 + 0.2})
+    parts = {"entropy": 0.7, "spread": 0.2, "mean": 0.5, "disagreement": 0.1}
+    maps = {part: {"WT": shown * 0 + value} for part, value in parts.items()}
+    sampled = Uncertainty(3, 0, **maps, volumes_ml={"WT": (10.0, 13.0, 16.0)})
     assert doubt_about(run, case, "WT", "spread") is None
     run.uncertainty = sampled
     assert doubt_about(run, case, "WT", "spread")[0, 0, 0] == pytest.approx(0.2)
     found = take_inventory(label_map(), REGIONS, GRID, run)
     assert found.regions[0].uncertainty == pytest.approx(0.7)
+    assert found.regions[0].spread_ml == pytest.approx(3.0)
+    assert found.regions[0].ml_in_words.endswith(" ± 3")
     means = [lesion.uncertainty for lesion in found.lesions if lesion.region == "WT"]
     assert means == pytest.approx([0.7, 0.7])
     del run.pairs[Pair("T2", "WT")]

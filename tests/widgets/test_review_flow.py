@@ -22,6 +22,8 @@ from napari_ciml.widgets.desk import Desk
 from napari_ciml.widgets.docks.segment import engine_choice
 from napari_ciml.widgets.layers.origin import origin_of
 
+pytestmark = pytest.mark.drawn(False)
+
 LEFT = Qt.MouseButton.LeftButton
 
 
@@ -83,6 +85,7 @@ def test_the_engine_of_the_preferences(monkeypatch: pytest.MonkeyPatch) -> None:
         assert preferences.default_engine() == begins
 
 
+@pytest.mark.drawn(True)
 def test_from_a_folder_to_a_map(desk: Desk, case_folder: Path, qtbot: QtBot) -> None:
     desk.case.open(case_folder)
     wait(qtbot, desk)
