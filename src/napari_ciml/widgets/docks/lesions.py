@@ -91,9 +91,9 @@ class LesionsWidget(ReadingDock):
         self.measuring.watch()
 
     def _lay_out(self) -> None:
-        self.regions.horizontalHeader().setSectionResizeMode(
-            3, QHeaderView.ResizeMode.ResizeToContents
-        )
+        header = self.regions.horizontalHeader()
+        for column in (1, 3):
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         header = self.lesions.horizontalHeader()
         for column in (0, 1):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
