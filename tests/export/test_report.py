@@ -115,7 +115,7 @@ def test_regions_are_told_with_their_lesions_and_their_doubt(
         "Largest (mm)",
         "Uncertainty (bits)",
     )
-    assert report.regions.rows == (("WT", "1.1 ± 0.032", "2", "12.3 x 5.0", "0.46"),)
+    assert report.regions.rows == (("WT", "1.1 ± 0.03", "2", "12.3 x 5.0", "0.46"),)
     text = to_html(report)
     assert "12.3 x 5.0" in text
     assert "0.46" in text

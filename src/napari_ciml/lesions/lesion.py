@@ -108,7 +108,7 @@ class RegionSummary:
     @property
     def ml_in_words(self) -> str:
         """The volume in mL and, if kappa was sampled, how far samples spread it."""
-        spread = "" if self.spread_ml is None else f" ± {self.spread_ml:.2g}"
+        spread = "" if self.spread_ml is None else f" ± {self.spread_ml:.1g}"
         return f"{self.volume_ml:.1f}{spread}"
 
 

@@ -49,9 +49,9 @@ class LesionsWidget(ReadingDock):
         self.maps.setToolTip("The label map whose lesions are listed.")
         self.jobs = JobBar(self, "Measuring", runner=self.measuring.runner)
         self.runs = JobBar(self, "Segmenting", ASKING)
-        self.regions = table("Region", "mL", "Lesions", "mm x mm", "Unsure", "Agree")
+        self.regions = table("Region", "mL", "n", "mm x mm", "Unsure", "Agree")
         self.regions.setToolTip(
-            "mL: with ±, the standard deviation of the volume over the samples. "
+            "mL: with ±, the standard deviation of the volume over the samples. n: lesions. "
             "mm x mm: longest diameter in an axial plane, and the longest across it. "
             "Unsure: mean entropy of the probability. Agree: Dice between its segmentors."
         )
@@ -92,7 +92,7 @@ class LesionsWidget(ReadingDock):
 
     def _lay_out(self) -> None:
         header = self.regions.horizontalHeader()
-        for column in (1, 3):
+        for column in (1, 2, 3):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         header = self.lesions.horizontalHeader()
         for column in (0, 1):
