@@ -11,24 +11,23 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from napari_ciml.inference.tile_policy import OVERLAP
 from napari_ciml.inference.tiles import Shape, make_tiling
 from napari_ciml.inference.workspace import Workspace
 
-FACTOR = 1.25
+_FACTOR = 1.25
 """How much larger its voxels are along each axis."""
-
-_OVERLAP = 0.5
 
 
 def coarse_shape(shape: Shape) -> Shape:
     """Return how many larger voxels there are along each axis."""
-    z, y, x = (max(1, round(edge / FACTOR)) for edge in shape)
+    z, y, x = (max(1, round(edge / _FACTOR)) for edge in shape)
     return z, y, x
 
 
 def coarse_workspace(workspace: Workspace, shape: Shape) -> Workspace:
     """Return tiles like those of a workspace, for a volume (Z, Y, X) at larger voxels."""
-    tiling = make_tiling(coarse_shape(shape), workspace.tiling.tile, _OVERLAP)
+    tiling = make_tiling(coarse_shape(shape), workspace.tiling.tile, OVERLAP)
     return Workspace(workspace.device, tiling, workspace.engine)
 
 

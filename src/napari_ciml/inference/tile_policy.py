@@ -30,7 +30,8 @@ far: docs/performance.md has the error at a seam."""
 _LARGEST = 160 * 192 * 160
 """Voxels, a whole brain at 1 mm: pieces that take longer would hear a cancel too late."""
 
-_OVERLAP = 0.5
+OVERLAP = 0.5
+"""Share of a tile's edge that neighbours have in common: with instance norm, and at larger voxels."""
 _VALUES = 24
 """Values that a voxel needs at once for each base filter, measured and rounded up: 18 with PyTorch
 and with OpenVINO."""
@@ -60,7 +61,7 @@ def first_tiling(
     if info.network.norm == "batch":
         most = min(_LARGEST, _voxels_that_fit(info.network.base_filters, device))
         return make_pieces(shape, most, _overlap(info))
-    return make_tiling(shape, info.patch, _OVERLAP)
+    return make_tiling(shape, info.patch, OVERLAP)
 
 
 def smaller_tiling(info: CheckpointInfo, shape: Shape, full: Tiling) -> Tiling | None:
@@ -72,7 +73,7 @@ def smaller_tiling(info: CheckpointInfo, shape: Shape, full: Tiling) -> Tiling |
     if longest <= SMALLEST_TILE:
         return None
     z, y, x = (max(SMALLEST_TILE, edge // 2) if edge == longest else edge for edge in full.tile)
-    return make_tiling(shape, round_up((z, y, x)), _OVERLAP)
+    return make_tiling(shape, round_up((z, y, x)), OVERLAP)
 
 
 def _overlap(info: CheckpointInfo) -> int:

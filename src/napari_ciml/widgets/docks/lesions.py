@@ -115,7 +115,7 @@ class LesionsWidget(ReadingDock):
         self.show_doubt.clicked.connect(self._show_doubt)
         self.hide_doubt.clicked.connect(self.session.layers.hide_results)
         self.sample.clicked.connect(self._sample)
-        self.samples.valueChanged.connect(self._set_samples)
+        self.samples.valueChanged.connect(self.review.set_samples)
         self.review.asked_changed.connect(self._show_samples)
         self.only.activated.connect(self._show_lesions)
         self.next.clicked.connect(self._seen_and_next)
@@ -142,9 +142,6 @@ class LesionsWidget(ReadingDock):
     def _show_doubt(self) -> None:
         kind = _DOUBTS[self.kind.currentIndex()]
         self.attempt(self.measuring.show_doubt, self.region.currentText(), kind)
-
-    def _set_samples(self, samples: int) -> None:
-        self.review.set_samples(samples)
 
     def _show_samples(self) -> None:
         self.samples.setValue(self.review.asked.samples)

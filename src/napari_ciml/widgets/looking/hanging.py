@@ -55,17 +55,7 @@ class _Group:
 
 
 class Hanging(Panes):
-    """Modalities side by side, and back.
-
-    Parameters
-    ----------
-    layers : CaseLayers
-        Of the viewer.
-    annotations : Annotations
-        Of its canvas; every pane has its own.
-    changed : callable
-        Called when it was shown or left.
-    """
+    """Modalities side by side, and back; parameters are those of `Panes`."""
 
     def __init__(
         self, layers: CaseLayers, annotations: Annotations, changed: Callable[[], None]

@@ -24,17 +24,7 @@ class _Before:
 
 
 class Pairing(Panes):
-    """Two label maps in two panes, and back.
-
-    Parameters
-    ----------
-    layers : CaseLayers
-        Of the viewer.
-    annotations : Annotations
-        Of its canvas; every pane has its own.
-    changed : callable
-        Called when they were shown or left.
-    """
+    """Two label maps in two panes, and back; parameters are those of `Panes`."""
 
     enlarged = 2.0
     """How much larger one plane would be shown alone."""
