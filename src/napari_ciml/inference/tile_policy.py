@@ -31,7 +31,8 @@ _LARGEST = 160 * 192 * 160
 """Voxels, a whole brain at 1 mm: pieces that take longer would hear a cancel too late."""
 
 OVERLAP = 0.5
-"""Share of a tile's edge that neighbours have in common: with instance norm, and at larger voxels."""
+"""Share of its edge that a tile has in common with the next: instance norm, or larger voxels."""
+
 _VALUES = 24
 """Values that a voxel needs at once for each base filter, measured and rounded up: 18 with PyTorch
 and with OpenVINO."""
