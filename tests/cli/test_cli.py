@@ -234,12 +234,15 @@ def test_phantom_then_train_then_segment(
     """What `phantom` writes `train` reads, and what `train` writes `segment` reads."""
     data, made = tmp_path / "data", ("--kind", "petct", "--spacing", "8", "--count", "3")
     assert run("phantom", "-o", data, *made) == 0
-    options = ("--preset", "autopet", "--base-filters", "2", "--patch", "16", "--spacing", "8")
+    sizes = ("--base-filters", "2", "--patch", "16", "--largest-patch", "32", "--spacing", "8")
+    options = ("--preset", "autopet", *sizes)
     length = ("--epochs", "2", "--iterations", "2", "--norm", "batch", "--held-out", "1")
     training = ("train", data, "-o", tmp_path / "run", *options, *length)
     assert run(*training) == 0
     first = load_checkpoint(tmp_path / "run" / "checkpoint.safetensors")
     assert first.info.training.steps == 4
+    assert first.info.patch == (16, 16, 16)
+    assert first.info.tile == (32, 32, 32)
     assert first.info.scores[0].region == "lesion"
     assert run(*training, "--resume") == 0
     again = load_checkpoint(tmp_path / "run" / "checkpoint.safetensors")
@@ -249,6 +252,8 @@ def test_phantom_then_train_then_segment(
     checkpoint = tmp_path / "run" / "checkpoint.safetensors"
     assert run("segment", case, "-o", tmp_path / "out", "--checkpoint", checkpoint) == 0
     assert "lesion" in capsys.readouterr().out
+    assert run(*training, "--largest-patch", "40") == 2
+    assert "--largest-patch 40: must be a multiple of 16" in capsys.readouterr().err
 
 
 def test_a_bad_cohort_is_listed_before_anything_is_trained(

@@ -90,6 +90,8 @@ def test_tiles_follow_the_norm(tiny_checkpoint: Checkpoint) -> None:
     patches = first_tiling(tiny_checkpoint.info, brain, CPU)
     assert (patches.tile, patches.starts[1]) == ((32, 32, 32), (0, 0, 16))
     info = tiny_info(BRATS, norm="batch")
+    several = tiny_checkpoint.info.model_copy(update={"largest_patch": (96, 96, 96)})
+    assert first_tiling(several, (70, 90, 75), CPU).starts == ((0, 0, 0),)
     whole = first_tiling(info, brain, CPU)
     assert (whole.tile, len(whole)) == (brain, 1)
     half = smaller_tiling(info, brain, whole)

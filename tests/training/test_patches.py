@@ -1,35 +1,36 @@
+from itertools import product
+
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
 from napari_ciml.training.cohort import TrainingCase
-from napari_ciml.training.patches import Patches, Share, draw_patch
+from napari_ciml.training.patches import Patches, Share, draw_patch, draw_shape
 from napari_ciml.training.settings import TrainSettings
 
 
-def test_patches_are_centred_on_regions_and_padded(settings: TrainSettings) -> None:
+def test_patches_are_centred_on_regions_and_padded() -> None:
     images = np.arange(2 * 20 * 20 * 20, dtype=np.float16).reshape(2, 20, 20, 20) + 1
     regions = np.zeros((1, 20, 20, 20), bool)
     regions[0, 18, 18, 18] = True
     case = TrainingCase.of(images, regions)
     rng = np.random.default_rng(0)
-    always = settings.model_copy(update={"patch": (16, 16, 16), "foreground_share": 1.0})
-    assert all(draw_patch(case, always, rng)["regions"].sum() == 1 for _ in range(20))
-    large = settings.model_copy(update={"patch": (32, 16, 16)})
-    patch = draw_patch(case, large, rng)["image"]
+    small = (16, 16, 16)
+    assert all(draw_patch(case, small, 1.0, rng)["regions"].sum() == 1 for _ in range(20))
+    patch = draw_patch(case, (32, 16, 16), 0.33, rng)["image"]
     assert patch.shape == (2, 32, 16, 16)
     assert (patch[0].flatten(1).max(1).values > 0).sum() == 20
     assert patch.dtype == torch.float32
 
 
-def test_a_small_region_is_centred_on_as_often_as_a_large_one(settings: TrainSettings) -> None:
+def test_a_small_region_is_centred_on_as_often_as_a_large_one() -> None:
     regions = np.zeros((2, 48, 48, 48), bool)
     regions[0, :, :, :24] = True
     regions[1, 2, 2, 45] = True
     case = TrainingCase.of(np.zeros((2, 48, 48, 48), np.float16), regions)
     rng = np.random.default_rng(0)
-    always = settings.model_copy(update={"patch": (16, 16, 16), "foreground_share": 1.0})
-    found = [bool(draw_patch(case, always, rng)["regions"][1].any()) for _ in range(200)]
+    small = (16, 16, 16)
+    found = [bool(draw_patch(case, small, 1.0, rng)["regions"][1].any()) for _ in range(200)]
     assert 0.4 < np.mean(found) < 0.6
 
 
@@ -58,6 +59,18 @@ def test_workers_give_what_one_process_gives(
 
     for one, other in zip(batches(0), batches(2), strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_every_step_has_patches_of_a_size_of_its_own(
+    cohort: list[TrainingCase], settings: TrainSettings
+) -> None:
+    sizes = settings.model_copy(update={"largest_patch": (32, 48, 64), "iterations": 10})
+    drawn = {draw_shape(sizes, step) for step in range(200)}
+    assert drawn == set(product((32,), (32, 48), (32, 48, 64)))
+    one, two = Patches(cohort, sizes), Patches(cohort, sizes, world=2)
+    assert [one[k]["image"].shape[1:] for k in (8, 9)] == [draw_shape(sizes, 4)] * 2
+    together = [two[k]["regions"].shape[1:] for k in (16, 17, 18, 19)]
+    assert together == [draw_shape(sizes, 4)] * 4
 
 
 def test_processes_share_a_step_between_them(settings: TrainSettings) -> None:

@@ -54,6 +54,13 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         help="edge in voxels; default: 64 for BraTS, else 128",
     )
     parser.add_argument(
+        "--largest-patch",
+        type=numbers.positive,
+        metavar="P",
+        help="draw the edges of each step's patches between --patch and this, and segment with "
+        "tiles of this size; default: all of one size",
+    )
+    parser.add_argument(
         "--spacing",
         type=numbers.millimetres,
         metavar="MM",
@@ -199,9 +206,14 @@ def _settings(args: argparse.Namespace) -> "TrainSettings":
 
     paper = paper_settings(labelled(options.decomposition(args.preset), args.regions))
     patch = args.patch or paper.patch[0]
+    largest = args.largest_patch or patch
     norm = args.norm or paper.network.norm
     if patch < STRIDE or patch % STRIDE:
         raise InputError(f"--patch {patch}: must be a multiple of {STRIDE}.")
+    if largest < patch or largest % STRIDE:
+        raise InputError(
+            f"--largest-patch {largest}: must be a multiple of {STRIDE}, and no less than {patch}."
+        )
     if norm == "instance" and patch < 2 * STRIDE:
         raise InputError(f"--patch {patch}: instance norm needs at least {2 * STRIDE}.")
     return paper.model_copy(
@@ -210,6 +222,7 @@ def _settings(args: argparse.Namespace) -> "TrainSettings":
             "normalisation": paper.normalisation | _normalisation(args, paper),
             "spacing": (args.spacing,) * 3 if args.spacing else paper.spacing,
             "patch": (patch,) * 3,
+            "largest_patch": (largest,) * 3 if largest > patch else None,
             "batch_size": args.batch_size,
             "epochs": args.epochs,
             "iterations": args.iterations,

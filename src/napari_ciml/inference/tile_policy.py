@@ -58,11 +58,11 @@ def first_tiling(
         As in `SegmentSettings`.
     """
     if overlap is not None:
-        return make_tiling(shape, info.patch, overlap)
+        return make_tiling(shape, info.tile, overlap)
     if info.network.norm == "batch":
         most = min(_LARGEST, _voxels_that_fit(info.network.base_filters, device))
         return make_pieces(shape, most, _overlap(info))
-    return make_tiling(shape, info.patch, OVERLAP)
+    return make_tiling(shape, info.tile, OVERLAP)
 
 
 def smaller_tiling(info: CheckpointInfo, shape: Shape, full: Tiling) -> Tiling | None:

@@ -117,6 +117,8 @@ class CheckpointInfo(_Frozen):
         Voxel size it works at, (Z, Y, X) in mm.
     patch : tuple of int
         Patch size it was trained with, (Z, Y, X) in voxels, multiples of 16.
+    largest_patch : tuple of int, optional
+        If it was trained with patches of several sizes, the largest; ``patch`` is the smallest.
     normalisation : dict
         By modality, for every one that the decomposition uses.
     training : TrainingRecord
@@ -137,11 +139,17 @@ class CheckpointInfo(_Frozen):
     network: NetworkSettings
     spacing: tuple[Millimetres, Millimetres, Millimetres]
     patch: tuple[Edge, Edge, Edge]
+    largest_patch: tuple[Edge, Edge, Edge] | None = None
     normalisation: dict[str, Normalisation]
     training: TrainingRecord
     scores: tuple[Score, ...] = ()
     finish: Finish = Finish()
     weights: tuple[UsualWeight, ...] = ()
+
+    @property
+    def tile(self) -> tuple[int, int, int]:
+        """As much of a volume as its training has seen at once, (Z, Y, X) in voxels."""
+        return self.largest_patch or self.patch
 
     def told_of(self, modalities: tuple[str, ...]) -> tuple[str, ...]:
         """Say what was measured with fewer modalities, beside what was with all; if it was."""

@@ -100,7 +100,9 @@ def _trained(info: CheckpointInfo) -> Iterator[str]:
     yield f"{training.steps} steps on {training.cases} cases: {training.data}."
     if training.parent is not None:
         yield f"Fine-tuned from the checkpoint with the SHA-256 `{training.parent}`."
-    patch = " x ".join(map(str, reversed(info.patch)))
+    patch = " to ".join(
+        " x ".join(map(str, reversed(edges))) for edges in (info.patch, info.largest_patch) if edges
+    )
     settings = {"seed": training.seed, **training.options}
     yield ""
     yield (

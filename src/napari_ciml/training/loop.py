@@ -208,7 +208,7 @@ def _train(fabric: Fabric, task: _Task, monitor: Monitor | None = None) -> None:
 def _loader(fabric: Fabric, task: _Task, first: int) -> DataLoader[dict[str, Tensor]]:
     share = Share(task.settings, first, fabric.global_rank, fabric.world_size)
     loader: DataLoader[dict[str, Tensor]] = DataLoader(
-        Patches(task.cases, task.settings),
+        Patches(task.cases, task.settings, world=fabric.world_size),
         batch_size=task.settings.batch_size,
         sampler=share,
         num_workers=task.workers,

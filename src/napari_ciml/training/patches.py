@@ -10,8 +10,11 @@ from monai import transforms
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from napari_ciml.network.settings import STRIDE
 from napari_ciml.training.cohort import TrainingCase
 from napari_ciml.training.settings import TrainSettings
+
+Shape = tuple[int, int, int]
 
 
 class Patches(Dataset[dict[str, Tensor]]):
@@ -27,13 +30,20 @@ class Patches(Dataset[dict[str, Tensor]]):
         Patch size, foreground share, seed.
     partly : bool
         Say what is certain even if everything is.
+    world : int
+        Processes whose batches make a step together: its patches are of one size.
     """
 
     def __init__(
-        self, cases: list[TrainingCase], settings: TrainSettings, partly: bool = False
+        self,
+        cases: list[TrainingCase],
+        settings: TrainSettings,
+        partly: bool = False,
+        world: int = 1,
     ) -> None:
         self.cases = cases
         self.settings = settings
+        self.together = settings.batch_size * world
         self.partly = partly or any(case.certain is not None for case in cases)
 
     @cached_property
@@ -44,7 +54,8 @@ class Patches(Dataset[dict[str, Tensor]]):
         rng = np.random.default_rng((self.settings.seed, index))
         self._augment.set_random_state(int(rng.integers(2**31)))
         case = self.cases[rng.integers(len(self.cases))]
-        drawn = draw_patch(case, self.settings, rng)
+        shape = draw_shape(self.settings, index // self.together)
+        drawn = draw_patch(case, shape, self.settings.foreground_share, rng)
         if self.partly and case.certain is None:
             drawn["certain"] = torch.ones_like(drawn["regions"][:1])
         patch = self._augment(drawn)  # which adds entries of its own
@@ -79,27 +90,35 @@ class Share(Sampler[int]):
             yield from range(start, start + self.size)
 
 
+def draw_shape(settings: TrainSettings, step: int) -> Shape:
+    """Draw the edges of a step's patches, (Z, Y, X) in voxels, multiples of 16."""
+    if settings.largest_patch is None:
+        return settings.patch
+    rng = np.random.default_rng((settings.seed, step, 2))
+    edges = zip(settings.patch, settings.largest_patch, strict=True)
+    z, y, x = (int(rng.integers(a // STRIDE, b // STRIDE + 1)) * STRIDE for a, b in edges)
+    return z, y, x
+
+
 def draw_patch(
-    case: TrainingCase, settings: TrainSettings, rng: np.random.Generator
+    case: TrainingCase, shape: Shape, foreground_share: float, rng: np.random.Generator
 ) -> dict[str, Tensor]:
     """Cut one patch; beyond the volume's border it is background.
 
     A share of the patches is centred on a voxel of a region, each region as often as the others.
     """
-    shape = case.regions.shape[1:]
+    whole = case.regions.shape[1:]
     present = [voxels for voxels in case.inside if len(voxels)]
-    if present and rng.random() < settings.foreground_share:
+    if present and rng.random() < foreground_share:
         voxels = present[rng.integers(len(present))]
         centre = voxels[rng.integers(len(voxels))]
     else:
-        centre = rng.integers(0, shape)
+        centre = rng.integers(0, whole)
     cut = {"image": case.images, "regions": case.regions}
     if case.certain is not None:
         cut["certain"] = case.certain[None]
-    starts = [
-        _start(int(c), n, p, rng) for c, n, p in zip(centre, shape, settings.patch, strict=True)
-    ]
-    return {name: torch.from_numpy(_cut(a, starts, settings.patch)) for name, a in cut.items()}
+    starts = [_start(int(c), n, p, rng) for c, n, p in zip(centre, whole, shape, strict=True)]
+    return {name: torch.from_numpy(_cut(a, starts, shape)) for name, a in cut.items()}
 
 
 def augmentation(masks: tuple[str, ...] = ("regions",)) -> transforms.Compose:
@@ -140,7 +159,7 @@ def _start(centre: int, edge: int, patch: int, rng: np.random.Generator) -> int:
     return int(np.clip(centre - patch // 2 + jitter, 0, edge - patch))
 
 
-def _cut(array: np.ndarray, starts: list[int], patch: tuple[int, int, int]) -> np.ndarray:
+def _cut(array: np.ndarray, starts: list[int], patch: Shape) -> np.ndarray:
     out = np.zeros((len(array), *patch), np.float32)
     source, target = [slice(None)], [slice(None)]
     for start, size, edge in zip(starts, patch, array.shape[1:], strict=True):

@@ -65,7 +65,15 @@ def describe(plan: RunPlan, count: int) -> CheckpointInfo:
     """Return what the checkpoint of a run on so many cases says of itself, before it is scored."""
     settings = plan.settings
     options = settings.model_dump(
-        exclude={"decomposition", "network", "normalisation", "spacing", "patch", "seed"}
+        exclude={
+            "decomposition",
+            "network",
+            "normalisation",
+            "spacing",
+            "patch",
+            "largest_patch",
+            "seed",
+        }
     )
     return CheckpointInfo(
         name=plan.name,
@@ -74,6 +82,7 @@ def describe(plan: RunPlan, count: int) -> CheckpointInfo:
         network=settings.network,
         spacing=settings.spacing,
         patch=settings.patch,
+        largest_patch=settings.largest_patch,
         normalisation=settings.normalisation,
         training=TrainingRecord(
             data=plan.data.name,

@@ -26,6 +26,9 @@ class TrainSettings(BaseModel):
         Voxel size, (Z, Y, X) in mm.
     patch : tuple of int
         Patch, (Z, Y, X) in voxels, multiples of 16.
+    largest_patch : tuple of int, optional
+        If given, each step has patches of its own size, every edge drawn between the two: the
+        statistics of instance norm then are of more or less of a brain, as they are in tiles.
     batch_size, epochs, iterations : int
         ``iterations`` optimiser steps make an epoch.
     learning_rate, weight_decay : float
@@ -51,6 +54,7 @@ class TrainSettings(BaseModel):
     normalisation: dict[str, Normalisation]
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
     patch: tuple[int, int, int] = (64, 64, 64)
+    largest_patch: tuple[int, int, int] | None = None
     batch_size: int = Field(default=2, ge=1)
     epochs: int = Field(default=500, ge=1)
     iterations: int = Field(default=100, ge=1)

@@ -45,11 +45,11 @@ def pseudo_dice(
     much as one full of it. Empty without cases; the network is left in evaluation mode.
     """
     whole = settings.decomposition
-    centred = settings.model_copy(update={"foreground_share": 1.0})
+    shape = settings.largest_patch or settings.patch
     both, either = dict.fromkeys(whole.region_names, 0.0), dict.fromkeys(whole.region_names, 0.0)
     network.eval()
     for k, case in enumerate(cases[:_PATCHES]):
-        patch = draw_patch(case, centred, np.random.default_rng(k))
+        patch = draw_patch(case, shape, 1.0, np.random.default_rng(k))
         image = patch["image"][None].to(device)
         with torch.no_grad():
             seen = network({m: image[:, j : j + 1] for j, m in enumerate(whole.used_modalities)})
