@@ -36,7 +36,7 @@ pytest.importorskip("openvino")
 def there(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.getbasetemp() / "compiled"
     monkeypatch.setattr("napari_ciml.inference.device.has_openvino", lambda: True)
-    monkeypatch.setattr(models, "_cache_folder", lambda: folder)
+    monkeypatch.setattr(models, "cache_folder", lambda _: folder)
 
 
 def precision(monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype | None) -> None:
@@ -143,7 +143,7 @@ def test_maps_begin_with_the_state_it_gives(
 def test_models_are_cached_by_their_weights(
     case_folder: Path, tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(models, "_cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(models, "cache_folder", lambda _: tmp_path / "cache")
     engine._held.clear()
     case, told = open_case(case_folder), []
     monitor = Monitor(lambda p: told.append(p.stage))
@@ -165,6 +165,19 @@ def test_models_are_cached_by_their_weights(
     with torch.no_grad():
         tiny_checkpoint.network.encoders["FLAIR"].convs[0][0].weight.mul_(-1)
     assert difference(segment(case, tiny_checkpoint, TWO, settings, monitor), before) > 0
+
+
+def test_networks_are_kept_beside_their_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(models, "user_cache_path", lambda _: tmp_path / "user")
+    beside = models.cache_folder(tmp_path / "mine.safetensors")
+    assert beside.parent == tmp_path / models.BESIDE
+    shipped = models.cache_folder(sample_data() / "glioma.safetensors")
+    assert shipped == tmp_path / "user" / "compiled" / beside.name
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert models.cache_folder(tmp_path / "mine.safetensors") == shipped
 
 
 def test_networks_not_used_for_long_are_deleted(

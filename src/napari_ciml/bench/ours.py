@@ -160,6 +160,6 @@ def _precision(run: Run) -> str:
     """Return what the engine that ran computes in."""
     where = run.segmentation.kept.workspace
     if where.engine == "openvino":
-        return compiled_engine(run.checkpoint.network, where.tiling.tile).precision
+        return compiled_engine(run.checkpoint, where.tiling.tile).precision
     half = half_precision(choose_device(where.device.type))
     return "float32" if half is None else str(half).removeprefix("torch.")

@@ -38,10 +38,10 @@ def compile_parts(
     subtasks = dict.fromkeys(pair.primary for pair in plan.pairs if pair not in known)
     if workspace.engine != "openvino" or not subtasks:
         return
-    network = checkpoint.network.to(workspace.device)
+    checkpoint.network.to(workspace.device)
     for one in (kept, kept.coarse):
         if one is not None:
-            engine = compiled_engine(network, one.workspace.tiling.tile)
+            engine = compiled_engine(checkpoint, one.workspace.tiling.tile)
             engine.compile(tuple(subtasks), plan.muted, one.messages(0), monitor)
 
 
@@ -118,7 +118,7 @@ def _over_tiles(
 ) -> dict[Pair, np.ndarray]:
     device, tiling = workspace.device, workspace.tiling
     network = checkpoint.network.to(device)
-    engine = _engine(network, workspace)
+    engine = _engine(checkpoint, workspace)
     run = _run_tile(engine, network, plan, kept, monitor, noise)
     window = torch.from_numpy(blending_window(tiling.tile))
     stack = padded_stack(images, plan.modalities, tiling.shape)
@@ -153,10 +153,10 @@ _Logits = dict[str, Tensor]
 """By subtask, (regions, Z, Y, X) float32 on the CPU."""
 
 
-def _engine(network: CIML, workspace: Workspace) -> Engine:
+def _engine(checkpoint: Checkpoint, workspace: Workspace) -> Engine:
     if workspace.engine == "openvino":
-        return compiled_engine(network, workspace.tiling.tile)
-    return TorchEngine(network)
+        return compiled_engine(checkpoint, workspace.tiling.tile)
+    return TorchEngine(checkpoint.network)
 
 
 def _run_tile(

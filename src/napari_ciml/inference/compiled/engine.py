@@ -15,6 +15,7 @@ from napari_ciml.inference.device import half_precision
 from napari_ciml.inference.ran import Levels, Ran
 from napari_ciml.inference.tiles import Shape
 from napari_ciml.monitor import Monitor
+from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.network.ciml import CIML
 from napari_ciml.network.last_level import State
 from napari_ciml.network.settings import LEVELS
@@ -39,12 +40,12 @@ _Part = tuple[tuple[str, ...], tuple[str, ...]]
 """Subtasks that are run, encoders whose levels are given."""
 
 
-def compiled_engine(network: CIML, tile: Shape) -> "CompiledEngine":
-    """Return a network compiled for a tile; the last ones are held."""
+def compiled_engine(checkpoint: Checkpoint, tile: Shape) -> "CompiledEngine":
+    """Return a checkpoint's network compiled for a tile; the last ones are held."""
     precision = "f32" if half_precision(torch.device("cpu")) is None else "bf16"
-    key = (weights_hash(network), tile, precision)
+    key = (weights_hash(checkpoint.network), tile, precision)
     if key not in _held:
-        made = CompiledEngine(network, tile, precision, key[0])
+        made = CompiledEngine(checkpoint, tile, precision, key[0])
         while len(_held) >= _ENGINES:
             del _held[next(iter(_held))]
         _held[key] = made
@@ -81,8 +82,8 @@ class CompiledEngine:
 
     Parameters
     ----------
-    network : CIML
-        In evaluation mode, on the CPU.
+    checkpoint : Checkpoint
+        Its network in evaluation mode, on the CPU.
     tile : tuple of int
         (Z, Y, X).
     precision : {"f32", "bf16"}
@@ -91,10 +92,11 @@ class CompiledEngine:
         Of the weights.
     """
 
-    def __init__(self, network: CIML, tile: Shape, precision: str, key: str) -> None:
+    def __init__(self, checkpoint: Checkpoint, tile: Shape, precision: str, key: str) -> None:
         import openvino
 
-        self._network = network
+        self._network = checkpoint.network
+        self._beside = checkpoint.path
         self._tile = tile
         self._precision = precision
         self._key = key
@@ -249,7 +251,9 @@ class CompiledEngine:
         from napari_ciml.inference.compiled import models
 
         if self._whole is None:
-            self._whole = models.converted(self._core, self._network, self._key, monitor)
+            self._whole = models.converted(
+                self._core, self._network, self._key, self._beside, monitor
+            )
         model = models.cut(self._whole, self._network, *part)
         if self._precision == "bf16":
             model = models.in_half_precision(model)

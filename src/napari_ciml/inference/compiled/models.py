@@ -15,15 +15,21 @@ from platformdirs import user_cache_path
 from napari_ciml.inference.compiled import traced
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.ciml import CIML
+from napari_ciml.resources import sample_data
+
+BESIDE = ".napari-ciml-compiled"
+"""The folder beside checkpoints."""
 
 _NETWORKS = 8
-"""How many networks are kept on disk; then the one that was not used for longest goes."""
+"""How many networks are kept in a place; then the one that was not used for longest goes."""
 
 _FORM = 4
 """Counts the forms of what is kept; models of another form are not read."""
 
 
-def converted(core: openvino.Core, network: CIML, key: str, monitor: Monitor) -> openvino.Model:
+def converted(
+    core: openvino.Core, network: CIML, key: str, checkpoint: Path, monitor: Monitor
+) -> openvino.Model:
     """Return the whole network as one model, from the disk if it was converted before.
 
     Parameters
@@ -34,10 +40,12 @@ def converted(core: openvino.Core, network: CIML, key: str, monitor: Monitor) ->
         In evaluation mode, on the CPU.
     key : str
         Of the weights.
+    checkpoint : pathlib.Path
+        The network's file, beside which it is kept where that may be.
     monitor : Monitor
         Told if it has to be converted, which takes seconds.
     """
-    path = _cache_folder() / f"{key[:32]}.xml"
+    path = cache_folder(checkpoint) / f"{key[:32]}.xml"
     model = _read(core, path)
     if model is None:
         monitor.step("Compiling the network (once for each checkpoint)")
@@ -120,9 +128,16 @@ def _convert(whole: traced.Whole) -> openvino.Model:
     return model
 
 
-def _cache_folder() -> Path:
+def cache_folder(checkpoint: Path) -> Path:
+    """Return where networks are kept: beside their checkpoint, else in the user's cache.
+
+    Beside one that is shipped nothing is written: its folder is the installation's.
+    """
     version = openvino.__version__.split("-")[0]
-    return user_cache_path("napari-ciml") / "compiled" / f"openvino-{version}-{_FORM}"
+    folder = checkpoint.absolute().parent
+    beside = folder != sample_data() and os.access(folder, os.W_OK)
+    kept = folder / BESIDE if beside else user_cache_path("napari-ciml") / "compiled"
+    return kept / f"openvino-{version}-{_FORM}"
 
 
 def _read(core: openvino.Core, path: Path) -> openvino.Model | None:
