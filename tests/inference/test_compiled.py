@@ -1,6 +1,7 @@
 """The OpenVINO engine against float32 PyTorch, with the same weights."""
 
 import os
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -145,26 +146,48 @@ def test_models_are_cached_by_their_weights(
 ) -> None:
     monkeypatch.setattr(models, "cache_folder", lambda _: tmp_path / "cache")
     engine._held.clear()
-    case, told = open_case(case_folder), []
-    monitor = Monitor(lambda p: told.append(p.stage))
+    case, made = open_case(case_folder), []
+    convert = models._convert
+    monkeypatch.setattr(models, "_convert", lambda whole: made.append(whole) or convert(whole))
     settings = SegmentSettings(engine="openvino")
     info = tiny_info(TWO)
     small = CIML(TWO, info.network).requires_grad_(False).eval()
     tiny_checkpoint = replace(tiny_checkpoint, info=info, network=small)
-    before = segment(case, tiny_checkpoint, TWO, settings, monitor)
-    assert sum(stage.startswith("Compiling") for stage in told) == 1
+    before = segment(case, tiny_checkpoint, TWO, settings)
+    assert len(made) == 1
     files = sorted((tmp_path / "cache").iterdir())
     assert [path.suffix for path in files] == [".bin", ".xml"]
     engine._held.clear()
-    told.clear()
     # Cut off by a crash: made again.
     files[1].write_text("<?xml")
-    after = segment(case, tiny_checkpoint, TWO, settings, monitor)
-    assert sum(stage.startswith("Compiling") for stage in told) == 1
+    after = segment(case, tiny_checkpoint, TWO, settings)
+    assert len(made) == 2
     assert difference(after, before) == 0
     with torch.no_grad():
         tiny_checkpoint.network.encoders["FLAIR"].convs[0][0].weight.mul_(-1)
-    assert difference(segment(case, tiny_checkpoint, TWO, settings, monitor), before) > 0
+    assert difference(segment(case, tiny_checkpoint, TWO, settings), before) > 0
+
+
+def test_it_is_compiled_while_the_case_is_prepared(
+    case_folder: Path, tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compile_part, threads = engine.CompiledEngine._compile, []
+
+    def compiled(self: engine.CompiledEngine, *given: object) -> object:
+        threads.append(threading.current_thread())
+        if len(threads) == 1:
+            raise RuntimeError("once")
+        return compile_part(self, *given)
+
+    monkeypatch.setattr(engine.CompiledEngine, "_compile", compiled)
+    case, settings = open_case(case_folder), SegmentSettings(engine="openvino")
+    engine._held.clear()
+    first = segment(case, tiny_checkpoint, settings=settings)
+    assert [thread is threading.main_thread() for thread in threads] == [False, True]
+    engine._held.clear()
+    again = segment(case, tiny_checkpoint, settings=settings)
+    assert [thread is threading.main_thread() for thread in threads[2:]] == [False]
+    assert difference(first, again) == 0
 
 
 def test_networks_are_kept_beside_their_checkpoint(
@@ -214,7 +237,9 @@ def compiled_run(
     net: CIML, seen: dict[str, torch.Tensor], monitor: Monitor | None = None
 ) -> dict[str, torch.Tensor]:
     tile = tuple(next(iter(seen.values())).shape[2:])
-    made = engine.CompiledEngine(net, tile, "f32", engine.weights_hash(net))
+    info = tiny_info(net.decomposition)
+    checkpoint = Checkpoint(Path("net.safetensors"), info, "", net)
+    made = engine.CompiledEngine(checkpoint, tile, "f32", engine.weights_hash(net))
     found = made.run(seen, tuple(net.segmentors), (), {}, monitor or Monitor())
     return {name: logits for name, (logits, _) in found.answers.items()}
 

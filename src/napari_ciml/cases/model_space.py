@@ -1,6 +1,6 @@
 """From the case grid to the voxels a checkpoint works on, and back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +48,7 @@ def to_model_space(
     spacing: tuple[float, float, float],
     normalisation: Mapping[str, Normalisation],
     monitor: Monitor,
+    located: Callable[[Grid], None] | None = None,
 ) -> ModelInput:
     """Crop to the foreground, resample, normalise.
 
@@ -67,6 +68,8 @@ def to_model_space(
         By modality.
     monitor : Monitor
         Told at each modality.
+    located : callable, optional
+        Called with the grid, before anything is resampled onto it.
 
     Raises
     ------
@@ -83,6 +86,8 @@ def to_model_space(
     )
     masks = dict(zip(modalities, looked, strict=True))
     grid = crop_grid(np.logical_or.reduce(looked), case.grid, spacing)
+    if located is not None:
+        located(grid)
 
     def resampled(name: str) -> tuple[np.ndarray, np.ndarray]:
         image = case.seen(name)

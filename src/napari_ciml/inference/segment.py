@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from weakref import ref
 
 import numpy as np
-import torch
 
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.model_space import ModelInput, to_model_space
 from napari_ciml.decomposition import Decomposition, Pair
 from napari_ciml.errors import CheckpointError, InputError
+from napari_ciml.inference.ahead import Ahead
 from napari_ciml.inference.assemble import assemble, ensemble, on_case_grid
-from napari_ciml.inference.device import EngineName, choose_device, choose_engine
+from napari_ciml.inference.device import choose_device, choose_engine
 from napari_ciml.inference.engine import compile_parts, predict_pairs
 from napari_ciml.inference.kept import Kept
 from napari_ciml.inference.memory import peak_memory_mib
@@ -173,11 +173,12 @@ def segment(
     _refuse_missing(case, plan)
     if previous is not None and not holds(previous, case, checkpoint, settings):
         previous = None
+    ahead = Ahead(checkpoint, plan, device, engine, settings.overlap, monitor)
     with clock.stage("prepare"):
-        seen = _model_input(case, checkpoint, plan, aloud, previous)
+        seen = _model_input(case, checkpoint, plan, aloud, previous, ahead)
         if previous is not None and seen.grid != previous.model_input.grid:
             previous = None
-    pairs, kept = _predict(checkpoint, seen, plan, device, engine, aloud, previous, clock, settings)
+    pairs, kept = _predict(checkpoint, seen, plan, ahead, aloud, previous, clock, settings)
     uncertainty = None
     if settings.samples:
         with clock.stage("samples"):
@@ -220,19 +221,20 @@ def _model_input(
     plan: Plan,
     monitor: Monitor,
     previous: Segmentation | None,
+    ahead: Ahead,
 ) -> ModelInput:
     if previous is not None and previous.plan.modalities == plan.modalities:
         return previous.model_input
     info = checkpoint.info
-    return to_model_space(case, plan.modalities, info.spacing, info.normalisation, monitor)
+    located = ahead.begin if previous is None else None
+    return to_model_space(case, plan.modalities, info.spacing, info.normalisation, monitor, located)
 
 
 def _predict(
     checkpoint: Checkpoint,
     seen: ModelInput,
     plan: Plan,
-    device: torch.device,
-    engine: EngineName,
+    ahead: Ahead,
     monitor: Monitor,
     previous: Segmentation | None,
     clock: _Clock,
@@ -248,6 +250,7 @@ def _predict(
             kept.coarser(shape)
         if where.engine == "openvino":
             with clock.stage("compile"):
+                ahead.wait()
                 compile_parts(checkpoint, plan, where, kept, monitor)
         with clock.stage("network"):
             found = predict_pairs(
@@ -262,11 +265,12 @@ def _predict(
             )
         return found, kept
 
-    first = previous.kept.workspace if previous is not None else None
+    first = previous.kept.workspace if previous is not None else ahead.workspace
     shape = seen.foreground.shape
-    return with_fallback(run, shape, checkpoint, device, monitor, first, engine, settings.overlap)[
-        0
-    ]
+    found, _ = with_fallback(
+        run, shape, checkpoint, ahead.device, monitor, first, ahead.engine, settings.overlap
+    )
+    return found
 
 
 def _uncertainty(

@@ -1,0 +1,69 @@
+"""Compiling the network while its case is prepared: neither waits for the other."""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import torch
+
+from napari_ciml.cases.geometry import Grid
+from napari_ciml.inference.device import EngineName
+from napari_ciml.inference.engine import compile_parts
+from napari_ciml.inference.kept import Kept
+from napari_ciml.inference.plan import Plan
+from napari_ciml.inference.tile_policy import first_tiling
+from napari_ciml.inference.workspace import Workspace
+from napari_ciml.monitor import Monitor
+from napari_ciml.network.checkpoint import Checkpoint
+
+
+class Ahead:
+    """What can be compiled as soon as it is known how large the tiles are.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        The network.
+    plan : Plan
+        What will be asked of it.
+    device : torch.device
+        Where it will run.
+    engine : str
+        What will run it; only ``openvino`` compiles.
+    overlap : float, optional
+        As in `SegmentSettings`.
+    monitor : Monitor
+        Its ``stop`` is heard.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        plan: Plan,
+        device: torch.device,
+        engine: EngineName,
+        overlap: float | None,
+        monitor: Monitor,
+    ) -> None:
+        self._checkpoint, self._plan, self._overlap = checkpoint, plan, overlap
+        self.device, self.engine = device, engine
+        self._monitor = monitor
+        self._coming: Future[None] | None = None
+        self.workspace: Workspace | None = None
+
+    def begin(self, grid: Grid) -> None:
+        """Lay the tiles over the grid of the model, and compile for them in a thread of its own."""
+        tiling = first_tiling(self._checkpoint.info, grid.shape, self.device, self._overlap)
+        self.workspace = Workspace(self.device, tiling, self.engine)
+        if self.engine == "openvino":
+            pool = ThreadPoolExecutor(1)
+            self._coming = pool.submit(self._compile, self.workspace)
+            pool.shutdown(wait=False)
+
+    def wait(self) -> None:
+        """Return when it has come to an end; what went wrong shows when it is compiled again."""
+        if self._coming is not None:
+            self._monitor.step("Compiling the network (longer the first time)")
+            self._coming.exception()
+
+    def _compile(self, workspace: Workspace) -> None:
+        quiet = Monitor(stop=self._monitor.stop)
+        compile_parts(self._checkpoint, self._plan, workspace, Kept(workspace), quiet)
