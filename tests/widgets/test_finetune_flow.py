@@ -1,5 +1,6 @@
 """Learning from the labels of the open case, with real clicks."""
 
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -69,6 +70,11 @@ def test_learn_adopt_and_go_back(painted: Desk, qtbot: QtBot, tmp_path: Path) ->
     qtbot.mouseClick(widget.back, LEFT)
     assert review.checkpoint == old
     assert old.exists()
+    assert widget.adopt.isEnabled()
+    widget.tuning.result = replace(widget.tuning.result, taken=0.0)
+    widget.tuning.changed.emit()
+    assert not widget.adopt.isEnabled()
+    assert "Nothing better was found" in widget.verdict.text()
 
 
 def test_it_gives_way_to_the_case(

@@ -235,6 +235,6 @@ class FineTuneWidget(Dock):
             part.setVisible(result is not None)
         if result is None:
             return
-        self.adopt.setEnabled(self.review.checkpoint != result.path)
+        self.adopt.setEnabled(result.taken > 0 and self.review.checkpoint != result.path)
         show_learnt(self.scores, result)
         self.verdict.say(told_of(result))

@@ -42,7 +42,7 @@ def told_of(result: "FineTuned") -> str:
     told = [*result.notices]
     if not result.harmless:
         told.append("It forgets: the replay cases lost more than the tolerance.")
-    elif result.corrected_after == result.corrected_before:
+    elif not result.taken:
         told.append("Nothing better was found; the new version is the old one.")
     else:
         told.append(f"It goes {result.taken:.0%} of the way to what was learnt.")
