@@ -100,6 +100,11 @@ def _add_schedule(parser: argparse.ArgumentParser) -> None:
         help="of the steps in which a message is muted",
     )
     parser.add_argument(
+        "--scanners",
+        action="store_true",
+        help="show each modality of a patch as other scanners might: tones, fields, contrast, blur",
+    )
+    parser.add_argument(
         "--average",
         type=numbers.share,
         default=0.0,
@@ -230,6 +235,7 @@ def _settings(args: argparse.Namespace) -> "TrainSettings":
             "beta": args.beta,
             "modality_dropout": args.modality_dropout,
             "message_dropout": args.message_dropout,
+            "scanners": args.scanners,
             "average": args.average,
             "seed": args.seed,
         }

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
-from monai import transforms
+from monai.transforms import Compose
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from napari_ciml.network.settings import STRIDE
+from napari_ciml.training.augmentation import augmentation
 from napari_ciml.training.cohort import TrainingCase
 from napari_ciml.training.settings import TrainSettings
 
@@ -47,8 +47,9 @@ class Patches(Dataset[dict[str, Tensor]]):
         self.partly = partly or any(case.certain is not None for case in cases)
 
     @cached_property
-    def _augment(self) -> transforms.Compose:
-        return augmentation(("regions", "certain") if self.partly else ("regions",))
+    def _augment(self) -> Compose:
+        masks = ("regions", "certain") if self.partly else ("regions",)
+        return augmentation(masks, self.settings.scanners)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         rng = np.random.default_rng((self.settings.seed, index))
@@ -119,36 +120,6 @@ def draw_patch(
         cut["certain"] = case.certain[None]
     starts = [_start(int(c), n, p, rng) for c, n, p in zip(centre, whole, shape, strict=True)]
     return {name: torch.from_numpy(_cut(a, starts, shape)) for name, a in cut.items()}
-
-
-def augmentation(masks: tuple[str, ...] = ("regions",)) -> transforms.Compose:
-    """Return nnU-Net's default augmentation in MONAI's transforms: space, noise, intensity."""
-    both, nearest = ("image", *masks), ("bilinear", *("nearest" for _ in masks))
-    keys: dict[str, Any] = {"keys": "image"}
-    return transforms.Compose(
-        [
-            *(transforms.RandFlipd(keys=both, prob=0.5, spatial_axis=axis) for axis in range(3)),
-            transforms.RandAffined(
-                keys=both,
-                mode=nearest,
-                prob=0.3,
-                rotate_range=(0.5, 0.5, 0.5),
-                scale_range=(0.25, 0.25, 0.25),
-                padding_mode="zeros",
-            ),
-            transforms.RandGaussianNoised(**keys, prob=0.15, std=0.3),
-            transforms.RandGaussianSmoothd(
-                **keys, prob=0.15, sigma_x=(0.3, 1.0), sigma_y=(0.3, 1.0), sigma_z=(0.3, 1.0)
-            ),
-            transforms.RandScaleIntensityd(**keys, prob=0.3, factors=0.25, channel_wise=True),
-            transforms.RandShiftIntensityd(**keys, prob=0.3, offsets=0.2, channel_wise=True),
-            transforms.RandSimulateLowResolutiond(**keys, prob=0.15, zoom_range=(0.5, 1.0)),
-            transforms.RandAdjustContrastd(
-                **keys, prob=0.2, gamma=(0.7, 1.5), retain_stats=True, invert_image=False
-            ),
-            transforms.ToTensord(keys=both, dtype=torch.float32, track_meta=False),
-        ]
-    )
 
 
 def _start(centre: int, edge: int, patch: int, rng: np.random.Generator) -> int:

@@ -40,6 +40,8 @@ class TrainSettings(BaseModel):
     modality_dropout, message_dropout : float
         Probability that a step mutes an auxiliary modality everywhere, or one message: what
         makes muting something the network has seen.
+    scanners : bool
+        Show each modality of a patch as other scanners might (`RandScanner`).
     average : float
         Decay, per step, of the moving average of the weights that is kept as the result; with 0
         the result is the last step's, as in the paper.
@@ -64,6 +66,7 @@ class TrainSettings(BaseModel):
     foreground_share: float = Field(default=0.33, ge=0, le=1)
     modality_dropout: float = Field(default=0.15, ge=0, lt=1)
     message_dropout: float = Field(default=0.1, ge=0, lt=1)
+    scanners: bool = False
     average: float = Field(default=0.0, ge=0, lt=1)
     seed: int = 0
 

@@ -82,7 +82,7 @@ def _explaining(desk: Desk, folder: Path) -> None:
     _window(desk, folder / "lesions.png")
     bring_forward(desk.explain)
     _window(desk, folder / "why.png")
-    session.questions.hide_map()
+    session.questions.map.hide()
 
 
 def _living(desk: Desk, folder: Path) -> None:

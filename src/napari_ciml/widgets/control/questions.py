@@ -1,7 +1,4 @@
-"""Questions to the model: asked by a click, answered in the queue, kept; and the map that is shown.
-
-Answers are computed and maps brought onto the case grid in threads; the window only shows them.
-"""
+"""Questions to the model: asked by a click, answered in the queue, kept."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,6 +12,7 @@ from napari_ciml.lesions import Lesion
 from napari_ciml.monitor import Monitor
 from napari_ciml.saved.models import Shown
 from napari_ciml.whatif.question import Asking, Question, Voxel, about, title_of
+from napari_ciml.widgets.control.map_shown import MapShown
 from napari_ciml.widgets.layers.origin import made_here, origin_of, voxel_at
 
 if TYPE_CHECKING:
@@ -50,14 +48,11 @@ class Questions:
         Oldest first.
     chosen : Question or None
         The one that is shown; None is the whole case.
-    marked : (Pair, str) or None
-        Whose map is shown: a pair and an auxiliary.
-    opacity : float
-        Of the map, in [0, 1].
+    map : MapShown
+        Of the answer that is shown.
     """
 
     changed = Signal()
-    marked_changed = Signal()
     refused = Signal(str)
 
     def __init__(self, session: "Session") -> None:
@@ -66,8 +61,7 @@ class Questions:
         self.one_voxel = False
         self.asked: tuple[Question, ...] = ()
         self.chosen: Question | None = None
-        self.marked: tuple[Pair, str] | None = None
-        self.opacity = 0.8
+        self.map = MapShown(session)
         session.looking.hear(self._pressed)
         session.review.explanation_changed.connect(self._drop_stale)
 
@@ -148,7 +142,7 @@ class Questions:
 
             checkpoint = load_checkpoint(path)
             found = explain(case, checkpoint, segmentation, monitor, device, asking.masks)
-            wanted = self._wanted(found)
+            wanted = self.map.wanted(found)
             if wanted is not None:
                 monitor.step("Placing the map")
                 found.maps[wanted]
@@ -165,36 +159,22 @@ class Questions:
         self.session.runner.submit(TITLE, work, done)
 
     def show_map(self, pair: Pair, auxiliary: str) -> None:
-        """Show a map of the answer over the modality it belongs to."""
-        case, found, wanted = self.session.review.case, self.shown, (pair, auxiliary)
-        if case is None or found is None or wanted not in found.weights:
-            return
-        self._mark(wanted)
-
-        def show(_: object) -> None:
-            if self.shown is found and self.marked == wanted:
-                self.session.layers.show_map(case, found, pair, auxiliary)
-                self.session.layers.set_map_opacity(self.opacity)
-
-        if found.maps.at_hand(wanted):
-            show(None)
-            return
-        # Who runs through a table waits for the last row alone.
-        place = lambda _: found.maps[wanted] if self.marked == wanted else None  # noqa: E731
-        self.session.keeping.runner.submit("Placing the map", place, show)
+        """Show a map of the answer that is shown."""
+        if self.shown is not None:
+            self.map.show(self.shown, (pair, auxiliary))
 
     def seen(self) -> Shown | None:
         """Return which map is seen, as it is saved."""
         there = made_here(self.session.layers.viewer, "map")
-        if self.marked is None or not any(layer.visible for layer in there):
+        if self.map.marked is None or not any(layer.visible for layer in there):
             return None
-        (primary, region), auxiliary = self.marked
+        (primary, region), auxiliary = self.map.marked
         return Shown(
             question=self.asked.index(self.chosen) if self.chosen else None,
             primary=primary,
             region=region,
             auxiliary=auxiliary,
-            opacity=self.opacity,
+            opacity=self.map.opacity,
         )
 
     def put(self, asked: Sequence[Question], seen: Shown | None) -> None:
@@ -202,22 +182,12 @@ class Questions:
         self.asked = tuple(asked)
         question = None if seen is None else seen.question
         self.chosen = None if question is None else self.asked[question]
-        self.marked = None
+        self.map.marked = None
         if seen is not None:
-            self.opacity = seen.opacity
+            self.map.opacity = seen.opacity
         self.changed.emit()
         if seen is not None:
             self.show_map(Pair(seen.primary, seen.region), seen.auxiliary)
-
-    def hide_map(self) -> None:
-        """Take the map away."""
-        self._mark(None)
-        self.session.layers.hide_results()
-
-    def set_opacity(self, opacity: float) -> None:
-        """Set the opacity of this and every next map."""
-        self.opacity = opacity
-        self.session.layers.set_map_opacity(opacity)
 
     def _drop_stale(self) -> None:
         """Drop questions about runs that are gone; one about another run is no longer shown."""
@@ -230,22 +200,11 @@ class Questions:
     def _follow(self) -> None:
         """Tell of another answer, and show its map if one was shown or a question was asked."""
         self.changed.emit()
-        wanted = self._wanted(self.shown)
-        if wanted is None or (self.marked is None and self.chosen is None):
-            self._mark(None)
+        wanted = self.map.wanted(self.shown)
+        if wanted is None or (self.map.marked is None and self.chosen is None):
+            self.map.mark(None)
         else:
             self.show_map(*wanted)
-
-    def _wanted(self, found: "Explanation | None") -> tuple[Pair, str] | None:
-        """Return whose map of an answer is to be seen: that of before, else the strongest."""
-        if found is None:
-            return None
-        return self.marked if self.marked in found.weights else found.strongest
-
-    def _mark(self, wanted: tuple[Pair, str] | None) -> None:
-        if wanted != self.marked:
-            self.marked = wanted
-            self.marked_changed.emit()
 
     def _pressed(self, viewer: "ViewerModel", event: Any) -> None:
         """Ask about what a shift-click on a layer of the case hits."""

@@ -94,12 +94,12 @@ class ExplainWidget(Dock):
         self.run.clicked.connect(lambda: self.attempt(self.session.running.explain))
         self.chart.chosen.connect(self.choose)
         self.weights.currentCellChanged.connect(self._row_chosen)
-        self.opacity.valueChanged.connect(lambda v: self.session.questions.set_opacity(v / 100))
-        self.hide_map.clicked.connect(self.session.questions.hide_map)
+        self.opacity.valueChanged.connect(lambda v: self.session.questions.map.set_opacity(v / 100))
+        self.hide_map.clicked.connect(self.session.questions.map.hide)
         self.maps.clicked.connect(self._open_maps)
         self.meaning.linkActivated.connect(lambda _: self.attempt(self._read))
         self.session.questions.changed.connect(self._show)
-        self.session.questions.marked_changed.connect(self._show_marked)
+        self.session.questions.map.changed.connect(self._show_marked)
         self.review.segmentation_changed.connect(self._show)
         self.questions.beside_changed.connect(self._show_weights)
         self._answer: Explanation | None = None
@@ -116,14 +116,14 @@ class ExplainWidget(Dock):
 
     def _show_marked(self) -> None:
         """Mark the map that is shown in chart and table."""
-        controller = self.session.questions
-        pair, auxiliary = controller.marked or (None, "")
+        shown = self.session.questions.map
+        pair, auxiliary = shown.marked or (None, "")
         self.chart.mark(pair, auxiliary)
-        there = controller.marked in self._rows
+        there = shown.marked in self._rows
         k = self._rows.index((pair, auxiliary)) if there and pair is not None else -1
         with QSignalBlocker(self.weights), QSignalBlocker(self.opacity):
             self.weights.setCurrentCell(k, 0 if there else -1)
-            self.opacity.setValue(round(100 * controller.opacity))
+            self.opacity.setValue(round(100 * shown.opacity))
 
     def _read(self) -> None:
         text, folder = faithfulness_page()
