@@ -51,8 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--overlap",
         type=numbers.share,
         metavar="SHARE",
-        help="of a tile's edge that neighbouring tiles of the checkpoint's patch have in common; "
-        "default: instance norm 0.5, batch norm what a seam needs",
+        help="of a tile's edge that neighbouring tiles of the checkpoint's largest patch have in "
+        "common; default: instance norm 0.5, batch norm what a seam needs",
     )
     parser.add_argument("--report", action="store_true", help="write a page of HTML and of PDF")
     parser.add_argument(

@@ -60,7 +60,7 @@ class Ahead:
 
     def wait(self) -> None:
         """Return when it has come to an end; what went wrong shows when it is compiled again."""
-        if self._coming is not None:
+        if self._coming is not None and not self._coming.done():
             self._monitor.step("Compiling the network (longer the first time)")
             self._coming.exception()
 

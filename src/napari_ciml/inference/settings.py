@@ -49,7 +49,7 @@ class SegmentSettings:
         pass.
     overlap : float, optional
         Share of a tile's edge that neighbours have in common at least, in [0, 0.9]: tiles are then
-        the checkpoint's patch. By default the norm decides, see `tile_policy`.
+        the checkpoint's largest patch. By default the norm decides, see `tile_policy`.
 
     Raises
     ------
