@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_ciml.at_once import at_once
 from napari_ciml.cases.alignment import motion_to
 from napari_ciml.cases.geometry import Grid, resample
 from napari_ciml.cases.intensity import background_value
@@ -181,9 +182,14 @@ def load_case(
     moved: dict[str, Motion] = {}
     grid = native
     fixed = None
-    for done, modality in enumerate(order):
-        monitor.step(f"Reading {modality}", done, len(order))
-        array, own = read_source(modality, sources[modality], notices, monitor)
+
+    def read(modality: str) -> tuple[np.ndarray, Grid, list[str]]:
+        mended: list[str] = []
+        return *read_source(modality, sources[modality], mended, monitor), mended
+
+    files = at_once(read, order, monitor, "Reading")
+    for modality, (array, own, mended) in zip(order, files, strict=True):
+        notices += mended
         if (series := sources[modality].stack) is not None:
             notices += [f"{modality}: {said}." for said in series.notices]
         units[modality], why = unit_of(modality, sources[modality], array)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
+from napari_ciml.at_once import at_once
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.labels import region_masks
 from napari_ciml.cases.write import at_modality, write_on_native_grid
@@ -115,12 +116,13 @@ def write_bundle(folder: Path, results: Results, wish: Wish, monitor: Monitor) -
     CancelledError
         If the monitor's ``stop`` is set; the files written so far stay.
     """
-    paths = []
-    volumes = _volumes(results, wish)
-    for done, (name, values) in enumerate(volumes.items()):
-        monitor.step(f"Writing {name}{wish.suffix}", done, len(volumes))
-        paths.append(folder / f"{name}{wish.suffix}")
-        write_on_native_grid(paths[-1], values(), results.case, wish.grid)
+    volumes = {f"{name}{wish.suffix}": made for name, made in _volumes(results, wish).items()}
+
+    def write(name: str) -> Path:
+        write_on_native_grid(folder / name, volumes[name](), results.case, wish.grid)
+        return folder / name
+
+    paths = at_once(write, tuple(volumes), monitor, "Writing")
     if wish.kinds & {"tables", "report"}:
         found = _inventory(results, monitor)
         if "tables" in wish.kinds:

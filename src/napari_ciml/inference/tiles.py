@@ -130,8 +130,7 @@ def _axis_starts(edge: int, size: int, overlap: float) -> list[int]:
 
 def blending_window(tile: Shape) -> np.ndarray:
     """Return Gaussian weights, (Z, Y, X) float32 in (0, 1], largest in the middle of a tile."""
-    from scipy.signal.windows import gaussian
-
-    z, y, x = (gaussian(edge, edge * _SIGMA) for edge in tile)
+    # SciPy has this, in a package that takes longer to import than a small case to segment.
+    z, y, x = (np.exp(-0.5 * (np.linspace(-0.5, 0.5, n) * (n - 1) / n / _SIGMA) ** 2) for n in tile)
     window = z[:, None, None] * y[:, None] * x
     return np.maximum(window, 1e-3 * window.max()).astype(np.float32)
