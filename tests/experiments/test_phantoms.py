@@ -9,6 +9,8 @@ from napari_ciml.errors import InputError
 from napari_ciml.experiments.phantoms import Phantom, make_phantom, write_phantoms
 from napari_ciml.experiments.phantoms.anatomy import Anatomy
 from napari_ciml.experiments.phantoms.contrast import Carried, hidden
+from napari_ciml.experiments.phantoms.foci import Focus, draw_foci
+from napari_ciml.experiments.phantoms.tumour import grow
 from napari_ciml.experiments.protocols import PROTOCOLS, STRANGE
 from napari_ciml.monitor import Monitor
 
@@ -100,7 +102,7 @@ def test_a_share_of_the_phantoms_is_carried_by_one_modality(tmp_path: Path) -> N
 
 
 def test_another_protocol_changes_one_modality_alone() -> None:
-    plain, other = (make_phantom("glioma", 3, 4.0, protocol=p) for p in ("usual", "t1-flair"))
+    plain, other = (make_phantom("glioma", 0, 4.0, protocol=p) for p in ("usual", "t1-flair"))
     np.testing.assert_array_equal(other.labels, plain.labels)
     for name in ("T1", "T1CE", "T2"):
         np.testing.assert_array_equal(other.images[name], plain.images[name])
@@ -110,7 +112,7 @@ def test_another_protocol_changes_one_modality_alone() -> None:
 
 @pytest.mark.parametrize("protocol", STRANGE)
 def test_protocols_scan_the_same_brain_and_tumour(protocol: str) -> None:
-    usual, other = (make_phantom("glioma", 3, 4.0, protocol=p) for p in ("usual", protocol))
+    usual, other = (make_phantom("glioma", 0, 4.0, protocol=p) for p in ("usual", protocol))
     np.testing.assert_array_equal(other.labels, usual.labels)
     for name in PROTOCOLS[protocol].signals or usual.images:
         seen = [phantom.images[name][usual.labels > 0] for phantom in (usual, other)]
@@ -119,7 +121,7 @@ def test_protocols_scan_the_same_brain_and_tumour(protocol: str) -> None:
 
 def test_protocols_look_as_they_are_said_to() -> None:
     def ratio(protocol: str, name: str, above: int, below: int) -> float:
-        made = make_phantom("glioma", 3, 4.0, protocol=protocol)
+        made = make_phantom("glioma", 0, 4.0, protocol=protocol)
         return mean_where(made, name, above) / mean_where(made, name, below)
 
     # Enhancing tumour beside everything healthy: in a subtraction it stands alone.
@@ -175,3 +177,31 @@ def test_what_hides_a_region_takes_its_place(region: str, gone: set[str], whole:
     np.testing.assert_allclose(sum(found.values()), 1, atol=1e-5)
     untouched = set(names) - gone - whole
     assert all(np.array_equal(found[name], shares[name]) for name in untouched)
+
+
+def test_a_composite_tumour_is_foci_of_several_kinds_that_touch() -> None:
+    depth = np.full((60, 60, 60), 30.0, np.float32)
+    kinds = set()
+    for seed in range(20):
+        foci = draw_foci(np.random.default_rng(seed), "composite", depth, 3.0)
+        kinds |= {focus.kind for focus in foci}
+        for k, focus in enumerate(foci[1:], start=1):
+            gaps = [
+                np.linalg.norm(focus.centre - other.centre) * 3.0 - focus.core - other.core
+                for other in foci[:k]
+            ]
+            assert min(gaps) < 0
+    assert {"ring", "mixed", "solid", "cyst", "low-grade"} <= kinds
+
+
+def test_edema_reaches_farther_where_it_leans() -> None:
+    shape = (48, 48, 48)
+    white = np.full(shape, 0.55, np.float32)
+    nothing = np.zeros(shape, np.float32)
+    anatomy = Anatomy(white, 1 - white, nothing, nothing, np.ones(shape, bool))
+    centre = np.full(3, 23.5, np.float32)
+    focus = Focus("ring", centre, 20.0, 30.0, np.array([0, 0, 14.0], np.float32))
+    tumour = grow(np.random.default_rng(0), [focus], anatomy, 2.0)
+    edema = np.argwhere(tumour.labels == 2)[:, 2]
+    assert (edema > 23.5).sum() > 1.5 * (edema < 23.5).sum()
+    assert {1, 2, 4} <= set(np.unique(tumour.labels))

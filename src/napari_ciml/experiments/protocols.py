@@ -20,7 +20,7 @@ MEANS: dict[str, dict[str, Spread]] = {
     },
     "FLAIR": {
         "white": (0.60, 0.05), "grey": (0.70, 0.06), "fluid": (0.25, 0.08), "edema": (1.12, 0.14),
-        "solid": (0.96, 0.14), "necrosis": (0.72, 0.22), "enhancing": (0.98, 0.14),
+        "solid": (0.90, 0.14), "necrosis": (0.72, 0.22), "enhancing": (0.91, 0.14),
     },
     "T1-FLAIR": {
         "white": (1.0, 0.04), "grey": (0.70, 0.05), "fluid": (0.15, 0.05), "edema": (0.60, 0.08),

@@ -82,7 +82,7 @@ def render(
             else hidden(shares, anatomy, carried.region)
         )
         for tissue, share in visible.items():
-            uneven = 1 + rng.uniform(0, 0.3) * patchy if tissue in _UNEVEN else 1.0
+            uneven = 1 + 0.3 * rng.uniform(0, 1) ** 2 * patchy if tissue in _UNEVEN else 1.0
             image += share * means[tissue] * np.clip(uneven, 0.3, 2)
         if bleeding is not None:
             level = means["white"] * rng.uniform(0.3, 1.6)
@@ -185,7 +185,7 @@ def _bleeding(rng: np.random.Generator, tumour: Tumour, spacing: float) -> np.nd
 def _field_of_view(rng: np.random.Generator, brain: np.ndarray) -> np.ndarray:
     """Cut an end off now and then, straight or oblique, as scans and defacing do."""
     seen = brain.copy()
-    if rng.random() < 0.15:
+    if rng.random() < 0.3:
         across = np.eye(3)[rng.choice(3, p=(0.4, 0.4, 0.2))] * rng.choice((-1, 1))
         across += rng.normal(0, 0.12, 3)
         depth = np.tensordot(across, grid_points(brain.shape), 1)

@@ -4,7 +4,8 @@ import numpy as np
 
 from napari_ciml.experiments.phantoms.anatomy import deform, depth_mm
 from napari_ciml.experiments.phantoms.contrast import Carried, render
-from napari_ciml.experiments.phantoms.tumour import draw_kind, draw_lesions, grow, mass_effect
+from napari_ciml.experiments.phantoms.foci import draw_foci, draw_kind, mass_effect
+from napari_ciml.experiments.phantoms.tumour import grow
 
 
 def make(
@@ -15,11 +16,10 @@ def make(
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return modalities, each (Z, Y, X) float32, and labels, (Z, Y, X) uint8."""
     depth = depth_mm(spacing)
-    kind = draw_kind(rng)
-    lesions = draw_lesions(rng, kind, depth)
-    push = mass_effect(rng, lesions, depth, spacing)
+    foci = draw_foci(rng, draw_kind(rng), depth, spacing)
+    push = mass_effect(rng, foci, depth, spacing)
     anatomy, _ = deform(rng, spacing, push)
-    tumour = grow(rng, kind, lesions, anatomy, spacing)
+    tumour = grow(rng, foci, anatomy, spacing)
     images = render(rng, anatomy, tumour, spacing, carried, protocol)
     # What lies outside the field of view is labelled by nobody.
     return images, tumour.labels * (images["T1"] > 0)
