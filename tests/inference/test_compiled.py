@@ -129,7 +129,7 @@ def test_maps_begin_with_the_state_it_gives(
             for encoder in checkpoint.network.encoders.values()
         ]
         everywhere = dict.fromkeys(TWO.region_names, asked)
-        found.append(explain(case, checkpoint, result, device="cpu", asked=everywhere))
+        found.append(explain(case, checkpoint, result, asked=everywhere))
         assert ran == []
         for hook in hooks:
             hook.remove()

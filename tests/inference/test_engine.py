@@ -14,7 +14,7 @@ from napari_ciml.inference import engine
 from napari_ciml.inference.kept import Kept
 from napari_ciml.inference.plan import Plan, make_plan
 from napari_ciml.inference.tiles import make_tiling
-from napari_ciml.inference.workspace import Workspace, with_fallback
+from napari_ciml.inference.workspace import Workspace, first_workspace, with_fallback
 from napari_ciml.monitor import Monitor, Progress
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.presets import PRESETS
@@ -54,9 +54,9 @@ def test_a_network_that_runs_out_of_memory_gives_the_answer_of_the_smaller_tile(
     hook = wide.network.encoders["T1CE"].register_forward_pre_hook(full_above_32)
     made, workspace = with_fallback(
         lambda where: engine.predict_pairs(wide, images, plan, where, Monitor()),
+        first_workspace(wide.info, (33, 80, 40), CPU),
         (33, 80, 40),
-        wide,
-        CPU,
+        wide.info,
         Monitor(tell=told.append),
     )
     hook.remove()
@@ -76,8 +76,9 @@ def test_errors_that_are_not_about_memory_leave_the_engine_at_once(
     def cancelled(_: Workspace) -> None:
         raise CancelledError
 
+    first = first_workspace(tiny_checkpoint.info, SHAPE, CPU)
     with pytest.raises(CancelledError):
-        with_fallback(cancelled, SHAPE, tiny_checkpoint, CPU, Monitor(tell=told.append))
+        with_fallback(cancelled, first, SHAPE, tiny_checkpoint.info, Monitor(tell=told.append))
     assert told == []
 
 
@@ -172,9 +173,9 @@ def test_a_volume_smaller_than_a_stride_is_served(tiny_checkpoint: Checkpoint) -
     images = random_images(plan, shape)
     made, _ = with_fallback(
         lambda where: engine.predict_pairs(tiny_checkpoint, images, plan, where, Monitor()),
+        first_workspace(tiny_checkpoint.info, shape, CPU),
         shape,
-        tiny_checkpoint,
-        CPU,
+        tiny_checkpoint.info,
         Monitor(),
     )
     assert {values.shape for values in made.values()} == {shape}

@@ -9,7 +9,7 @@ from napari_ciml.errors import DeviceError
 from napari_ciml.inference import workspace
 from napari_ciml.inference.tile_policy import first_tiling, smaller_tiling
 from napari_ciml.inference.tiles import SMALLEST_TILE
-from napari_ciml.inference.workspace import Workspace, with_fallback
+from napari_ciml.inference.workspace import Workspace, first_workspace, with_fallback
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.presets import PRESETS
@@ -34,10 +34,9 @@ class Machine:
 
     def run(self, checkpoint: Checkpoint, device: str) -> str:
         monitor = Monitor(tell=self.told.append)
-        fake = SimpleNamespace(
-            info=checkpoint.info.model_copy(update={"patch": (96, 96, 96)}), network=None
-        )
-        return with_fallback(self, SHAPE, fake, torch.device(device), monitor)[0]
+        info = checkpoint.info.model_copy(update={"patch": (96, 96, 96)})
+        first = first_workspace(info, SHAPE, torch.device(device))
+        return with_fallback(self, first, SHAPE, info, monitor)[0]
 
 
 @pytest.fixture(autouse=True)

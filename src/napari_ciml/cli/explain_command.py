@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> None:
     from napari_ciml.export.results import weights_csv
 
     start = time.perf_counter()
-    explanation = explain(done.case, done.checkpoint, done.segmentation, heard, args.device)
+    explanation = explain(done.case, done.checkpoint, done.segmentation, heard)
     done.segmentation.seconds["explain"] = round(time.perf_counter() - start, 3)
     for notice in explanation.notices:
         heard.tell(notice)

@@ -11,7 +11,6 @@ from napari_ciml.cases.placed import Placed
 from napari_ciml.decomposition import Pair
 from napari_ciml.explanation.gradcam import Triple, complementary_maps
 from napari_ciml.inference.assemble import ensemble
-from napari_ciml.inference.device import choose_device
 from napari_ciml.inference.finish import calibrated
 from napari_ciml.inference.segment import Segmentation, insist_on
 from napari_ciml.inference.workspace import Workspace, with_fallback
@@ -52,12 +51,11 @@ def explain(
     checkpoint: Checkpoint,
     segmentation: Segmentation,
     monitor: Monitor | None = None,
-    device: str = "auto",
     asked: Mapping[str, np.ndarray] | None = None,
 ) -> Explanation:
     """Explain a segmentation: every primary-region-auxiliary triple of its plan, in one run.
 
-    It starts from the messages that the segmentation kept.
+    It starts from the messages that the segmentation kept, where they were computed.
 
     Parameters
     ----------
@@ -69,8 +67,6 @@ def explain(
         Its predicted regions are the voxels asked about, if nothing else is.
     monitor : Monitor, optional
         Hears progress and fall-backs, can cancel within one tile.
-    device : str
-        As in `SegmentSettings`; what is kept stays where it was computed.
     asked : mapping of str to numpy.ndarray, optional
         By region, the voxels asked about, (Z, Y, X) bool on the case grid: one lesion, one voxel.
         Only the pairs of these regions are explained.
@@ -99,14 +95,8 @@ def explain(
         kept = segmentation.kept if where is segmentation.kept.workspace else None
         return complementary_maps(checkpoint, seen.images, targets, plan, where, monitor, kept)
 
-    maps, _ = with_fallback(
-        run,
-        seen.foreground.shape,
-        checkpoint,
-        choose_device(device),
-        monitor,
-        segmentation.kept.workspace,
-    )
+    where, shape = segmentation.kept.workspace, seen.foreground.shape
+    maps, _ = with_fallback(run, where, shape, checkpoint.info, monitor)
     maps = {triple: zeta * seen.foreground for triple, zeta in maps.items()}
     peaks = {triple: float(zeta.max()) for triple, zeta in maps.items()}
     largest = max(peaks.values(), default=0.0)

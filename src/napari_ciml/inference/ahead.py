@@ -9,8 +9,8 @@ from napari_ciml.inference.device import EngineName
 from napari_ciml.inference.engine import compile_parts
 from napari_ciml.inference.kept import Kept
 from napari_ciml.inference.plan import Plan
-from napari_ciml.inference.tile_policy import first_tiling
-from napari_ciml.inference.workspace import Workspace
+from napari_ciml.inference.tiles import Shape
+from napari_ciml.inference.workspace import Workspace, first_workspace
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
 
@@ -47,16 +47,22 @@ class Ahead:
         self.device, self.engine = device, engine
         self._monitor = monitor
         self._coming: Future[None] | None = None
-        self.workspace: Workspace | None = None
+        self._workspace: Workspace | None = None
 
     def begin(self, grid: Grid) -> None:
         """Lay the tiles over the grid of the model, and compile for them in a thread of its own."""
-        tiling = first_tiling(self._checkpoint.info, grid.shape, self.device, self._overlap)
-        self.workspace = Workspace(self.device, tiling, self.engine)
+        workspace = self.workspace(grid.shape)
         if self.engine == "openvino":
             pool = ThreadPoolExecutor(1)
-            self._coming = pool.submit(self._compile, self.workspace)
+            self._coming = pool.submit(self._compile, workspace)
             pool.shutdown(wait=False)
+
+    def workspace(self, shape: Shape) -> Workspace:
+        """Return where to begin with a volume of the model's voxels, (Z, Y, X)."""
+        if self._workspace is None:
+            info = self._checkpoint.info
+            self._workspace = first_workspace(info, shape, self.device, self.engine, self._overlap)
+        return self._workspace
 
     def wait(self) -> None:
         """Return when it has come to an end; what went wrong shows when it is compiled again."""

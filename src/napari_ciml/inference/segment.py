@@ -265,11 +265,9 @@ def _predict(
             )
         return found, kept
 
-    first = previous.kept.workspace if previous is not None else ahead.workspace
     shape = seen.foreground.shape
-    found, _ = with_fallback(
-        run, shape, checkpoint, ahead.device, monitor, first, ahead.engine, settings.overlap
-    )
+    first = previous.kept.workspace if previous is not None else ahead.workspace(shape)
+    found, _ = with_fallback(run, first, shape, checkpoint.info, monitor)
     return found
 
 
@@ -291,8 +289,8 @@ def _uncertainty(
         here = kept if where is kept.workspace else Kept(where)
         return sample(checkpoint, seen, plan, here, monitor, settings.samples, settings.seed)
 
-    shape, device = seen.foreground.shape, kept.workspace.device
-    sums, _ = with_fallback(run, shape, checkpoint, device, monitor, kept.workspace)
+    shape = seen.foreground.shape
+    sums, _ = with_fallback(run, kept.workspace, shape, checkpoint.info, monitor)
     return placed(sums, plan, seen, case, settings.seed)
 
 

@@ -11,7 +11,7 @@ from napari_ciml.inference.device import EngineName, is_out_of_memory, release
 from napari_ciml.inference.tile_policy import first_tiling, smaller_tiling
 from napari_ciml.inference.tiles import Shape, Tiling
 from napari_ciml.monitor import Monitor
-from napari_ciml.network.checkpoint import Checkpoint
+from napari_ciml.network.checkpoint_info import CheckpointInfo
 
 Result = TypeVar("Result")
 
@@ -35,15 +35,23 @@ class Workspace:
     engine: EngineName = "torch"
 
 
-def with_fallback(
-    run: Callable[[Workspace], Result],
+def first_workspace(
+    info: CheckpointInfo,
     shape: Shape,
-    checkpoint: Checkpoint,
     device: torch.device,
-    monitor: Monitor,
-    first: Workspace | None = None,
     engine: EngineName = "torch",
     overlap: float | None = None,
+) -> Workspace:
+    """Return where to begin with (Z, Y, X) voxels; ``overlap`` as in `SegmentSettings`."""
+    return Workspace(device, first_tiling(info, shape, device, overlap), engine)
+
+
+def with_fallback(
+    run: Callable[[Workspace], Result],
+    first: Workspace,
+    shape: Shape,
+    info: CheckpointInfo,
+    monitor: Monitor,
 ) -> tuple[Result, Workspace]:
     """Run something over tiles; when memory is full, with smaller ones, then on the CPU.
 
@@ -51,20 +59,14 @@ def with_fallback(
     ----------
     run : callable
         What is run; its answer is returned.
+    first : Workspace
+        Where to begin.
     shape : tuple of int
         Of the volume, (Z, Y, X).
-    checkpoint : Checkpoint
-        Says which tiles suit it.
-    device : torch.device
-        Where to begin.
+    info : CheckpointInfo
+        Says which tiles suit the network.
     monitor : Monitor
         Hears of each step down.
-    first : Workspace, optional
-        Where something is kept of an earlier run, tried before anything else.
-    engine : str
-        As in `Workspace`.
-    overlap : float, optional
-        As in `SegmentSettings`, for the tiles to begin with.
 
     Returns
     -------
@@ -76,8 +78,7 @@ def with_fallback(
     DeviceError
         If the CPU has no memory for even the smallest tile.
     """
-    info = checkpoint.info
-    workspace = first or Workspace(device, first_tiling(info, shape, device, overlap), engine)
+    workspace = first
     while True:
         device = workspace.device
         try:
@@ -93,8 +94,8 @@ def with_fallback(
             monitor.tell(f"The memory of {device.type} is full; going on with tiles of {size}.")
         elif device.type != "cpu":
             monitor.tell(f"The memory of {device.type} is full; going on on the CPU.")
-            device = torch.device("cpu")
-            tiling = first_tiling(info, shape, device)
+            workspace = first_workspace(info, shape, torch.device("cpu"), workspace.engine)
+            continue
         else:
             raise DeviceError(
                 "There is not enough memory for even the smallest tile; close other programs."

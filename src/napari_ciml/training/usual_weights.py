@@ -34,7 +34,7 @@ def usual_weights(
         monitor.step("Explaining", done, len(cases))
         case = labelled.open(whole.used_modalities)
         segmentation = segment(case, checkpoint, whole, settings, quiet)
-        explanation = explain(case, checkpoint, segmentation, quiet, device)
+        explanation = explain(case, checkpoint, segmentation, quiet)
         for (pair, auxiliary), weight in explanation.weights.items():
             if np.isfinite(weight):
                 found.setdefault((*pair, auxiliary), []).append(weight)

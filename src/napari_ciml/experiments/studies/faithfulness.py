@@ -17,8 +17,7 @@ from napari_ciml.explanation.faithfulness import Muting, maps_of_random_weights,
 from napari_ciml.export.text import write_table
 from napari_ciml.files import prepare_folder
 from napari_ciml.inference.device import choose_device
-from napari_ciml.inference.tile_policy import first_tiling
-from napari_ciml.inference.workspace import Workspace
+from napari_ciml.inference.workspace import Workspace, first_workspace
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.network.checkpoint_info import CheckpointInfo, TrainingRecord
@@ -82,7 +81,7 @@ def _questions(runs: list[Run], split: Split) -> Iterator[_Asked]:
         whole = checkpoint.info.decomposition
         for k, case in enumerate(split.test):
             z, y, x = case.regions.shape[1:]
-            workspace = Workspace(device, first_tiling(checkpoint.info, (z, y, x), device))
+            workspace = first_workspace(checkpoint.info, (z, y, x), device)
             yield _Asked(
                 run.seed,
                 k,

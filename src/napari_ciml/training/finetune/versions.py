@@ -12,7 +12,7 @@ from napari_ciml.inference.assemble import ensemble
 from napari_ciml.inference.engine import predict_pairs
 from napari_ciml.inference.plan import make_plan
 from napari_ciml.inference.settings import THRESHOLD
-from napari_ciml.inference.workspace import with_fallback
+from napari_ciml.inference.workspace import first_workspace, with_fallback
 from napari_ciml.measures import dice
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
@@ -94,14 +94,15 @@ class Judge:
         plan = make_plan(checkpoint.info, self.wanted)
         quiet = Monitor(stop=self.monitor.stop)
         z, y, x = case.regions.shape[1:]
+        shape = (z, y, x)
         pairs, _ = with_fallback(
             lambda where: predict_pairs(checkpoint, images, plan, where, quiet),
-            (z, y, x),
-            checkpoint,
-            self.device,
+            first_workspace(checkpoint.info, shape, self.device),
+            shape,
+            checkpoint.info,
             self.monitor,
         )
-        inside = np.ones((z, y, x), bool) if case.certain is None else case.certain
+        inside = np.ones(shape, bool) if case.certain is None else case.certain
         return {
             name: dice((values >= THRESHOLD) & inside, case.regions[k] & inside)
             for k, (name, values) in enumerate(ensemble(pairs, plan).items())

@@ -189,7 +189,7 @@ class Live:
         """Let the weights follow, if there were some."""
         review = self.review
         case, path = self.session.running.ready()
-        segmentation, device = review.segmentation, review.device
+        segmentation = review.segmentation
         assert segmentation is not None
 
         def work(monitor: Monitor) -> "Explanation | None":
@@ -198,7 +198,7 @@ class Live:
 
             try:
                 aware = replace(monitor, report=self._unless_stale(edit, monitor))
-                return explain(case, load_checkpoint(path), segmentation, aware, device)
+                return explain(case, load_checkpoint(path), segmentation, aware)
             except _StaleError:
                 return None
 

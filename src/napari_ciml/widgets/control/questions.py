@@ -134,14 +134,13 @@ class Questions:
         """
         review = self.session.review
         case, path, segmentation = self.session.running.explainable()
-        device = review.device
 
         def work(monitor: Monitor) -> Question:
             from napari_ciml.explanation.explain import explain
             from napari_ciml.widgets.control.checkpoints import load_checkpoint
 
             checkpoint = load_checkpoint(path)
-            found = explain(case, checkpoint, segmentation, monitor, device, asking.masks)
+            found = explain(case, checkpoint, segmentation, monitor, asking.masks)
             wanted = self.map.wanted(found)
             if wanted is not None:
                 monitor.step("Placing the map")

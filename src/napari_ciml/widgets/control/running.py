@@ -61,14 +61,13 @@ class Running:
             If there is none.
         """
         case, path, segmentation = self.explainable()
-        device = self.session.review.device
 
         def work(monitor: Monitor) -> "Explanation":
             monitor.step("Loading the checkpoint")
             checkpoint = load_checkpoint(path)
             from napari_ciml.explanation.explain import explain
 
-            return explain(case, checkpoint, segmentation, monitor, device)
+            return explain(case, checkpoint, segmentation, monitor)
 
         def done(_: Case, result: "Explanation") -> None:
             if self.session.review.segmentation is segmentation:
