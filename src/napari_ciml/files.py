@@ -24,7 +24,10 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         # Some writers print their own complaint about a folder they cannot write to; ask first.
         temporary.touch()
+        mode = temporary.stat().st_mode
         yield temporary
+        # Some put a file of their own there, which nobody else may read.
+        temporary.chmod(mode)
         with temporary.open("r+b") as file:  # Windows flushes only what is open for writing
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -87,6 +87,12 @@ def test_a_loaded_network_outlives_its_file(tmp_path: Path) -> None:
         assert torch.equal(value, before[name])
 
 
+def test_others_may_read_it_as_they_may_any_file(tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.touch()
+    assert saved(tmp_path).stat().st_mode == plain.stat().st_mode
+
+
 def test_saving_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(tmp_path)
     before = path.read_bytes()
