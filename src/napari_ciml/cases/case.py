@@ -188,7 +188,8 @@ def load_case(
         return *read_source(modality, sources[modality], mended, monitor), mended
 
     files = at_once(read, order, monitor, "Reading")
-    for modality, (array, own, mended) in zip(order, files, strict=True):
+    for done, (modality, (array, own, mended)) in enumerate(zip(order, files, strict=True)):
+        monitor.step(f"Placing {modality}", done, len(order))
         notices += mended
         if (series := sources[modality].stack) is not None:
             notices += [f"{modality}: {said}." for said in series.notices]

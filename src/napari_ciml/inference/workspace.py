@@ -92,15 +92,14 @@ def with_fallback(
         if tiling is not None:
             size = _text(tiling.tile)
             monitor.tell(f"The memory of {device.type} is full; going on with tiles of {size}.")
+            workspace = Workspace(device, tiling, workspace.engine)
         elif device.type != "cpu":
             monitor.tell(f"The memory of {device.type} is full; going on on the CPU.")
             workspace = first_workspace(info, shape, torch.device("cpu"), workspace.engine)
-            continue
         else:
             raise DeviceError(
                 "There is not enough memory for even the smallest tile; close other programs."
             )
-        workspace = Workspace(device, tiling, workspace.engine)
 
 
 def _text(tile: Shape) -> str:
