@@ -146,7 +146,7 @@ class Review(Naming):
             self._take(self.edits.redo(self.asked))
 
     def set_checkpoint(self, path: Path) -> None:
-        """Use another checkpoint.
+        """Use another checkpoint, and as many voxel sizes as it says unless that was changed.
 
         Raises
         ------
@@ -154,7 +154,10 @@ class Review(Naming):
             If it is refused; the one before stays.
         """
         info = read_info(path)
+        before = self.info.finish.coarser if self.info is not None else False
         self.checkpoint, self.info = path, info
+        if self.asked.coarser == before:
+            self._take(replace(self.asked, coarser=info.finish.coarser))
         self.checkpoint_changed.emit()
 
     def set_device(self, device: str) -> None:

@@ -5,18 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from napari_ciml.bench.case import write_case
 from napari_ciml.bench.peak import network_gflop
 from napari_ciml.bench.setup import BRATS as WHOLE
 from napari_ciml.bench.setup import QUARTER, Extent, Setup, cube
-from napari_ciml.bench.weights import widened
 from napari_ciml.cases.case import open_case
 from napari_ciml.cases.model_space import to_model_space
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.settings import NetworkSettings
-from nets import BRATS, images, network
+from nets import BRATS
 
 
 @pytest.mark.parametrize("extent", [WHOLE, QUARTER, cube(32), cube(100)])
@@ -51,17 +49,6 @@ def test_the_foreground_crop_is_the_box(tmp_path: Path) -> None:
     seen = to_model_space(case, modalities, (1.0, 1.0, 1.0), normalisation, Monitor())
     assert seen.foreground.shape == extent.box
     assert seen.grid.origin == tuple(map(float, reversed(extent.start)))
-
-
-def test_a_widened_network_answers_as_the_narrow_one() -> None:
-    narrow, wide = network(norm="batch"), network(norm="batch", base_filters=6)
-    with torch.no_grad():
-        narrow(images(BRATS, batch=2))
-        wide.load_state_dict(widened(narrow, wide))
-        before, after = narrow.eval()(images(BRATS)), wide.eval()(images(BRATS))
-    for name, found in before.items():
-        assert after[name].logits.std() > 0
-        torch.testing.assert_close(after[name].logits, found.logits, rtol=1e-3, atol=1e-4)
 
 
 def test_operations_of_the_network_are_292_gflop_for_64_cubed() -> None:

@@ -350,4 +350,4 @@ def test_open_hears_how_to_segment(monkeypatch: pytest.MonkeyPatch, case_folder:
     told, plain = heard
     assert told.muted == {Message("T2", "T1")}
     assert (told.clean, told.mirror, told.coarser) == (False, True, True)
-    assert (plain.clean, plain.mirror, plain.coarser, plain.muted) == (True, False, False, set())
+    assert (plain.clean, plain.mirror, plain.coarser, plain.muted) == (True, False, None, set())

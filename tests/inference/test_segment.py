@@ -17,6 +17,8 @@ from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.network.checkpoint_info import Finish
 from napari_ciml.presets import PRESETS
 
+COARSER = SegmentSettings(coarser=True)
+
 
 def test_segment_is_on_the_case_grid_and_its_parts_agree(
     case_folder: Path, tiny_checkpoint: Checkpoint
@@ -72,6 +74,20 @@ def test_what_the_checkpoint_says_is_done_to_its_output(
     raw = segment(case, replace(tiny_checkpoint, info=info), settings=SegmentSettings(clean=False))
     np.testing.assert_array_equal(raw.label_map, plain.label_map)
     assert (raw.settings.clean, done.settings.clean) == (False, True)
+
+
+def test_two_voxel_sizes_are_the_checkpoints_default_or_as_asked(
+    case_folder: Path, tiny_checkpoint: Checkpoint
+) -> None:
+    case = open_case(case_folder)
+    info = tiny_checkpoint.info.model_copy(update={"finish": Finish(coarser=True)})
+    both = replace(tiny_checkpoint, info=info)
+    told, asked = segment(case, both), segment(case, tiny_checkpoint, settings=COARSER)
+    one = segment(case, both, settings=SegmentSettings(coarser=False))
+    assert [made.settings.coarser for made in (told, asked, one)] == [True, True, False]
+    for pair, found in told.pairs.items():
+        np.testing.assert_array_equal(found, asked.pairs[pair])
+        assert not np.array_equal(found, one.pairs[pair])
 
 
 def test_missing_modality(case_folder: Path, tiny_checkpoint: Checkpoint) -> None:

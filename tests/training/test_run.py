@@ -13,9 +13,10 @@ from napari_ciml.network.settings import NetworkSettings
 from napari_ciml.training.datasets import find_cases
 from napari_ciml.training.folds import split
 from napari_ciml.training.plan import RunPlan
-from napari_ciml.training.run import run
+from napari_ciml.training.run import begun, run
 from napari_ciml.training.scoring import score
 from napari_ciml.training.settings import Hardware, TrainSettings
+from nets import images
 
 
 @pytest.fixture
@@ -140,12 +141,26 @@ def test_what_an_interrupted_run_has_learnt_can_be_had(plan: RunPlan) -> None:
 
 def test_a_run_begins_with_the_weights_of_a_checkpoint(plan: RunPlan, blind: Checkpoint) -> None:
     standing = plan.settings.model_copy(update={"learning_rate": 1e-12, "weight_decay": 0.0})
-    begun = RunPlan(**{**vars(plan), "settings": standing, "start": blind.path})
-    (path,) = run(begun, Monitor()).checkpoints
+    plan = RunPlan(**{**vars(plan), "settings": standing, "start": blind.path})
+    (path,) = run(plan, Monitor()).checkpoints
     learnt = load_checkpoint(path)
     assert learnt.info.training.parent == blind.sha256
     for name, value in blind.network.named_parameters():
         torch.testing.assert_close(learnt.network.get_parameter(name), value)
-    other = standing.model_copy(update={"network": NetworkSettings(base_filters=2)})
-    with pytest.raises(CheckpointError, match="choose the same base filters"):
-        run(RunPlan(**{**vars(begun), "settings": other}), Monitor())
+    other = standing.model_copy(update={"network": NetworkSettings(base_filters=6)})
+    with pytest.raises(CheckpointError, match="choose the same norm, and its base filters or a"):
+        run(RunPlan(**{**vars(plan), "settings": other}), Monitor())
+
+
+def test_a_run_begins_with_the_weights_of_a_narrower_network(
+    plan: RunPlan, blind: Checkpoint
+) -> None:
+    wider = plan.settings.network.model_copy(update={"base_filters": 8})
+    network = begun(blind.path, plan.settings.model_copy(update={"network": wider})).eval()
+    assert network.settings == wider
+    assert all(value.requires_grad for value in network.parameters())
+    seen = images(blind.info.decomposition)
+    with torch.no_grad():
+        before, after = blind.network(seen), network(seen)
+    for name, found in before.items():
+        torch.testing.assert_close(after[name].logits, found.logits, rtol=1e-3, atol=1e-3)

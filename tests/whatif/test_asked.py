@@ -1,10 +1,15 @@
 """What is asked for: edits in words, undo and redo."""
 
 from dataclasses import replace
+from pathlib import Path
 
+from conftest import tiny_info
 from napari_ciml import editing
 from napari_ciml.decomposition import Pair
 from napari_ciml.inference.settings import SegmentSettings
+from napari_ciml.network.checkpoint import save_checkpoint
+from napari_ciml.network.checkpoint_info import Finish
+from napari_ciml.network.ciml import CIML
 from napari_ciml.presets import PRESETS
 from napari_ciml.review import Review
 from napari_ciml.whatif.asked import Asked, differences
@@ -72,6 +77,20 @@ def test_specks_mirroring_and_samples_are_asked_for_too() -> None:
         review.undo()
     assert review.asked == BRATS
     assert review.asked.with_threshold("ET", 0.3).plain() == BRATS
+
+
+def test_voxel_sizes_follow_the_checkpoint_unless_they_were_changed(tmp_path: Path) -> None:
+    review, paths = Review(), {}
+    for coarser in (False, True):
+        paths[coarser] = tmp_path / f"{coarser}.safetensors"
+        info = tiny_info(BRATS.decomposition).model_copy(update={"finish": Finish(coarser=coarser)})
+        save_checkpoint(paths[coarser], CIML(info.decomposition, info.network), info)
+    for coarser in (False, True, False, True):
+        review.set_checkpoint(paths[coarser])
+        assert review.asked.coarser is coarser
+    review.set_coarser(False)
+    review.set_checkpoint(paths[True])  # as after fine-tuning
+    assert not review.asked.coarser
 
 
 def test_a_region_that_nobody_weighs_is_a_problem() -> None:

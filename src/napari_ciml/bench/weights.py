@@ -1,12 +1,11 @@
 """The network that is measured: of full width, doing what the shipped checkpoint does.
 
 Random weights would serve the clock as well, but their label maps are noise, on which no two ways
-of computing agree. So each channel of the shipped network is repeated, and its weights divided by
-the number of repetitions: a network of any width with the same answers.
+of computing agree. So the shipped network is widened: of any width, it has the same answers.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from napari_ciml.bench.setup import Setup
 from napari_ciml.cases.case import open_case
@@ -18,6 +17,7 @@ from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import load_checkpoint, save_checkpoint
 from napari_ciml.network.checkpoint_info import CheckpointInfo, Finish, TrainingRecord
 from napari_ciml.network.ciml import CIML
+from napari_ciml.network.widen import can_widen, widened
 from napari_ciml.resources import shipped_checkpoint
 
 _SPACING = (1.0, 1.0, 1.0)
@@ -34,7 +34,8 @@ def write_checkpoint(setup: Setup, monitor: Monitor) -> None:
     monitor.step("Making the network")
     shipped = load_checkpoint(shipped_checkpoint())
     narrow = shipped.info.network
-    if setup.base_filters % narrow.base_filters:
+    wider = narrow.model_copy(update={"base_filters": setup.base_filters})
+    if not can_widen(narrow, wider):
         raise InputError(
             f"{setup.base_filters} base filters are not possible here; "
             f"choose a multiple of {narrow.base_filters}."
@@ -42,9 +43,7 @@ def write_checkpoint(setup: Setup, monitor: Monitor) -> None:
     info = shipped.info.model_copy(
         update={
             "name": "bench",
-            "network": narrow.model_copy(
-                update={"norm": "batch", "base_filters": setup.base_filters}
-            ),
+            "network": wider.model_copy(update={"norm": "batch"}),
             "spacing": _SPACING,
             "finish": Finish(),
             "scores": (),
@@ -55,30 +54,6 @@ def write_checkpoint(setup: Setup, monitor: Monitor) -> None:
     wide = CIML(info.decomposition, info.network)
     wide.load_state_dict(widened(settled, wide))
     save_checkpoint(setup.checkpoint, wide, info)
-
-
-def widened(narrow: CIML, wide: CIML) -> dict[str, Tensor]:
-    """Return weights with which the wide network answers as the narrow one."""
-    transposed = {
-        f"{name}.weight"
-        for name, layer in wide.named_modules()
-        if isinstance(layer, nn.ConvTranspose3d)
-    }
-    old, new = narrow.state_dict(), wide.state_dict()
-    return {
-        name: _repeated(old[name], value, 0 if name in transposed else 1)
-        for name, value in new.items()
-    }
-
-
-def _repeated(old: Tensor, like: Tensor, inputs: int) -> Tensor:
-    """Repeat channels to the shape of another tensor; ``inputs`` is the axis summed over."""
-    for axis in range(min(old.ndim, 2)):
-        times = like.shape[axis] // old.shape[axis]
-        old = old.repeat_interleave(times, dim=axis)
-        if axis == inputs and like.ndim > 1:
-            old = old / times
-    return old
 
 
 def _settled(setup: Setup, shipped: CIML, info: CheckpointInfo) -> CIML:

@@ -116,7 +116,8 @@ def _add_schedule(parser: argparse.ArgumentParser) -> None:
         "--start",
         type=Path,
         metavar="CHECKPOINT",
-        help="begin with these weights wherever they fit; default: random ones",
+        help="begin with these weights wherever they fit, of as many base filters or of a part of "
+        "them; default: random ones",
     )
     parser.add_argument("--resume", action="store_true", help="go on with the run in RUN")
     parser.add_argument(

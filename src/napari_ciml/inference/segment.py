@@ -151,7 +151,7 @@ def segment(
     CancelledError
         If the monitor's ``stop`` is set.
     """
-    settings, clock = settings or SegmentSettings(), _Clock()
+    settings, clock = _settled(settings or SegmentSettings(), checkpoint), _Clock()
     monitor = monitor or Monitor()
     notices: list[str] = []
 
@@ -215,6 +215,13 @@ def segment(
     )
 
 
+def _settled(settings: SegmentSettings, checkpoint: Checkpoint) -> SegmentSettings:
+    """Return the settings with what was left to the checkpoint."""
+    if settings.coarser is not None:
+        return settings
+    return replace(settings, coarser=checkpoint.info.finish.coarser)
+
+
 def _model_input(
     case: Case,
     checkpoint: Checkpoint,
@@ -261,7 +268,7 @@ def _predict(
                 monitor,
                 kept,
                 mirror=settings.mirror,
-                coarser=settings.coarser,
+                coarser=bool(settings.coarser),
             )
         return found, kept
 

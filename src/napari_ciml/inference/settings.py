@@ -44,9 +44,9 @@ class SegmentSettings:
     mirror : bool
         Average the probabilities of a tile and of its mirror images along every axis: eight passes
         instead of one. Samples and maps are those of the tile as it is.
-    coarser : bool
+    coarser : bool, optional
         Average in a pass at voxels 1.25 times as large. Samples and maps are those of the first
-        pass.
+        pass. By default as the checkpoint says.
     overlap : float, optional
         Share of a tile's edge that neighbours have in common at least, in [0, 0.9]: tiles are then
         the checkpoint's largest patch. By default the norm decides, see `tile_policy`.
@@ -66,7 +66,7 @@ class SegmentSettings:
     seed: int = 0
     engine: str = "auto"
     mirror: bool = False
-    coarser: bool = False
+    coarser: bool | None = None
     overlap: float | None = None
 
     def __post_init__(self) -> None:

@@ -95,11 +95,14 @@ class Finish(_Frozen):
         By region; connected components below this volume are specks.
     without_holes : tuple of str
         Regions in which holes are filled.
+    coarser : bool
+        Average in a pass at voxels 1.25 times as large, unless asked otherwise.
     """
 
     temperatures: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = {}
     smallest_ml: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = {}
     without_holes: tuple[str, ...] = ()
+    coarser: bool = False
 
 
 class CheckpointInfo(_Frozen):

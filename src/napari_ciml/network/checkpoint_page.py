@@ -118,4 +118,5 @@ def _finish(info: CheckpointInfo) -> Iterator[str]:
     said = [f"{region}: probabilities calibrated" for region in finish.temperatures]
     said += [f"{name}: specks under {ml:g} mL removed" for name, ml in finish.smallest_ml.items()]
     said += [f"{name}: holes filled" for name in finish.without_holes]
+    said += ["a pass at voxels 1.25 times as large averaged in"] * finish.coarser
     yield "; ".join(said) + "." if said else "Nothing."

@@ -164,7 +164,7 @@ def _run(folder: Path, run: Run, case: Case, monitor: Monitor) -> SavedRun:
             samples=made.settings.samples,
             seed=made.settings.seed,
             mirror=made.settings.mirror,
-            coarser=made.settings.coarser,
+            coarser=bool(made.settings.coarser),
             weights=tuple((*pair, weight) for pair, weight in made.settings.weights.items()),
         ),
         tiles=SavedTiles(

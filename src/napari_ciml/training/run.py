@@ -17,6 +17,7 @@ from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint, save_che
 from napari_ciml.network.checkpoint_info import Score
 from napari_ciml.network.ciml import CIML
 from napari_ciml.network.transfer import transfer
+from napari_ciml.network.widen import can_widen, widened
 from napari_ciml.training.audit import audit
 from napari_ciml.training.calibration import choose_finish, judge
 from napari_ciml.training.cohort import load_cohort
@@ -32,6 +33,9 @@ from napari_ciml.training.state import STATE, load_result
 
 _SUBSET_CASES = 10
 """On how many of the cases held out every subset of modalities is scored."""
+
+_UNLIKE = 0.25
+"""How unlike the copies of a channel are when a run begins with a narrower network's weights."""
 
 CHECKPOINT, SCORES, SUMMARY = "checkpoint.safetensors", "scores.csv", "summary.json"
 
@@ -180,18 +184,25 @@ def _learn(
 def begun(start: Path, settings: TrainSettings) -> CIML:
     """Return the network of a run with a checkpoint's weights wherever they fit.
 
+    A narrower network's are widened; the copies of a channel are told apart by the run's seed.
+
     Raises
     ------
     CheckpointError
-        If the file is refused, or its widths, norm or parts are not the run's.
+        If the file is refused, or its widths, norm or parts do not fit the run's.
     """
     old = load_checkpoint(start)
-    if old.info.network != settings.network:
+    if not can_widen(old.info.network, settings.network):
         raise CheckpointError(
-            f"{start}: its network ({old.info.network}) is not the run's ({settings.network}); "
-            "choose the same base filters and norm."
+            f"{start}: its network ({old.info.network}) does not fit the run's "
+            f"({settings.network}); choose the same norm, and its base filters or a multiple."
         )
-    return transfer(old.network, settings.decomposition).network.requires_grad_()
+    network = old.network
+    if old.info.network != settings.network:
+        network = CIML(old.info.decomposition, settings.network)
+        drawn = torch.Generator().manual_seed(settings.seed)
+        network.load_state_dict(widened(old.network, network, _UNLIKE, drawn))
+    return transfer(network, settings.decomposition).network.requires_grad_()
 
 
 def _ciml(network: nn.Module) -> CIML:

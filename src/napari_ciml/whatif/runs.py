@@ -57,7 +57,7 @@ def asked_of(segmentation: "Segmentation") -> Asked:
         how.weights,
         clean=how.clean,
         mirror=how.mirror,
-        coarser=how.coarser,
+        coarser=bool(how.coarser),
         samples=how.samples,
     )
 

@@ -45,7 +45,8 @@ class Opening:
         What computes.
     muted : frozenset of Message
         Messages that are not passed.
-    clean, mirror, coarser : bool
+    clean, mirror : bool
+    coarser : bool, optional
         As of `napari_ciml.inference.settings.SegmentSettings`.
     """
 
@@ -63,7 +64,7 @@ class Opening:
     muted: frozenset[Message] = frozenset()
     clean: bool = True
     mirror: bool = False
-    coarser: bool = False
+    coarser: bool | None = None
 
 
 def open_viewer(opening: Opening, *, run: bool, screenshot: Path | None) -> None:
@@ -138,9 +139,8 @@ def _desk(opening: Opening) -> Desk:
         review.set_checkpoint(opening.checkpoint)
     known = review.info.decomposition if review.info is not None else review.decomposition
     whole = editing.without_messages(opening.decomposition or known, opening.muted)
-    review.start_from(
-        Asked(whole, clean=opening.clean, mirror=opening.mirror, coarser=opening.coarser)
-    )
+    coarser = review.asked.coarser if opening.coarser is None else opening.coarser
+    review.start_from(Asked(whole, clean=opening.clean, mirror=opening.mirror, coarser=coarser))
     if is_session(opening.case):
         desk.do(lambda: session.leaving.open(opening.case))
         bring_forward(desk.case)
