@@ -106,6 +106,22 @@ def test_overlap_is_as_asked() -> None:
         assert counts == [8, 27]
 
 
+def test_overlap_is_as_asked_on_smaller_tiles_and_on_the_cpu(tiny_checkpoint: Checkpoint) -> None:
+    seen = []
+
+    def run(where: Workspace) -> None:
+        seen.append((where.device.type, max(where.tiling.tile), len(where.tiling)))
+        if where.device.type == "cuda":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    for norm in ("instance", "batch"):
+        info = tiny_info(BRATS, norm=norm).model_copy(update={"patch": (64, 64, 64)})
+        first = first_workspace(info, (64, 64, 64), torch.device("cuda"), overlap=0.0)
+        with_fallback(run, first, (64, 64, 64), info, Monitor())
+        assert seen == [("cuda", 64, 1), ("cuda", 32, 8), ("cpu", 64, 1)]
+        seen.clear()
+
+
 def test_pieces_fit_the_memory_that_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     """A voxel takes 384 bytes with 4 filters in float32; 70 % of what is free is used."""
     free = SimpleNamespace(available=384 * 48 * 48 * 64 / 0.7 + 1)

@@ -65,16 +65,18 @@ def first_tiling(
     return make_tiling(shape, info.tile, OVERLAP)
 
 
-def smaller_tiling(info: CheckpointInfo, shape: Shape, full: Tiling) -> Tiling | None:
+def smaller_tiling(
+    info: CheckpointInfo, shape: Shape, full: Tiling, overlap: float | None = None
+) -> Tiling | None:
     """Return smaller tiles than those that filled the memory; None if there are none."""
-    if info.network.norm == "batch":
+    if info.network.norm == "batch" and overlap is None:
         pieces = make_pieces(shape, math.prod(full.tile) // 2, _overlap(info))
         return pieces if math.prod(pieces.tile) < math.prod(full.tile) else None
     longest = max(full.tile)
     if longest <= SMALLEST_TILE:
         return None
     z, y, x = (max(SMALLEST_TILE, edge // 2) if edge == longest else edge for edge in full.tile)
-    return make_tiling(shape, round_up((z, y, x)), OVERLAP)
+    return make_tiling(shape, round_up((z, y, x)), OVERLAP if overlap is None else overlap)
 
 
 def _overlap(info: CheckpointInfo) -> int:

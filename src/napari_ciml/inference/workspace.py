@@ -1,7 +1,7 @@
 """Where a network runs: a device with tiles that fit it, and a way on when its memory is full."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
@@ -28,11 +28,14 @@ class Workspace:
         Of the volume.
     engine : str
         ``torch``, or ``openvino`` on the CPU.
+    overlap : float, optional
+        As in `SegmentSettings`, for tiles to be laid anew.
     """
 
     device: torch.device
     tiling: Tiling
     engine: EngineName = "torch"
+    overlap: float | None = None
 
 
 def first_workspace(
@@ -43,7 +46,7 @@ def first_workspace(
     overlap: float | None = None,
 ) -> Workspace:
     """Return where to begin with (Z, Y, X) voxels; ``overlap`` as in `SegmentSettings`."""
-    return Workspace(device, first_tiling(info, shape, device, overlap), engine)
+    return Workspace(device, first_tiling(info, shape, device, overlap), engine, overlap)
 
 
 def with_fallback(
@@ -88,14 +91,15 @@ def with_fallback(
                 raise
         # Outside the handler, so that the traceback no longer holds the tensors that filled it.
         release(device)
-        tiling = smaller_tiling(info, shape, workspace.tiling)
+        tiling = smaller_tiling(info, shape, workspace.tiling, workspace.overlap)
         if tiling is not None:
             size = _text(tiling.tile)
             monitor.tell(f"The memory of {device.type} is full; going on with tiles of {size}.")
-            workspace = Workspace(device, tiling, workspace.engine)
+            workspace = replace(workspace, tiling=tiling)
         elif device.type != "cpu":
             monitor.tell(f"The memory of {device.type} is full; going on on the CPU.")
-            workspace = first_workspace(info, shape, torch.device("cpu"), workspace.engine)
+            cpu = torch.device("cpu")
+            workspace = first_workspace(info, shape, cpu, workspace.engine, workspace.overlap)
         else:
             raise DeviceError(
                 "There is not enough memory for even the smallest tile; close other programs."
