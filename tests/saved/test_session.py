@@ -182,6 +182,9 @@ def test_what_is_opened_is_what_was_saved(
     assert is_session(tmp_path / "session")
     again = open_session(tmp_path / "session", Monitor())
     assert_same(state, again)
+    one, other = (run.segmentation for run in again.runs[:2])
+    assert one.model_input is other.model_input
+    assert one.label_map is not other.label_map
     # Explaining goes on from what was opened, as if it had never been closed.
     checkpoint = load_checkpoint(again.checkpoint)
     explained = explain(again.case, checkpoint, again.runs[1].segmentation)

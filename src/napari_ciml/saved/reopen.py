@@ -7,9 +7,8 @@ from weakref import ref
 from pydantic import ValidationError
 
 from napari_ciml.cases.brain import with_brain
-from napari_ciml.cases.case import Case, load_case
+from napari_ciml.cases.case import load_case
 from napari_ciml.cases.geometry import Grid
-from napari_ciml.cases.model_space import to_model_space
 from napari_ciml.cases.placed import Placed
 from napari_ciml.cases.reference import Reference
 from napari_ciml.decomposition import Message, Pair
@@ -25,6 +24,7 @@ from napari_ciml.inference.uncertainty import Uncertainty
 from napari_ciml.inference.workspace import Workspace
 from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint_info import file_hash
+from napari_ciml.saved.common import Common
 from napari_ciml.saved.models import (
     FILE,
     SavedAsked,
@@ -93,10 +93,9 @@ def open_session(folder: Path, monitor: Monitor) -> State:
     if saved.brain is not None:
         case = with_brain(case, read_back(folder, saved.brain) > 0)
     found, modalities = scan_again(saved, sources)
-    runs = [_run(folder, run, case, monitor) for run in saved.runs]
-    questions = [
-        _question(folder, one, runs[one.run].segmentation, case) for one in saved.questions
-    ]
+    common = Common(folder, case, monitor)
+    runs = [_run(common, run) for run in saved.runs]
+    questions = [_question(common, one, runs[one.run].segmentation) for one in saved.questions]
     return State(
         scan=found,
         modalities=tuple(modalities),
@@ -161,17 +160,17 @@ def _reference(folder: Path, saved: SavedSession) -> Reference | None:
     return Reference(one.name, labels, one.regions, one.conventions, one.notices)
 
 
-def _run(folder: Path, run: SavedRun, case: Case, monitor: Monitor) -> Run:
-    monitor.step(f"Opening '{run.name}'")
-    pairs = {Pair(one.primary, one.region): read_back(folder, one.volume) for one in run.pairs}
+def _run(common: Common, run: SavedRun) -> Run:
+    common.monitor.step(f"Opening '{run.name}'")
+    pairs = {Pair(one.primary, one.region): common.volume(one.volume) for one in run.pairs}
     settings = _settings(run.settings)
     plan = Plan(run.decomposition, tuple(pairs), _messages(run.muted), settings.weights)
-    seen = to_model_space(case, plan.modalities, run.info.spacing, run.info.normalisation, monitor)
+    seen = common.seen(plan.modalities, run.info)
     kept = Kept(_workspace(run.tiles, run.engine))
     kept.remember(plan, pairs)
     segmentation = Segmentation(
-        label_map=read_back(folder, run.labels),
-        probabilities={n: read_back(folder, one) for n, one in run.probabilities.items()},
+        label_map=read_back(common.folder, run.labels),  # painted on: each run has its own
+        probabilities={n: common.volume(one) for n, one in run.probabilities.items()},
         volumes_ml=run.volumes_ml,
         plan=plan,
         checkpoint=run.checkpoint,
@@ -179,24 +178,22 @@ def _run(folder: Path, run: SavedRun, case: Case, monitor: Monitor) -> Run:
         pairs=pairs,
         settings=settings,
         kept=kept,
-        case=ref(case),
+        case=ref(common.case),
         engine=run.engine,
         device=run.device,
         seconds=run.seconds,
         peak_memory_mib=run.peak_memory_mib,
         notices=run.notices,
-        uncertainty=_uncertainty(folder, run, seen.grid, case),
+        uncertainty=_uncertainty(common, run, seen.grid),
     )
     made = run.explanation
-    explanation = _answer(folder, made, seen.grid, case) if made is not None else None
+    explanation = _answer(common, made, seen.grid) if made is not None else None
     return Run(run.name, segmentation, explanation, run.info, run.named)
 
 
-def _question(
-    folder: Path, saved: SavedQuestion, segmentation: Segmentation, case: Case
-) -> Question:
+def _question(common: Common, saved: SavedQuestion, segmentation: Segmentation) -> Question:
     grid = segmentation.model_input.grid
-    return Question(saved.name, _answer(folder, saved.explanation, grid, case), segmentation)
+    return Question(saved.name, _answer(common, saved.explanation, grid), segmentation)
 
 
 def _settings(saved: SavedSettings) -> SegmentSettings:
@@ -228,23 +225,23 @@ def _workspace(tiles: SavedTiles, name: str) -> Workspace:
     return Workspace(device, Tiling(tiles.shape, tiles.tile, tiles.starts), engine)
 
 
-def _uncertainty(folder: Path, run: SavedRun, grid: Grid, case: Case) -> Uncertainty | None:
+def _uncertainty(common: Common, run: SavedRun, grid: Grid) -> Uncertainty | None:
     if run.uncertainty is None:
         return None
     parts = {
-        part: Placed({n: read_back(folder, one) for n, one in found.items()}, grid, case.grid)
+        part: Placed({n: common.volume(one) for n, one in found.items()}, grid, common.case.grid)
         for part, found in run.uncertainty.items()
     }
     how = run.settings
     return Uncertainty(how.samples, how.seed, **parts, volumes_ml=run.sampled_ml)
 
 
-def _answer(folder: Path, saved: SavedExplanation, grid: Grid, case: Case) -> Explanation:
+def _answer(common: Common, saved: SavedExplanation, grid: Grid) -> Explanation:
     maps, weights = {}, {}
     for one in saved.maps:
         triple = (Pair(one.primary, one.region), one.auxiliary)
-        maps[triple] = read_back(folder, one.volume)
+        maps[triple] = common.volume(one.volume)
         weights[triple] = float("nan") if one.weight is None else one.weight
     strongest = saved.strongest and (Pair(*saved.strongest[:2]), saved.strongest[2])
-    placed = Placed(maps, grid, case.grid, 1 / (saved.largest or 1.0))
+    placed = Placed(maps, grid, common.case.grid, 1 / (saved.largest or 1.0))
     return Explanation(placed, weights, saved.largest, strongest, saved.notices)
