@@ -19,7 +19,7 @@ from napari_ciml.cli import main
 from napari_ciml.errors import CancelledError
 from napari_ciml.monitor import Monitor
 
-TINY = ("bench", "--quick", "--edge", "32", "--base-filters", "8")
+TINY = ("bench", "--quick", "--edge", "32", "--base-filters", "16")
 
 
 @pytest.fixture
@@ -60,8 +60,8 @@ def test_a_tiny_run_prints_json_and_nothing_else(
     rate = warm["network_gflop"] / warm["again"]["stages"]["network"]
     assert found["engine"] == ("openvino" if find_spec("openvino") else "torch")
     assert found["peak_share_network"] == pytest.approx(rate / peaks[found["precision"]], abs=1e-3)
-    # One tile of 32^3: levels of 8, 16, 32, 64 channels from 16^3 down, four encoders.
-    values = 4 * sum(8 * 2**k * (16 >> k) ** 3 for k in range(4))
+    # One tile of 32^3: levels of 16, 32, 64, 128 channels from 16^3 down, four encoders.
+    values = 4 * sum(16 * 2**k * (16 >> k) ** 3 for k in range(4))
     size = 2 if found["precision"] == "bfloat16" else 4
     assert found["kept_mib"]["messages"] == pytest.approx(values * size / 2**20, abs=0.1)
     assert found["kept_mib"]["answers"] == pytest.approx(6 * 32**3 * 4 / 2**20, abs=0.1)
@@ -76,11 +76,11 @@ def test_a_width_that_is_not_possible_is_one_sentence(capfd: pytest.CaptureFixtu
     assert main(["bench", "--edge", "32", "--base-filters", "7"]) == 2
     told = capfd.readouterr()
     assert told.out == ""
-    assert "7 base filters are not possible here; choose a multiple of 8." in told.err
+    assert "7 base filters are not possible here; choose a multiple of 16." in told.err
 
 
 def test_a_contender_that_fails_says_why(tmp_path: object) -> None:
-    setup = Setup(folder=tmp_path, extent=QUARTER, base_filters=8, quick=True)
+    setup = Setup(folder=tmp_path, extent=QUARTER, base_filters=16, quick=True)
     answer = run_contender("monai 0.5", setup, Monitor())
     assert isinstance(answer, Answer)
     assert answer.result is None
@@ -89,7 +89,7 @@ def test_a_contender_that_fails_says_why(tmp_path: object) -> None:
 
 @pytest.mark.usefixtures("nobody_left")
 def test_who_takes_too_long_is_ended(tmp_path: Path) -> None:
-    setup = Setup(folder=tmp_path, extent=QUARTER, base_filters=8, quick=True)
+    setup = Setup(folder=tmp_path, extent=QUARTER, base_filters=16, quick=True)
     answer = run_contender("prepare", setup, Monitor(), seconds=0.2)
     assert answer.result is None
     assert "no time was left" in answer.reason
@@ -113,7 +113,7 @@ def test_what_was_measured_is_kept_when_a_run_is_interrupted(
 
 @pytest.mark.usefixtures("nobody_left")
 def test_cancelling_ends_the_contender(tmp_path: object) -> None:
-    setup = Setup(folder=tmp_path, extent=QUARTER, base_filters=8, quick=True)
+    setup = Setup(folder=tmp_path, extent=QUARTER, base_filters=16, quick=True)
     monitor = Monitor()
     monitor.stop.set()
     with pytest.raises(CancelledError):

@@ -90,8 +90,8 @@ def add_inference(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--two-voxel-sizes",
         action=argparse.BooleanOptionalAction,
-        help="average in a pass at voxels 1.25 times as large: a quarter more time; default: as "
-        "the checkpoint says",
+        help="average in a pass at voxels 1.25 times as large: half as long again; default: as the "
+        "checkpoint says",
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     parser.add_argument("--engine", choices=ENGINES, default="auto")

@@ -72,8 +72,8 @@ class SegmentWidget(Dock):
         )
         self.coarser = QCheckBox("Two voxel sizes")
         self.coarser.setToolTip(
-            "Average in what the network says at voxels 1.25 times as large: a quarter more time, "
-            "and worth a look where too little was found. Alt+Z takes a change back."
+            "Average in what the network says at voxels 1.25 times as large: half as long again; "
+            "ticked at first if the checkpoint says so. Alt+Z takes a change back."
         )
         self.run = button("Segment", "Segment the case as the decomposition says.")
         self.jobs = JobBar(self, "Segmenting", TITLE)
