@@ -5,8 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import napari
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QTabWidget
+from qtpy.QtWidgets import QApplication, QMainWindow
 
 from napari_ciml.errors import CimlError
 from napari_ciml.widgets.control.session import Session, session_of
@@ -24,6 +23,7 @@ from napari_ciml.widgets.docks.segment import SegmentWidget
 from napari_ciml.widgets.docks.view import ViewWidget
 from napari_ciml.widgets.docks.worklist import WorklistWidget
 from napari_ciml.widgets.panels.parts import Dock
+from napari_ciml.widgets.panels.tabs import stand_upright
 
 
 @dataclass
@@ -113,19 +113,10 @@ def lay_out(viewer: napari.Viewer) -> Desk:
     )
     for name, widget in desk.docks.items():
         dock = viewer.window.add_dock_widget(widget, name=name, area="right", tabify=name != "Case")
-    # Upright tabs: side by side their names do not fit.
     main = dock.window()
     if isinstance(main, QMainWindow):
-        side = Qt.DockWidgetArea.RightDockWidgetArea
-        main.setTabPosition(side, QTabWidget.TabPosition.East)
+        stand_upright(main)
     return desk
-
-
-def bring_forward(widget: Dock) -> None:
-    """Bring a tabbed dock widget to the front."""
-    dock = widget.parent()
-    if isinstance(dock, QDockWidget):
-        dock.raise_()
 
 
 def settle() -> None:

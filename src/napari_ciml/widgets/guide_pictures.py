@@ -12,7 +12,8 @@ from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_ciml.files import prepare_folder, replacing
 from napari_ciml.resources import sample_data
-from napari_ciml.widgets.desk import Desk, bring_forward, settle
+from napari_ciml.widgets.desk import Desk, settle
+from napari_ciml.widgets.panels.tabs import bring_forward
 
 _WIDTH, _COLOURS = 960, 192
 """Of a picture, so that it stays below 150 kB."""

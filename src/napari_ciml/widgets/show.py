@@ -16,7 +16,8 @@ from napari_ciml.monitor import Monitor
 from napari_ciml.resources import sample_data
 from napari_ciml.saved.models import is_session
 from napari_ciml.whatif.asked import Asked
-from napari_ciml.widgets.desk import Desk, bring_forward, lay_out, settle
+from napari_ciml.widgets.desk import Desk, lay_out, settle
+from napari_ciml.widgets.panels.tabs import bring_forward
 
 SIZE = (1280, 800)
 

@@ -40,12 +40,12 @@ class CaseWidget(Dock):
 
     Parameters
     ----------
-    viewer : napari.viewer.Viewer
+    napari_viewer : napari.viewer.Viewer
         Where it is shown.
     """
 
-    def __init__(self, viewer: "Viewer") -> None:
-        super().__init__(viewer)
+    def __init__(self, napari_viewer: "Viewer") -> None:
+        super().__init__(napari_viewer)
         self.setAcceptDrops(True)
         self.open_folder = button(
             "Open folder ...", "A folder with one file per modality, or one of DICOM series."

@@ -40,13 +40,13 @@ class CorrectWidget(ReadingDock):
 
     Parameters
     ----------
-    viewer : napari.viewer.Viewer
+    napari_viewer : napari.viewer.Viewer
         Where it is shown.
     """
 
-    def __init__(self, viewer: "Viewer") -> None:
-        super().__init__(viewer)
-        self.viewer, self.checking = viewer, Checking(self.measuring)
+    def __init__(self, napari_viewer: "Viewer") -> None:
+        super().__init__(napari_viewer)
+        self.checking = Checking(self.measuring)
         self.offer = Words()
         self.bring_back = button("Bring it back", "Show it as a layer of its own.")
         self.forget = button("Forget it", "Remove what was kept; this cannot be undone.")
@@ -79,10 +79,10 @@ class CorrectWidget(ReadingDock):
         self._show_brushes()
         self._show_faults((), "")
         for number in range(1, MOST_KEYS + 1):
-            viewer.bind_key(
+            self.viewer.bind_key(
                 f"Alt-{number}", lambda _, k=number: self._pick_by_key(k), overwrite=True
             )
-        viewer.bind_key("Alt-0", lambda _: self.erase.click(), overwrite=True)
+        self.viewer.bind_key("Alt-0", lambda _: self.erase.click(), overwrite=True)
 
     def brush(self, region: str) -> QPushButton:
         """Return the button that takes up the brush for a region."""

@@ -56,12 +56,12 @@ class DecompositionWidget(Dock):
 
     Parameters
     ----------
-    viewer : napari.viewer.Viewer
+    napari_viewer : napari.viewer.Viewer
         Whose session is shown.
     """
 
-    def __init__(self, viewer: "Viewer") -> None:
-        super().__init__(viewer, scrolls=True)
+    def __init__(self, napari_viewer: "Viewer") -> None:
+        super().__init__(napari_viewer, scrolls=True)
         self.presets = QComboBox()
         self.presets.setToolTip("Decompositions known by name; an edited one is saved as a file.")
         self.grid = table()
@@ -111,7 +111,7 @@ class DecompositionWidget(Dock):
         self.review.asked_changed.connect(self._show_asked)
         self.review.checkpoint_changed.connect(self._show)
         self.review.case_changed.connect(self._show)
-        viewer.events.theme.connect(self._show)
+        self.viewer.events.theme.connect(self._show)
         self._show()
         self._show_asked()
 
@@ -214,7 +214,7 @@ class DecompositionWidget(Dock):
             self.grid.setCellWidget(k, column, _centred(box))
 
     def _in_header(self, colour: str) -> QColor:
-        theme = get_theme(self.session.layers.viewer.theme)
+        theme = get_theme(self.viewer.theme)
         return readable(colour, QColor(theme.primary.as_hex()))
 
     def _ask_save(self) -> None:

@@ -54,12 +54,12 @@ class ExplainWidget(Dock):
 
     Parameters
     ----------
-    viewer : napari.viewer.Viewer
+    napari_viewer : napari.viewer.Viewer
         Where maps are shown.
     """
 
-    def __init__(self, viewer: "Viewer") -> None:
-        super().__init__(viewer, scrolls=True)
+    def __init__(self, napari_viewer: "Viewer") -> None:
+        super().__init__(napari_viewer, scrolls=True)
         self.run = button("Explain", "Map what each auxiliary modality added.")
         self.maps = button("Maps side by side", "All maps in this slice, as in Fig. 12.")
         self.window_of_maps: MapsWindow | None = None

@@ -31,12 +31,12 @@ class ExportWidget(Dock):
 
     Parameters
     ----------
-    viewer : napari.viewer.Viewer
+    napari_viewer : napari.viewer.Viewer
         Whose session it is.
     """
 
-    def __init__(self, viewer: "Viewer") -> None:
-        super().__init__(viewer)
+    def __init__(self, napari_viewer: "Viewer") -> None:
+        super().__init__(napari_viewer)
         self.series: Path | None = None
         self.kinds = {kind: QCheckBox(text) for kind, text in KINDS.items()}
         for kind, box in self.kinds.items():

@@ -40,13 +40,12 @@ class FineTuneWidget(Dock):
 
     Parameters
     ----------
-    viewer : napari.viewer.Viewer
+    napari_viewer : napari.viewer.Viewer
         Its Labels layers are what can be learnt from.
     """
 
-    def __init__(self, viewer: "Viewer") -> None:
-        super().__init__(viewer)
-        self.viewer = viewer
+    def __init__(self, napari_viewer: "Viewer") -> None:
+        super().__init__(napari_viewer)
         self.tuning = Tuning(self.session)
         self.guard: CloseGuard | None = None
         self.labels, self.certain, self.meanings = QComboBox(), QComboBox(), Meanings()

@@ -117,13 +117,12 @@ class GuideWidget(Dock):
 
     Parameters
     ----------
-    viewer : napari.viewer.Viewer
+    napari_viewer : napari.viewer.Viewer
         In which it is done.
     """
 
-    def __init__(self, viewer: "Viewer") -> None:
-        super().__init__(viewer, scrolls=True)
-        self.viewer = viewer
+    def __init__(self, napari_viewer: "Viewer") -> None:
+        super().__init__(napari_viewer, scrolls=True)
         self.done = [False] * len(STEPS)
         self.titles: list[QLabel] = []
         self.buttons: list[QPushButton] = []
@@ -144,8 +143,8 @@ class GuideWidget(Dock):
             self.session.looking.changed,
         ):
             happened.connect(self._notice)
-        viewer.layers.events.inserted.connect(self._watch)
-        for layer in viewer.layers:
+        self.viewer.layers.events.inserted.connect(self._watch)
+        for layer in self.viewer.layers:
             self._watch_layer(layer)
         self._notice()
 

@@ -38,12 +38,12 @@ class LesionsWidget(ReadingDock):
 
     Parameters
     ----------
-    viewer : napari.viewer.Viewer
+    napari_viewer : napari.viewer.Viewer
         Where they are shown.
     """
 
-    def __init__(self, viewer: "Viewer") -> None:
-        super().__init__(viewer)
+    def __init__(self, napari_viewer: "Viewer") -> None:
+        super().__init__(napari_viewer)
         self.questions = self.session.questions
         self.maps = QComboBox()
         self.maps.setToolTip("The label map whose lesions are listed.")

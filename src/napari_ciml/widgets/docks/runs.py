@@ -27,12 +27,12 @@ class RunsWidget(Dock):
 
     Parameters
     ----------
-    viewer : napari.viewer.Viewer
+    napari_viewer : napari.viewer.Viewer
         Where they are shown.
     """
 
-    def __init__(self, viewer: "Viewer") -> None:
-        super().__init__(viewer)
+    def __init__(self, napari_viewer: "Viewer") -> None:
+        super().__init__(napari_viewer)
         self.comparing = self.session.comparing
         self.runs = table("Run", "mL")
         self.runs.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)

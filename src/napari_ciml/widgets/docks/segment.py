@@ -42,12 +42,12 @@ class SegmentWidget(Dock):
 
     Parameters
     ----------
-    viewer : napari.viewer.Viewer
+    napari_viewer : napari.viewer.Viewer
         Where the result is shown.
     """
 
-    def __init__(self, viewer: "Viewer") -> None:
-        super().__init__(viewer)
+    def __init__(self, napari_viewer: "Viewer") -> None:
+        super().__init__(napari_viewer)
         self.checkpoints = QComboBox()
         self.checkpoints.setToolTip("The trained network to use.")
         self.browse = button("Other ...", "Choose a .safetensors checkpoint.")

@@ -24,12 +24,12 @@ class ViewWidget(Dock):
 
     Parameters
     ----------
-    viewer : napari.viewer.Viewer
+    napari_viewer : napari.viewer.Viewer
         That shows it.
     """
 
-    def __init__(self, viewer: "Viewer") -> None:
-        super().__init__(viewer, scrolls=True)
+    def __init__(self, napari_viewer: "Viewer") -> None:
+        super().__init__(napari_viewer, scrolls=True)
         self.looking = self.session.looking
         self.empty = Words(_EMPTY)
         self.buttons: dict[str, QPushButton] = {}

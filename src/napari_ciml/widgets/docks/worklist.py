@@ -24,12 +24,12 @@ class WorklistWidget(Dock):
 
     Parameters
     ----------
-    viewer : napari.viewer.Viewer
+    napari_viewer : napari.viewer.Viewer
         Whose session it is.
     """
 
-    def __init__(self, viewer: "Viewer") -> None:
-        super().__init__(viewer)
+    def __init__(self, napari_viewer: "Viewer") -> None:
+        super().__init__(napari_viewer)
         self.rounds = Rounds(self.session)
         self.open = button(
             "Open worklist ...", "A folder with one folder for each case: files or DICOM."
@@ -57,7 +57,7 @@ class WorklistWidget(Dock):
         self.ahead.toggled.connect(self.rounds.set_ahead)
         self.rounds.changed.connect(self._show)
         for key, by in ((NEXT, 1), (PREVIOUS, -1)):
-            viewer.bind_key(key, self._stepping(by), overwrite=True)
+            self.viewer.bind_key(key, self._stepping(by), overwrite=True)
         self._show()
 
     def open_folder(self, folder: Path) -> None:

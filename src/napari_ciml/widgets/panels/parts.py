@@ -23,6 +23,7 @@ from napari_ciml.errors import CimlError
 from napari_ciml.widgets.control.session import session_of
 from napari_ciml.widgets.jobs import JobRunner
 from napari_ciml.widgets.panels.contrast import readable
+from napari_ciml.widgets.panels.tabs import join_fellows
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -108,22 +109,22 @@ class Dock(QWidget):
 
     Parameters
     ----------
-    viewer : napari.viewer.Viewer
-        Whose session is shown.
+    napari_viewer : napari.viewer.Viewer
+        Whose session is shown. napari fills in a parameter that has just this name.
     scrolls : bool
         Let the column scroll, so that a long one does not make the window taller than a screen.
     """
 
-    def __init__(self, viewer: "Viewer", scrolls: bool = False) -> None:
+    def __init__(self, napari_viewer: "Viewer", scrolls: bool = False) -> None:
         super().__init__()
-        self.session = session_of(viewer)
-        self.review = self.session.review
+        self.session = session_of(napari_viewer)
+        self.review, self.viewer = self.session.review, self.session.layers.viewer
         self.column = QVBoxLayout(_scrolled(self) if scrolls else self)
         self.error = Words(colour=ERROR_COLOUR)
         self.copy = button("Copy details", "Copy the technical details, for a bug report.")
         self.copy.setVisible(False)
         self.copy.clicked.connect(self._copy_details)
-        self._details = ""
+        self._details, self._placed = "", False
         self.setMinimumWidth(330)
         self.session.attach(self)
 
@@ -137,6 +138,13 @@ class Dock(QWidget):
         self.error.say(sentence)
         self._details = details
         self.copy.setVisible(bool(details))
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        """Find its place in the window, the first time."""
+        super().showEvent(event)
+        if not self._placed:
+            self._placed = True
+            join_fellows(self, Dock)
 
     def attempt(self, intent: object, *args: object) -> None:
         """Call an intent of the session; what it refuses is shown here."""

@@ -13,11 +13,11 @@ class ReadingDock(Dock):
 
     Parameters
     ----------
-    viewer : napari.viewer.Viewer
+    napari_viewer : napari.viewer.Viewer
         Where it is shown.
     """
 
-    def __init__(self, viewer: "Viewer") -> None:
-        super().__init__(viewer)
+    def __init__(self, napari_viewer: "Viewer") -> None:
+        super().__init__(napari_viewer)
         self.findings = self.review.findings
         self.measuring, self.keeping = self.session.measuring, self.session.keeping

@@ -1,0 +1,55 @@
+"""Where a dock widget lies in the window: as a tab over those of its kind in the same area."""
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QTabWidget, QWidget
+
+
+def join_fellows(widget: QWidget, kind: type[QWidget]) -> None:
+    """Lay a dock widget that was opened by itself over those of its kind in the same area.
+
+    One below the other, as napari's menu leaves them, they are taller than a screen.
+
+    Parameters
+    ----------
+    widget : QWidget
+        What lies in the dock.
+    kind : type
+        Of its fellows.
+    """
+    dock = frame_of(widget)
+    main = dock.window() if dock is not None else None
+    if dock is None or not isinstance(main, QMainWindow) or dock.isFloating():
+        return
+    area = main.dockWidgetArea(dock)
+    frames = (frame_of(other) for other in main.findChildren(kind))
+    fellows = [
+        frame
+        for frame in frames
+        if frame is not None and frame is not dock and frame.isVisible() and not frame.isFloating()
+    ]
+    beside = next((frame for frame in fellows if main.dockWidgetArea(frame) == area), None)
+    if beside is None or main.tabifiedDockWidgets(dock):
+        return
+    main.tabifyDockWidget(beside, dock)
+    stand_upright(main)
+    dock.raise_()
+
+
+def stand_upright(main: QMainWindow) -> None:
+    """Write the names on the tabs at the right from top to bottom: side by side they do not fit."""
+    main.setTabPosition(Qt.DockWidgetArea.RightDockWidgetArea, QTabWidget.TabPosition.East)
+
+
+def bring_forward(widget: QWidget) -> None:
+    """Bring a dock widget's tab to the front."""
+    dock = frame_of(widget)
+    if dock is not None:
+        dock.raise_()
+
+
+def frame_of(widget: QWidget) -> QDockWidget | None:
+    """Return the dock that a widget lies in."""
+    parent = widget.parentWidget()
+    while parent is not None and not isinstance(parent, QDockWidget):
+        parent = parent.parentWidget()
+    return parent

@@ -1,0 +1,90 @@
+"""The dock widgets as napari's own menu opens them: one by one, with no desk around them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import npe2
+import pytest
+from napari.viewer import Viewer
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QAction
+from qtpy.QtWidgets import QMainWindow, QMenu
+
+from napari_ciml.widgets.control.session import Session, session_of
+from napari_ciml.widgets.docks.case import CaseWidget
+from napari_ciml.widgets.docks.segment import SegmentWidget
+from napari_ciml.widgets.panels.parts import Dock
+from napari_ciml.widgets.panels.tabs import frame_of
+
+NAMES = tuple(
+    widget.display_name
+    for widget in npe2.PluginManifest.from_distribution("napari-ciml").contributions.widgets or ()
+)
+
+
+@pytest.fixture
+def opened(
+    make_napari_viewer: Callable[..., Any],
+    tiny_checkpoint_path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> tuple[Viewer, dict[str, Dock]]:
+    """A viewer, and every dock widget of the manifest, chosen in *Plugins*."""
+    monkeypatch.setattr("platformdirs.user_data_path", lambda *_, **__: tmp_path / "user")
+    viewer = make_napari_viewer(show=True)
+    choices = _choices(viewer.window.plugins_menu)
+    for name in NAMES:
+        choices[name].trigger()
+    session = session_of(viewer)
+    session.review.set_checkpoint(tiny_checkpoint_path)
+    yield viewer, {name: viewer.window.dock_widgets[f"{name} (CIML)"] for name in NAMES}
+    session.close()
+
+
+def test_each_one_opens_and_all_share_a_session(opened: tuple[Viewer, dict[str, Dock]]) -> None:
+    viewer, docks = opened
+    assert len(docks) == 13
+    assert {id(dock.session) for dock in docks.values()} == {id(session_of(viewer))}
+
+
+def test_they_lie_over_each_other_the_newest_on_top(
+    opened: tuple[Viewer, dict[str, Dock]], qtbot: QtBot
+) -> None:
+    _, docks = opened
+    frames = [frame_of(dock) for dock in docks.values()]
+    main = frames[0].window()
+    assert isinstance(main, QMainWindow)
+    assert {id(f) for f in main.tabifiedDockWidgets(frames[0])} == {id(f) for f in frames[1:]}
+    qtbot.waitUntil(lambda: docks[NAMES[-1]].isVisible())
+    assert not frames[0].visibleRegion().contains(frames[0].rect().center())
+
+
+def test_a_case_is_opened_in_one_and_segmented_in_another(
+    opened: tuple[Viewer, dict[str, Dock]], case_folder: Path, qtbot: QtBot
+) -> None:
+    viewer, docks = opened
+    case, segment, session = docks["Case"], docks["Segment"], session_of(viewer)
+    assert isinstance(case, CaseWidget)
+    assert isinstance(segment, SegmentWidget)
+    case.open(case_folder)
+    _wait(session, qtbot)
+    qtbot.mouseClick(segment.run, Qt.MouseButton.LeftButton)
+    _wait(session, qtbot)
+    assert session.review.segmentation is not None, segment.error.text()
+    assert "segmentation" in viewer.layers
+
+
+def _choices(menu: QMenu) -> dict[str, QAction]:
+    """Return what can be chosen in a menu and in those below it, by its text."""
+    menu.aboutToShow.emit()
+    found: dict[str, QAction] = {}
+    for action in menu.actions():
+        below = action.menu()
+        found |= {action.text(): action} if below is None else _choices(below)
+    return found
+
+
+def _wait(session: Session, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: not session.runner.busy, timeout=120000)
