@@ -47,7 +47,7 @@ class Correction(BaseModel):
         When.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     key: str
     images: tuple[str, ...]

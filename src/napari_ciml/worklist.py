@@ -29,14 +29,14 @@ Stage = Literal["new", "segmented", "corrected", "exported"]
 class Standing(BaseModel):
     """Where a case stands; ``exported`` is the hash of the label map that was exported."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     stage: Stage = "new"
     exported: str | None = None
 
 
 class _Kept(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     format_version: Literal[1] = 1
     cases: dict[str, Standing] = {}

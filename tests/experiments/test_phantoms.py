@@ -156,11 +156,23 @@ def test_a_region_that_one_modality_carries_is_hidden_in_the_others() -> None:
             assert not np.allclose(carried.images[name], plain.images[name], rtol=0.05)
 
 
+def test_a_core_that_is_hidden_does_not_stand_out_of_the_edema_around_it() -> None:
+    stands_out = []
+    for seed in (500003, 500011, 500031, 500039):
+        made = make_phantom("glioma", seed, 4.0, carried=Carried("TC", "T1CE"))
+        core, edema = np.isin(made.labels, (1, 4)), made.labels == 2
+        for name in ("FLAIR", "T1", "T2"):
+            inside, around = made.images[name][core], made.images[name][edema]
+            spread = np.sqrt((inside.var() + around.var()) / 2)
+            stands_out.append(abs(inside.mean() - around.mean()) / spread)
+    assert np.mean(stands_out) < 0.6
+
+
 @pytest.mark.parametrize(
     ("region", "gone", "whole"),
     [
         ("WT", {"edema"}, {"white", "grey", "fluid"}),
-        ("TC", {"necrosis", "solid", "enhancing"}, {"edema"}),
+        ("TC", {"necrosis", "solid", "enhancing"}, {"edema", "white", "grey", "fluid"}),
         ("ET", {"enhancing"}, {"solid"}),
     ],
 )

@@ -1,5 +1,7 @@
 """The dock widgets as napari's own menu opens them: one by one, with no desk around them."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,6 +76,16 @@ def test_a_case_is_opened_in_one_and_segmented_in_another(
     _wait(session, qtbot)
     assert session.review.segmentation is not None, segment.error.text()
     assert "segmentation" in viewer.layers
+
+
+def test_a_script_may_end_without_closing_its_viewer() -> None:
+    script = (
+        "import napari\n"
+        "viewer = napari.Viewer(show=False)\n"
+        "viewer.window.add_plugin_dock_widget('napari-ciml', 'Case')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
 
 
 def _choices(menu: QMenu) -> dict[str, QAction]:

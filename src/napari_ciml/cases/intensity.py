@@ -23,7 +23,7 @@ class Scale(BaseModel):
         Of all of these: ``HU``, ``SUV``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     low: _Finite
     high: _Finite

@@ -29,7 +29,7 @@ Edge = Annotated[int, Field(ge=STRIDE, multiple_of=STRIDE)]
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class TrainingRecord(_Frozen):

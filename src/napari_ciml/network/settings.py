@@ -30,7 +30,7 @@ class NetworkSettings(BaseModel):
         Sample kappa and constrain it by the KL term.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     base_filters: int = Field(default=32, ge=1, le=512)
     norm: NormName = "batch"

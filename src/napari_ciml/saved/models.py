@@ -22,7 +22,7 @@ UNCERTAINTY: tuple[UncertaintyPart, ...] = get_args(UncertaintyPart)
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 def is_session(path: Path) -> bool:

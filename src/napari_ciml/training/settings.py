@@ -49,7 +49,7 @@ class TrainSettings(BaseModel):
         Of everything random.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     decomposition: Decomposition
     network: NetworkSettings
@@ -107,7 +107,7 @@ class FineTuneSettings(BaseModel):
         Of patches, augmentation and noise.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     adapt: Literal["decoders", "all", "new"] = "all"
     minutes: float = Field(default=5.0, gt=0)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 from napari_ciml.experiments.phantoms.anatomy import Anatomy
 from napari_ciml.experiments.phantoms.fields import (
@@ -25,6 +26,9 @@ _STRANGE = 0.2
 
 _CYSTIC = 0.25
 """Share of the phantoms whose necrosis is a cyst: it looks like fluid in every modality."""
+
+_SOME = 0.1
+"""Share of a voxel from which on a tissue counts as being there."""
 
 _UNEVEN = ("necrosis", "solid", "enhancing", "edema")
 """Tissues whose signal varies from place to place."""
@@ -101,12 +105,28 @@ def hidden(shares: Shares, anatomy: Anatomy, region: str) -> Shares:
     core = shares["necrosis"] + shares["solid"] + shares["enhancing"]
     if region == "ET":
         return shares | {"solid": shares["solid"] + shares["enhancing"], "enhancing": nothing}
+    tissues = {"white": anatomy.white, "grey": anatomy.grey, "fluid": anatomy.fluid}
     if region == "TC":
         coreless = dict.fromkeys(("necrosis", "solid", "enhancing"), nothing)
-        return shares | coreless | {"edema": shares["edema"] + core}
+        edema = _spread_over(core, shares["edema"])
+        return coreless | {"edema": edema} | {name: t * (1 - edema) for name, t in tissues.items()}
     healthy = np.clip(1 - core, 0, 1)
-    tissues = {"white": anatomy.white, "grey": anatomy.grey, "fluid": anatomy.fluid}
     return shares | {"edema": nothing} | {name: t * healthy for name, t in tissues.items()}
+
+
+def _spread_over(core: np.ndarray, edema: np.ndarray) -> np.ndarray:
+    """Return the share of edema as if there were no core: in its place, what is around it.
+
+    Edema is thinned out beside a core, so it is taken from a little farther away and put there,
+    too. Where there is no edema at all, the core is all edema.
+    """
+    near = blur(core, 2) > _SOME
+    around = (edema > _SOME) & ~near
+    if not around.any():
+        return np.clip(edema + core, 0, 1)
+    nearest = ndimage.distance_transform_edt(~around, return_distances=False, return_indices=True)
+    filled = near & ((edema > _SOME) | (core > 0.5))
+    return blur(np.where(filled, edema[tuple(nearest)], edema), 0.5)
 
 
 def _draw_means(
@@ -209,8 +229,6 @@ def _misplaced(rng: np.random.Generator, image: np.ndarray, spacing: float) -> n
     """Shift a modality by up to a millimetre, as registration leaves it."""
     if rng.random() > 0.3:
         return image
-    from scipy import ndimage
-
     return np.asarray(ndimage.shift(image, rng.uniform(-1, 1, 3) / spacing, order=1))
 
 

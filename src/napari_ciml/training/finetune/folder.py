@@ -40,7 +40,7 @@ class Lesson(BaseModel):
         Where.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     checkpoint: Path
     sha256: str

@@ -1,5 +1,6 @@
 """The controller: connects a viewer's review, its jobs and its layers."""
 
+import atexit
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,7 +72,9 @@ class Session:
         self.comparing = Comparing(self)
         self.questions = Questions(self)
         self.sparing = Sparing(viewer)
-        self._attached = 0
+        self._attached, self._closed = 0, False
+        # A script may end without closing its viewer; after this, Qt takes its objects away.
+        atexit.register(self.close)
         self.review.set_device(default_device())
         self.review.set_engine(default_engine())
         self._use_default_checkpoint()
@@ -137,10 +140,14 @@ class Session:
 
     def close(self) -> None:
         """Stop all work; the viewer's next dock widget begins a new session."""
+        if self._closed:
+            return
+        self._closed = True
         runners = (self.runner, self.measuring.runner)
         for part in (*runners, self.keeping, self.looking, self.live):
             part.close()
         self.sparing.end()
+        atexit.unregister(self.close)
         for viewer, session in list(_sessions.items()):
             if session is self:
                 del _sessions[viewer]
