@@ -36,16 +36,28 @@ def test_weights_are_equation_16() -> None:
         (pair, "T1"): np.full((2, 2, 2), 1.0),
         (other, "FLAIR"): np.zeros((2, 2, 2)),
     }
-    weights = complementary_weights(maps)
+    everywhere = np.ones((2, 2, 2), bool)
+    weights = complementary_weights(maps, {"WT": everywhere, "TC": everywhere})
     assert weights[pair, "FLAIR"] == 0.75
     assert weights[pair, "T1"] == 0.25
     assert np.isnan(weights[other, "FLAIR"])
 
 
+def test_weights_count_where_it_was_asked() -> None:
+    pair, asked = Pair("T2", "TC"), np.zeros((4, 4, 4), bool)
+    asked[1:3] = True
+    maps = {(pair, "T1CE"): np.where(asked, 3.0, 0.0), (pair, "T1"): np.where(asked, 1.0, 50.0)}
+    weights = complementary_weights(maps, {"TC": asked})
+    assert weights == {(pair, "T1CE"): 0.75, (pair, "T1"): 0.25}
+    nowhere = complementary_weights(maps, {"TC": np.zeros_like(asked)})
+    assert np.isnan(list(nowhere.values())).all()
+
+
 def test_weights_do_not_overflow_or_lose_small_maps() -> None:
     pair = Pair("T2", "WT")
     large = np.full((128, 128, 128), 1e4, np.float32)
-    weights = complementary_weights({(pair, "T1"): large, (pair, "FLAIR"): large / 4})
+    maps = {(pair, "T1"): large, (pair, "FLAIR"): large / 4}
+    weights = complementary_weights(maps, {"WT": np.ones(large.shape, bool)})
     assert weights[pair, "T1"] == pytest.approx(0.8, rel=1e-9)
 
 
@@ -56,7 +68,7 @@ def test_another_checkpoint_cannot_explain(case_folder: Path, tiny_checkpoint: C
         explain(case, tiny_checkpoint, replace(result, checkpoint="0" * 64))
 
 
-def test_maps_are_scaled_by_one_value_and_weighed_in_the_foreground(
+def test_maps_are_scaled_by_one_value_and_weighed_in_their_regions(
     case_folder: Path, tiny_checkpoint: Checkpoint
 ) -> None:
     """Nothing but the grid and one factor lies between the maps of eq. 14 and what is shown."""
@@ -74,8 +86,9 @@ def test_maps_are_scaled_by_one_value_and_weighed_in_the_foreground(
     inside = {triple: zeta * seen.foreground for triple, zeta in maps.items()}
     assert found.largest == pytest.approx(max(float(zeta.max()) for zeta in inside.values()))
     for (pair, auxiliary), zeta in inside.items():
-        row = sum(float(other.sum()) for (p, _), other in inside.items() if p == pair)
-        expected = float(zeta.sum()) / row if row else np.nan
+        asked = targets[pair.region]
+        row = sum(float(other[asked].sum()) for (p, _), other in inside.items() if p == pair)
+        expected = float(zeta[asked].sum()) / row if row else np.nan
         weight = found.weights[pair, auxiliary]
         assert weight == pytest.approx(expected, rel=1e-4, nan_ok=True)
         shown = to_case_grid(zeta / found.largest, seen.grid, case)

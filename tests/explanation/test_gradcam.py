@@ -161,8 +161,8 @@ def test_many_tiles_explain_as_one_does() -> None:
     one = maps_of(checkpoint, shape, (160, 160, 160), 0.0, **masks)
     many = maps_of(checkpoint, shape, (32, 48, 64), 0.5, **masks)
     assert one.keys() == many.keys()
-    weights = complementary_weights(many)
-    for triple, weight in complementary_weights(one).items():
+    weights = complementary_weights(many, masks)
+    for triple, weight in complementary_weights(one, masks).items():
         assert np.corrcoef(one[triple].ravel(), many[triple].ravel())[0, 1] > 0.99
         assert weights[triple] == pytest.approx(weight, abs=0.01)
         # A voxel in two tiles is asked about once, and no tile's gradient is forgotten.
@@ -255,8 +255,8 @@ def test_half_precision_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     half = "napari_ciml.inference.device.half_precision"
     monkeypatch.setattr(half, lambda _: torch.bfloat16)
     _, rough = run(asked)
-    weights = complementary_weights(exact)
-    for triple, weight in complementary_weights(rough).items():
+    weights = complementary_weights(exact, asked)
+    for triple, weight in complementary_weights(rough, asked).items():
         assert weight == pytest.approx(weights[triple], abs=0.01)
         if weights[triple] > 0.01:
             assert np.corrcoef(exact[triple].ravel(), rough[triple].ravel())[0, 1] > 0.99
@@ -283,11 +283,16 @@ def test_a_pair_is_explained_by_its_own_region_alone(tiny_checkpoint: Checkpoint
 
 def test_no_voxel_no_map(tiny_checkpoint: Checkpoint) -> None:
     shape = (32, 32, 32)
-    maps = maps_of(tiny_checkpoint, shape, shape, 0.0, ET=np.zeros(shape, bool))
+    empty = np.zeros(shape, bool)
+    maps = maps_of(tiny_checkpoint, shape, shape, 0.0, ET=empty)
     for (pair, auxiliary), zeta in maps.items():
         if pair.region == "ET":
             assert not zeta.any()
-            assert np.isnan(complementary_weights(maps)[pair, auxiliary])
+            assert np.isnan(
+                complementary_weights(maps, dict.fromkeys(BRATS.region_names, empty))[
+                    pair, auxiliary
+                ]
+            )
 
 
 def test_one_forward_pass_for_each_tile_serves_every_pair(tiny_checkpoint: Checkpoint) -> None:

@@ -29,8 +29,8 @@ class Explanation:
         in [0, 1]: divided by the largest value of all of them, so that they can be compared. Each
         is brought there when it is looked up.
     weights : dict of (Pair, str) to float
-        Complementary-information weights (eq. 16); they sum to 1 over a pair's auxiliaries, and
-        are NaN where all of a pair's maps are zero.
+        Complementary-information weights (eq. 16) of the voxels asked about; they sum to 1 over a
+        pair's auxiliaries, and are NaN where all of a pair's maps are zero there.
     largest : float
         The value that 1 stands for.
     strongest : (Pair, str), optional
@@ -102,7 +102,7 @@ def explain(
     largest = max(peaks.values(), default=0.0)
     return Explanation(
         maps=Placed(maps, seen.grid, case.grid, 1 / (largest or 1.0)),
-        weights=complementary_weights(maps),
+        weights=complementary_weights(maps, targets),
         largest=largest,
         strongest=max(peaks, key=peaks.__getitem__) if largest > 0 else None,
         notices=tuple(empty.format(name) for name, mask in targets.items() if not mask.any()),
@@ -117,9 +117,30 @@ def _predicted(segmentation: Segmentation, checkpoint: Checkpoint) -> dict[str, 
     return {name: values >= threshold(name) for name, values in probabilities.items()}
 
 
-def complementary_weights(maps: Mapping[Triple, np.ndarray]) -> dict[Triple, float]:
-    """Compute varpi of eq. 16 from the maps of all pairs; NaN where a pair's maps are all zero."""
-    sums = {triple: float(zeta.sum(dtype=np.float64)) for triple, zeta in maps.items()}
+def complementary_weights(
+    maps: Mapping[Triple, np.ndarray], asked: Mapping[str, np.ndarray]
+) -> dict[Triple, float]:
+    """Compute varpi of eq. 16 from the maps of all pairs, summed over the voxels asked about.
+
+    The paper sums over the whole volume. Most of a map may lie far from its region, where a message
+    speaks of healthy tissue; what it says there costs the region nothing when it is muted.
+
+    Parameters
+    ----------
+    maps : mapping of (Pair, str) to numpy.ndarray
+        Zeta of eq. 14, (Z, Y, X).
+    asked : mapping of str to numpy.ndarray
+        By region, the voxels asked about, (Z, Y, X) bool.
+
+    Returns
+    -------
+    dict of (Pair, str) to float
+        They sum to 1 over a pair's auxiliaries; NaN where all of a pair's maps are zero there.
+    """
+    sums = {
+        (pair, auxiliary): float(zeta[asked[pair.region]].sum(dtype=np.float64))
+        for (pair, auxiliary), zeta in maps.items()
+    }
     totals: dict[Pair, float] = {}
     for (pair, _), value in sums.items():
         totals[pair] = totals.get(pair, 0.0) + value

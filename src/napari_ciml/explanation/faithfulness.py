@@ -37,7 +37,7 @@ class Muting:
     auxiliary : str
         Whose message is muted.
     weight : float
-        Eq. 16; NaN where all of the pair's maps are zero.
+        Eq. 16; NaN where all of the pair's maps are zero in its region.
     information : float
         Mean of the map over the volume, not divided by the other auxiliaries'.
     dice_drop : float
@@ -80,7 +80,7 @@ def mute_each(
     whole = predict_pairs(checkpoint, images, plan, workspace, monitor)
     asked = {name: p >= THRESHOLD for name, p in ensemble(whole, plan).items()}
     maps = complementary_maps(checkpoint, images, asked, plan, workspace, monitor)
-    weights = complementary_weights(maps)
+    weights = complementary_weights(maps, asked)
     found = []
     for message in plan.decomposition.messages:
         without = _without(checkpoint, images, message, plan, workspace, monitor)

@@ -80,17 +80,15 @@ def render(
         if name == "T1CE":
             white = _with_agent(rng, means, signals[name])
             image += _vessels(rng, anatomy, spacing) * white * rng.uniform(0.2, 0.9)
-        visible = (
-            shares
-            if carried is None or carried.modality == name
-            else hidden(shares, anatomy, carried.region)
-        )
+        region = None if carried is None or carried.modality == name else carried.region
+        visible = shares if region is None else hidden(shares, anatomy, region)
         for tissue, share in visible.items():
             uneven = 1 + 0.3 * rng.uniform(0, 1) ** 2 * patchy if tissue in _UNEVEN else 1.0
             image += share * means[tissue] * np.clip(uneven, 0.3, 2)
         if bleeding is not None:
             level = means["white"] * rng.uniform(0.3, 1.6)
-            image = image * (1 - bleeding) + bleeding * level
+            if region in (None, "ET"):
+                image = image * (1 - bleeding) + bleeding * level
         if name in ("FLAIR", "T2"):
             image += hyper * (means["edema"] - means["white"]) * rng.uniform(0.5, 1.1)
         image *= 1 + rng.uniform(0.01, 0.05) * texture
@@ -102,16 +100,13 @@ def render(
 def hidden(shares: Shares, anatomy: Anatomy, region: str) -> Shares:
     """Return shares in which a region looks like what is around it."""
     nothing = np.zeros_like(shares["edema"])
-    core = shares["necrosis"] + shares["solid"] + shares["enhancing"]
     if region == "ET":
         return shares | {"solid": shares["solid"] + shares["enhancing"], "enhancing": nothing}
+    core = shares["necrosis"] + shares["solid"] + shares["enhancing"]
+    edema = nothing if region == "WT" else _spread_over(core, shares["edema"])
     tissues = {"white": anatomy.white, "grey": anatomy.grey, "fluid": anatomy.fluid}
-    if region == "TC":
-        coreless = dict.fromkeys(("necrosis", "solid", "enhancing"), nothing)
-        edema = _spread_over(core, shares["edema"])
-        return coreless | {"edema": edema} | {name: t * (1 - edema) for name, t in tissues.items()}
-    healthy = np.clip(1 - core, 0, 1)
-    return shares | {"edema": nothing} | {name: t * healthy for name, t in tissues.items()}
+    tumour = dict.fromkeys(("necrosis", "solid", "enhancing"), nothing) | {"edema": edema}
+    return tumour | {name: tissue * (1 - edema) for name, tissue in tissues.items()}
 
 
 def _spread_over(core: np.ndarray, edema: np.ndarray) -> np.ndarray:
