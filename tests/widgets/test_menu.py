@@ -15,10 +15,11 @@ from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QMainWindow, QMenu
 
 from napari_ciml.widgets.control.session import Session, session_of
+from napari_ciml.widgets.desk import Desk
 from napari_ciml.widgets.docks.case import CaseWidget
 from napari_ciml.widgets.docks.segment import SegmentWidget
 from napari_ciml.widgets.panels.parts import Dock
-from napari_ciml.widgets.panels.tabs import frame_of
+from napari_ciml.widgets.panels.tabs import OURS, frame_of
 
 NAMES = tuple(
     widget.display_name
@@ -41,7 +42,7 @@ def opened(
         choices[name].trigger()
     session = session_of(viewer)
     session.review.set_checkpoint(tiny_checkpoint_path)
-    yield viewer, {name: viewer.window.dock_widgets[f"{name} (CIML)"] for name in NAMES}
+    yield viewer, {name: viewer.window.dock_widgets[f"{name}{OURS}"] for name in NAMES}
     session.close()
 
 
@@ -58,9 +59,20 @@ def test_they_lie_over_each_other_the_newest_on_top(
     frames = [frame_of(dock) for dock in docks.values()]
     main = frames[0].window()
     assert isinstance(main, QMainWindow)
+    assert [frame.windowTitle() for frame in frames] == list(NAMES)
     assert {id(f) for f in main.tabifiedDockWidgets(frames[0])} == {id(f) for f in frames[1:]}
     qtbot.waitUntil(lambda: docks[NAMES[-1]].isVisible())
     assert not frames[0].visibleRegion().contains(frames[0].rect().center())
+
+
+def test_the_menu_finds_what_the_command_line_has_opened(desk: Desk) -> None:
+    assert list(desk.docks) == list(NAMES)
+    widgets = desk.viewer.window.dock_widgets
+    assert {name: widgets[f"{name}{OURS}"] for name in NAMES} == desk.docks
+    choice = _choices(desk.viewer.window.plugins_menu)["Runs"]
+    choice.trigger()
+    assert len(desk.viewer.window.dock_widgets) == len(widgets)
+    assert not frame_of(desk.runs).isVisible()
 
 
 def test_a_case_is_opened_in_one_and_segmented_in_another(

@@ -23,7 +23,7 @@ from napari_ciml.widgets.docks.segment import SegmentWidget
 from napari_ciml.widgets.docks.view import ViewWidget
 from napari_ciml.widgets.docks.worklist import WorklistWidget
 from napari_ciml.widgets.panels.parts import Dock
-from napari_ciml.widgets.panels.tabs import stand_upright
+from napari_ciml.widgets.panels.tabs import OURS, stand_upright
 
 
 @dataclass
@@ -112,7 +112,9 @@ def lay_out(viewer: napari.Viewer) -> Desk:
         GuideWidget(viewer),
     )
     for name, widget in desk.docks.items():
-        dock = viewer.window.add_dock_widget(widget, name=name, area="right", tabify=name != "Case")
+        dock = viewer.window.add_dock_widget(
+            widget, name=f"{name}{OURS}", area="right", tabify=name != "Case"
+        )
     main = dock.window()
     if isinstance(main, QMainWindow):
         stand_upright(main)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _MEANING = (
     "A map shows where the message of an auxiliary raised the evidence for the region, beyond what "
     "the primary shows: not where the tumour is, nor that the modality is needed (Sensitivity, in "
-    "Runs, says what muting costs). "
+    "Runs, says what muting costs). A weight counts what lies inside the region. "
     "<a href='faithful' style='color: #7fb2ff'>How far maps can be believed was measured.</a>"
 )
 

@@ -3,11 +3,15 @@
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QTabWidget, QWidget
 
+OURS = " (CIML)"
+"""What napari's menu adds to the name of a dock widget; by that name it finds it again."""
+
 
 def join_fellows(widget: QWidget, kind: type[QWidget]) -> None:
     """Lay a dock widget that was opened by itself over those of its kind in the same area.
 
-    One below the other, as napari's menu leaves them, they are taller than a screen.
+    One below the other, as napari's menu leaves them, they are taller than a screen. Their tabs say
+    no more than their names, so that all of them fit.
 
     Parameters
     ----------
@@ -20,6 +24,7 @@ def join_fellows(widget: QWidget, kind: type[QWidget]) -> None:
     main = dock.window() if dock is not None else None
     if dock is None or not isinstance(main, QMainWindow) or dock.isFloating():
         return
+    dock.setWindowTitle(dock.windowTitle().removesuffix(OURS))
     area = main.dockWidgetArea(dock)
     frames = (frame_of(other) for other in main.findChildren(kind))
     fellows = [
