@@ -8,6 +8,8 @@ from napari_ciml.resources import shipped_checkpoint
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
+_PLUGIN = "napari-ciml"
+
 
 def default_device() -> str:
     """Return the device to begin with."""
@@ -35,9 +37,17 @@ def default_checkpoint() -> Path:
 
 
 def _setting(name: str) -> Any:
-    from napari.settings import get_plugin_settings
+    """Return a setting, None where nothing was ever set.
 
+    napari keeps what was set in a file beside its own. Where there is none it is not asked: the
+    first time it is, it reads every plugin's manifest again.
+    """
+    from napari.settings import get_plugin_settings, get_settings
+
+    beside = get_settings().config_path
+    if beside and not (Path(beside).parent / f"{_PLUGIN}.yaml").is_file():
+        return None
     try:
-        return getattr(get_plugin_settings("napari-ciml").start, name, None)
+        return getattr(get_plugin_settings(_PLUGIN).start, name, None)
     except KeyError:
         return None
