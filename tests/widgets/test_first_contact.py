@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 
 from napari_ciml.widgets.desk import Desk
 from napari_ciml.widgets.docks import guide as guide_widget
-from napari_ciml.widgets.panels.parts import Dock
+from napari_ciml.widgets.panels.dock import Dock
 
 LEFT = Qt.MouseButton.LeftButton
 CONTROLS = (QAbstractButton, QComboBox, QAbstractSpinBox, QAbstractSlider, QTableView, QLineEdit)

@@ -18,7 +18,7 @@ from napari_ciml.widgets.control.session import Session, session_of
 from napari_ciml.widgets.desk import Desk
 from napari_ciml.widgets.docks.case import CaseWidget
 from napari_ciml.widgets.docks.segment import SegmentWidget
-from napari_ciml.widgets.panels.parts import Dock
+from napari_ciml.widgets.panels.dock import Dock
 from napari_ciml.widgets.panels.tabs import OURS, frame_of
 
 NAMES = tuple(

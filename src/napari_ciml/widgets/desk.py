@@ -22,7 +22,7 @@ from napari_ciml.widgets.docks.runs import RunsWidget
 from napari_ciml.widgets.docks.segment import SegmentWidget
 from napari_ciml.widgets.docks.view import ViewWidget
 from napari_ciml.widgets.docks.worklist import WorklistWidget
-from napari_ciml.widgets.panels.parts import Dock
+from napari_ciml.widgets.panels.dock import Dock
 from napari_ciml.widgets.panels.tabs import OURS, stand_upright
 
 

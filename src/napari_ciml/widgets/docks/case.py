@@ -11,10 +11,10 @@ from napari_ciml.cases.formats import SUFFIXES
 from napari_ciml.cases.recognition import MODALITIES
 from napari_ciml.widgets.panels.align import AlignPanel
 from napari_ciml.widgets.panels.brain import BrainPanel
+from napari_ciml.widgets.panels.dock import Dock
 from napari_ciml.widgets.panels.parts import (
     ERROR_COLOUR,
     QUIET_COLOUR,
-    Dock,
     JobBar,
     Words,
     button,

@@ -16,11 +16,11 @@ from napari_ciml.presets import PRESETS
 from napari_ciml.widgets.control.live import EXPLAINING, TITLE
 from napari_ciml.widgets.panels.change import ChangePanel
 from napari_ciml.widgets.panels.contrast import readable
+from napari_ciml.widgets.panels.dock import Dock
 from napari_ciml.widgets.panels.knobs import Knobs
 from napari_ciml.widgets.panels.parts import (
     ERROR_COLOUR,
     QUIET_COLOUR,
-    Dock,
     JobBar,
     Words,
     button,

@@ -12,18 +12,10 @@ from napari_ciml.resources import faithfulness_page
 from napari_ciml.widgets.control.live import EXPLAINING
 from napari_ciml.widgets.control.questions import TITLE
 from napari_ciml.widgets.panels.contrast import readable
+from napari_ciml.widgets.panels.dock import Dock
 from napari_ciml.widgets.panels.maps_window import MapsWindow
 from napari_ciml.widgets.panels.page import Page
-from napari_ciml.widgets.panels.parts import (
-    QUIET_COLOUR,
-    Dock,
-    JobBar,
-    Words,
-    button,
-    label,
-    row,
-    table,
-)
+from napari_ciml.widgets.panels.parts import QUIET_COLOUR, JobBar, Words, button, label, row, table
 from napari_ciml.widgets.panels.questions import Beside, QuestionPanel
 from napari_ciml.widgets.panels.weight_chart import RANGE, UNUSUAL_COLOUR, UsualRange, WeightChart
 

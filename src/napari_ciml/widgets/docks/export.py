@@ -10,7 +10,8 @@ from napari_ciml.export.dicom_series import series_in
 from napari_ciml.measures.faults import Fault
 from napari_ciml.widgets.control import standing
 from napari_ciml.widgets.control.leaving import EXPORTING, OPENING, SAVING
-from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Dock, JobBar, Words, button, label, row
+from napari_ciml.widgets.panels.dock import Dock
+from napari_ciml.widgets.panels.parts import QUIET_COLOUR, JobBar, Words, button, label, row
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

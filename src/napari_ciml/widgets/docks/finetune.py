@@ -17,11 +17,12 @@ from napari_ciml.widgets.layers.origin import origin_of
 from napari_ciml.widgets.looking.mirrors import without_mirrors
 from napari_ciml.widgets.panels.close_guard import CloseGuard
 from napari_ciml.widgets.panels.curves import Curves
+from napari_ciml.widgets.panels.dock import Dock
 from napari_ciml.widgets.panels.learning_options import LearningOptions
 from napari_ciml.widgets.panels.learnt import learnt_table, show_learnt, told_of
 from napari_ciml.widgets.panels.material_table import MaterialTable
 from napari_ciml.widgets.panels.meanings import Meanings
-from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Dock, Words, button, label, row
+from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Words, button, label, row
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

@@ -9,7 +9,8 @@ from qtpy.QtWidgets import QFrame, QLabel, QPushButton, QVBoxLayout
 
 from napari_ciml.resources import sample_data
 from napari_ciml.widgets.control.session import Session
-from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Dock, JobBar, Words, button
+from napari_ciml.widgets.panels.dock import Dock
+from napari_ciml.widgets.panels.parts import QUIET_COLOUR, JobBar, Words, button
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

@@ -10,7 +10,8 @@ from napari_ciml.whatif.change import Change
 from napari_ciml.whatif.runs import Run
 from napari_ciml.widgets.layers.changes import FIRST_COLOUR, SECOND_COLOUR
 from napari_ciml.widgets.panels.change import ChangePanel
-from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Dock, Words, button, row, table
+from napari_ciml.widgets.panels.dock import Dock
+from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Words, button, row, table
 from napari_ciml.widgets.panels.sensitivity import SensitivityPanel
 
 if TYPE_CHECKING:

@@ -15,17 +15,9 @@ from napari_ciml.network.checkpoint_page import checkpoint_page
 from napari_ciml.resources import shipped_checkpoints
 from napari_ciml.widgets.control.live import TITLE
 from napari_ciml.widgets.panels.change import ChangePanel
+from napari_ciml.widgets.panels.dock import Dock
 from napari_ciml.widgets.panels.page import Page
-from napari_ciml.widgets.panels.parts import (
-    QUIET_COLOUR,
-    Dock,
-    JobBar,
-    Words,
-    button,
-    label,
-    row,
-    table,
-)
+from napari_ciml.widgets.panels.parts import QUIET_COLOUR, JobBar, Words, button, label, row, table
 from napari_ciml.widgets.preferences import DEVICES
 
 if TYPE_CHECKING:

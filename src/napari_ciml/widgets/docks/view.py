@@ -7,7 +7,8 @@ from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QPushButton
 from napari_ciml.widgets.layers.origin import known_origin
 from napari_ciml.widgets.looking.keys import ACTIONS, GESTURES, Action
 from napari_ciml.widgets.looking.windows import USUAL
-from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Dock, Words, button, label, row
+from napari_ciml.widgets.panels.dock import Dock
+from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Words, button, label, row
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

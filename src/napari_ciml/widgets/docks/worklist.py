@@ -8,7 +8,8 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QTableWidgetItem
 
 from napari_ciml.widgets.control.leaving import OPENING, SAVING
 from napari_ciml.widgets.control.rounds import AHEAD, FINDING, Rounds
-from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Dock, JobBar, Words, button, row, table
+from napari_ciml.widgets.panels.dock import Dock
+from napari_ciml.widgets.panels.parts import QUIET_COLOUR, JobBar, Words, button, row, table
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

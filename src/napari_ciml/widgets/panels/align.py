@@ -9,7 +9,8 @@ from napari_ciml.cases.alignment import Misalignment, checkerboard, misaligned
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.registration import RegistrationSettings
 from napari_ciml.monitor import Monitor
-from napari_ciml.widgets.panels.parts import Dock, Words, button, label, row
+from napari_ciml.widgets.panels.dock import Dock
+from napari_ciml.widgets.panels.parts import Words, button, label, row
 
 if TYPE_CHECKING:
     from napari_ciml.widgets.control.loaded import Loaded

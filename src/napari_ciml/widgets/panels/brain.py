@@ -20,7 +20,8 @@ from napari_ciml.errors import CimlError
 from napari_ciml.inference.skull import deep_brain_mask, finds_deeply
 from napari_ciml.monitor import Monitor
 from napari_ciml.widgets.control import standing
-from napari_ciml.widgets.panels.parts import Dock, Words, button, row
+from napari_ciml.widgets.panels.dock import Dock
+from napari_ciml.widgets.panels.parts import Words, button, row
 
 if TYPE_CHECKING:
     from napari_ciml.widgets.control.loaded import Loaded

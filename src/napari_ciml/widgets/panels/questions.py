@@ -11,7 +11,8 @@ from napari_ciml.explanation.usual import comparable
 from napari_ciml.network.checkpoint_info import UsualWeight
 from napari_ciml.whatif.question import Question
 from napari_ciml.widgets.control.questions import WHOLE
-from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Dock, Words, label, row
+from napari_ciml.widgets.panels.dock import Dock
+from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Words, label, row
 
 _HELP = (
     "Shift-click asks why: for the lesion under the mouse (the connected part of a region), or for "

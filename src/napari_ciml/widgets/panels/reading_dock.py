@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from napari_ciml.widgets.panels.parts import Dock
+from napari_ciml.widgets.panels.dock import Dock
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QHeaderView, QTableWidgetItem, QVBoxLayout, QWidget
 
 from napari_ciml.monitor import Monitor
-from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Dock, JobBar, Words, button, table
+from napari_ciml.widgets.panels.dock import Dock
+from napari_ciml.widgets.panels.parts import QUIET_COLOUR, JobBar, Words, button, table
 from napari_ciml.widgets.panels.table_file import save_table
 
 if TYPE_CHECKING:

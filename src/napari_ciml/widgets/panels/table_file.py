@@ -6,7 +6,7 @@ from pathlib import Path
 from qtpy.QtWidgets import QFileDialog
 
 from napari_ciml.export.text import write_table
-from napari_ciml.widgets.panels.parts import Dock
+from napari_ciml.widgets.panels.dock import Dock
 
 
 def save_table(dock: Dock, name: str, rows: Sequence[Mapping[str, object]]) -> None:
