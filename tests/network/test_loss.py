@@ -33,6 +33,19 @@ def test_loss_is_dice_plus_cross_entropy_plus_beta_kl_summed_over_subtasks() -> 
     assert float(parts.total) == pytest.approx(float(dice + entropy) + 0.5, rel=1e-4)
 
 
+def test_of_each_patch_a_small_region_counts_as_much_as_a_large_one() -> None:
+    """Missing two voxels costs little of a batch's Dice, and all of that patch's own."""
+    target = torch.zeros(2, 1, 8, 8, 8)
+    target[0] = 1
+    target[1, ..., :2, :1, :1] = 1
+    missed = 60 * target - 30
+    missed[1] = -30
+    made = {name: Prediction(missed, None) for name in ("PET", "CT")}
+    batch, patches = (CIMLLoss(PETCT, per_patch=each) for each in (False, True))
+    assert float(batch(made, {"lesion": target}).dice) < 0.01
+    assert float(patches(made, {"lesion": target}).dice) == pytest.approx(2 * 0.5, abs=1e-3)
+
+
 def test_a_perfect_prediction_costs_nothing() -> None:
     target = torch.zeros(1, 1, 8, 8, 8)
     target[..., 2:5] = 1

@@ -30,13 +30,18 @@ class CIMLLoss(nn.Module):
         Says which regions each subtask's channels are.
     beta : float
         The trade-off of eq. 8.
+    per_patch : bool
+        Whether each patch has a Dice of its own, of which the mean is taken, so that a small
+        region counts as much as a large one; else the batch has one.
     """
 
-    def __init__(self, decomposition: Decomposition, beta: float = 0.5) -> None:
+    def __init__(
+        self, decomposition: Decomposition, beta: float = 0.5, *, per_patch: bool = False
+    ) -> None:
         super().__init__()
         self.regions = {task.name: task.regions for task in decomposition.subtasks}
         self.beta = beta
-        self.dice = DiceLoss(batch=True)
+        self.dice = DiceLoss(batch=not per_patch)
 
     def forward(
         self,
