@@ -1,12 +1,16 @@
 """The case, the network and the count of its operations."""
 
 import math
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
 from napari_ciml.bench.case import write_case
+from napari_ciml.bench.monai_reference import Tiles
 from napari_ciml.bench.peak import network_gflop
 from napari_ciml.bench.setup import BRATS as WHOLE
 from napari_ciml.bench.setup import QUARTER, Extent, Setup, cube
@@ -80,3 +84,24 @@ def test_operations_counted_by_hand() -> None:
             total += conv(below, above, 4 - level) + conv(above + skip, above, 3 - level)
         total += conv(c, len(task.regions), 0)
     assert network_gflop(BRATS, settings, (64, 64, 64)) == pytest.approx(total / 1e9, rel=1e-6)
+
+
+def test_tiles_that_are_not_computed_are_reckoned_in() -> None:
+    def network(tile: Tensor) -> Tensor:
+        time.sleep(0.02)
+        return tile + 1
+
+    computed = []
+    tiles = Tiles(network, 2, Monitor(report=lambda p: computed.append(p.done)), "MONAI")
+    answers = [tiles(torch.full((1, 1, 2, 2, 2), float(k))) for k in range(5)]
+    assert [float(answer.mean()) for answer in answers] == [1, 2, 2, 2, 2]
+    assert (tiles.count, computed) == (5, [1, 2])
+    assert tiles.spared >= 0.06
+
+
+def test_where_all_tiles_are_computed_nothing_is_reckoned_in() -> None:
+    for limit in (None, 3):
+        tiles = Tiles(torch.nn.Identity(), limit, Monitor(), "MONAI")
+        for k in range(3):
+            assert float(tiles(torch.tensor(float(k)))) == k
+        assert tiles.spared == 0

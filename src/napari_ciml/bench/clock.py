@@ -18,7 +18,11 @@ class Clock:
         """Count what is done inside as a stage."""
         start = time.perf_counter()
         yield
-        self._stages[name] = self._stages.get(name, 0.0) + time.perf_counter() - start
+        self.add(name, time.perf_counter() - start)
+
+    def add(self, name: str, seconds: float) -> None:
+        """Count seconds to a stage."""
+        self._stages[name] = self._stages.get(name, 0.0) + seconds
 
     @property
     def seconds(self) -> dict[str, float]:

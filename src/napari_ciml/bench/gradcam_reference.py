@@ -19,7 +19,7 @@ from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import load_checkpoint
 from napari_ciml.network.settings import LEVELS
 
-_QUICK_RUNS = 2
+_QUICK_RUNS = 1
 
 
 def explain_pair_by_pair(setup: Setup, monitor: Monitor) -> dict[str, object]:

@@ -39,7 +39,7 @@ _WORDS = {
 }
 """In the order they run, so that what matters most is there if time runs out."""
 _NEEDED = ("prepare", "cold", "warm")
-_SLOW = ("monai 0.25", "nnunet mirrored")
+_SLOW = ("torch", "monai 0.25", "nnunet", "nnunet mirrored")
 """Left out of a quick run."""
 
 
@@ -60,7 +60,7 @@ def run_bench(
     monitor : Monitor
         Told what begins and what could not be measured; hears every step.
     quick : bool
-        A quarter of the volume, the slowest parts left out.
+        A quarter of the volume, the slowest parts left out or timed in part.
     base_filters : int
         C of the network.
     edge : int, optional

@@ -19,7 +19,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser = commands.add_parser("bench", help="speed beside the peers, in one run")
     parser.add_argument("--json", action="store_true", help="print JSON, and nothing else")
     parser.add_argument(
-        "--quick", action="store_true", help="a quarter of the volume, in some minutes"
+        "--quick", action="store_true", help="a quarter of the volume, in two minutes"
     )
     parser.add_argument("--base-filters", type=numbers.positive, default=32, metavar="C")
     parser.add_argument(
