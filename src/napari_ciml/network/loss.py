@@ -21,6 +21,11 @@ class LossParts(NamedTuple):
     kl: Tensor
 
 
+_VOXEL = 1.0
+"""Added to both sides of a patch's Dice: without it, a patch in which a region is not would teach
+nothing, whatever was found there."""
+
+
 class CIMLLoss(nn.Module):
     """Dice + cross-entropy + beta KL.
 
@@ -32,7 +37,8 @@ class CIMLLoss(nn.Module):
         The trade-off of eq. 8.
     per_patch : bool
         Whether each patch has a Dice of its own, of which the mean is taken, so that a small
-        region counts as much as a large one; else the batch has one.
+        region counts as much as a large one, and where there is none, finding one costs; else the
+        batch has one.
     """
 
     def __init__(
@@ -41,7 +47,7 @@ class CIMLLoss(nn.Module):
         super().__init__()
         self.regions = {task.name: task.regions for task in decomposition.subtasks}
         self.beta = beta
-        self.dice = DiceLoss(batch=not per_patch)
+        self.dice = _dice(per_patch)
 
     def forward(
         self,
@@ -76,6 +82,10 @@ class CIMLLoss(nn.Module):
         if certain is None:
             return cast("Tensor", self.dice(values, target))
         return cast("Tensor", self.dice(values * certain, target * certain))
+
+
+def _dice(per_patch: bool) -> DiceLoss:
+    return DiceLoss(smooth_nr=_VOXEL, smooth_dr=_VOXEL) if per_patch else DiceLoss(batch=True)
 
 
 def _cross_entropy(logits: Tensor, target: Tensor, certain: Tensor | None) -> Tensor:
