@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy import stats
 
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.errors import CancelledError, InputError
@@ -213,6 +214,9 @@ def test_differences_are_paired_by_case() -> None:
 def test_rank_correlation_over_cases() -> None:
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"case": np.repeat(range(10), 5), "said": rng.random(50)})
+    frame["lost"] = frame.said.round(1) + frame.said.index % 3 / 3
+    rho = stats.spearmanr(frame.said, frame.lost).statistic
+    assert rank_correlation(frame, "said", "lost").mean == pytest.approx(rho)
     frame["lost"] = frame.said**3
     assert rank_correlation(frame, "said", "lost").mean == pytest.approx(1)
     frame["lost"] = rng.random(50)

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
 
 from conftest import tiny_info
 from napari_ciml.cases.case import Case, open_case
+from napari_ciml.cases.geometry import Grid
 from napari_ciml.decomposition import Message
 from napari_ciml.errors import CancelledError, DeviceError
 from napari_ciml.explanation.explain import explain
@@ -76,12 +78,24 @@ def test_answers_are_those_of_float32_pytorch(
 
 @pytest.fixture(scope="module")
 def trained() -> tuple[Case, Checkpoint, Segmentation]:
-    """The sample case, the shipped checkpoint, and what float32 PyTorch makes of them."""
-    case, checkpoint = open_case(sample_data() / "glioma"), load_checkpoint(shipped_checkpoint())
+    """A tile of the sample case, the shipped checkpoint, what float32 PyTorch makes of them."""
+    case, checkpoint = _tile(sample_data() / "glioma"), load_checkpoint(shipped_checkpoint())
     with pytest.MonkeyPatch.context() as patch:
         precision(patch, None)
         plain = segment(case, checkpoint, settings=SegmentSettings(engine="torch"))
     return case, checkpoint, plain
+
+
+def _tile(folder: Path, edge: int = 64) -> Case:
+    """Open a case, and cut a cube around its reference."""
+    whole = open_case(folder)
+    reference = sitk.ReadImage(str(next(folder.glob("*_seg.nii.gz"))))
+    centre = np.argwhere(sitk.GetArrayFromImage(reference)).mean(axis=0).round().astype(int)
+    first = np.clip(centre - edge // 2, 0, np.array(whole.grid.shape) - edge)
+    cube = tuple(slice(start, start + edge) for start in first)
+    grid = Grid((edge,) * 3, whole.grid.spacing, whole.grid.origin, whole.grid.direction)
+    images = {name: np.ascontiguousarray(image[cube]) for name, image in whole.images.items()}
+    return Case("cube", images, grid, whole.reference, grid, {})
 
 
 @pytest.mark.parametrize(
