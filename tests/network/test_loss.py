@@ -33,36 +33,6 @@ def test_loss_is_dice_plus_cross_entropy_plus_beta_kl_summed_over_subtasks() -> 
     assert float(parts.total) == pytest.approx(float(dice + entropy) + 0.5, rel=1e-4)
 
 
-def test_of_each_patch_a_small_region_counts_as_much_as_a_large_one() -> None:
-    """Missing eight voxels costs little of a batch's Dice, and nearly all of that patch's own."""
-    target = torch.zeros(2, 1, 8, 8, 8)
-    target[0] = 1
-    target[1, ..., :2, :2, :2] = 1
-    missed = 60 * target - 30
-    missed[1] = -30
-    made = {name: Prediction(missed, None) for name in ("PET", "CT")}
-    batch, patches = (CIMLLoss(PETCT, per_patch=each) for each in (False, True))
-    assert float(batch(made, {"lesion": target}).dice) < 0.02
-    assert float(patches(made, {"lesion": target}).dice) == pytest.approx(
-        2 * 0.5 * (1 - 1 / 9), abs=1e-3
-    )
-
-
-def test_of_each_patch_finding_what_is_not_there_costs() -> None:
-    target = torch.zeros(2, 1, 8, 8, 8)
-    target[0, ..., :4] = 1
-    found = 60 * target - 30
-    found[1, ..., :2, :2, :2] = 0.0
-    found.requires_grad_()
-    made = {name: Prediction(found, None) for name in ("PET", "CT")}
-    loss = CIMLLoss(PETCT, per_patch=True)(made, {"lesion": target})
-    assert float(loss.dice) == pytest.approx(2 * 0.5 * (1 - 1 / (4 + 1)), abs=1e-3)
-    loss.dice.backward()
-    assert float(found.grad[1, ..., :2, :2, :2].min()) > 0.005
-    perfect = {name: Prediction(60 * target - 30, None) for name in ("PET", "CT")}
-    assert float(CIMLLoss(PETCT, per_patch=True)(perfect, {"lesion": target}).dice) < 1e-3
-
-
 def test_a_perfect_prediction_costs_nothing() -> None:
     target = torch.zeros(1, 1, 8, 8, 8)
     target[..., 2:5] = 1

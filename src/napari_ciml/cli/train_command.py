@@ -86,12 +86,6 @@ def _add_schedule(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--learning-rate", type=numbers.rate, default=1e-4, metavar="R")
     parser.add_argument("--beta", type=numbers.rate, default=0.5)
     parser.add_argument(
-        "--dice-per-patch",
-        action="store_true",
-        help="the Dice loss of each patch by itself, in place of the batch's: small regions count "
-        "as much as large ones",
-    )
-    parser.add_argument(
         "--modality-dropout",
         type=numbers.share,
         default=0.15,
@@ -240,7 +234,6 @@ def _settings(args: argparse.Namespace) -> "TrainSettings":
             "iterations": args.iterations,
             "learning_rate": args.learning_rate,
             "beta": args.beta,
-            "dice_per_patch": args.dice_per_patch,
             "modality_dropout": args.modality_dropout,
             "message_dropout": args.message_dropout,
             "scanners": args.scanners,

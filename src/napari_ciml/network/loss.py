@@ -21,11 +21,6 @@ class LossParts(NamedTuple):
     kl: Tensor
 
 
-_VOXEL = 1.0
-"""Added to both sides of a patch's Dice: without it, a patch in which a region is not would teach
-nothing, whatever was found there."""
-
-
 class CIMLLoss(nn.Module):
     """Dice + cross-entropy + beta KL.
 
@@ -35,19 +30,13 @@ class CIMLLoss(nn.Module):
         Says which regions each subtask's channels are.
     beta : float
         The trade-off of eq. 8.
-    per_patch : bool
-        Whether each patch has a Dice of its own, of which the mean is taken, so that a small
-        region counts as much as a large one, and where there is none, finding one costs; else the
-        batch has one.
     """
 
-    def __init__(
-        self, decomposition: Decomposition, beta: float = 0.5, *, per_patch: bool = False
-    ) -> None:
+    def __init__(self, decomposition: Decomposition, beta: float = 0.5) -> None:
         super().__init__()
         self.regions = {task.name: task.regions for task in decomposition.subtasks}
         self.beta = beta
-        self.dice = _dice(per_patch)
+        self.dice = DiceLoss(batch=True)
 
     def forward(
         self,
@@ -82,10 +71,6 @@ class CIMLLoss(nn.Module):
         if certain is None:
             return cast("Tensor", self.dice(values, target))
         return cast("Tensor", self.dice(values * certain, target * certain))
-
-
-def _dice(per_patch: bool) -> DiceLoss:
-    return DiceLoss(smooth_nr=_VOXEL, smooth_dr=_VOXEL) if per_patch else DiceLoss(batch=True)
 
 
 def _cross_entropy(logits: Tensor, target: Tensor, certain: Tensor | None) -> Tensor:

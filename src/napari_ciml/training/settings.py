@@ -35,8 +35,6 @@ class TrainSettings(BaseModel):
         Of Adam; the learning rate decays as eq. 13.
     beta : float
         Trade-off of eq. 8.
-    dice_per_patch : bool
-        Whether the Dice loss is that of each patch, not of a batch (`CIMLLoss`).
     foreground_share : float
         Share of patches centred on a voxel of a region.
     modality_dropout, message_dropout : float
@@ -65,7 +63,6 @@ class TrainSettings(BaseModel):
     learning_rate: float = Field(default=1e-4, gt=0)
     weight_decay: float = Field(default=3e-5, ge=0)
     beta: float = Field(default=0.5, ge=0)
-    dice_per_patch: bool = False
     foreground_share: float = Field(default=0.33, ge=0, le=1)
     modality_dropout: float = Field(default=0.15, ge=0, lt=1)
     message_dropout: float = Field(default=0.1, ge=0, lt=1)

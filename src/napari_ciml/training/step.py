@@ -131,14 +131,12 @@ class Trainer:
         targets: dict[str, Tensor],
         certain: Tensor | None,
     ) -> LossParts:
-        # The Dice loss of a batch is no mean over patches: it needs those of all processes at once.
+        # The Dice loss is no mean over patches: it needs those of all processes at once.
         everything = {
             name: prediction._replace(logits=self._gathered(prediction.logits))
             for name, prediction in predictions.items()
         }
-        asked = self.settings
-        loss = CIMLLoss(asked.decomposition, asked.beta, per_patch=asked.dice_per_patch)
-        return loss(
+        return CIMLLoss(self.settings.decomposition, self.settings.beta)(
             everything,
             {name: self._gathered(target) for name, target in targets.items()},
             None if certain is None else self._gathered(certain),
