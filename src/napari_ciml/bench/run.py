@@ -39,7 +39,7 @@ _WORDS = {
 }
 """In the order they run, so that what matters most is there if time runs out."""
 _NEEDED = ("prepare", "cold", "warm")
-_SLOW = ("torch", "monai 0.25", "nnunet", "nnunet mirrored")
+_SLOW = ("torch", "gradcam", "monai 0.25", "nnunet", "nnunet mirrored")
 """Left out of a quick run."""
 
 
