@@ -1,6 +1,6 @@
 """The usual way to maps: MONAI's Grad-CAM, a run for each pair and auxiliary, tile by tile.
 
-A whole volume takes minutes to hours, and all tiles cost the same. So some runs on the tile in the
+A whole volume takes minutes to hours, and all tiles cost the same. So all runs on the tile in the
 middle are timed, and their mean is multiplied by the runs that the foreground needs, without any
 overlap.
 """
