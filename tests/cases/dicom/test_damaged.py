@@ -1,12 +1,15 @@
 """Files that are cut short or in which bits have changed."""
 
 import time
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
+from pydicom.uid import generate_uid
 
+import dicoms
 from dicoms import PET, positions, tracer, write_enhanced, write_series
 from napari_ciml.cases.case import open_case
 from napari_ciml.cases.geometry import Grid
@@ -15,6 +18,20 @@ from napari_ciml.errors import InputError
 GRID = Grid((12, 10, 4), (1.0, 1.0, 2.0), (0.0, 0.0, 0.0))
 
 
+@pytest.fixture
+def same_uids(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same files every time: of other UIDs the same bits would be other damage."""
+    numbers = count()
+
+    def uid() -> str:
+        return generate_uid(entropy_srcs=[str(next(numbers))])
+
+    monkeypatch.setattr(dicoms, "generate_uid", uid)
+    monkeypatch.setattr(dicoms, "STUDY", uid())
+    monkeypatch.setattr(dicoms, "FRAME", uid())
+
+
+@pytest.mark.usefixtures("same_uids")
 @pytest.mark.parametrize("enhanced", [False, True])
 def test_they_open_or_are_refused_in_one_sentence(
     enhanced: bool, tmp_path: Path, capfd: pytest.CaptureFixture[str]
