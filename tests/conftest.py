@@ -1,10 +1,10 @@
 """Fixtures for all tests: tiny networks and cases, so that nothing here takes long."""
 
 import os
-import tempfile
 from pathlib import Path
 
-os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp(prefix="ciml-tests-")) / "settings.yaml")
+# Nowhere: napari would write its settings dozens of times for each window.
+os.environ["NAPARI_CONFIG"] = ""
 os.environ.setdefault("MPLBACKEND", "Agg")
 # Tiny tensors gain nothing from threads, which wait for each other when something else runs.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

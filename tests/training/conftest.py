@@ -62,7 +62,7 @@ def blind(tmp_path: Path) -> Checkpoint:
 def ball() -> TrainingCase:
     """A bright ball in noise."""
     rng = np.random.default_rng(0)
-    z, y, x = np.indices((40, 40, 40)) - 20
+    z, y, x = np.indices((32, 32, 32)) - 16
     inside = z**2 + y**2 + x**2 < 81
-    images = rng.normal(0, 0.3, (2, 40, 40, 40)) + 2 * inside
+    images = rng.normal(0, 0.3, (2, 32, 32, 32)) + 2 * inside
     return TrainingCase.of(images.astype(np.float16), inside[None])

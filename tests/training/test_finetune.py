@@ -171,10 +171,10 @@ def test_what_judges_replay_teaches_nothing(
 def test_only_what_is_certain_teaches(
     blind: Checkpoint, ball: TrainingCase, tmp_path: Path
 ) -> None:
-    certain = np.zeros((40, 40, 40), bool)
-    certain[:, :, :20] = True
+    certain = np.zeros((32, 32, 32), bool)
+    certain[:, :, :16] = True
     wrong = ball.regions.copy()
-    wrong[..., 20:] = True  # nonsense, but marked as not certain
+    wrong[..., 16:] = True  # nonsense, but marked as not certain
     partly = replace(TrainingCase.of(ball.images, wrong), certain=certain)
     done = finetune(blind, [partly], [], QUICK, tmp_path / "run", Monitor(), hardware=CPU)
     assert done.corrected_after["lesion"] > 0.7

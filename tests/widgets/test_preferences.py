@@ -3,7 +3,14 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import pytest
+from napari.settings import get_settings
+
+from napari_ciml.widgets.desk import lay_out
 
 ASK = (
     "from napari_ciml.widgets.preferences import default_device, default_engine\n"
@@ -29,3 +36,19 @@ def _run(script: str, settings: Path) -> str:
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return " ".join(done.stdout.split())
+
+
+def test_napari_writes_its_settings_once_for_all_docks(
+    make_napari_viewer: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer, written = make_napari_viewer(show=False), []
+    settings = get_settings()
+    monkeypatch.setattr(settings, "config_path", tmp_path / "settings.yaml")
+    monkeypatch.setattr(type(settings), "save", lambda _: written.append(1))
+    desk = lay_out(viewer)
+    assert len(written) == 1
+    assert settings.application.plugin_widget_positions["Case (CIML)"] == "right"
+    settings.application.plugin_widget_positions = {}
+    assert len(written) == 2
+    desk.finetune.tuning.close()
+    desk.session.close()

@@ -1,10 +1,12 @@
 """A viewer with its dock widgets, and waiting for what they do."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import napari
+from napari.settings import get_settings
 from qtpy.QtWidgets import QApplication, QMainWindow
 
 from napari_ciml.errors import CimlError
@@ -111,14 +113,27 @@ def lay_out(viewer: napari.Viewer) -> Desk:
         WorklistWidget(viewer),
         GuideWidget(viewer),
     )
-    for name, widget in desk.docks.items():
-        dock = viewer.window.add_dock_widget(
-            widget, name=f"{name}{OURS}", area="right", tabify=name != "Case"
-        )
+    with settings_written_once():
+        for name, widget in desk.docks.items():
+            dock = viewer.window.add_dock_widget(
+                widget, name=f"{name}{OURS}", area="right", tabify=name != "Case"
+            )
     main = dock.window()
     if isinstance(main, QMainWindow):
         stand_upright(main)
     return desk
+
+
+@contextmanager
+def settings_written_once() -> Iterator[None]:
+    """Keep napari from writing its settings twice for every dock widget: once is enough for all."""
+    settings = get_settings()
+    settings._save_on_change = False
+    try:
+        yield
+    finally:
+        settings._save_on_change = True
+        settings._maybe_save()
 
 
 def settle() -> None:
