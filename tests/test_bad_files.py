@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mutants import make_sources, source_of
+from helpers.corrupt_files import make_sources, source_of
 
 MANY = int(os.environ.get("CIML_MUTANTS", "330"))
 """How many damaged files are read; some thousand before a release."""

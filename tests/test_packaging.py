@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from npe2 import PluginManifest
 
-from conftest import ROOT
-from napari_ciml import resources
+from helpers.paths import ROOT
+from napari_ciml import paths
 
 TOP = ROOT / "napari.yaml"
 
@@ -44,7 +44,7 @@ def test_the_wheel_has_samples_and_types(wheel: zipfile.ZipFile) -> None:
         if path.is_file():
             assert f"napari_ciml/sample_data/{path.relative_to(ROOT / 'sample_data')}" in names
     assert "napari_ciml/py.typed" in names
-    text, _ = resources.faithfulness_page()
+    text, _ = paths.faithfulness_report()
     shown = re.findall(r"!\[.*?\]\((.*?)\)", text)
     assert {"napari_ciml/docs/results.md", *(f"napari_ciml/docs/{one}" for one in shown)} <= names
 
@@ -67,7 +67,7 @@ def test_every_command_of_the_manifest_can_be_imported() -> None:
 def test_samples_are_found_in_the_package_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert resources.sample_data() == ROOT / "sample_data"
+    assert paths.sample_data() == ROOT / "sample_data"
     (tmp_path / "sample_data").mkdir()
-    monkeypatch.setattr(resources, "_HERE", tmp_path)
-    assert resources.sample_data() == tmp_path / "sample_data"
+    monkeypatch.setattr(paths, "_HERE", tmp_path)
+    assert paths.sample_data() == tmp_path / "sample_data"

@@ -1,8 +1,13 @@
-"""Writing files so that a reader finds the old or the new one, whole."""
+"""Atomic file writes; text, JSON and CSV files.
 
+A reader finds either the old file or the new one, never a part of it.
+"""
+
+import csv
+import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -10,7 +15,7 @@ from napari_ciml.errors import InputError
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on leaving without an error it takes its place.
 
     The temporary name ends as ``path`` does, for writers that go by the extension.
@@ -39,7 +44,7 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def prepare_folder(path: Path) -> Path:
+def ensure_writable_folder(path: Path) -> Path:
     """Make a folder if it is not there, and see that files can be written into it.
 
     Raises
@@ -56,3 +61,38 @@ def prepare_folder(path: Path) -> Path:
         raise InputError(
             f"{path}: cannot write there ({reason}); choose another folder."
         ) from error
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a text file in UTF-8."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return path
+
+
+def write_json(path: Path, content: Mapping[str, object]) -> Path:
+    """Write a mapping as indented JSON."""
+    return write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
+    """Write rows as CSV; the columns are the first row's keys.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written to, or the disk is full.
+    """
+    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]) if rows else [])
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """Read what `write_table` wrote; nothing if there is no such file."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))

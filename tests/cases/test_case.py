@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from conftest import write_case
+from helpers.cases import write_case
 from napari_ciml.cases.case import open_case
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.cases.intensity import foreground
-from napari_ciml.cases.write import read_label_map, write_on_native_grid, write_volume
+from napari_ciml.cases.writing import read_label_map, write_on_native_grid, write_volume
 from napari_ciml.errors import CancelledError, InputError
-from napari_ciml.measures import dice
-from napari_ciml.monitor import Monitor
+from napari_ciml.metrics import dice
+from napari_ciml.progress import ProgressMonitor
 
 GRID = Grid((48, 44, 40), (3.0, 3.0, 3.0), (-70.0, -60.0, -50.0))
 
@@ -25,7 +25,7 @@ def test_reference_is_the_finest_and_others_are_brought_onto_it(case_folder: Pat
     assert len(case.notices) == 3
     assert "FLAIR (48 x 44 x 40, 3 x 3 x 3 mm) was resampled" in case.notices[0]
     chosen = open_case(case_folder, reference="T1")
-    assert chosen.grid.same_as(GRID)
+    assert chosen.grid.is_close(GRID)
 
 
 def test_other_orientation_with_the_same_voxels_is_not_interpolated(case_folder: Path) -> None:
@@ -83,7 +83,7 @@ def test_unknown_reference(case_folder: Path) -> None:
 
 
 def test_cancel_while_reading(case_folder: Path) -> None:
-    monitor = Monitor()
+    monitor = ProgressMonitor()
     monitor.stop.set()
     with pytest.raises(CancelledError):
         open_case(case_folder, monitor=monitor)

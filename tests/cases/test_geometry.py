@@ -7,11 +7,11 @@ from scipy.spatial.transform import Rotation
 
 from napari_ciml.cases import geometry
 from napari_ciml.cases.case import Case, open_case
-from napari_ciml.cases.geometry import Grid, crop_grid, lps, orientation, reorient, resample
-from napari_ciml.cases.model_space import to_case_grid
-from napari_ciml.cases.motion import Motion
-from napari_ciml.cases.scan import Source
-from napari_ciml.cases.write import at_modality, write_on_native_grid
+from napari_ciml.cases.discovery import VolumeSource
+from napari_ciml.cases.geometry import Grid, bounding_box_grid, lps, orientation, reorient, resample
+from napari_ciml.cases.preprocessing import to_case_grid
+from napari_ciml.cases.transform import AffineTransform
+from napari_ciml.cases.writing import resample_to_modality, write_on_native_grid
 
 LPS = Grid((20, 24, 16), (1.5, 1.0, 2.0), (-12.0, 7.5, 30.0))
 DIRECTIONS = {
@@ -42,24 +42,24 @@ def turned(name: str) -> Grid:
 def test_round_trip_in_every_orientation(name: str, suffix: str, tmp_path) -> None:
     """To the case grid and back into a file: every voxel where it was, the geometry bit for bit."""
     native_path = tmp_path / f"reference{suffix}"
-    sitk.WriteImage(turned(name).image(np.zeros(LPS.shape, np.float32)), str(native_path))
+    sitk.WriteImage(turned(name).to_sitk(np.zeros(LPS.shape, np.float32)), str(native_path))
     native = Grid.of(sitk.ReadImage(str(native_path)))
     values = named_voxels(native)
 
-    on_case = reorient(native.image(values), "LPS")
+    on_case = reorient(native.to_sitk(values), "LPS")
     grid = Grid.of(on_case)
     array = sitk.GetArrayFromImage(on_case)
     assert orientation(grid) == "LPS"
     np.testing.assert_allclose(array, named_voxels(grid), rtol=1e-9, atol=1e-2)
 
-    source = Source(native_path, None, "T1", native)
+    source = VolumeSource(native_path, None, "T1", native)
     case = Case("case", {"T1": array}, grid, "T1", native, {"T1": source})
     written = tmp_path / f"result{suffix}"
     write_on_native_grid(written, array, case)
     back = sitk.ReadImage(str(written))
     if suffix == ".nrrd":
         # NRRD stores axes times voxel sizes, so reading loses the last bit of each.
-        assert Grid.of(back).same_as(native)
+        assert Grid.of(back).is_close(native)
         np.testing.assert_allclose(Grid.of(back).direction, native.direction, rtol=0, atol=1e-14)
     else:
         assert Grid.of(back) == native
@@ -72,7 +72,7 @@ def test_model_grid_keeps_positions(spacing: tuple[float, float, float]) -> None
     grid = turned("oblique")
     mask = np.zeros(grid.shape, bool)
     mask[4:12, 5:20, 4:16] = True
-    model = crop_grid(mask, grid, spacing)
+    model = bounding_box_grid(mask, grid, spacing)
     values = named_voxels(grid).astype(np.float32)
     seen = resample(values, grid, model)
     inner = (slice(2, -2),) * 3
@@ -90,7 +90,7 @@ def test_at_the_same_voxel_size_a_crop_is_a_crop() -> None:
     values = rng.standard_normal(LPS.shape).astype(np.float32)
     mask = np.zeros(LPS.shape, bool)
     mask[5:10, 8:14, 6:12] = True
-    model = crop_grid(mask, LPS, (2.0, 1.0, 1.5))
+    model = bounding_box_grid(mask, LPS, (2.0, 1.0, 1.5))
     first = np.rint(LPS.index(np.asarray(model.origin))).astype(int)[::-1]
     where = tuple(slice(a, a + n) for a, n in zip(first, model.shape, strict=True))
     np.testing.assert_allclose(resample(values, LPS, model), values[where], atol=1e-5)
@@ -101,7 +101,7 @@ def test_at_twice_the_voxel_size_eight_voxels_are_averaged() -> None:
     rng = np.random.default_rng(0)
     grid = Grid((16, 16, 16), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
     values = rng.standard_normal(grid.shape).astype(np.float32)
-    model = crop_grid(np.ones(grid.shape, bool), grid, (2.0, 2.0, 2.0))
+    model = bounding_box_grid(np.ones(grid.shape, bool), grid, (2.0, 2.0, 2.0))
     expected = values.reshape(8, 2, 8, 2, 8, 2).mean(axis=(1, 3, 5))
     np.testing.assert_allclose(resample(values, grid, model), expected, atol=1e-5)
 
@@ -124,10 +124,10 @@ def test_labels_stay_labels() -> None:
 
 def test_same_grid_up_to_a_hundredth_of_a_voxel() -> None:
     moved = Grid(LPS.size, LPS.spacing, (-12.0 + 1e-3, 7.5, 30.0))
-    assert LPS.same_as(moved)
-    assert not LPS.same_as(Grid(LPS.size, LPS.spacing, (-11.9, 7.5, 30.0)))
-    assert not LPS.same_as(Grid(LPS.size, (1.5, 1.01, 2.0), LPS.origin))
-    assert not LPS.same_as(turned("RAS"))
+    assert LPS.is_close(moved)
+    assert not LPS.is_close(Grid(LPS.size, LPS.spacing, (-11.9, 7.5, 30.0)))
+    assert not LPS.is_close(Grid(LPS.size, (1.5, 1.01, 2.0), LPS.origin))
+    assert not LPS.is_close(turned("RAS"))
 
 
 def test_overlap_in_the_world() -> None:
@@ -160,9 +160,9 @@ def test_oblique_nifti_of_another_program_comes_back_bit_for_bit(seed: int, tmp_
 @pytest.mark.parametrize("name", DIRECTIONS)
 def test_the_grid_of_reoriented_voxels_is_foretold(name: str) -> None:
     native = turned(name)
-    found, expected = lps(native), Grid.of(reorient(native.image(named_voxels(native)), "LPS"))
+    found, expected = lps(native), Grid.of(reorient(native.to_sitk(named_voxels(native)), "LPS"))
     assert found.size == expected.size
-    assert found.same_as(expected)
+    assert found.is_close(expected)
 
 
 @pytest.mark.parametrize("name", DIRECTIONS)
@@ -171,14 +171,16 @@ def test_results_on_the_grid_of_another_modality(name: str, tmp_path) -> None:
     spacing = (1.1, 0.8, 2.5)
     other = Grid((12, 14, 8), spacing, tuple(LPS.world((6, 7, 5))), turned(name).direction)
     path = tmp_path / "case_t2.nii.gz"
-    sitk.WriteImage(other.image(np.zeros(other.shape, np.float32)), str(path))
+    sitk.WriteImage(other.to_sitk(np.zeros(other.shape, np.float32)), str(path))
     other = Grid.of(sitk.ReadImage(str(path)))
-    motion = Motion.about(LPS.world((10, 12, 8)), DIRECTIONS["oblique"], np.array([1.0, -2.0, 0.5]))
+    motion = AffineTransform.about(
+        LPS.world((10, 12, 8)), DIRECTIONS["oblique"], np.array([1.0, -2.0, 0.5])
+    )
     values = named_voxels(LPS).astype(np.float32)
-    sources = {"T2": Source(path, None, "T2", other)}
-    case = Case("case", {"T1": values}, LPS, "T1", LPS, sources, motions={"T2": motion})
+    sources = {"T2": VolumeSource(path, None, "T2", other)}
+    case = Case("case", {"T1": values}, LPS, "T1", LPS, sources, transforms={"T2": motion})
     written = tmp_path / "out.nii.gz"
-    write_on_native_grid(written, at_modality(values, case, "T2"), case, "T2")
+    write_on_native_grid(written, resample_to_modality(values, case, "T2"), case, "T2")
     back = sitk.ReadImage(str(written))
     assert Grid.of(back) == other
     z, y, x = np.indices(other.shape)
@@ -202,7 +204,7 @@ def test_only_what_the_target_needs_is_smoothed(name: str, monkeypatch) -> None:
     x, y, z = source.world((66.3, 60.8, 55.1)).tolist()
     target = Grid((6, 5, 7), (3.3, 2.9, 3.7), (x, y, z), turn)
     sizes = []
-    whole = Grid.image
+    whole = Grid.to_sitk
 
     def image(grid: Grid, array: np.ndarray) -> sitk.Image:
         sizes.append(array.size)

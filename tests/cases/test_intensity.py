@@ -7,11 +7,11 @@ import SimpleITK as sitk
 from napari_ciml.cases.case import open_case
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.cases.intensity import background_value, foreground, normalise
-from napari_ciml.cases.model_space import to_model_space
-from napari_ciml.cases.write import read_labels, write_volume
+from napari_ciml.cases.preprocessing import preprocess
+from napari_ciml.cases.writing import read_labels, write_volume
 from napari_ciml.errors import InputError
-from napari_ciml.measures import dice
-from napari_ciml.monitor import Monitor
+from napari_ciml.metrics import dice
+from napari_ciml.progress import ProgressMonitor
 
 
 def ball(radius: float = 0.7) -> np.ndarray:
@@ -54,7 +54,7 @@ def test_nothing_larger_than_a_voxel(case_folder: Path) -> None:
     case = open_case(case_folder)
     how = dict.fromkeys(case.images, "zscore")
     with pytest.raises(InputError, match="T1: shows no object"):
-        to_model_space(case, ("T1", "T2"), (9.0, 9.0, 9.0), how, Monitor())
+        preprocess(case, ("T1", "T2"), (9.0, 9.0, 9.0), how, ProgressMonitor())
 
 
 def test_specks_are_not_foreground() -> None:
@@ -81,7 +81,9 @@ def test_normalisation() -> None:
 def test_model_space_is_normalised_after_resampling(case_folder: Path) -> None:
     case = open_case(case_folder)
     names = tuple(case.images)
-    seen = to_model_space(case, names, (6.0, 6.0, 6.0), dict.fromkeys(names, "zscore"), Monitor())
+    seen = preprocess(
+        case, names, (6.0, 6.0, 6.0), dict.fromkeys(names, "zscore"), ProgressMonitor()
+    )
     assert seen.grid.scale == (6.0, 6.0, 6.0)
     for image in seen.images.values():
         assert image.shape == seen.grid.shape

@@ -3,16 +3,16 @@ import pytest
 
 from napari_ciml.cases.labels import (
     LABEL_CONVENTIONS,
-    added_to,
-    conventions_of,
+    erase_region,
     label_map,
-    labelled_as,
-    painted_with,
+    matching_conventions,
+    paint_region,
     region_masks,
-    taken_from,
+    region_of_paint_label,
+    with_label_convention,
 )
+from napari_ciml.decomposition.presets import PRESETS
 from napari_ciml.errors import InputError
-from napari_ciml.presets import PRESETS
 
 
 @pytest.mark.parametrize("name", LABEL_CONVENTIONS)
@@ -42,20 +42,20 @@ def test_inner_regions_win() -> None:
 
 
 def test_conventions_that_explain_values() -> None:
-    assert conventions_of({0, 1, 2, 4}) == ("brats2020", "brats2013")
-    assert conventions_of({0, 1, 2, 3}) == ("brats2021", "brats2013")
-    assert conventions_of({1, 2, 3, 4}) == ("brats2013",)
-    assert conventions_of({7}) == ()
+    assert matching_conventions({0, 1, 2, 4}) == ("brats2020", "brats2013")
+    assert matching_conventions({0, 1, 2, 3}) == ("brats2021", "brats2013")
+    assert matching_conventions({1, 2, 3, 4}) == ("brats2013",)
+    assert matching_conventions({7}) == ()
 
 
 def test_regions_of_other_label_values() -> None:
-    whole = labelled_as(PRESETS["flair-t1ce"], LABEL_CONVENTIONS["brats2013"])
+    whole = with_label_convention(PRESETS["flair-t1ce"], LABEL_CONVENTIONS["brats2013"])
     assert [region.labels for region in whole.regions] == [(1, 3, 2, 4), (1, 3, 4), (4,)]
     labels = np.array([0, 1, 2, 3, 4])
     assert region_masks(labels, whole.regions)["TC"].tolist() == [False, True, False, True, True]
     assert whole.subtasks == PRESETS["flair-t1ce"].subtasks
     with pytest.raises(InputError, match=r"make lesion \(known are WT, TC, ET\)"):
-        labelled_as(PRESETS["autopet"], LABEL_CONVENTIONS["brats2013"])
+        with_label_convention(PRESETS["autopet"], LABEL_CONVENTIONS["brats2013"])
 
 
 def test_large_labels_need_two_bytes() -> None:
@@ -78,12 +78,12 @@ def test_adding_to_a_region_and_taking_out_of_it(
     regions = LABEL_CONVENTIONS["brats2013"]
     (chosen,) = (r for r in regions if r.name == region)
     labels = np.arange(5, dtype=np.uint8)
-    assert added_to(chosen, labels, regions).tolist() == added
-    assert taken_from(chosen, labels, regions).tolist() == taken
-    assert added_to(chosen, labels, regions).dtype == np.uint8
+    assert paint_region(chosen, labels, regions).tolist() == added
+    assert erase_region(chosen, labels, regions).tolist() == taken
+    assert paint_region(chosen, labels, regions).dtype == np.uint8
 
 
 def test_which_region_a_value_paints() -> None:
     regions = LABEL_CONVENTIONS["brats2013"]
-    found = [painted_with(value, regions) for value in range(5)]
+    found = [region_of_paint_label(value, regions) for value in range(5)]
     assert [region.name if region else None for region in found] == [None, "TC", "WT", None, "ET"]

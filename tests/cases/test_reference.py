@@ -7,7 +7,7 @@ from napari_ciml.cases.case import open_case
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.cases.labels import LABEL_CONVENTIONS, region_masks
 from napari_ciml.cases.reference import read_reference
-from napari_ciml.cases.write import write_volume
+from napari_ciml.cases.writing import write_volume
 from napari_ciml.errors import InputError
 
 REGIONS = LABEL_CONVENTIONS["brats2020"]
@@ -56,7 +56,7 @@ def test_conventions_are_told_and_never_guessed(case_folder: Path, tmp_path: Pat
     assert unclear.regions == ()
     assert unclear.conventions == ("brats2021", "brats2013")
     assert "say which" in unclear.notices[0]
-    chosen = unclear.read_as("brats2021")
+    chosen = unclear.with_convention("brats2021")
     assert region_masks(chosen.labels, chosen.regions)["ET"].sum() == 64
     write_volume(path, labels_of(9), case.grid)
     with pytest.raises(InputError, match="no region has the label 9"):

@@ -5,22 +5,22 @@ import pytest
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from napari_ciml.cases.alignment import checkerboard, misaligned
+from napari_ciml.cases.alignment import checkerboard, detect_misalignment
 from napari_ciml.cases.case import open_case
 from napari_ciml.cases.geometry import Grid, resample
-from napari_ciml.cases.motion import Motion
-from napari_ciml.cases.registration import RegistrationSettings, Volume, register
-from napari_ciml.cases.write import write_volume
+from napari_ciml.cases.registration import RegistrationImage, RegistrationSettings, register
+from napari_ciml.cases.transform import AffineTransform
+from napari_ciml.cases.writing import write_volume
 from napari_ciml.errors import CancelledError, InputError
-from napari_ciml.monitor import Monitor
+from napari_ciml.progress import ProgressMonitor
 
 GRID = Grid((50, 56, 44), (3.0, 3.0, 3.0), (-70.0, -80.0, -60.0))
-TILTED = Motion.about(
+TILTED = AffineTransform.about(
     np.array([5.0, 4.0, 6.0]),
     Rotation.from_euler("xyz", [8, -6, 10], degrees=True).as_matrix(),
     np.array([9.0, -12.0, 6.0]),
 )
-SHIFTED = Motion(offset=(4.0, -3.0, 5.0))
+SHIFTED = AffineTransform(offset=(4.0, -3.0, 5.0))
 
 
 def contrasts() -> tuple[np.ndarray, np.ndarray]:
@@ -35,20 +35,20 @@ def contrasts() -> tuple[np.ndarray, np.ndarray]:
     return one.astype(np.float32), other.astype(np.float32)
 
 
-def moved(image: np.ndarray, motion: Motion) -> np.ndarray:
+def moved(image: np.ndarray, motion: AffineTransform) -> np.ndarray:
     return resample(image, GRID, GRID, motion=motion.inverse())
 
 
-@pytest.mark.parametrize("truth", [TILTED, SHIFTED, Motion()])
-def test_known_motions_are_found(truth: Motion) -> None:
+@pytest.mark.parametrize("truth", [TILTED, SHIFTED, AffineTransform()])
+def test_known_motions_are_found(truth: AffineTransform) -> None:
     one, other = contrasts()
-    fixed, moving = Volume.of(one, GRID), Volume.of(moved(other, truth), GRID)
+    fixed, moving = RegistrationImage.of(one, GRID), RegistrationImage.of(moved(other, truth), GRID)
     settings = RegistrationSettings(levels_mm=(8.0, 4.0), samples=30_000)
-    found = register(fixed, moving, settings, Monitor(), "Aligning")
+    found = register(fixed, moving, settings, ProgressMonitor(), "Aligning")
     points = fixed.points()
     error = np.linalg.norm(found.motion.points(points) - truth.points(points), axis=1)
     assert error.mean() < 0.5 * 3
-    assert found == register(fixed, moving, settings, Monitor(), "Aligning")
+    assert found == register(fixed, moving, settings, ProgressMonitor(), "Aligning")
 
 
 def test_a_case_is_aligned_on_request_and_said_to_need_it(tmp_path) -> None:
@@ -56,12 +56,12 @@ def test_a_case_is_aligned_on_request_and_said_to_need_it(tmp_path) -> None:
     write_volume(tmp_path / "a_flair.nii.gz", one, GRID)
     write_volume(tmp_path / "a_t2.nii.gz", moved(other, SHIFTED), GRID)
     case = open_case(tmp_path)
-    (found,) = misaligned(case.images, GRID, "FLAIR", Monitor())
+    (found,) = detect_misalignment(case.images, GRID, "FLAIR", ProgressMonitor())
     assert found.modality == "T2"
     assert abs(found.mm - np.linalg.norm(SHIFTED.offset)) < 1
     aligned = open_case(tmp_path, align=RegistrationSettings())
     assert "T2 was moved onto FLAIR (rigid: 7." in aligned.notices[0]
-    assert misaligned(aligned.images, GRID, "FLAIR", Monitor()) == ()
+    assert detect_misalignment(aligned.images, GRID, "FLAIR", ProgressMonitor()) == ()
     inside = ndimage.binary_erosion(one > 0, iterations=3)
     assert np.corrcoef(aligned.images["T2"][inside], other[inside])[0, 1] > 0.9
     assert np.corrcoef(case.images["T2"][inside], other[inside])[0, 1] < 0.7
@@ -90,11 +90,11 @@ def test_modalities_without_a_common_space_can_be_aligned(tmp_path) -> None:
 
 def test_cancel_ends_the_search() -> None:
     one, other = contrasts()
-    monitor = Monitor(report=lambda _: monitor.stop.set())
+    monitor = ProgressMonitor(report=lambda _: monitor.stop.set())
     with pytest.raises(CancelledError):
         register(
-            Volume.of(one, GRID),
-            Volume.of(other, GRID),
+            RegistrationImage.of(one, GRID),
+            RegistrationImage.of(other, GRID),
             RegistrationSettings(),
             monitor,
             "Aligning",
@@ -113,8 +113,8 @@ def test_motions() -> None:
     points = np.random.default_rng(0).normal(size=(5, 3))
     np.testing.assert_allclose(TILTED.inverse().points(TILTED.points(points)), points)
     np.testing.assert_allclose(
-        TILTED.then(SHIFTED).points(points), SHIFTED.points(TILTED.points(points))
+        TILTED.compose(SHIFTED).points(points), SHIFTED.points(TILTED.points(points))
     )
-    assert np.isclose(Motion.about(points[0], np.eye(3), np.ones(3)).degrees, 0)
+    assert np.isclose(AffineTransform.about(points[0], np.eye(3), np.ones(3)).rotation_degrees, 0)
     turn = Rotation.from_rotvec([0, 0.3, 0]).as_matrix()
-    assert np.isclose(np.radians(Motion.of(turn, np.zeros(3)).degrees), 0.3)
+    assert np.isclose(np.radians(AffineTransform.of(turn, np.zeros(3)).rotation_degrees), 0.3)

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.cases.intensity import foreground
 from napari_ciml.cli import main
-from napari_ciml.experiments.phantoms.phantom import make_phantom
+from napari_ciml.research.phantoms.phantom import make_phantom
 
 SHIFT = (16.0, -12.0, 8.0)
 
@@ -24,10 +24,10 @@ def test_results_lie_on_the_voxels_of_a_modality_that_was_moved(
     t1 = phantom.images["T1"][: 2 * thick.size[2]].reshape(-1, 2, *grid.shape[1:]).mean(axis=1)
     case = tmp_path / "case"
     case.mkdir()
-    flair = grid.image(phantom.images["FLAIR"])
+    flair = grid.to_sitk(phantom.images["FLAIR"])
     sitk.WriteImage(flair, str(case / "a_flair.nii.gz"))
     # Stored in another orientation, which the results have to keep.
-    own = sitk.DICOMOrient(moved.image(t1.astype(np.float32)), "RAS")
+    own = sitk.DICOMOrient(moved.to_sitk(t1.astype(np.float32)), "RAS")
     sitk.WriteImage(own, str(case / "a_t1.nii.gz"))
     out = tmp_path / "out"
     asked = ["--align", "rigid", "--grid", "T1", "--checkpoint", str(tiny_checkpoint_path)]

@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_ciml.cases import brain
+from napari_ciml.cases import skull_stripping
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.cli.options import _brain
 from napari_ciml.cli.segment_command import add_arguments
-from napari_ciml.inference.skull import deep_brain_mask
-from napari_ciml.monitor import Monitor
+from napari_ciml.inference.deepbet import deepbet_brain_mask
+from napari_ciml.progress import ProgressMonitor
 
 GRID = Grid((4, 4, 4), (2.0, 2.0, 2.0), (0.0, 0.0, 0.0))
 HEAD = Case("case", {"T1": np.zeros((4, 4, 4), np.float32)}, GRID, "T1", GRID, {})
@@ -20,21 +20,21 @@ HEAD = Case("case", {"T1": np.zeros((4, 4, 4), np.float32)}, GRID, "T1", GRID, {
 
 @pytest.mark.parametrize("choice", [None, "off", "auto", "deep"])
 def test_skull_is_said_ignored_or_removed(choice: str | None, monkeypatch) -> None:
-    monkeypatch.setattr(brain, "unstripped", lambda _: ("T1",))
+    monkeypatch.setattr(skull_stripping, "unstripped", lambda _: ("T1",))
     mask = np.ones((4, 4, 4), bool)
     asked: list[object] = []
 
-    def found(case: Case, _: Monitor, find: object) -> Case:
+    def found(case: Case, _: ProgressMonitor, find: object) -> Case:
         asked.append(find)
         return replace(case, brain=mask)
 
-    monkeypatch.setattr(brain, "with_brain_found", found)
+    monkeypatch.setattr(skull_stripping, "with_brain_found", found)
     said: list[str] = []
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     words = ["case", "-o", "out", *(["--brain-mask", choice] if choice else [])]
-    case = _brain(HEAD, parser.parse_args(words).brain_mask, Monitor(tell=said.append))
-    finders = {"auto": [brain.brain_mask], "deep": [deep_brain_mask]}
+    case = _brain(HEAD, parser.parse_args(words).brain_mask, ProgressMonitor(notify=said.append))
+    finders = {"auto": [skull_stripping.brain_mask], "deep": [deepbet_brain_mask]}
     assert asked == finders.get(choice or "", [])
     assert (case is HEAD) == (not asked)
     assert ("brain mask (1 mL)" in "".join(said)) == bool(asked)

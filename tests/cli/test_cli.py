@@ -12,17 +12,17 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from dicom_series import AXIAL, write_series
+from helpers.dicom_series import AXIAL, write_series
 from napari_ciml.cases.case import open_case
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.cli import main
-from napari_ciml.decomposition import Message
+from napari_ciml.decomposition.model import Message
+from napari_ciml.decomposition.presets import PRESETS
 from napari_ciml.inference.segment import segment
 from napari_ciml.network.checkpoint import load_checkpoint
-from napari_ciml.presets import PRESETS
-from napari_ciml.resources import sample_data
-from napari_ciml.training.finetune.keeper import gone_by
-from napari_ciml.training.step import Trainer
+from napari_ciml.paths import sample_data
+from napari_ciml.training.finetune.autosave import saved_progress
+from napari_ciml.training.trainer import Trainer
 
 
 def run(*arguments: object) -> int:
@@ -124,7 +124,7 @@ def five_channels(folder: Path) -> list[object]:
     for path in folder.iterdir():
         path.unlink()
     grid = Grid((8, 8, 8), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
-    volumes = [grid.image(np.random.default_rng(k).random((8, 8, 8))) for k in range(5)]
+    volumes = [grid.to_sitk(np.random.default_rng(k).random((8, 8, 8))) for k in range(5)]
     sitk.WriteImage(sitk.JoinSeries(volumes), str(folder / "all.nii.gz"))
     return []
 
@@ -310,7 +310,7 @@ def test_finetune_tells_before_and_after_and_goes_on_after_ctrl_c(
     monkeypatch.setattr(Trainer, "step", interrupted)
     assert run(*tuning) == 130
     assert "go on with: finetune -o" in capsys.readouterr().out
-    assert gone_by(tmp_path / "run" / "unfinished")[0] == 1
+    assert saved_progress(tmp_path / "run" / "unfinished")[0] == 1
     assert signal.getsignal(signal.SIGINT) is handler
     monkeypatch.setattr(Trainer, "step", step)
     assert run("finetune", "--resume", "-o", tmp_path / "run") == 0
@@ -342,8 +342,8 @@ def test_finetune_tells_before_and_after_and_goes_on_after_ctrl_c(
 
 def test_open_hears_how_to_segment(monkeypatch: pytest.MonkeyPatch, case_folder: Path) -> None:
     heard = []
-    monkeypatch.setattr("napari_ciml.cli.display.ensure", lambda _: None)
-    monkeypatch.setattr("napari_ciml.widgets.show.open_viewer", lambda o, **_: heard.append(o))
+    monkeypatch.setattr("napari_ciml.cli.virtual_display.ensure", lambda _: None)
+    monkeypatch.setattr("napari_ciml.widgets.launch.open_viewer", lambda o, **_: heard.append(o))
     asked = ("--mute", "T2:T1", "--raw", "--mirror", "--two-voxel-sizes")
     assert main(["open", str(case_folder), *asked]) == 0
     assert main(["open", str(case_folder)]) == 0

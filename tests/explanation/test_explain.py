@@ -7,20 +7,20 @@ import pytest
 import torch
 
 from napari_ciml.cases.case import open_case
-from napari_ciml.cases.model_space import to_case_grid
-from napari_ciml.decomposition import Message, Pair
+from napari_ciml.cases.preprocessing import to_case_grid
+from napari_ciml.decomposition.model import Message, Pair
+from napari_ciml.decomposition.presets import PRESETS
 from napari_ciml.errors import CancelledError, CheckpointError
 from napari_ciml.explanation.explain import complementary_weights, explain
 from napari_ciml.explanation.gradcam import complementary_maps
-from napari_ciml.inference.assemble import ensemble
-from napari_ciml.inference.kept import Kept
+from napari_ciml.inference.cache import InferenceCache
+from napari_ciml.inference.ensemble import ensemble
+from napari_ciml.inference.runtime import Runtime
 from napari_ciml.inference.segment import segment
 from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.inference.tiles import make_tiling
-from napari_ciml.inference.workspace import Workspace
-from napari_ciml.monitor import Monitor, Progress
 from napari_ciml.network.checkpoint import Checkpoint
-from napari_ciml.presets import PRESETS
+from napari_ciml.progress import Progress, ProgressMonitor
 
 
 @pytest.fixture(autouse=True)
@@ -78,20 +78,22 @@ def test_maps_are_scaled_by_one_value_and_weighed_in_their_regions(
     found = explain(case, tiny_checkpoint, result)
     targets = {
         name: (values >= 0.5) & seen.foreground
-        for name, values in ensemble(result.pairs, result.plan).items()
+        for name, values in ensemble(result.pair_probabilities, result.plan).items()
     }
     shape = seen.foreground.shape
-    space = Workspace(torch.device("cpu"), make_tiling(shape, (32, 32, 32), 0.5))
-    maps = complementary_maps(tiny_checkpoint, seen.images, targets, result.plan, space, Monitor())
+    space = Runtime(torch.device("cpu"), make_tiling(shape, (32, 32, 32), 0.5))
+    maps = complementary_maps(
+        tiny_checkpoint, seen.images, targets, result.plan, space, ProgressMonitor()
+    )
     inside = {triple: zeta * seen.foreground for triple, zeta in maps.items()}
-    assert found.largest == pytest.approx(max(float(zeta.max()) for zeta in inside.values()))
+    assert found.scale == pytest.approx(max(float(zeta.max()) for zeta in inside.values()))
     for (pair, auxiliary), zeta in inside.items():
         asked = targets[pair.region]
         row = sum(float(other[asked].sum()) for (p, _), other in inside.items() if p == pair)
         expected = float(zeta[asked].sum()) / row if row else np.nan
         weight = found.weights[pair, auxiliary]
         assert weight == pytest.approx(expected, rel=1e-4, nan_ok=True)
-        shown = to_case_grid(zeta / found.largest, seen.grid, case)
+        shown = to_case_grid(zeta / found.scale, seen.grid, case)
         np.testing.assert_allclose(found.maps[pair, auxiliary], shown, atol=1e-5)
 
 
@@ -112,7 +114,7 @@ def test_a_region_without_a_voxel_has_zero_maps(
 ) -> None:
     case = open_case(case_folder)
     result = segment(case, tiny_checkpoint)
-    result.pairs[Pair("T1CE", "ET")][:] = 0
+    result.pair_probabilities[Pair("T1CE", "ET")][:] = 0
     found = explain(case, tiny_checkpoint, result)
     assert found.notices == ("No ET was found, so nothing explains it.",)
     assert found.maps[Pair("T1CE", "ET"), "T2"].max() == 0
@@ -133,7 +135,7 @@ def test_maps_start_from_what_the_segmentation_kept(
     """No encoder runs again, and the maps are those of a run that has kept nothing."""
     case = open_case(case_folder)
     result = segment(case, tiny_checkpoint)
-    forgetful = replace(result, kept=Kept(result.kept.workspace, messages_limit=0))
+    forgetful = replace(result, kept=InferenceCache(result.cache.workspace, messages_limit=0))
     expected = explain(case, tiny_checkpoint, forgetful)
     for part in tiny_checkpoint.network.encoders.values():
         part.register_forward_hook(lambda *_: pytest.fail("encoded again"))
@@ -154,7 +156,7 @@ def test_why_here(case_folder: Path, tiny_checkpoint: Checkpoint) -> None:
     one[20, 22, 24] = True
     found = explain(case, tiny_checkpoint, result, asked={region: one})
     assert {pair.region for pair, _ in found.maps} == {region}
-    assert 0 < found.largest < whole.largest
+    assert 0 < found.scale < whole.scale
     assert found.notices == ()
     corner = np.zeros(case.grid.shape, bool)
     corner[0, 0, 0] = True
@@ -174,7 +176,7 @@ def test_cancel_in_every_stage(case_folder: Path, tiny_checkpoint: Checkpoint, s
             stop.set()
 
     with pytest.raises(CancelledError):
-        explain(case, tiny_checkpoint, result, Monitor(report, stop=stop))
+        explain(case, tiny_checkpoint, result, ProgressMonitor(report, stop=stop))
     assert last[-1].startswith(stage)
 
 
@@ -186,4 +188,4 @@ def test_nothing_to_explain_where_nobody_assists(
     settings = SegmentSettings(muted=frozenset(preset.messages))
     result = segment(case, tiny_checkpoint, preset, settings)
     found = explain(case, tiny_checkpoint, result)
-    assert (found.maps, found.weights, found.largest) == ({}, {}, 0.0)
+    assert (found.maps, found.weights, found.scale) == ({}, {}, 0.0)

@@ -3,16 +3,16 @@ import pytest
 import torch
 
 from napari_ciml.explanation.faithfulness import (
-    maps_of_random_weights,
-    mute_each,
+    ablate_messages,
+    model_randomisation_test,
     rank_correlation,
 )
+from napari_ciml.inference.runtime import Runtime
 from napari_ciml.inference.tiles import make_tiling
-from napari_ciml.inference.workspace import Workspace
-from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
+from napari_ciml.progress import ProgressMonitor
 
-WHOLE = Workspace(torch.device("cpu"), make_tiling((32, 32, 32), (32, 32, 32), 0.5))
+WHOLE = Runtime(torch.device("cpu"), make_tiling((32, 32, 32), (32, 32, 32), 0.5))
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def case(tiny_checkpoint: Checkpoint) -> tuple[dict[str, np.ndarray], dict[str, 
     rng = np.random.default_rng(0)
     whole = tiny_checkpoint.info.decomposition
     images = {
-        m: rng.standard_normal((32, 32, 32)).astype(np.float32) for m in whole.used_modalities
+        m: rng.standard_normal((32, 32, 32)).astype(np.float32) for m in whole.input_modalities
     }
     return images, dict.fromkeys(whole.region_names, rng.random((32, 32, 32)) > 0.5)
 
@@ -35,7 +35,7 @@ def test_a_message_that_nobody_uses_costs_nothing(
         torch.nn.init.zeros_(gate.align[message.auxiliary].weight)
         torch.nn.init.zeros_(gate.align[message.auxiliary].bias)
         gate.attention = None  # else the others hear of it through the attention
-    found = mute_each(tiny_checkpoint, *case, WHOLE, Monitor())
+    found = ablate_messages(tiny_checkpoint, *case, WHOLE, ProgressMonitor())
     assert {(m.pair, m.auxiliary) for m in found} == {
         (pair, aux) for pair in whole.pairs for aux in whole.subtask(pair.primary).auxiliaries
     }
@@ -53,7 +53,7 @@ def test_maps_do_not_survive_random_weights(
     tiny_checkpoint: Checkpoint, case: tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 ) -> None:
     before = {k: v.clone() for k, v in tiny_checkpoint.network.state_dict().items()}
-    alike = maps_of_random_weights(tiny_checkpoint, case[0], WHOLE, Monitor(), seed=7)
+    alike = model_randomisation_test(tiny_checkpoint, case[0], WHOLE, ProgressMonitor(), seed=7)
     assert abs(alike) < 0.5
     for name, value in tiny_checkpoint.network.state_dict().items():
         torch.testing.assert_close(value, before[name])
@@ -62,5 +62,5 @@ def test_maps_do_not_survive_random_weights(
 def test_rank_correlation_leaves_out_what_is_not_known(
     tiny_checkpoint: Checkpoint, case: tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 ) -> None:
-    found = mute_each(tiny_checkpoint, *case, WHOLE, Monitor())
+    found = ablate_messages(tiny_checkpoint, *case, WHOLE, ProgressMonitor())
     assert rank_correlation(found, "weight", "weight") == pytest.approx(1)

@@ -7,23 +7,24 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import tiny_info
+from helpers.checkpoints import tiny_info
+from helpers.networks import BRATS, settled
 from napari_ciml.cases.case import open_case
-from napari_ciml.cases.model_space import to_model_space
-from napari_ciml.decomposition import Message, Pair
+from napari_ciml.cases.preprocessing import preprocess
+from napari_ciml.decomposition.model import Message, Pair
 from napari_ciml.explanation import gradcam
 from napari_ciml.explanation.explain import complementary_weights
 from napari_ciml.explanation.gradcam import Triple, complementary_maps, to_full_resolution
-from napari_ciml.inference.assemble import ensemble
-from napari_ciml.inference.engine import predict_pairs
-from napari_ciml.inference.kept import Kept
-from napari_ciml.inference.plan import Plan, make_plan
+from napari_ciml.inference.cache import InferenceCache
+from napari_ciml.inference.ensemble import ensemble
+from napari_ciml.inference.plan import InferencePlan, make_plan
+from napari_ciml.inference.runtime import Runtime
+from napari_ciml.inference.shipped_checkpoints import find_bundled_checkpoint
+from napari_ciml.inference.sliding_window import predict_pairs
 from napari_ciml.inference.tiles import make_tiling
-from napari_ciml.inference.workspace import Workspace
-from napari_ciml.monitor import Monitor, Progress
 from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint
-from napari_ciml.resources import sample_data, shipped_checkpoint
-from nets import BRATS, settled
+from napari_ciml.paths import sample_data
+from napari_ciml.progress import Progress, ProgressMonitor
 
 CPU = torch.device("cpu")
 
@@ -34,12 +35,12 @@ def full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("napari_ciml.inference.device.half_precision", lambda _: None)
 
 
-def volume(plan: Plan, shape: tuple[int, int, int]) -> dict[str, np.ndarray]:
+def volume(plan: InferencePlan, shape: tuple[int, int, int]) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(5)
     return {m: rng.standard_normal(shape).astype(np.float32) for m in plan.modalities}
 
 
-def whole_plan(checkpoint: Checkpoint) -> Plan:
+def whole_plan(checkpoint: Checkpoint) -> InferencePlan:
     return make_plan(checkpoint.info, checkpoint.info.decomposition)
 
 
@@ -74,8 +75,8 @@ def test_maps_are_equations_14_and_15(tiny_checkpoint: Checkpoint) -> None:
     mask = np.zeros(shape, bool)
     mask[8:20, 10:25, 5:30] = True
     targets = dict.fromkeys(("WT", "TC", "ET"), mask)
-    space = Workspace(CPU, make_tiling(shape, shape, 0.0))
-    maps = complementary_maps(tiny_checkpoint, images, targets, plan, space, Monitor())
+    space = Runtime(CPU, make_tiling(shape, shape, 0.0))
+    maps = complementary_maps(tiny_checkpoint, images, targets, plan, space, ProgressMonitor())
     assert len(maps) == 18
 
     net = tiny_checkpoint.network.double()
@@ -85,7 +86,7 @@ def test_maps_are_equations_14_and_15(tiny_checkpoint: Checkpoint) -> None:
     with torch.no_grad():
         encoded = net.encode(seen)
         segmentor = net.segmentor("T2")
-        state = segmentor.filter(encoded["T2"], net.messages_to("T2", encoded))
+        state = segmentor.filter(encoded["T2"], net.incoming_messages("T2", encoded))
 
         def y(kappa: torch.Tensor) -> float:
             moved = state._replace(kappas={**state.kappas, auxiliary: kappa})
@@ -125,8 +126,8 @@ def test_alpha_is_averaged_over_all_tiles(tiny_checkpoint: Checkpoint) -> None:
     asked = np.ones((64, 32, 32), bool)
     asked[32:] = False  # the second tile is not asked about, but explained by the same alphas
     targets = dict.fromkeys(("WT", "TC", "ET"), asked)
-    space = Workspace(CPU, make_tiling((64, 32, 32), (32, 32, 32), 0.0))
-    maps = complementary_maps(tiny_checkpoint, twice, targets, plan, space, Monitor())
+    space = Runtime(CPU, make_tiling((64, 32, 32), (32, 32, 32), 0.0))
+    maps = complementary_maps(tiny_checkpoint, twice, targets, plan, space, ProgressMonitor())
     for zeta in maps.values():  # but for the last slice of each, which is between it and the next
         np.testing.assert_allclose(zeta[:31], zeta[32:63], atol=1e-3 * max(zeta.max(), 1e-12))
 
@@ -141,15 +142,17 @@ def maps_of(
     shape: tuple[int, int, int],
     tile: tuple[int, int, int],
     overlap: float,
-    plan: Plan | None = None,
-    monitor: Monitor | None = None,
+    plan: InferencePlan | None = None,
+    monitor: ProgressMonitor | None = None,
     **masks: np.ndarray,
 ) -> dict[Triple, np.ndarray]:
     plan = plan or whole_plan(checkpoint)
     targets = {name: masks.get(name, np.ones(shape, bool)) for name in BRATS.region_names}
-    space = Workspace(CPU, make_tiling(shape, tile, overlap))
+    space = Runtime(CPU, make_tiling(shape, tile, overlap))
     images = volume(plan, shape)
-    return complementary_maps(checkpoint, images, targets, plan, space, monitor or Monitor())
+    return complementary_maps(
+        checkpoint, images, targets, plan, space, monitor or ProgressMonitor()
+    )
 
 
 def test_many_tiles_explain_as_one_does() -> None:
@@ -209,18 +212,20 @@ def test_what_the_segmentation_kept_is_explained_without_running_it_again(
         name: image > 1
         for name, image in zip(BRATS.region_names, list(images.values())[:3], strict=True)
     }
-    space = Workspace(CPU, make_tiling(shape, (32, 32, 32), 0.5))
-    expected = complementary_maps(checkpoint, images, targets, plan, space, Monitor())
-    kept = Kept(space)
-    predict_pairs(checkpoint, images, plan, space, Monitor(), kept)
-    few = Kept(space, states_limit=40_000)
-    predict_pairs(checkpoint, images, plan, space, Monitor(), few)
+    space = Runtime(CPU, make_tiling(shape, (32, 32, 32), 0.5))
+    expected = complementary_maps(checkpoint, images, targets, plan, space, ProgressMonitor())
+    kept = InferenceCache(space)
+    predict_pairs(checkpoint, images, plan, space, ProgressMonitor(), kept)
+    few = InferenceCache(space, states_limit=40_000)
+    predict_pairs(checkpoint, images, plan, space, ProgressMonitor(), few)
     ran: list[str] = []
     for part in checkpoint.network.modules():
         part.register_forward_hook(lambda part, *_: ran.append(type(part).__name__))
 
-    def same(kept: Kept) -> None:
-        found = complementary_maps(checkpoint, images, targets, plan, space, Monitor(), kept)
+    def same(kept: InferenceCache) -> None:
+        found = complementary_maps(
+            checkpoint, images, targets, plan, space, ProgressMonitor(), kept
+        )
         for triple, zeta in expected.items():
             np.testing.assert_array_equal(found[triple], zeta)
 
@@ -230,25 +235,27 @@ def test_what_the_segmentation_kept_is_explained_without_running_it_again(
     assert "Sigmoid" in ran
     muted = make_plan(checkpoint.info, BRATS, muted={Message("T2", "FLAIR")})
     ran.clear()
-    complementary_maps(checkpoint, images, targets, muted, space, Monitor(), kept)
+    complementary_maps(checkpoint, images, targets, muted, space, ProgressMonitor(), kept)
     assert ran.count("Sigmoid") == 4 * len(space.tiling)  # T2's four gates
 
 
 def test_half_precision_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """One tile of the sample, by the shipped network: of random weights both would be noise."""
-    checkpoint, shape = load_checkpoint(shipped_checkpoint()), (48, 48, 48)
+    checkpoint, shape = load_checkpoint(find_bundled_checkpoint()), (48, 48, 48)
     plan, info = whole_plan(checkpoint), checkpoint.info
     case = open_case(sample_data() / "glioma")
-    seen = to_model_space(case, plan.modalities, info.spacing, info.normalisation, Monitor())
+    seen = preprocess(case, plan.modalities, info.spacing, info.normalisation, ProgressMonitor())
     middle = tuple(slice(edge // 2 - 24, edge // 2 + 24) for edge in seen.foreground.shape)
     images = {m: image[middle] for m, image in seen.images.items()}
-    space = Workspace(CPU, make_tiling(shape, shape, 0.0))
+    space = Runtime(CPU, make_tiling(shape, shape, 0.0))
 
     def run(asked: dict[str, np.ndarray] | None) -> tuple[dict[str, np.ndarray], dict]:
-        kept = Kept(space)
-        pairs = predict_pairs(checkpoint, images, plan, space, Monitor(), kept)
+        kept = InferenceCache(space)
+        pairs = predict_pairs(checkpoint, images, plan, space, ProgressMonitor(), kept)
         asked = asked or {name: p >= 0.5 for name, p in ensemble(pairs, plan).items()}
-        return asked, complementary_maps(checkpoint, images, asked, plan, space, Monitor(), kept)
+        return asked, complementary_maps(
+            checkpoint, images, asked, plan, space, ProgressMonitor(), kept
+        )
 
     asked, exact = run(None)
     assert all(mask.any() for mask in asked.values())
@@ -301,7 +308,7 @@ def test_one_forward_pass_for_each_tile_serves_every_pair(tiny_checkpoint: Check
         encoder.register_forward_hook(lambda *_, name=name: ran.append(name))
     muted = {m for m in BRATS.messages if m.primary == "T1"}
     plan = make_plan(tiny_checkpoint.info, BRATS, muted=muted)
-    monitor = Monitor(report=seen.append)
+    monitor = ProgressMonitor(report=seen.append)
     maps = maps_of(tiny_checkpoint, (32, 32, 64), (32, 32, 32), 0.0, plan, monitor)
     assert sorted(ran) == sorted(2 * ["FLAIR", "T1", "T2", "T1CE"])
     assert len(maps) == 5 * 3

@@ -7,16 +7,16 @@ import numpy as np
 import pydicom
 import pytest
 
-from dicom_series import AXIAL, OBLIQUE, SAGITTAL, write_series
-from dicoms import positions, write_enhanced
+from helpers.dicom_files import positions, write_enhanced
+from helpers.dicom_series import AXIAL, OBLIQUE, SAGITTAL, write_series
 from napari_ciml.cases.geometry import Grid, reorient
-from napari_ciml.decomposition import Decomposition, Region, Subtask
+from napari_ciml.decomposition.model import Decomposition, Region, Subtask
+from napari_ciml.decomposition.presets import PRESETS
 from napari_ciml.errors import InputError
-from napari_ciml.export.dicom_seg import Made, property_type, write_dicom_seg
-from napari_ciml.monitor import Monitor
-from napari_ciml.presets import PRESETS
+from napari_ciml.export.dicom_seg import SegmentationProvenance, property_type, write_dicom_seg
+from napari_ciml.progress import ProgressMonitor
 
-MADE = Made(PRESETS["brats2020"], "0" * 64)
+MADE = SegmentationProvenance(PRESETS["brats2020"], "0" * 64)
 
 
 def painted(paths: list[Path], seed: int = 0) -> dict[str, np.ndarray]:
@@ -55,7 +55,9 @@ def test_another_reader_finds_every_voxel_where_it_was(
     labels = painted(paths)
     array, grid = as_case_labels(paths, labels)
     told: list[str] = []
-    write_dicom_seg(tmp_path / "seg.dcm", array, grid, paths, MADE, Monitor(tell=told.append))
+    write_dicom_seg(
+        tmp_path / "seg.dcm", array, grid, paths, MADE, ProgressMonitor(notify=told.append)
+    )
     assert not told
 
     seg, source = pydicom.dcmread(tmp_path / "seg.dcm"), pydicom.dcmread(paths[0])
@@ -90,7 +92,9 @@ def test_a_multi_frame_series_is_referred_to_frame_by_frame(tmp_path: Path) -> N
     file = write_enhanced(tmp_path / "enhanced.dcm", grid, positions(grid))
     labels = np.random.default_rng(0).choice([0, 1, 2, 4], grid.shape).astype(np.uint8)
     told: list[str] = []
-    write_dicom_seg(tmp_path / "seg.dcm", labels, grid, [file], MADE, Monitor(tell=told.append))
+    write_dicom_seg(
+        tmp_path / "seg.dcm", labels, grid, [file], MADE, ProgressMonitor(notify=told.append)
+    )
     assert not told
 
     seg, source = pydicom.dcmread(tmp_path / "seg.dcm"), pydicom.dcmread(file)
@@ -131,7 +135,7 @@ def test_frames_of_several_times_are_refused(tmp_path: Path) -> None:
 def test_segments_have_coded_names_and_say_who_made_them(tmp_path: Path) -> None:
     paths = write_series(tmp_path / "series", AXIAL)
     array, grid = as_case_labels(paths, painted(paths))
-    corrected = Made(PRESETS["brats2020"], "a" * 64, corrected=True)
+    corrected = SegmentationProvenance(PRESETS["brats2020"], "a" * 64, corrected=True)
     write_dicom_seg(tmp_path / "seg.dcm", array, grid, list(reversed(paths)), corrected)
     segments = pydicom.dcmread(tmp_path / "seg.dcm").SegmentSequence
     coded = [
@@ -171,7 +175,9 @@ def test_a_label_map_on_another_grid_takes_the_nearest_voxels_and_says_so(tmp_pa
     fine = array.repeat(2, 0).repeat(2, 1).repeat(2, 2)
     told: list[str] = []
     write_dicom_seg(tmp_path / "a.dcm", array, grid, paths, MADE)
-    write_dicom_seg(tmp_path / "b.dcm", fine, half, paths, MADE, Monitor(tell=told.append))
+    write_dicom_seg(
+        tmp_path / "b.dcm", fine, half, paths, MADE, ProgressMonitor(notify=told.append)
+    )
     assert "nearest voxel" in told[0]
     a, b = (pydicom.dcmread(tmp_path / name).pixel_array for name in ("a.dcm", "b.dcm"))
     np.testing.assert_array_equal(a, b)

@@ -9,21 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import tiny_info, write_case
+from helpers.cases import write_case
+from helpers.checkpoints import tiny_info
 from napari_ciml.cases.case import Case, open_case
 from napari_ciml.cases.geometry import Grid
-from napari_ciml.decomposition import Pair
+from napari_ciml.decomposition.model import Pair
+from napari_ciml.decomposition.presets import PRESETS
 from napari_ciml.errors import InputError
 from napari_ciml.explanation.explain import Explanation
-from napari_ciml.export.report import Context, Report, compose_report
+from napari_ciml.export.report import Report, ReportContext, compose_report
 from napari_ciml.export.report_html import to_html, write_report_html
 from napari_ciml.export.report_page import write_report_pdf
 from napari_ciml.inference.plan import make_plan
 from napari_ciml.inference.segment import Segmentation
 from napari_ciml.inference.settings import SegmentSettings
-from napari_ciml.lesions import RegionSummary, take_inventory
-from napari_ciml.measures.size import Diameters
-from napari_ciml.presets import PRESETS
+from napari_ciml.lesions import RegionSummary, detect_lesions
+from napari_ciml.metrics.diameters import Diameters
 
 GRID = Grid((20, 24, 16), (2.0, 2.0, 5.0), (0.0, 0.0, 100.0))
 
@@ -48,9 +49,9 @@ def segmentation(case: Case) -> Segmentation:
         plan=make_plan(tiny_info(whole), whole, frozenset()),
         checkpoint="c" * 64,
         model_input=None,
-        pairs={},
+        pair_probabilities={},
         settings=SegmentSettings(),
-        kept=None,
+        cache=None,
         case=None,
         engine="torch",
         device="cpu",
@@ -80,7 +81,7 @@ def composed(case: Case, segmentation: Segmentation, *more: object) -> Report:
 
 def reported(case: Case, segmentation: Segmentation, labels: np.ndarray, *more: object) -> Report:
     regions = segmentation.plan.decomposition.regions
-    found = take_inventory(labels, regions, case.grid, segmentation)
+    found = detect_lesions(labels, regions, case.grid, segmentation)
     return compose_report(case, segmentation, labels, found.regions, *more)
 
 
@@ -123,7 +124,7 @@ def test_regions_are_told_with_their_lesions_and_their_doubt(
 
 def test_what_was_edited_is_told(case: Case, segmentation: Segmentation) -> None:
     assert "Edited" not in dict(composed(case, segmentation).facts)
-    settings = SegmentSettings(thresholds={"ET": 0.3}, clean=False)
+    settings = SegmentSettings(thresholds={"ET": 0.3}, postprocess=False)
     report = composed(case, replace(segmentation, settings=settings))
     said = "ET from a probability of 0.30 on; specks and holes kept"
     assert dict(report.facts)["Edited"] == said
@@ -141,7 +142,7 @@ def test_the_map_shown_is_the_strongest_inside_the_region(
 def test_a_corrected_label_map_is_what_is_reported(case: Case, segmentation: Segmentation) -> None:
     labels = np.zeros_like(segmentation.label_map)
     labels[0] = 4
-    report = reported(case, segmentation, labels, None, Context(corrected=True))
+    report = reported(case, segmentation, labels, None, ReportContext(corrected=True))
     assert report.regions.rows[2][:2] == ("ET", "9.6")
     assert ("Label map", "corrected by hand") in report.facts
 
@@ -149,7 +150,7 @@ def test_a_corrected_label_map_is_what_is_reported(case: Case, segmentation: Seg
 def test_it_says_how_it_was_made_and_names_nobody(
     case: Case, segmentation: Segmentation, explanation: Explanation, tmp_path: Path
 ) -> None:
-    context = Context(checkpoint="tiny", day=date(2024, 2, 29))
+    context = ReportContext(checkpoint="tiny", day=date(2024, 2, 29))
     told = replace(case, assumed=("T2 is Series 1 (Doe Jane).",), notices=("T2 was moved.",))
     report = composed(told, segmentation, explanation, context)
     text = write_report_html(tmp_path / "report.html", report).read_text()
@@ -158,7 +159,9 @@ def test_it_says_how_it_was_made_and_names_nobody(
         assert said in text
     assert "Doe" not in text
     assert str(tmp_path) not in text
-    assert "Doe Jane" in to_html(composed(case, segmentation, None, Context(subject="Doe Jane")))
+    assert "Doe Jane" in to_html(
+        composed(case, segmentation, None, ReportContext(subject="Doe Jane"))
+    )
 
 
 def test_html_needs_no_other_file(
@@ -187,5 +190,5 @@ def test_the_pdf_is_one_page_whatever_there_is_to_say(
 
 
 def test_markup_in_a_name_is_text(case: Case, segmentation: Segmentation) -> None:
-    text = to_html(composed(case, segmentation, None, Context(subject="<b>x</b>")))
+    text = to_html(composed(case, segmentation, None, ReportContext(subject="<b>x</b>")))
     assert "<b>x</b>" not in text

@@ -1,11 +1,11 @@
 import pytest
 
-from conftest import tiny_info
-from napari_ciml.decomposition import Message, Subtask
-from napari_ciml.editing import without_subtask
+from helpers.checkpoints import tiny_info
+from napari_ciml.decomposition.edits import without_subtask
+from napari_ciml.decomposition.model import Message, Subtask
+from napari_ciml.decomposition.presets import PRESETS
 from napari_ciml.errors import CheckpointError, DecompositionError
-from napari_ciml.inference.plan import make_plan, untrained
-from napari_ciml.presets import PRESETS
+from napari_ciml.inference.plan import make_plan, unsupported_parts
 
 BRATS = PRESETS["brats2020"]
 INFO = tiny_info(BRATS)
@@ -21,7 +21,7 @@ def test_two_modalities_are_served_by_muting_the_others() -> None:
 
 
 def test_untrained_parts_are_named_where_they_are() -> None:
-    found = untrained(INFO, PRESETS["fig3"])
+    found = unsupported_parts(INFO, PRESETS["fig3"])
     assert [(p.where, "ET from T1 is untrained" in p.message) for p in found] == [("T1", True)]
     with pytest.raises(CheckpointError, match="PET as primary is untrained"):
         make_plan(INFO, PRESETS["autopet"])
@@ -87,7 +87,7 @@ def test_the_order_asked_in_is_the_order_answered_in() -> None:
 
 def test_an_untrained_message_and_how_many_more_there_are() -> None:
     two = tiny_info(PRESETS["flair-t1ce"])
-    found = untrained(two, BRATS)
+    found = unsupported_parts(two, BRATS)
     assert [p.where for p in found] == ["FLAIR", "FLAIR", "T1", "T2", "T1CE", "T1CE"]
     with pytest.raises(CheckpointError, match=r"T1 assisting FLAIR is untrained.*\(and 5 more\)"):
         make_plan(two, BRATS)

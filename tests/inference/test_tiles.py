@@ -4,7 +4,7 @@ import torch
 from monai.data.utils import compute_importance_map
 from monai.inferers import sliding_window_inference
 
-from napari_ciml.inference.tiles import blending_window, make_pieces, make_tiling
+from napari_ciml.inference.tiles import blending_window, make_tiling, split_into_chunks
 
 
 @pytest.mark.parametrize("shape", [(70, 85, 69), (16, 16, 16), (33, 100, 64), (5, 200, 40)])
@@ -51,7 +51,7 @@ def test_a_volume_is_padded_no_more_than_a_tile_needs(
 def test_pieces_cover_everything_and_share_what_is_asked_for(
     shape: tuple[int, int, int], most: int, overlap: int
 ) -> None:
-    pieces = make_pieces(shape, most, overlap)
+    pieces = split_into_chunks(shape, most, overlap)
     assert all(edge % 16 == 0 and edge >= 32 for edge in pieces.tile)
     assert all(first % 16 == 0 for start in pieces.starts for first in start)
     seen = np.zeros(pieces.shape, int)
@@ -70,12 +70,12 @@ def test_pieces_cover_everything_and_share_what_is_asked_for(
 
 
 def test_as_few_pieces_as_fit() -> None:
-    whole = make_pieces((144, 176, 144), 144 * 176 * 144, 32)
+    whole = split_into_chunks((144, 176, 144), 144 * 176 * 144, 32)
     assert (whole.tile, whole.starts) == ((144, 176, 144), ((0, 0, 0),))
-    half = make_pieces((144, 176, 144), 144 * 176 * 144 - 1, 16)
+    half = split_into_chunks((144, 176, 144), 144 * 176 * 144 - 1, 16)
     assert (half.tile, half.starts) == ((144, 96, 144), ((0, 0, 0), (0, 80, 0)))
     # Three along one axis compute less twice than two along two axes.
-    third = make_pieces((144, 176, 144), 144 * 176 * 144 // 2, 32)
+    third = split_into_chunks((144, 176, 144), 144 * 176 * 144 // 2, 32)
     assert (third.tile, len(third)) == ((144, 80, 144), 3)
 
 

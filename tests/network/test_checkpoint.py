@@ -8,7 +8,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from conftest import tiny_info
+from helpers.checkpoints import tiny_info
+from napari_ciml.decomposition.presets import PRESETS
 from napari_ciml.errors import CheckpointError
 from napari_ciml.network import checkpoint as module
 from napari_ciml.network.checkpoint import load_checkpoint, save_checkpoint
@@ -21,7 +22,6 @@ from napari_ciml.network.checkpoint_info import (
     read_info,
 )
 from napari_ciml.network.ciml import CIML
-from napari_ciml.presets import PRESETS
 
 
 def saved(folder: Path, dtype: torch.dtype = torch.float32, **settings: object) -> Path:
@@ -182,7 +182,7 @@ def foreign(path: Path) -> None:
 
 
 def newer(path: Path) -> None:
-    with_metadata(saved(path.parent), format_version=2).rename(path)
+    with_metadata(saved(path.parent), format_version=3).rename(path)
 
 
 def other_network(path: Path) -> None:

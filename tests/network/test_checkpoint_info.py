@@ -5,12 +5,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from conftest import tiny_info
+from helpers.checkpoints import tiny_info
+from napari_ciml.decomposition.presets import PRESETS
 from napari_ciml.errors import CheckpointError, InputError
 from napari_ciml.network.checkpoint import save_checkpoint
 from napari_ciml.network.checkpoint_info import METADATA_KEY, read_info
 from napari_ciml.network.ciml import CIML
-from napari_ciml.presets import PRESETS
 
 INFO = tiny_info(PRESETS["flair-t1ce"])
 
@@ -39,7 +39,7 @@ def described(path: Path, text: str) -> Path:
 )
 def test_a_description_nothing_can_work_with_is_refused(tmp_path: Path, changes: dict) -> None:
     fields = json.loads(INFO.model_dump_json()) | changes
-    with pytest.raises(CheckpointError, match=r"damaged|format 2"):
+    with pytest.raises(CheckpointError, match=r"damaged|format"):
         read_info(described(tmp_path / "a.safetensors", json.dumps(fields)))
 
 

@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from napari_ciml.decomposition import Decomposition, Message, Region, Subtask
+from helpers.networks import BRATS, MIXED, images, network, settled
+from napari_ciml.decomposition.model import Decomposition, Message, Region, Subtask
 from napari_ciml.errors import DecompositionError
 from napari_ciml.network.ciml import CIML, encoder_inputs
 from napari_ciml.network.settings import NetworkSettings
-from nets import BRATS, MIXED, images, network, settled
 
 
 def test_mixed_decomposition_encodes_every_source_once() -> None:

@@ -4,14 +4,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from napari_ciml.network.last_level import State, last_blocks, measured, run_last_level
+from helpers.networks import images, settled
+from napari_ciml.network.last_level import (
+    ShallowState,
+    last_blocks,
+    record_norm_statistics,
+    run_last_level,
+)
 from napari_ciml.network.segmentor import Segmentor
-from nets import images, settled
 
 
 def state_of(
     norm: str, subtask: str = "T2"
-) -> tuple[torch.nn.Module, Segmentor, Tensor, State, Tensor]:
+) -> tuple[torch.nn.Module, Segmentor, Tensor, ShallowState, Tensor]:
     net = settled(norm).requires_grad_(requires_grad=False)
     for layer in net.modules():
         if isinstance(layer, torch.nn.InstanceNorm3d | torch.nn.BatchNorm3d):
@@ -20,12 +25,12 @@ def state_of(
     seen = images(net.decomposition)
     encoder, segmentor = net.encoders[subtask], net.segmentor(subtask)
     blocks = last_blocks(encoder, segmentor)
-    with torch.no_grad(), measured(blocks) as found:
+    with torch.no_grad(), record_norm_statistics(blocks) as found:
         encoded = net.encode(seen)
-        filtered = segmentor.filter(encoded[subtask], net.messages_to(subtask, encoded))
+        filtered = segmentor.filter(encoded[subtask], net.incoming_messages(subtask, encoded))
         logits = segmentor.predict(filtered)
     statistics = tuple(found[block] for block in blocks if block in found)
-    state = State(encoded[subtask].levels[0], filtered.deep, filtered.kappas, statistics)
+    state = ShallowState(encoded[subtask].levels[0], filtered.deep, filtered.kappas, statistics)
     return encoder, segmentor, seen[subtask], state, logits
 
 
@@ -45,7 +50,7 @@ def test_a_part_has_the_statistics_of_the_whole() -> None:
     encoder, segmentor, image, state, expected = state_of("instance")
     heard = segmentor.shallow_gate().aligned(state.own, state.kappas)
     half, whole = (..., slice(2, 12)), (..., slice(4, 24))
-    part = State(state.own[half], state.deep[half], {}, state.statistics)
+    part = ShallowState(state.own[half], state.deep[half], {}, state.statistics)
     with torch.no_grad():
         logits = run_last_level(encoder, segmentor, image[whole], part, heard[half])
     inside = slice(6, -6)
@@ -58,7 +63,7 @@ def test_statistics_are_held_in_gradients() -> None:
     """Through live ones a shift of a whole channel is taken back; held ones let it through."""
     encoder, segmentor, image, state, _ = state_of("instance")
     heard = segmentor.shallow_gate().aligned(state.own, state.kappas).double()
-    state = State(
+    state = ShallowState(
         *(t.double() for t in state[:2]), {}, tuple((m.double(), v.double()) for m, v in state[3])
     )
     parts = encoder.double(), segmentor.double(), image.double()

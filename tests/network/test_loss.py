@@ -3,9 +3,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from napari_ciml.decomposition.presets import PRESETS
 from napari_ciml.network.loss import CIMLLoss
 from napari_ciml.network.segmentor import Prediction
-from napari_ciml.presets import PRESETS
 
 PETCT = PRESETS["autopet"]
 

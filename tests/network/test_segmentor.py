@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from napari_ciml.decomposition import Decomposition, Message
+from helpers.networks import BRATS, MIXED, images, network, settled
+from napari_ciml.decomposition.model import Decomposition, Message
+from napari_ciml.decomposition.presets import PRESETS
 from napari_ciml.network.ciml import CIML
 from napari_ciml.network.encoder import Encoder
 from napari_ciml.network.gate import Gate
 from napari_ciml.network.segmentor import Segmentor
 from napari_ciml.network.settings import NetworkSettings
-from napari_ciml.presets import PRESETS
-from nets import BRATS, MIXED, images, network, settled
 
 TABLE_5 = {
     "baseline": {"message": False},

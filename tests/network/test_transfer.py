@@ -1,15 +1,15 @@
 import torch
 
-from napari_ciml.decomposition import Decomposition, Pair, Region, Subtask
-from napari_ciml.editing import with_only, with_role
+from helpers.networks import BRATS, images, network
+from napari_ciml.decomposition.edits import restrict_to_modalities, with_role
+from napari_ciml.decomposition.model import Decomposition, Pair, Region, Subtask
 from napari_ciml.network.transfer import transfer
-from nets import BRATS, images, network
 
 
 def test_the_same_decomposition_is_the_same_network() -> None:
     old = network().eval()
     done = transfer(old, BRATS)
-    assert done.fresh == frozenset()
+    assert done.randomly_initialised == frozenset()
     assert done.untrained == ()
     seen = images(BRATS)
     with torch.no_grad():
@@ -20,11 +20,11 @@ def test_the_same_decomposition_is_the_same_network() -> None:
 
 def test_fewer_modalities_keep_what_they_have() -> None:
     old = network()
-    done = transfer(old, with_only(BRATS, ("FLAIR", "T1CE")))
+    done = transfer(old, restrict_to_modalities(BRATS, ("FLAIR", "T1CE")))
     assert done.untrained == ()
     # Fewer messages reach each gate, so only its attention is new.
-    assert done.fresh
-    assert all(".attention." in name for name in done.fresh)
+    assert done.randomly_initialised
+    assert all(".attention." in name for name in done.randomly_initialised)
     torch.testing.assert_close(
         done.network.segmentor("T1CE").output.weight, old.segmentor("T1CE").output.weight
     )
@@ -41,11 +41,11 @@ def test_a_new_region_begins_as_the_one_around_it() -> None:
                 for t in BRATS.subtasks
             ),
         }
-    ).checked()
+    ).validated()
     old = network()
     done = transfer(old, wanted)
     assert done.untrained == (Pair("T2", "cyst"),)
-    assert done.fresh == frozenset()
+    assert done.randomly_initialised == frozenset()
     new, before = done.network.segmentor("T2").output, old.segmentor("T2").output
     for k, j in enumerate((0, 1, 1)):  # WT; cyst from TC, the smaller one around it; TC
         torch.testing.assert_close(new.weight[k], before.weight[j])
@@ -62,7 +62,9 @@ def test_another_primary_keeps_every_encoder() -> None:
     joint = next(t.name for t in wanted.subtasks if len(t.primary) == 2)
     done = transfer(old, wanted)
     assert Pair(joint, "TC") in done.untrained
-    fresh = {name.split(".")[1] for name in done.fresh if name.startswith("encoders")}
+    fresh = {
+        name.split(".")[1] for name in done.randomly_initialised if name.startswith("encoders")
+    }
     assert fresh == {joint}
     for name in ("FLAIR", "T1CE"):
         for new, before in zip(
@@ -78,10 +80,10 @@ def test_an_extra_modality_is_fresh_and_named() -> None:
         modalities=(*BRATS.modalities, "PERF"),
         regions=BRATS.regions,
         subtasks=(*BRATS.subtasks, extra),
-    ).checked()
+    ).validated()
     done = transfer(network(), wanted)
     assert done.untrained == (Pair("PERF", "ET"),)
-    assert any(name.startswith("encoders.PERF.") for name in done.fresh)
-    assert not any(name.startswith("encoders.T1.") for name in done.fresh)
+    assert any(name.startswith("encoders.PERF.") for name in done.randomly_initialised)
+    assert not any(name.startswith("encoders.T1.") for name in done.randomly_initialised)
     # Its decoder begins as the one that knows ET best.
-    assert not any(name.startswith("segmentors.PERF.ups") for name in done.fresh)
+    assert not any(name.startswith("segmentors.PERF.ups") for name in done.randomly_initialised)

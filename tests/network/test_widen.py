@@ -4,18 +4,18 @@ import pytest
 import torch
 from torch import nn
 
-from napari_ciml.decomposition import Decomposition
+from helpers.networks import BRATS, MIXED, images, network
+from napari_ciml.decomposition.model import Decomposition
 from napari_ciml.network.ciml import CIML
 from napari_ciml.network.settings import NetworkSettings
-from napari_ciml.network.widen import can_widen, widened
-from nets import BRATS, MIXED, images, network
+from napari_ciml.network.widen import can_widen, widen_state_dict
 
 
 def wide_of(narrow: CIML, unlike: float, seed: int = 0) -> CIML:
     settings = narrow.settings.model_copy(update={"base_filters": 6})
     wide = CIML(narrow.decomposition, settings)
     drawn = torch.Generator().manual_seed(seed)
-    wide.load_state_dict(widened(narrow, wide, unlike, drawn))
+    wide.load_state_dict(widen_state_dict(narrow, wide, unlike, drawn))
     return wide
 
 

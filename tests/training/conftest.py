@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import tiny_info
-from napari_ciml.experiments.phantoms import write_phantoms
-from napari_ciml.monitor import Monitor
+from helpers.checkpoints import tiny_info
+from napari_ciml.cases.datasets import find_cases
+from napari_ciml.decomposition.presets import PRESETS
 from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from napari_ciml.network.ciml import CIML
 from napari_ciml.network.settings import NetworkSettings
-from napari_ciml.presets import PRESETS
+from napari_ciml.progress import ProgressMonitor
+from napari_ciml.research.phantoms import write_phantoms
 from napari_ciml.training.cohort import TrainingCase, load_cohort
-from napari_ciml.training.datasets import find_cases
 from napari_ciml.training.settings import TrainSettings
 
 
@@ -34,7 +34,7 @@ def settings() -> TrainSettings:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four PET/CT phantoms on disk; never changed by a test."""
     folder = tmp_path_factory.mktemp("data")
-    write_phantoms(folder, "petct", 4, 0, 8.0, Monitor())
+    write_phantoms(folder, "petct", 4, 0, 8.0, ProgressMonitor())
     return folder
 
 
@@ -42,7 +42,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cohort(
     data: Path, settings: TrainSettings, tmp_path_factory: pytest.TempPathFactory
 ) -> list[TrainingCase]:
-    return load_cohort(find_cases(data), settings, tmp_path_factory.mktemp("cache"), Monitor())
+    return load_cohort(
+        find_cases(data), settings, tmp_path_factory.mktemp("cache"), ProgressMonitor()
+    )
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_ciml.cases.datasets import find_cases
 from napari_ciml.cases.geometry import Grid
-from napari_ciml.cases.write import read_labels, write_volume
+from napari_ciml.cases.writing import read_labels, write_volume
+from napari_ciml.decomposition.presets import PRESETS
 from napari_ciml.errors import CancelledError
-from napari_ciml.monitor import Monitor
-from napari_ciml.presets import PRESETS
+from napari_ciml.progress import ProgressMonitor
 from napari_ciml.training.audit import audit
-from napari_ciml.training.datasets import find_cases
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def spoilt(data: Path, tmp_path: Path) -> Path:
 
 def test_everything_wrong_is_listed_at_once(spoilt: Path) -> None:
     cases = find_cases(spoilt)
-    flaws = audit(cases, PRESETS["autopet"], Monitor(), workers=2)
+    flaws = audit(cases, PRESETS["autopet"], ProgressMonitor(), workers=2)
     assert [flaw.case.name for flaw in flaws] == [f"case{k}" for k in range(2, 8)]
     expected = (
         "no label map",
@@ -54,7 +54,7 @@ def test_everything_wrong_is_listed_at_once(spoilt: Path) -> None:
 
 
 def test_a_sound_cohort(data: Path) -> None:
-    assert audit(find_cases(data), PRESETS["autopet"], Monitor()) == ()
+    assert audit(find_cases(data), PRESETS["autopet"], ProgressMonitor()) == ()
 
 
 def test_a_cohort_never_aligned_is_no_mistake(data: Path, tmp_path: Path) -> None:
@@ -62,11 +62,11 @@ def test_a_cohort_never_aligned_is_no_mistake(data: Path, tmp_path: Path) -> Non
     grid = Grid((20, 20, 20), (9.0, 9.0, 9.0), (-90.0, -90.0, -90.0))
     for ct in tmp_path.glob("*/*_CT*"):
         write_volume(ct, np.random.default_rng(0).integers(0, 9, (20, 20, 20)).astype("i2"), grid)
-    assert audit(find_cases(tmp_path), PRESETS["autopet"], Monitor()) == ()
+    assert audit(find_cases(tmp_path), PRESETS["autopet"], ProgressMonitor()) == ()
 
 
 def test_cancel(data: Path) -> None:
-    monitor = Monitor()
+    monitor = ProgressMonitor()
     monitor.stop.set()
     with pytest.raises(CancelledError):
         audit(find_cases(data), PRESETS["autopet"], monitor)

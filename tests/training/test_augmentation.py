@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy import ndimage, stats
 
-from napari_ciml.training.augmentation import RandScanner, augmentation
+from napari_ciml.training.augmentation import RandScannerAppearance, augmentation
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def test_every_modality_is_seen_by_a_scanner_of_its_own(patch: dict[str, torch.T
     before = patch["image"].clone()
     drawn = []
     for seed in range(30):
-        scanner = RandScanner()
+        scanner = RandScannerAppearance()
         scanner.set_random_state(seed)
         seen = scanner(dict(patch))
         assert torch.equal(seen["regions"], patch["regions"])
@@ -32,7 +32,7 @@ def test_every_modality_is_seen_by_a_scanner_of_its_own(patch: dict[str, torch.T
         # Too little of it to tell what it shows.
         assert torch.equal(seen["image"][2], before[2])
         drawn.append([torch.equal(seen["image"][k], before[k]) for k in (0, 1)])
-        again = RandScanner()
+        again = RandScannerAppearance()
         again.set_random_state(seed)
         assert torch.equal(again(dict(patch))["image"], seen["image"])
     assert torch.equal(patch["image"], before)
@@ -43,7 +43,7 @@ def test_every_modality_is_seen_by_a_scanner_of_its_own(patch: dict[str, torch.T
 
 
 def test_another_tone_curve_keeps_order_mean_and_spread(patch: dict[str, torch.Tensor]) -> None:
-    scanner, seen = RandScanner(), patch["image"][0].numpy()
+    scanner, seen = RandScannerAppearance(), patch["image"][0].numpy()
     inside = seen != 0
     for seed in range(10):
         scanner.set_random_state(seed)
@@ -56,7 +56,7 @@ def test_another_tone_curve_keeps_order_mean_and_spread(patch: dict[str, torch.T
 
 def test_it_is_done_where_it_is_asked_for(patch: dict[str, torch.Tensor]) -> None:
     asked = [type(step) for step in augmentation(scanners=True).transforms]
-    assert asked[0] is RandScanner
+    assert asked[0] is RandScannerAppearance
     assert asked[1:] == [type(step) for step in augmentation().transforms]
     steps = augmentation(scanners=True)
     steps.set_random_state(3)

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from napari_ciml.network.checkpoint_info import Finish
-from napari_ciml.training.calibration import Judged, calibration_error, choose_finish
+from napari_ciml.network.checkpoint_info import PostprocessingSettings
+from napari_ciml.training.calibration import CalibrationCase, calibration_error, fit_postprocessing
 
 
-def overconfident(seed: int, specks: bool) -> Judged:
+def overconfident(seed: int, specks: bool) -> CalibrationCase:
     """Return a case whose probabilities claim twice the logits that are true."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(-2, 1.5, (24, 24, 24))
@@ -18,31 +18,33 @@ def overconfident(seed: int, specks: bool) -> Judged:
         logits[2, 2, 2:4] = 3
     values = 1 / (1 + np.exp(-2 * logits))
     inside = np.ones((24, 24, 24), bool)
-    return Judged({"WT": values.astype(np.float32)}, {"WT": truth}, inside, 0.01)
+    return CalibrationCase({"WT": values.astype(np.float32)}, {"WT": truth}, inside, 0.01)
 
 
 def test_the_temperature_is_found_and_calibrates() -> None:
     cases = [overconfident(seed, specks=False) for seed in range(3)]
-    finish = choose_finish(cases)
+    finish = fit_postprocessing(cases)
     assert finish.temperatures["WT"] == pytest.approx(2, rel=0.1)
     before, after = calibration_error(cases, "WT"), calibration_error(cases, "WT", finish)
     assert after < 0.02 < before
 
 
 def test_only_what_helps_is_chosen() -> None:
-    speckled = choose_finish([overconfident(0, specks=True)])
-    assert speckled.smallest_ml["WT"] == 0.05
-    assert speckled.without_holes == ()
+    speckled = fit_postprocessing([overconfident(0, specks=True)])
+    assert speckled.min_component_ml["WT"] == 0.05
+    assert speckled.fill_holes == ()
     clean = overconfident(0, specks=True)
     lonely = np.zeros((24, 24, 24), bool)
     lonely[2, 2, 2:4] = True
-    small = Judged({"WT": np.where(lonely, 0.9, 0.1)}, {"WT": lonely}, clean.inside, 0.01)
-    assert choose_finish([small]).smallest_ml["WT"] == 0.0
+    small = CalibrationCase({"WT": np.where(lonely, 0.9, 0.1)}, {"WT": lonely}, clean.inside, 0.01)
+    assert fit_postprocessing([small]).min_component_ml["WT"] == 0.0
 
 
 def test_calibration_error_by_hand() -> None:
     values = np.array([0.95, 0.95, 0.05, 0.05], np.float32).reshape(1, 1, 4)
     truth = np.array([True, False, False, False]).reshape(1, 1, 4)
-    case = Judged({"WT": values}, {"WT": truth}, np.ones((1, 1, 4), bool), 1.0)
+    case = CalibrationCase({"WT": values}, {"WT": truth}, np.ones((1, 1, 4), bool), 1.0)
     assert calibration_error([case], "WT") == pytest.approx((abs(1.9 - 1) + 0.1) / 4)
-    assert calibration_error([case], "WT", Finish()) == calibration_error([case], "WT")
+    assert calibration_error([case], "WT", PostprocessingSettings()) == calibration_error(
+        [case], "WT"
+    )

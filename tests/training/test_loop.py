@@ -6,17 +6,17 @@ import torch
 from lightning_fabric import Fabric
 from safetensors.torch import load_file
 
+from napari_ciml.decomposition.presets import PRESETS
 from napari_ciml.errors import CancelledError, CimlError, DeviceError, InputError
-from napari_ciml.monitor import Monitor, Progress
 from napari_ciml.network.ciml import CIML
 from napari_ciml.network.encoder import Embeddings, Encoder
-from napari_ciml.presets import PRESETS
+from napari_ciml.progress import Progress, ProgressMonitor
 from napari_ciml.training.cohort import TrainingCase
-from napari_ciml.training.loop import averaged, make_fabric, poly_rate, train
+from napari_ciml.training.loop import ema_model, make_fabric, poly_rate, train
 from napari_ciml.training.run_folder import RunFolder
 from napari_ciml.training.settings import Hardware, TrainSettings
 from napari_ciml.training.state import STATE
-from napari_ciml.training.step import SampleNoise, draw_muted
+from napari_ciml.training.trainer import PerSampleNoise, draw_muted
 
 PLAIN = Hardware(device="cpu", precision="32", workers=0)
 
@@ -31,12 +31,12 @@ def changed(settings: TrainSettings, **values: object) -> TrainSettings:
     return settings.model_copy(update=values)
 
 
-def stop_at(step: int) -> Monitor:
+def stop_at(step: int) -> ProgressMonitor:
     def report(progress: Progress) -> None:
         if progress.done == step:
             monitor.stop.set()
 
-    monitor = Monitor(report=report)
+    monitor = ProgressMonitor(report=report)
     return monitor
 
 
@@ -60,7 +60,7 @@ def test_loss_falls_and_the_folder_tells_of_the_run(
         cohort[:3],
         changed(settings, epochs=6),
         tmp_path,
-        Monitor(),
+        ProgressMonitor(),
         validation=cohort[3:],
         hardware=PLAIN,
     )
@@ -84,12 +84,12 @@ def test_two_processes_learn_as_one_with_twice_the_batch(
     (tmp_path / "two").mkdir()
     # With a large rate, Adam's first steps make much of the rounding of the smallest gradients.
     short = changed(settings, epochs=5, iterations=1, learning_rate=1e-4)
-    train(cohort, changed(short, batch_size=2), tmp_path / "one", Monitor(), hardware=PLAIN)
+    train(cohort, changed(short, batch_size=2), tmp_path / "one", ProgressMonitor(), hardware=PLAIN)
     train(
         cohort,
         changed(short, batch_size=1),
         tmp_path / "two",
-        Monitor(),
+        ProgressMonitor(),
         hardware=Hardware(device="cpu", devices=2, precision="32", workers=0),
     )
     np.testing.assert_allclose(curve(tmp_path / "two"), curve(tmp_path / "one"), rtol=2e-5)
@@ -101,11 +101,11 @@ def test_resume_goes_on_with_the_same_curve(
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     whole.mkdir()
     broken.mkdir()
-    train(cohort, settings, whole, Monitor(), hardware=PLAIN)
+    train(cohort, settings, whole, ProgressMonitor(), hardware=PLAIN)
     with pytest.raises(CancelledError):
         train(cohort, settings, broken, stop_at(12), hardware=PLAIN)
     assert len(curve(broken)) == 2
-    train(cohort, settings, broken, Monitor(), hardware=PLAIN, resume=True)
+    train(cohort, settings, broken, ProgressMonitor(), hardware=PLAIN, resume=True)
     # The log is written to six digits.
     np.testing.assert_allclose(curve(broken), curve(whole), rtol=1e-5)
     assert (broken / STATE).read_bytes()[:1] != b"\x80"
@@ -115,15 +115,15 @@ def test_what_cannot_be_resumed_is_said(
     cohort: list[TrainingCase], settings: TrainSettings, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match="no run to resume"):
-        train(cohort, settings, tmp_path, Monitor(), hardware=PLAIN, resume=True)
+        train(cohort, settings, tmp_path, ProgressMonitor(), hardware=PLAIN, resume=True)
     with pytest.raises(CancelledError):
         train(cohort, settings, tmp_path, stop_at(6), hardware=PLAIN)
     other = changed(settings, beta=0.1)
     with pytest.raises(InputError, match="other settings"):
-        train(cohort, other, tmp_path, Monitor(), hardware=PLAIN, resume=True)
+        train(cohort, other, tmp_path, ProgressMonitor(), hardware=PLAIN, resume=True)
     (tmp_path / STATE).write_bytes(b"half a file")
     with pytest.raises(InputError, match="damaged"):
-        train(cohort, settings, tmp_path, Monitor(), hardware=PLAIN, resume=True)
+        train(cohort, settings, tmp_path, ProgressMonitor(), hardware=PLAIN, resume=True)
 
 
 def test_a_gradient_that_is_no_number_is_left_out(
@@ -136,7 +136,7 @@ def test_a_gradient_that_is_no_number_is_left_out(
     monkeypatch.setattr(Fabric, "clip_gradients", lambda *_, **__: next(sizes))
     stepped: list[int] = []
     monkeypatch.setattr(torch.optim.Adam, "step", lambda *_, **__: stepped.append(1))
-    train(cohort, changed(settings, epochs=1), tmp_path, Monitor(), hardware=PLAIN)
+    train(cohort, changed(settings, epochs=1), tmp_path, ProgressMonitor(), hardware=PLAIN)
     assert len(stepped) == 4
 
 
@@ -146,9 +146,11 @@ def test_a_loss_that_is_no_number_ends_the_run_with_the_last_state_kept(
     with pytest.raises(CancelledError):
         train(cohort, settings, tmp_path, stop_at(6), hardware=PLAIN)
     before = (tmp_path / STATE).read_bytes()
-    bad = [TrainingCase(np.full_like(c.images, np.nan), c.regions, c.inside) for c in cohort]
+    bad = [
+        TrainingCase(np.full_like(c.images, np.nan), c.regions, c.foreground_voxels) for c in cohort
+    ]
     with pytest.raises(CimlError, match="no longer a number"):
-        train(bad, settings, tmp_path, Monitor(), hardware=PLAIN, resume=True)
+        train(bad, settings, tmp_path, ProgressMonitor(), hardware=PLAIN, resume=True)
     assert (tmp_path / STATE).read_bytes() == before
 
 
@@ -163,8 +165,8 @@ def test_messages_are_dropped_as_often_as_asked(settings: TrainSettings) -> None
 
 def test_noise_of_a_patch_does_not_depend_on_its_batch() -> None:
     like, device = torch.zeros(2, 3, 4, 4, 4), torch.device("cpu")
-    together = SampleNoise(1, [4, 5], device)
-    alone = SampleNoise(1, [5], device)
+    together = PerSampleNoise(1, [4, 5], device)
+    alone = PerSampleNoise(1, [5], device)
     for _ in range(2):  # at one gate after another
         torch.testing.assert_close(together(like)[1:], alone(like[1:]))
     assert together(like)[0].std() == pytest.approx(1, abs=0.2)
@@ -180,7 +182,7 @@ def test_when_memory_is_full_activations_are_computed_twice(
     short = changed(settings, epochs=2)
     for name in ("plain", "full", "last"):
         (tmp_path / name).mkdir()
-    train(cohort[:2], short, tmp_path / "plain", Monitor(), hardware=PLAIN)
+    train(cohort[:2], short, tmp_path / "plain", ProgressMonitor(), hardware=PLAIN)
     forward, last = Encoder.forward, False
 
     def full(self: Encoder, seen: torch.Tensor) -> Embeddings:
@@ -190,14 +192,14 @@ def test_when_memory_is_full_activations_are_computed_twice(
 
     told: list[str] = []
     monkeypatch.setattr(Encoder, "forward", full)
-    train(cohort[:2], short, tmp_path / "full", Monitor(tell=told.append), hardware=PLAIN)
+    train(cohort[:2], short, tmp_path / "full", ProgressMonitor(notify=told.append), hardware=PLAIN)
     assert told == [
         "The memory is full; from now on activations are computed twice instead of held."
     ]
     np.testing.assert_allclose(curve(tmp_path / "full"), curve(tmp_path / "plain"), rtol=1e-4)
     last = True
     with pytest.raises(DeviceError, match="smaller --patch"):
-        train(cohort[:2], short, tmp_path / "last", Monitor(), hardware=PLAIN)
+        train(cohort[:2], short, tmp_path / "last", ProgressMonitor(), hardware=PLAIN)
 
 
 @pytest.mark.parametrize(("precision", "expected"), [("32", "32-true"), ("bf16", "bf16-mixed")])
@@ -213,10 +215,10 @@ def test_the_average_of_the_weights_is_kept_and_resumed(
     whole.mkdir()
     broken.mkdir()
     short = changed(settings, average=0.5)
-    expected = train(cohort, short, whole, Monitor(), hardware=PLAIN).state_dict()
+    expected = train(cohort, short, whole, ProgressMonitor(), hardware=PLAIN).state_dict()
     with pytest.raises(CancelledError):
         train(cohort, short, broken, stop_at(12), hardware=PLAIN)
-    network = train(cohort, short, broken, Monitor(), hardware=PLAIN, resume=True)
+    network = train(cohort, short, broken, ProgressMonitor(), hardware=PLAIN, resume=True)
     last = load_file(broken / STATE)
     for name, value in network.state_dict().items():
         torch.testing.assert_close(value, expected[name], rtol=1e-4, atol=1e-6)
@@ -227,7 +229,7 @@ def test_the_average_of_the_weights_is_kept_and_resumed(
 def test_the_average_forgets_faster_at_first() -> None:
     layer = torch.nn.Linear(1, 1, bias=False)
     layer.weight.data.fill_(0.0)
-    average = averaged(layer, 0.5)
+    average = ema_model(layer, 0.5)
     values, expected = [4.0, 1.0, 3.0], 4.0
     for count, value in enumerate(values):
         layer.weight.data.fill_(value)

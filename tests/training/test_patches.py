@@ -5,7 +5,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from napari_ciml.training.cohort import TrainingCase
-from napari_ciml.training.patches import Patches, Share, draw_patch, draw_shape
+from napari_ciml.training.patches import DistributedPatchSampler, Patches, draw_patch, draw_shape
 from napari_ciml.training.settings import TrainSettings
 
 
@@ -53,7 +53,10 @@ def test_workers_give_what_one_process_gives(
     def batches(workers: int) -> list[torch.Tensor]:
         short = settings.model_copy(update={"epochs": 1, "iterations": 3})
         loader = DataLoader(
-            Patches(cohort, short), batch_size=2, sampler=Share(short), num_workers=workers
+            Patches(cohort, short),
+            batch_size=2,
+            sampler=DistributedPatchSampler(short),
+            num_workers=workers,
         )
         return [batch["image"] for batch in loader]
 
@@ -76,11 +79,16 @@ def test_every_step_has_patches_of_a_size_of_its_own(
 def test_processes_share_a_step_between_them(settings: TrainSettings) -> None:
     single = settings.model_copy(update={"batch_size": 1, "epochs": 1, "iterations": 3})
     double = settings.model_copy(update={"batch_size": 2, "epochs": 1, "iterations": 3})
-    a, b = list(Share(single, rank=0, world=2)), list(Share(single, rank=1, world=2))
-    assert [k for pair in zip(a, b, strict=True) for k in pair] == list(Share(double))
+    a, b = (
+        list(DistributedPatchSampler(single, rank=0, world=2)),
+        list(DistributedPatchSampler(single, rank=1, world=2)),
+    )
+    assert [k for pair in zip(a, b, strict=True) for k in pair] == list(
+        DistributedPatchSampler(double)
+    )
     later = settings.model_copy(update={"epochs": 3, "iterations": 2})
-    assert list(Share(later, first=2)) == [8, 9, 10, 11]
-    assert len(Share(later, first=2)) == 4
+    assert list(DistributedPatchSampler(later, first=2)) == [8, 9, 10, 11]
+    assert len(DistributedPatchSampler(later, first=2)) == 4
 
 
 def test_what_is_certain_moves_with_its_patch(settings: TrainSettings) -> None:
@@ -88,7 +96,9 @@ def test_what_is_certain_moves_with_its_patch(settings: TrainSettings) -> None:
     regions = rng.random((1, 40, 40, 40)) > 0.5
     images = np.zeros((2, 40, 40, 40), np.float16)
     whole = TrainingCase.of(images, regions)
-    partly = TrainingCase(images, regions, whole.inside, certain=regions[0])
+    partly = TrainingCase(
+        images, regions, whole.foreground_voxels, label_confidence_mask=regions[0]
+    )
     patches = Patches([whole, partly], settings)
     seen = [patches[k] for k in range(30)]
     same = [torch.equal(patch["certain"], patch["regions"]) for patch in seen]

@@ -6,17 +6,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from helpers.networks import images
+from napari_ciml.cases.datasets import find_cases
 from napari_ciml.errors import CancelledError, CheckpointError, InputError
-from napari_ciml.monitor import Monitor, Progress
 from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint
 from napari_ciml.network.settings import NetworkSettings
-from napari_ciml.training.datasets import find_cases
+from napari_ciml.progress import Progress, ProgressMonitor
 from napari_ciml.training.folds import split
-from napari_ciml.training.plan import RunPlan
-from napari_ciml.training.run import begun, run
+from napari_ciml.training.run import initial_network, run
+from napari_ciml.training.run_plan import RunPlan
 from napari_ciml.training.scoring import score
 from napari_ciml.training.settings import Hardware, TrainSettings
-from nets import images
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def table(path: Path) -> list[dict[str, str]]:
 
 def test_folds_with_an_ensemble(plan: RunPlan) -> None:
     plan = RunPlan(**{**vars(plan), "folds": 3})
-    result = run(plan, Monitor())
+    result = run(plan, ProgressMonitor())
     cases = find_cases(plan.data)
     folds = json.loads((plan.output / "folds.json").read_text())["validation"]
     assert sorted(key for fold in folds for key in fold) == sorted(c.key for c in cases[:3])
@@ -60,10 +60,12 @@ def test_folds_with_an_ensemble(plan: RunPlan) -> None:
 
 
 def test_an_ensemble_of_one_is_that_one(plan: RunPlan) -> None:
-    (path,) = run(plan, Monitor()).checkpoints
+    (path,) = run(plan, ProgressMonitor()).checkpoints
     one = load_checkpoint(path)
     cases = find_cases(plan.data)[3:]
-    assert score(cases, [one, one], "cpu", Monitor()) == score(cases, [one], "cpu", Monitor())
+    assert score(cases, [one, one], "cpu", ProgressMonitor()) == score(
+        cases, [one], "cpu", ProgressMonitor()
+    )
     assert [(s.modalities, s.cases) for s in one.info.scores] == [
         ((), 1),
         (("PET",), 1),
@@ -79,12 +81,12 @@ def test_an_interrupted_cross_validation_goes_on(plan: RunPlan) -> None:
                 monitor.stop.set()
 
     trained: list[int] = []
-    monitor = Monitor(report=report)
+    monitor = ProgressMonitor(report=report)
     plan = RunPlan(**{**vars(plan), "folds": 2})
     with pytest.raises(CancelledError):
         run(plan, monitor)
     again: list[Progress] = []
-    result = run(RunPlan(**{**vars(plan), "resume": True}), Monitor(report=again.append))
+    result = run(RunPlan(**{**vars(plan), "resume": True}), ProgressMonitor(report=again.append))
     assert len(result.checkpoints) == 2
     # The first fold was done; the second one is begun again.
     assert [p.done for p in again if p.stage == "Training"] == [0, 1, 2]
@@ -100,10 +102,10 @@ def test_bad_cases_stop_the_run_before_it_begins_or_are_left_out(
     next(sorted(spoilt.glob("*_0000"))[0].glob("*_seg*")).unlink()
     plan = RunPlan(**{**vars(plan), "data": spoilt, "output": tmp_path / "run"})
     with pytest.raises(InputError, match="1 of 4 cases cannot be used"):
-        run(plan, Monitor())
+        run(plan, ProgressMonitor())
     assert not (tmp_path / "run" / "state.safetensors").exists()
     told: list[str] = []
-    run(RunPlan(**{**vars(plan), "skip_bad": True}), Monitor(tell=told.append))
+    run(RunPlan(**{**vars(plan), "skip_bad": True}), ProgressMonitor(notify=told.append))
     assert len(told) == 1
     assert "no label map" in told[0]
 
@@ -121,7 +123,7 @@ def test_folds_are_dealt_once(data: Path, tmp_path: Path) -> None:
 
 def test_what_an_interrupted_run_has_learnt_can_be_had(plan: RunPlan) -> None:
     longer = plan.settings.model_copy(update={"epochs": 5, "average": 0.9})
-    monitor = Monitor(report=lambda p: monitor.stop.set() if p.done == 7 else None)
+    monitor = ProgressMonitor(report=lambda p: monitor.stop.set() if p.done == 7 else None)
     plan = RunPlan(**{**vars(plan), "settings": longer})
     with pytest.raises(CancelledError):
         run(plan, monitor)
@@ -129,8 +131,8 @@ def test_what_an_interrupted_run_has_learnt_can_be_had(plan: RunPlan) -> None:
     finish = {"resume": True, "finish": True}
     wider = longer.model_copy(update={"network": NetworkSettings(base_filters=2)})
     with pytest.raises(InputError, match="the run there has other settings"):
-        run(RunPlan(**{**vars(plan), **finish, "settings": wider}), Monitor())
-    result = run(RunPlan(**{**vars(plan), **finish}), Monitor())
+        run(RunPlan(**{**vars(plan), **finish, "settings": wider}), ProgressMonitor())
+    result = run(RunPlan(**{**vars(plan), **finish}), ProgressMonitor())
     checkpoint = load_checkpoint(result.checkpoints[0])
     assert checkpoint.info.training.steps == 6
     state = load_file(plan.output / "state.safetensors")
@@ -142,21 +144,23 @@ def test_what_an_interrupted_run_has_learnt_can_be_had(plan: RunPlan) -> None:
 def test_a_run_begins_with_the_weights_of_a_checkpoint(plan: RunPlan, blind: Checkpoint) -> None:
     standing = plan.settings.model_copy(update={"learning_rate": 1e-12, "weight_decay": 0.0})
     plan = RunPlan(**{**vars(plan), "settings": standing, "start": blind.path})
-    (path,) = run(plan, Monitor()).checkpoints
+    (path,) = run(plan, ProgressMonitor()).checkpoints
     learnt = load_checkpoint(path)
     assert learnt.info.training.parent == blind.sha256
     for name, value in blind.network.named_parameters():
         torch.testing.assert_close(learnt.network.get_parameter(name), value)
     other = standing.model_copy(update={"network": NetworkSettings(base_filters=6)})
     with pytest.raises(CheckpointError, match="choose the same norm, and its base filters or a"):
-        run(RunPlan(**{**vars(plan), "settings": other}), Monitor())
+        run(RunPlan(**{**vars(plan), "settings": other}), ProgressMonitor())
 
 
 def test_a_run_begins_with_the_weights_of_a_narrower_network(
     plan: RunPlan, blind: Checkpoint
 ) -> None:
     wider = plan.settings.network.model_copy(update={"base_filters": 8})
-    network = begun(blind.path, plan.settings.model_copy(update={"network": wider})).eval()
+    network = initial_network(
+        blind.path, plan.settings.model_copy(update={"network": wider})
+    ).eval()
     assert network.settings == wider
     assert all(value.requires_grad for value in network.parameters())
     seen = images(blind.info.decomposition)

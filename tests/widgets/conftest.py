@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pytestqt.qtbot import QtBot
 
-from napari_ciml.widgets.desk import Desk, lay_out
+from napari_ciml.widgets.workbench import Workbench, add_dock_widgets
 
 
 @pytest.fixture
@@ -17,21 +17,21 @@ def desk(
     tiny_checkpoint_path: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Desk:
+) -> Workbench:
     monkeypatch.setattr("platformdirs.user_data_path", lambda *_, **__: tmp_path / "user")
     drawn = request.node.get_closest_marker("drawn")
     viewer = make_napari_viewer(show=drawn is None or drawn.args[0])
-    made = lay_out(viewer)
-    made.session.review.set_checkpoint(tiny_checkpoint_path)
+    made = add_dock_widgets(viewer)
+    made.session.model.set_checkpoint(tiny_checkpoint_path)
     yield made
     made.finetune.tuning.close()
     made.session.close()
 
 
 @pytest.fixture
-def loaded(desk: Desk, case_folder: Path, qtbot: QtBot) -> Desk:
+def loaded(desk: Workbench, case_folder: Path, qtbot: QtBot) -> Workbench:
     """The same with a case open."""
     desk.case.open(case_folder)
     qtbot.waitUntil(lambda: not desk.session.runner.busy, timeout=120000)
-    assert desk.session.review.case is not None, f"{desk.case.error.text()}\n{desk.case._details}"
+    assert desk.session.model.case is not None, f"{desk.case.error.text()}\n{desk.case._details}"
     return desk

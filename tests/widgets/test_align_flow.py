@@ -12,10 +12,10 @@ from qtpy.QtWidgets import QComboBox, QPushButton
 from napari_ciml.cases import case as cases
 from napari_ciml.cases.alignment import checkerboard
 from napari_ciml.cases.geometry import Grid
-from napari_ciml.experiments.phantoms.phantom import Phantom, make_phantom
-from napari_ciml.monitor import Monitor
-from napari_ciml.widgets.desk import Desk
-from napari_ciml.widgets.layers.origin import made_here
+from napari_ciml.progress import ProgressMonitor
+from napari_ciml.research.phantoms.phantom import Phantom, make_phantom
+from napari_ciml.widgets.layers.metadata import plugin_layers
+from napari_ciml.widgets.workbench import Workbench
 
 pytestmark = pytest.mark.drawn(False)
 
@@ -29,11 +29,11 @@ def phantom() -> Phantom:
 
 
 @pytest.fixture
-def desk_beside(desk: Desk, phantom: Phantom, tmp_path: Path, qtbot: QtBot) -> Desk:
+def desk_beside(desk: Workbench, phantom: Phantom, tmp_path: Path, qtbot: QtBot) -> Workbench:
     grid = phantom.grid
     moved = Grid(grid.size, grid.spacing, tuple(np.add(grid.origin, SHIFT)), grid.direction)
     for name, place in (("FLAIR", grid), ("T1", moved)):
-        image = place.image(phantom.images[name])
+        image = place.to_sitk(phantom.images[name])
         sitk.WriteImage(image, str(tmp_path / f"case_{name.lower()}.nii.gz"))
     desk.session.live.set_on(False)
     desk.case.open(tmp_path)
@@ -41,7 +41,7 @@ def desk_beside(desk: Desk, phantom: Phantom, tmp_path: Path, qtbot: QtBot) -> D
     return desk
 
 
-def wait(desk: Desk, qtbot: QtBot) -> None:
+def wait(desk: Workbench, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: not desk.session.runner.busy, timeout=300000)
 
 
@@ -49,7 +49,7 @@ def click(button: QPushButton, qtbot: QtBot) -> None:
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
-def pick(box: QComboBox, text: str, desk: Desk, qtbot: QtBot) -> None:
+def pick(box: QComboBox, text: str, desk: Workbench, qtbot: QtBot) -> None:
     """Choose an entry by keys, as a user does, and wait for what it shows."""
     box.setFocus()
     while box.currentText() != text:
@@ -58,27 +58,27 @@ def pick(box: QComboBox, text: str, desk: Desk, qtbot: QtBot) -> None:
     wait(desk, qtbot)
 
 
-def apart(desk: Desk, phantom: Phantom) -> float:
+def apart(desk: Workbench, phantom: Phantom) -> float:
     """Return how unlike the T1 that is shown is to the one that was never moved."""
     return float(1 - np.corrcoef(desk.viewer.layers["T1"].data.ravel(), truth(phantom))[0, 1])
 
 
 def truth(phantom: Phantom) -> np.ndarray:
-    return sitk.GetArrayFromImage(phantom.grid.image(phantom.images["T1"])).ravel()
+    return sitk.GetArrayFromImage(phantom.grid.to_sitk(phantom.images["T1"])).ravel()
 
 
 def test_told_cancelled_aligned_judged_and_refused(
-    desk_beside: Desk, phantom: Phantom, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    desk_beside: Workbench, phantom: Phantom, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk, panel, review = desk_beside, desk_beside.case.alignment, desk_beside.session.review
-    before = review.case
+    desk, panel, model = desk_beside, desk_beside.case.alignment, desk_beside.session.model
+    before = model.case
     assert panel.notice.text().startswith("T1 seems to lie about 1")
     assert not panel.refuse.isVisibleTo(desk.case)
     assert [panel.board.itemText(k) for k in range(9)][:3] == ["no checkerboard", "T1", ""]
     assert apart(desk, phantom) > 0.1
 
     def slow(*_: object) -> None:
-        monitor = next(one for one in _ if isinstance(one, Monitor))
+        monitor = next(one for one in _ if isinstance(one, ProgressMonitor))
         while True:
             monitor.step("Aligning T1", 1, 3)
 
@@ -89,22 +89,22 @@ def test_told_cancelled_aligned_judged_and_refused(
         click(desk.case.jobs.cancel, qtbot)
         wait(desk, qtbot)
     assert "Aligning was cancelled" in desk.case.jobs.notices.text()
-    assert review.case is before
+    assert model.case is before
 
     click(panel.align, qtbot)
     wait(desk, qtbot)
-    after = review.case
+    after = model.case
     points = np.array([[0.0, 0.0, 0.0], [40.0, 30.0, 50.0]])
-    found = after.motions["T1"].points(points) - points
+    found = after.transforms["T1"].points(points) - points
     np.testing.assert_allclose(found, [SHIFT, SHIFT], atol=1.0)
     assert apart(desk, phantom) < 0.02
     assert panel.notice.text() == ""
     assert "T1 was moved onto FLAIR (rigid: 1" in desk.case.notices.text()
 
     pick(panel.board, "T1", desk, qtbot)
-    (board,) = made_here(desk.viewer, "checkerboard")
+    (board,) = plugin_layers(desk.viewer, "checkerboard")
     assert (board.visible, board.name) == (True, "T1 / FLAIR")
-    now = desk.session.loaded
+    now = desk.session.loaded_case
     limits = now.limits["FLAIR"], now.limits["T1"]
     expected = checkerboard(after.images["FLAIR"], after.images["T1"], limits, after.grid)
     np.testing.assert_array_equal(board.data, expected)
@@ -116,10 +116,10 @@ def test_told_cancelled_aligned_judged_and_refused(
 
     click(panel.refuse, qtbot)
     wait(desk, qtbot)
-    assert review.case is before
+    assert model.case is before
     assert apart(desk, phantom) > 0.1
     assert not panel.refuse.isVisibleTo(desk.case)
     assert panel.board.findText("T1 as it was") < 0
     click(panel.align, qtbot)
     wait(desk, qtbot)
-    assert review.case.motions["T1"] == after.motions["T1"]
+    assert model.case.transforms["T1"] == after.transforms["T1"]

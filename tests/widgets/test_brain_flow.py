@@ -7,14 +7,14 @@ import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 
-from heads import write_head
-from napari_ciml.cases.brain import brain_mask
+from helpers.heads import write_head
+from napari_ciml.cases.skull_stripping import brain_mask
 from napari_ciml.errors import InputError
-from napari_ciml.measures import dice
-from napari_ciml.monitor import Monitor
-from napari_ciml.widgets.desk import Desk
-from napari_ciml.widgets.layers.origin import made_here
+from napari_ciml.metrics import dice
+from napari_ciml.progress import ProgressMonitor
+from napari_ciml.widgets.layers.metadata import plugin_layers
 from napari_ciml.widgets.panels import brain as brain_panel
+from napari_ciml.widgets.workbench import Workbench
 
 pytestmark = pytest.mark.drawn(False)
 
@@ -25,29 +25,29 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
     return folder, write_head(folder)
 
 
-def wait(desk: Desk, qtbot: QtBot) -> None:
+def wait(desk: Workbench, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: not desk.session.runner.busy, timeout=120000)
 
 
-def click(desk: Desk, qtbot: QtBot, name: str) -> None:
+def click(desk: Workbench, qtbot: QtBot, name: str) -> None:
     qtbot.mouseClick(getattr(desk.case.brain, name), Qt.MouseButton.LeftButton)
 
 
 def test_cancelled_failed_found_used_and_taken_back(
-    desk: Desk, head: tuple[Path, np.ndarray], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    desk: Workbench, head: tuple[Path, np.ndarray], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    panel, review = desk.case.brain, desk.session.review
+    panel, model = desk.case.brain, desk.session.model
     desk.session.live.set_on(False)
     desk.case.open(head[0])
     wait(desk, qtbot)
     assert panel.notice.text().startswith("FLAIR, T1, T1CE, T2 show skull and scalp")
     assert panel.find.isVisibleTo(desk.case)
     assert not panel.drop.isVisibleTo(desk.case)
-    whole = review.case
+    whole = model.case
     desk.viewer.dims.set_current_step(0, 20)
     desk.session.layers.show_modality("T2")
 
-    def slow(_: object, monitor: Monitor, *__: object) -> None:
+    def slow(_: object, monitor: ProgressMonitor, *__: object) -> None:
         while True:
             monitor.step("Finding the brain in T1", 1, 4)
 
@@ -67,15 +67,15 @@ def test_cancelled_failed_found_used_and_taken_back(
         click(desk, qtbot, "find")
         wait(desk, qtbot)
         assert "could not be told" in desk.case.error.text()
-    assert review.case is whole
+    assert model.case is whole
 
     click(desk, qtbot, "find")
     wait(desk, qtbot)
-    case = review.case
+    case = model.case
     assert dice(case.brain, head[1]) > 0.94
     assert "brain mask (" in panel.notice.text()
     assert desk.case.error.text() == ""
-    (outline,) = made_here(desk.viewer, "brain")
+    (outline,) = plugin_layers(desk.viewer, "brain")
     np.testing.assert_array_equal(outline.data > 0, case.brain)
     assert (outline.contour, outline.visible, outline.editable) == (1, True, False)
     np.testing.assert_allclose(outline.scale, case.grid.scale)
@@ -84,25 +84,25 @@ def test_cancelled_failed_found_used_and_taken_back(
     assert [la.name for la in desk.session.layers.modalities() if la.visible] == ["T2"]
     assert outline.name not in [desk.finetune.labels.itemText(k) for k in range(9)]
 
-    desk.session.running.segment()
+    desk.session.segmentation.segment()
     wait(desk, qtbot)
-    seen = review.segmentation.model_input
+    seen = model.segmentation.model_input
     assert seen.foreground.sum() * seen.grid.voxel_ml == pytest.approx(
         case.brain.sum() * case.grid.voxel_ml, rel=0.1
     )
 
     click(desk, qtbot, "drop")
     wait(desk, qtbot)
-    assert review.case.brain is None
-    assert review.case.images is whole.images
-    assert review.case.notices == whole.notices
-    assert review.segmentation is None
-    assert made_here(desk.viewer, "brain") == []
+    assert model.case.brain is None
+    assert model.case.images is whole.images
+    assert model.case.notices == whole.notices
+    assert model.segmentation is None
+    assert plugin_layers(desk.viewer, "brain") == []
     assert panel.find.isVisibleTo(desk.case)
 
 
 def test_offered_where_it_is_needed_alone_and_found_while_opening(
-    loaded: Desk, head: tuple[Path, np.ndarray], qtbot: QtBot
+    loaded: Workbench, head: tuple[Path, np.ndarray], qtbot: QtBot
 ) -> None:
     desk, panel = loaded, loaded.case.brain
     assert panel.notice.text() == ""
@@ -114,8 +114,8 @@ def test_offered_where_it_is_needed_alone_and_found_while_opening(
     panel.quiet = False
     desk.session.open(head[0], find_brain=brain_mask)
     wait(desk, qtbot)
-    assert desk.session.review.case.brain is not None
-    assert len(made_here(desk.viewer, "brain")) == 1
+    assert desk.session.model.case.brain is not None
+    assert len(plugin_layers(desk.viewer, "brain")) == 1
     click(desk, qtbot, "drop")
     wait(desk, qtbot)
     assert panel.find.isVisibleTo(desk.case)

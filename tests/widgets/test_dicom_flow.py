@@ -8,16 +8,16 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox
 
-from dicoms import PET, positions, tracer, write_series
+from helpers.dicom_files import PET, positions, tracer, write_series
 from napari_ciml.cases.geometry import Grid
-from napari_ciml.widgets.desk import Desk
+from napari_ciml.widgets.workbench import Workbench
 
 pytestmark = pytest.mark.drawn(False)
 
 GRID = Grid((16, 14, 12), (3.0, 3.0, 3.0), (0.0, 0.0, 0.0))
 
 
-def wait(qtbot: QtBot, desk: Desk) -> None:
+def wait(qtbot: QtBot, desk: Workbench) -> None:
     qtbot.waitUntil(lambda: not desk.session.runner.busy, timeout=60000)
 
 
@@ -30,7 +30,7 @@ def pick(qtbot: QtBot, box: QComboBox, text: str) -> None:
 
 
 def test_series_are_listed_proposed_and_chosen_otherwise(
-    desk: Desk, tmp_path: Path, qtbot: QtBot
+    desk: Workbench, tmp_path: Path, qtbot: QtBot
 ) -> None:
     folder = tmp_path / "head"
     for number, name in enumerate(["FLAIR", "T1", "T1 POST", "T2", "ADC", "T1 POST sag"], 1):
@@ -55,7 +55,9 @@ def test_series_are_listed_proposed_and_chosen_otherwise(
     assert desk.viewer.layers["T1CE"].data.min() == 60
 
 
-def test_pet_in_inverted_grey_and_ct_with_windows(desk: Desk, tmp_path: Path, qtbot: QtBot) -> None:
+def test_pet_in_inverted_grey_and_ct_with_windows(
+    desk: Workbench, tmp_path: Path, qtbot: QtBot
+) -> None:
     radio = {"RadiopharmaceuticalInformationSequence": tracer()}
     write_series(tmp_path / "s", GRID, positions(GRID) - 1000, "CT", 1, SeriesDescription="CT")
     write_series(tmp_path / "s", GRID, positions(GRID) * 5, "PT", 2, **PET, **radio)
@@ -80,14 +82,14 @@ def test_pet_in_inverted_grey_and_ct_with_windows(desk: Desk, tmp_path: Path, qt
     assert ct.contrast_limits == [-500, 1300]
     pick(qtbot, view.windows, "brain")
     assert ct.contrast_limits == [0, 80]
-    assert desk.session.review.decomposition.name == "autopet"
+    assert desk.session.model.decomposition.name == "autopet"
     texts = [desk.case.files.item(row, 1).text() for row in range(2)]
     assert any(text.endswith("SUV") for text in texts)
     assert any(text.endswith("HU") for text in texts)
 
 
 def test_without_weight_a_pet_is_shown_in_bq_and_not_segmented(
-    desk: Desk, tmp_path: Path, qtbot: QtBot
+    desk: Workbench, tmp_path: Path, qtbot: QtBot
 ) -> None:
     radio = {"RadiopharmaceuticalInformationSequence": tracer()}
     tags = {key: value for key, value in PET.items() if key != "PatientWeight"}
@@ -101,4 +103,4 @@ def test_without_weight_a_pet_is_shown_in_bq_and_not_segmented(
     qtbot.mouseClick(desk.segment.run, Qt.MouseButton.LeftButton)
     wait(qtbot, desk)
     assert "wants SUV" in desk.segment.error.text()
-    assert desk.session.review.segmentation is None
+    assert desk.session.model.segmentation is None

@@ -11,26 +11,26 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QWidget
 
-from conftest import write_case
-from dicom_series import AXIAL, write_series
-from napari_ciml.cases.formats import read_header
+from helpers.cases import write_case
+from helpers.dicom_series import AXIAL, write_series
+from napari_ciml.cases.formats.volumes import read_header
 from napari_ciml.cases.geometry import Grid
-from napari_ciml.presets import PRESETS
-from napari_ciml.widgets.control import standing
-from napari_ciml.widgets.desk import Desk
-from napari_ciml.widgets.layers.origin import made_here
+from napari_ciml.decomposition.presets import PRESETS
+from napari_ciml.widgets.controllers import view_state
+from napari_ciml.widgets.layers.metadata import plugin_layers
+from napari_ciml.widgets.workbench import Workbench
 
 pytestmark = pytest.mark.drawn(False)
 
 LEFT = Qt.MouseButton.LeftButton
 
 
-def wait(qtbot: QtBot, desk: Desk) -> None:
-    runners = (desk.session.runner, desk.session.keeping.runner)
+def wait(qtbot: QtBot, desk: Workbench) -> None:
+    runners = (desk.session.runner, desk.session.autosave.runner)
     qtbot.waitUntil(lambda: not any(runner.busy for runner in runners), timeout=60000)
 
 
-def click(qtbot: QtBot, desk: Desk, widget: QWidget) -> None:
+def click(qtbot: QtBot, desk: Workbench, widget: QWidget) -> None:
     place = QPoint(8, widget.height() // 2) if isinstance(widget, QCheckBox) else QPoint()
     qtbot.mouseClick(widget, LEFT, pos=place)
     wait(qtbot, desk)
@@ -47,44 +47,46 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 @pytest.fixture
-def segmented(loaded: Desk, qtbot: QtBot) -> Desk:
+def segmented(loaded: Workbench, qtbot: QtBot) -> Workbench:
     click(qtbot, loaded, loaded.segment.run)
     return loaded
 
 
-def shown_maps(desk: Desk) -> list[Layer]:
-    return [layer for layer in made_here(desk.viewer, "map") if layer.visible]
+def shown_maps(desk: Workbench) -> list[Layer]:
+    return [layer for layer in plugin_layers(desk.viewer, "map") if layer.visible]
 
 
-def stand(desk: Desk) -> dict[str, Any]:
+def stand(desk: Workbench) -> dict[str, Any]:
     """Return what a session is to bring back."""
-    review, layers = desk.session.review, desk.session.layers
+    model, layers = desk.session.model, desk.session.layers
     return {
-        "images": {name: image.copy() for name, image in review.case.images.items()},
-        "reference": review.case.reference,
-        "modalities": review.modalities,
-        "asked": review.asked,
-        "edits": (review.edits.past, review.edits.future),
+        "images": {name: image.copy() for name, image in model.case.images.items()},
+        "reference": model.case.reference,
+        "modalities": model.modalities,
+        "asked": model.request,
+        "edits": (model.undo_stack.past, model.undo_stack.future),
         "live": desk.session.live.on,
-        "grid": review.grid,
-        "marks": review.findings.marks,
-        "questions": [one.name for one in desk.session.questions.asked],
-        "map": desk.session.questions.seen(),
+        "grid": model.grid,
+        "marks": model.findings.marks,
+        "questions": [one.name for one in desk.session.explanation.answered],
+        "map": desk.session.explanation.to_state(),
         "map layer": [(la.name, la.data.copy(), la.opacity) for la in shown_maps(desk)],
-        "checkpoint": review.checkpoint,
-        "device": review.device,
-        "labels": review.segmentation.label_map,
-        "probabilities": review.segmentation.probabilities,
-        "weights": review.explanation.weights,
-        "maps": dict(review.explanation.maps),
-        "painted": [(p.name, p.labels, p.current) for p in standing.painted(layers, review.case)],
-        "looks": standing.looks(layers, review.case, desk.session.looking.arranging),
-        "view": standing.view(desk.viewer, desk.session.looking.arranging),
+        "checkpoint": model.checkpoint,
+        "device": model.device,
+        "labels": model.segmentation.label_map,
+        "probabilities": model.segmentation.probabilities,
+        "weights": model.explanation.weights,
+        "maps": dict(model.explanation.maps),
+        "painted": [
+            (p.name, p.labels, p.current) for p in view_state.edited_label_maps(layers, model.case)
+        ],
+        "looks": view_state.layer_appearances(layers, model.case, desk.session.display.arranging),
+        "view": view_state.camera_state(desk.viewer, desk.session.display.arranging),
     }
 
 
 def test_export_with_clicks(
-    segmented: Desk, answers: list[Path], tmp_path: Path, qtbot: QtBot
+    segmented: Workbench, answers: list[Path], tmp_path: Path, qtbot: QtBot
 ) -> None:
     export = segmented.export
     assert not export.kinds["maps"].isEnabled()
@@ -108,14 +110,14 @@ def test_export_with_clicks(
     report = (tmp_path / "out" / "report.html").read_text()
     assert "Case 7" in report
     assert "corrected by hand" in report
-    volume = segmented.session.review.case.grid.voxel_ml * (layer.data.size - 1)
+    volume = segmented.session.model.case.grid.voxel_ml * (layer.data.size - 1)
     assert f"WT,{round(volume, 3)}," in (tmp_path / "out" / "volumes.csv").read_text()
     told = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert told["grid_modality"] == "FLAIR"
 
 
 def test_results_on_the_voxels_of_another_modality(
-    desk: Desk, case_folder: Path, answers: list[Path], tmp_path: Path, qtbot: QtBot
+    desk: Workbench, case_folder: Path, answers: list[Path], tmp_path: Path, qtbot: QtBot
 ) -> None:
     thick = Grid((40, 36, 14), (3.5, 3.5, 9.0), (-68.0, -58.0, -47.0))
     write_case(case_folder, thick, names="t2")
@@ -129,16 +131,16 @@ def test_results_on_the_voxels_of_another_modality(
     answers.append(tmp_path / "out")
     click(qtbot, desk, desk.export.export)
     written = read_header(tmp_path / "out" / "segmentation.nii.gz").grid
-    assert written.same_as(read_header(case_folder / "case_t2.nii.gz").grid)
+    assert written.is_close(read_header(case_folder / "case_t2.nii.gz").grid)
     # Another case begins with its own reference.
     desk.case.open(write_case(tmp_path / "other", thick))
     wait(qtbot, desk)
     assert grid.currentText() == "FLAIR"
-    assert desk.session.review.grid is None
+    assert desk.session.model.grid is None
 
 
 def test_what_cannot_be_exported_is_said(
-    segmented: Desk, answers: list[Path], tmp_path: Path, qtbot: QtBot
+    segmented: Workbench, answers: list[Path], tmp_path: Path, qtbot: QtBot
 ) -> None:
     (tmp_path / "empty").mkdir()
     answers += [tmp_path / "empty", tmp_path / "out"]
@@ -148,29 +150,29 @@ def test_what_cannot_be_exported_is_said(
 
 
 def test_a_session_is_opened_as_it_was(
-    segmented: Desk, answers: list[Path], tmp_path: Path, qtbot: QtBot
+    segmented: Workbench, answers: list[Path], tmp_path: Path, qtbot: QtBot
 ) -> None:
-    desk, viewer, review = segmented, segmented.viewer, segmented.session.review
+    desk, viewer, model = segmented, segmented.viewer, segmented.session.model
     desk.session.live.set_on(False)
     click(qtbot, desk, desk.explain.run)
     click(qtbot, desk, desk.segment.clean)
-    review.set_decomposition(PRESETS["fig3"])
-    review.set_threshold("WT", 0.35)  # nothing has followed it yet
-    review.set_threshold("TC", 0.4)
-    review.undo()
+    model.set_decomposition(PRESETS["fig3"])
+    model.set_threshold("WT", 0.35)  # nothing has followed it yet
+    model.set_threshold("TC", 0.4)
+    model.undo()
     desk.export.grid.setCurrentText("T2")
     desk.export.grid.activated.emit(desk.export.grid.currentIndex())
     layer = viewer.layers["segmentation"]
     layer.data[5:9, 5:9, 5:9] = 4
     layer.refresh()
-    desk.session.questions.one_voxel = True
-    desk.session.questions.ask_at((6, 6, 6))
+    desk.session.explanation.one_voxel = True
+    desk.session.explanation.ask_at((6, 6, 6))
     wait(qtbot, desk)
     row = desk.explain.weights.visualItemRect(desk.explain.weights.item(2, 0)).center()
     qtbot.mouseClick(desk.explain.weights.viewport(), LEFT, pos=row)
     desk.explain.opacity.setValue(35)
-    desk.session.measuring.choose(layer)
-    qtbot.waitUntil(lambda: not desk.session.measuring.runner.busy)
+    desk.session.label_maps.choose(layer)
+    qtbot.waitUntil(lambda: not desk.session.label_maps.runner.busy)
     desk.lesions.lesions.setCurrentCell(0, 1)
     click(qtbot, desk, desk.lesions.next)
     viewer.layers["T2"].contrast_limits = (120.0, 555.5)
@@ -190,7 +192,7 @@ def test_a_session_is_opened_as_it_was(
     viewer.layers["T2"].visible = False
     layer.data = np.zeros_like(layer.data)
     click(qtbot, desk, desk.segment.clean)
-    review.set_decomposition(PRESETS["brats2020"])
+    model.set_decomposition(PRESETS["brats2020"])
     desk.explain.opacity.setValue(90)
     click(qtbot, desk, desk.explain.hide_map)
     viewer.scene.camera.zoom = 1.0
@@ -204,19 +206,19 @@ def test_a_session_is_opened_as_it_was(
     (one,) = [painted for painted in after["painted"] if painted[2]]
     np.testing.assert_array_equal(one[1], before["painted"][0][1])
     assert not desk.segment.clean.isChecked()
-    assert desk.explain.weights.rowCount() == len(desk.session.questions.shown.weights)
+    assert desk.explain.weights.rowCount() == len(desk.session.explanation.shown.weights)
     assert desk.explain.weights.currentRow() == 2
     assert desk.explain.opacity.value() == 35
     assert desk.export.grid.currentText() == "T2"
     assert desk.decomposition.knobs.sliders["WT"].value() == 35
     assert not desk.decomposition.live.isChecked()
-    qtbot.waitUntil(lambda: not desk.session.measuring.runner.busy)
+    qtbot.waitUntil(lambda: not desk.session.label_maps.runner.busy)
     click(qtbot, desk, desk.decomposition.redo)
-    assert review.asked.thresholds == {"WT": 0.35, "TC": 0.4}
+    assert model.request.thresholds == {"WT": 0.35, "TC": 0.4}
     for _ in range(3):
         click(qtbot, desk, desk.decomposition.undo)
-    assert review.decomposition.name == "brats2020"
-    seen = [review.findings.seen(one) for one in review.findings.to_look_at()]
+    assert model.decomposition.name == "brats2020"
+    seen = [model.findings.seen(one) for one in model.findings.review_queue()]
     assert seen.count(True) == 1
 
 
@@ -225,15 +227,15 @@ def test_a_session_is_opened_as_it_was(
     [("panes", "disagreement of WT"), ("planes", "difference in WT")],
 )
 def test_a_session_is_arranged_and_compared_as_it_was(
-    segmented: Desk,
+    segmented: Workbench,
     answers: list[Path],
     tmp_path: Path,
     qtbot: QtBot,
     arrangement: str,
     laid_over: str,
 ) -> None:
-    desk, viewer, review = segmented, segmented.viewer, segmented.session.review
-    arranging, measuring = desk.session.looking.arranging, desk.session.measuring
+    desk, viewer, model = segmented, segmented.viewer, segmented.session.model
+    arranging, measuring = desk.session.display.arranging, desk.session.label_maps
 
     def arrange(wanted: str) -> None:
         arranging.arrange(wanted)
@@ -242,11 +244,11 @@ def test_a_session_is_arranged_and_compared_as_it_was(
     def looked_at() -> list[str]:
         return sorted(layer.name for layer in viewer.layers if layer.visible)
 
-    standing.add_correction(viewer, review.case, review.segmentation.label_map // 2, (), "mine")
+    view_state.add_correction(viewer, model.case, model.segmentation.label_map // 2, (), "mine")
     measuring.choose_named("mine")
     desk.compare.others.setCurrentText("segmentation")
     desk.compare.others.activated.emit(desk.compare.others.currentIndex())
-    qtbot.waitUntil(lambda: review.findings.comparison is not None, timeout=60000)
+    qtbot.waitUntil(lambda: model.findings.comparison is not None, timeout=60000)
     if laid_over.startswith("difference"):
         desk.compare.scores.setCurrentCell(0, 0)
     else:
@@ -256,24 +258,24 @@ def test_a_session_is_arranged_and_compared_as_it_was(
     alone = looked_at()
     assert laid_over in alone
     arrange(arrangement)
-    scores = review.findings.comparison.scores
+    scores = model.findings.comparison.scores
     answers += [tmp_path / "session", tmp_path / "session"]
     click(qtbot, desk, desk.export.save)
 
     arrange("single")
     zoom = viewer.scene.camera.zoom
     click(qtbot, desk, desk.segment.clean)
-    desk.session.against.compare_with(None)
+    desk.session.reference_comparison.compare_with(None)
     measuring.choose_named("segmentation")
     viewer.scene.camera.zoom = 1.0
     click(qtbot, desk, desk.export.open)
     assert not desk.export.error.text()
     qtbot.waitUntil(lambda: not arranging.busy, timeout=90000)
-    assert arranging.now == arrangement
-    assert measuring.looked_at == "mine"
-    assert review.findings.reference.name == "segmentation"
-    qtbot.waitUntil(lambda: review.findings.comparison is not None, timeout=60000)
-    assert repr(review.findings.comparison.scores) == repr(scores)
+    assert arranging.current == arrangement
+    assert measuring.name == "mine"
+    assert model.findings.reference.name == "segmentation"
+    qtbot.waitUntil(lambda: model.findings.comparison is not None, timeout=60000)
+    assert repr(model.findings.comparison.scores) == repr(scores)
     assert desk.compare.scores.currentRow() == (0 if laid_over.startswith("difference") else -1)
     arrange("single")
     assert viewer.scene.camera.zoom == pytest.approx(zoom)
@@ -281,13 +283,13 @@ def test_a_session_is_arranged_and_compared_as_it_was(
 
 
 def test_a_changed_image_is_told_and_what_is_open_stays(
-    segmented: Desk, answers: list[Path], tmp_path: Path, qtbot: QtBot
+    segmented: Workbench, answers: list[Path], tmp_path: Path, qtbot: QtBot
 ) -> None:
     answers += [tmp_path / "session", tmp_path / "session"]
     click(qtbot, segmented, segmented.export.save)
-    case = segmented.session.review.case
+    case = segmented.session.model.case
     with case.sources["T2"].path.open("ab") as file:
         file.write(b"\0")
     click(qtbot, segmented, segmented.export.open)
     assert "has changed since the session was saved" in segmented.export.error.text()
-    assert segmented.session.review.case is case
+    assert segmented.session.model.case is case

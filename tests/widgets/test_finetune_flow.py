@@ -13,14 +13,14 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox
 
 from napari_ciml.cases.labels import LABEL_CONVENTIONS
 from napari_ciml.cases.reference import Reference
-from napari_ciml.experiments.phantoms import write_phantoms
-from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import load_checkpoint
-from napari_ciml.training.finetune.folder import LessonFolder
-from napari_ciml.training.finetune.keeper import gone_by
-from napari_ciml.training.step import Trainer
-from napari_ciml.widgets.desk import Desk
+from napari_ciml.progress import ProgressMonitor
+from napari_ciml.research.phantoms import write_phantoms
+from napari_ciml.training.finetune.autosave import saved_progress
+from napari_ciml.training.finetune.job import FineTuneJobFolder
+from napari_ciml.training.trainer import Trainer
 from napari_ciml.widgets.docks.finetune import FineTuneWidget
+from napari_ciml.widgets.workbench import Workbench
 
 pytestmark = pytest.mark.drawn(False)
 
@@ -28,7 +28,7 @@ LEFT = Qt.MouseButton.LeftButton
 
 
 @pytest.fixture
-def painted(loaded: Desk, qtbot: QtBot) -> Desk:
+def painted(loaded: Workbench, qtbot: QtBot) -> Workbench:
     """A case whose segmentation the user has painted, and a replay folder without any case."""
     labels = loaded.viewer.layers["segmentation"]
     corrected = np.zeros_like(labels.data)
@@ -39,18 +39,18 @@ def painted(loaded: Desk, qtbot: QtBot) -> Desk:
     return loaded
 
 
-def how_long(desk: Desk, steps: int) -> None:
+def how_long(desk: Workbench, steps: int) -> None:
     desk.finetune.options.unit.setCurrentText("steps")
     desk.finetune.options.amount.setValue(steps)
 
 
-def ended(desk: Desk, qtbot: QtBot) -> None:
+def ended(desk: Workbench, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: not desk.finetune.tuning.running, timeout=60000)
 
 
-def test_learn_adopt_and_go_back(painted: Desk, qtbot: QtBot, tmp_path: Path) -> None:
-    widget, review = painted.finetune, painted.session.review
-    old = review.checkpoint
+def test_learn_adopt_and_go_back(painted: Workbench, qtbot: QtBot, tmp_path: Path) -> None:
+    widget, model = painted.finetune, painted.session.model
+    old = model.checkpoint
     assert widget.labels.currentText() == "segmentation"
     assert widget.certain.currentText() == "everywhere"
     assert not widget.keep.isEnabled()
@@ -63,12 +63,12 @@ def test_learn_adopt_and_go_back(painted: Desk, qtbot: QtBot, tmp_path: Path) ->
     made = widget.tuning.result.path
     assert made == tmp_path / "user" / "checkpoints" / "tiny-v1.safetensors"
     assert load_checkpoint(made).info.training.parent == load_checkpoint(old).sha256
-    assert review.checkpoint == old
+    assert model.checkpoint == old
     qtbot.mouseClick(widget.adopt, LEFT)
-    assert review.checkpoint == made
+    assert model.checkpoint == made
     assert not widget.adopt.isEnabled()
     qtbot.mouseClick(widget.back, LEFT)
-    assert review.checkpoint == old
+    assert model.checkpoint == old
     assert old.exists()
     assert widget.adopt.isEnabled()
     widget.tuning.result = replace(widget.tuning.result, taken=0.0)
@@ -78,7 +78,7 @@ def test_learn_adopt_and_go_back(painted: Desk, qtbot: QtBot, tmp_path: Path) ->
 
 
 def test_it_gives_way_to_the_case(
-    painted: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    painted: Workbench, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     widget = painted.finetune
     how_long(painted, 100_000)
@@ -103,15 +103,17 @@ def test_it_gives_way_to_the_case(
     assert widget.tuning.result is not None
 
 
-def test_discard_and_failures(painted: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
-    widget, old = painted.finetune, painted.session.review.checkpoint
+def test_discard_and_failures(
+    painted: Workbench, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    widget, old = painted.finetune, painted.session.model.checkpoint
     how_long(painted, 100_000)
     qtbot.mouseClick(widget.start, LEFT)
     qtbot.waitUntil(lambda: "Step" in widget.state.text(), timeout=30000)
     qtbot.mouseClick(widget.discard, LEFT)
     ended(painted, qtbot)
     assert widget.tuning.result is None
-    assert painted.session.review.checkpoint == old
+    assert painted.session.model.checkpoint == old
 
     def breaks(*_: object) -> None:
         raise ValueError("no such thing")
@@ -124,7 +126,7 @@ def test_discard_and_failures(painted: Desk, qtbot: QtBot, monkeypatch: pytest.M
 
 
 def test_a_label_that_means_nothing_is_refused_until_its_meaning_is_said(
-    painted: Desk, qtbot: QtBot
+    painted: Workbench, qtbot: QtBot
 ) -> None:
     labels, widget = painted.viewer.layers["segmentation"], painted.finetune
     labels.data = np.where(labels.data == 4, 3, labels.data)
@@ -141,11 +143,11 @@ def test_a_label_that_means_nothing_is_refused_until_its_meaning_is_said(
     assert widget.others.meanings(0).currentText() == "brats2021"
 
 
-def test_what_a_reference_means_is_known(painted: Desk) -> None:
-    widget, case = painted.finetune, painted.session.review.case
+def test_what_a_reference_means_is_known(painted: Workbench) -> None:
+    widget, case = painted.finetune, painted.session.model.case
     meaning = LABEL_CONVENTIONS["brats2013"]
     other = Reference("other.nii.gz", np.full(case.grid.shape, 3, np.uint8), meaning)
-    painted.session.against.compare_with(other)
+    painted.session.reference_comparison.compare_with(other)
     assert widget.meanings.currentText() == "as decomposed"
     widget.labels.setCurrentText("reference: other.nii.gz")
     assert widget.meanings.currentText() == "brats2013"
@@ -153,15 +155,15 @@ def test_what_a_reference_means_is_known(painted: Desk) -> None:
     assert widget.meanings.currentText() == "as decomposed"
 
 
-def test_without_a_case_it_says_what_is_missing(desk: Desk, qtbot: QtBot) -> None:
+def test_without_a_case_it_says_what_is_missing(desk: Workbench, qtbot: QtBot) -> None:
     qtbot.mouseClick(desk.finetune.start, LEFT)
     assert "Open a case" in desk.finetune.error.text()
 
 
 def test_only_a_part_that_is_certain(
-    painted: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    painted: Workbench, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mask = np.zeros(painted.session.review.case.grid.shape, np.uint8)
+    mask = np.zeros(painted.session.model.case.grid.shape, np.uint8)
     mask[20] = 1
     painted.viewer.add_labels(mask, name="slice 20")
     widget = painted.finetune
@@ -180,21 +182,21 @@ def test_only_a_part_that_is_certain(
 
 
 def test_several_cases_and_what_each_is_for(
-    painted: Desk, qtbot: QtBot, case_folder: Path, monkeypatch: pytest.MonkeyPatch
+    painted: Workbench, qtbot: QtBot, case_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     widget, options = painted.finetune, painted.finetune.options
     qtbot.mouseClick(widget.keep_case, LEFT)
-    first = painted.session.review.case
+    first = painted.session.model.case
     assert widget.others.rows.rowCount() == 1
     qtbot.mouseClick(widget.keep_case, LEFT)
     assert widget.others.rows.rowCount() == 1
     painted.case.open(case_folder)
-    qtbot.waitUntil(lambda: painted.session.review.case is not first, timeout=90000)
-    shape = painted.session.review.case.grid.shape
+    qtbot.waitUntil(lambda: painted.session.model.case is not first, timeout=90000)
+    shape = painted.session.model.case.grid.shape
     painted.viewer.add_labels(np.full(shape, 2, np.uint8), name="second")
     widget.labels.setCurrentText("second")
     data = case_folder.parent / "more"
-    write_phantoms(data, "glioma", 1, 0, 8.0, Monitor())
+    write_phantoms(data, "glioma", 1, 0, 8.0, ProgressMonitor())
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_, **__: str(data))
     qtbot.mouseClick(widget.add_folder, LEFT)
     widget.others.purpose(1).setCurrentText("not to forget")
@@ -217,13 +219,13 @@ def test_several_cases_and_what_each_is_for(
     assert not widget.others.isVisibleTo(widget)
 
 
-def test_what_is_untrained_is_said(painted: Desk) -> None:
-    review = painted.session.review
+def test_what_is_untrained_is_said(painted: Workbench) -> None:
+    model = painted.session.model
     assert painted.finetune.untrained.text() == ""
-    task = review.decomposition.subtasks[0]
+    task = model.decomposition.subtasks[0]
     other = task.model_copy(update={"regions": ("WT", "TC", "ET")})
-    rest = review.decomposition.subtasks[1:]
-    review.set_decomposition(review.decomposition.model_copy(update={"subtasks": (other, *rest)}))
+    rest = model.decomposition.subtasks[1:]
+    model.set_decomposition(model.decomposition.model_copy(update={"subtasks": (other, *rest)}))
     missing = sorted({"WT", "TC", "ET"} - set(task.regions))
     for region in missing:
         assert f"{region} from {task.name} is untrained" in painted.finetune.untrained.text()
@@ -231,7 +233,7 @@ def test_what_is_untrained_is_said(painted: Desk) -> None:
 
 @pytest.mark.drawn(True)
 def test_closing_asks_stops_and_leaves_what_can_be_gone_on_with(
-    painted: Desk, qtbot: QtBot, tmp_path: Path
+    painted: Workbench, qtbot: QtBot, tmp_path: Path
 ) -> None:
     widget = painted.finetune
     window = widget.guard.window()
@@ -245,9 +247,9 @@ def test_closing_asks_stops_and_leaves_what_can_be_gone_on_with(
     answer(QMessageBox.StandardButton.Yes)
     assert not widget.guard.eventFilter(window, QCloseEvent())
     (kept,) = (tmp_path / "user" / "fine-tunes").iterdir()
-    steps, _ = gone_by(kept)
+    steps, _ = saved_progress(kept)
     assert steps > 0
-    lesson = LessonFolder(kept).lesson()
+    lesson = FineTuneJobFolder(kept).lesson()
     shorter = lesson.settings.model_copy(update={"steps": steps + 2})
     (kept / "lesson.json").write_text(
         lesson.model_copy(update={"settings": shorter}).model_dump_json()
@@ -279,7 +281,7 @@ def answer(button: QMessageBox.StandardButton) -> None:
 
 
 def test_discarded_or_failed_leaves_nothing_behind(
-    painted: Desk, qtbot: QtBot, tmp_path: Path
+    painted: Workbench, qtbot: QtBot, tmp_path: Path
 ) -> None:
     widget = painted.finetune
     how_long(painted, 100_000)

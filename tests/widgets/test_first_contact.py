@@ -18,15 +18,15 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_ciml.widgets.desk import Desk
 from napari_ciml.widgets.docks import guide as guide_widget
 from napari_ciml.widgets.panels.dock import Dock
+from napari_ciml.widgets.workbench import Workbench
 
 LEFT = Qt.MouseButton.LeftButton
 CONTROLS = (QAbstractButton, QComboBox, QAbstractSpinBox, QAbstractSlider, QTableView, QLineEdit)
 
 
-def docks(desk: Desk) -> dict[str, Dock]:
+def docks(desk: Workbench) -> dict[str, Dock]:
     return {name: part for name, part in vars(desk).items() if isinstance(part, Dock)}
 
 
@@ -52,7 +52,7 @@ def without_tip(dock: Dock) -> list[str]:
     ]
 
 
-def test_every_control_says_what_it_does(loaded: Desk, qtbot: QtBot, tmp_path: Path) -> None:
+def test_every_control_says_what_it_does(loaded: Workbench, qtbot: QtBot, tmp_path: Path) -> None:
     qtbot.mouseClick(loaded.segment.run, LEFT)
     qtbot.waitUntil(lambda: not loaded.session.runner.busy, timeout=60000)
     loaded.finetune.others.add(tmp_path)
@@ -61,7 +61,7 @@ def test_every_control_says_what_it_does(loaded: Desk, qtbot: QtBot, tmp_path: P
     assert {name: tips for name, tips in found.items() if tips} == {}
 
 
-def test_an_empty_dock_says_what_to_do(desk: Desk) -> None:
+def test_an_empty_dock_says_what_to_do(desk: Workbench) -> None:
     assert "Open a folder" in desk.case.title.text()
     assert "Guide" in desk.case.title.text()
     assert "Open a case first" in desk.view.empty.text()
@@ -72,7 +72,7 @@ def test_an_empty_dock_says_what_to_do(desk: Desk) -> None:
     assert "FLAIR" in desk.decomposition.grid.horizontalHeaderItem(0).text()
 
 
-def test_about_the_checkpoint(desk: Desk, qtbot: QtBot) -> None:
+def test_about_the_checkpoint(desk: Workbench, qtbot: QtBot) -> None:
     qtbot.mouseClick(desk.segment.read, LEFT)
     text = desk.segment.page.text.toPlainText()
     for said in ("tiny", "Where it fails", "FLAIR", "WT", "It was not measured", "4 x 4 x 4 mm"):
@@ -81,7 +81,7 @@ def test_about_the_checkpoint(desk: Desk, qtbot: QtBot) -> None:
 
 
 def test_five_steps(
-    desk: Desk, case_folder: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    desk: Workbench, case_folder: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The whole walk-through by its buttons; a step done in another way counts as well."""
     guide, session = desk.guide, desk.session
@@ -100,14 +100,14 @@ def test_five_steps(
     assert guide.titles[1].text() == "<b>2. Look</b>"
     press(1)
     qtbot.waitUntil(
-        lambda: guide.done[1] and not session.looking.arranging.hanging.busy, timeout=90000
+        lambda: guide.done[1] and not session.display.arranging.hanging.busy, timeout=90000
     )
     qtbot.mouseClick(desk.segment.run, LEFT)
     qtbot.waitUntil(lambda: guide.done[2], timeout=60000)
     press(3)
     assert guide.done == [True] * 4 + [False]
     press(4)
-    qtbot.waitUntil(lambda: not session.looking.arranging.hanging.shown, timeout=90000)
+    qtbot.waitUntil(lambda: not session.display.arranging.hanging.shown, timeout=90000)
     layer = desk.viewer.layers.selection.active
     assert layer is session.layers.segmentation()
     assert layer.mode == "paint"

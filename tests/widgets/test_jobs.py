@@ -5,7 +5,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from napari_ciml.errors import CancelledError, InputError
-from napari_ciml.monitor import Monitor
+from napari_ciml.progress import ProgressMonitor
 from napari_ciml.widgets.jobs import JobRunner
 
 
@@ -16,8 +16,8 @@ def runner(qtbot: QtBot) -> JobRunner:
     made.close()
 
 
-def raises(error: BaseException) -> Callable[[Monitor], None]:
-    def work(_: Monitor) -> None:
+def raises(error: BaseException) -> Callable[[ProgressMonitor], None]:
+    def work(_: ProgressMonitor) -> None:
         raise error
 
     return work
@@ -79,7 +79,7 @@ def test_jobs_run_one_after_the_other_in_order(runner: JobRunner, qtbot: QtBot) 
     waiting: list[tuple[str, int]] = []
     runner.queued.connect(lambda title, place: waiting.append((title, place)))
 
-    def first(_: Monitor) -> None:
+    def first(_: ProgressMonitor) -> None:
         go.wait(5)
         order.append("first")
 
@@ -95,7 +95,7 @@ def test_jobs_run_one_after_the_other_in_order(runner: JobRunner, qtbot: QtBot) 
 def test_cancel_ends_the_job_and_forgets_the_queue(runner: JobRunner, qtbot: QtBot) -> None:
     begun, results = Event(), []
 
-    def work(monitor: Monitor) -> str:
+    def work(monitor: ProgressMonitor) -> str:
         while True:
             begun.set()
             monitor.step("Working", 1, 2)
@@ -111,7 +111,7 @@ def test_cancel_ends_the_job_and_forgets_the_queue(runner: JobRunner, qtbot: QtB
 def test_a_result_that_comes_after_the_cancel_is_dropped(runner: JobRunner, qtbot: QtBot) -> None:
     begun, go, results = Event(), Event(), []
 
-    def deaf(_: Monitor) -> str:
+    def deaf(_: ProgressMonitor) -> str:
         begun.set()
         go.wait(5)
         return "too late"
@@ -127,7 +127,7 @@ def test_a_result_that_comes_after_the_cancel_is_dropped(runner: JobRunner, qtbo
 def test_closing_stops_the_work_and_silences_it(qtbot: QtBot) -> None:
     runner, ended, begun = JobRunner(), Event(), Event()
 
-    def work(monitor: Monitor) -> None:
+    def work(monitor: ProgressMonitor) -> None:
         try:
             while True:
                 begun.set()
@@ -151,7 +151,7 @@ def test_progress_is_thinned_out_but_every_stage_is_told(runner: JobRunner, qtbo
     stages: list[str] = []
     runner.progressed.connect(lambda stage, *_: stages.append(stage))
 
-    def work(monitor: Monitor) -> None:
+    def work(monitor: ProgressMonitor) -> None:
         for stage in ("Reading", "Segmenting"):
             for k in range(5000):
                 monitor.step(stage, k, 5000)

@@ -9,12 +9,12 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QCheckBox, QPushButton, QSlider
 
 from napari_ciml.cases.reference import Reference
-from napari_ciml.decomposition import Pair
+from napari_ciml.decomposition.model import Pair
 from napari_ciml.inference import segment as engine
-from napari_ciml.monitor import Monitor
-from napari_ciml.whatif.change import ADDED, ALL, REMOVED
-from napari_ciml.widgets.desk import Desk
-from napari_ciml.widgets.layers.origin import origin_of
+from napari_ciml.progress import ProgressMonitor
+from napari_ciml.session.comparison import ADDED, ALL, REMOVED
+from napari_ciml.widgets.layers.metadata import origin_of
+from napari_ciml.widgets.workbench import Workbench
 
 pytestmark = pytest.mark.drawn(False)
 
@@ -23,18 +23,18 @@ def click(qtbot: QtBot, button: QPushButton) -> None:
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
-def wait(qtbot: QtBot, desk: Desk) -> None:
+def wait(qtbot: QtBot, desk: Workbench) -> None:
     qtbot.waitUntil(lambda: not desk.session.runner.busy, timeout=60000)
 
 
 @pytest.fixture
-def segmented(loaded: Desk, qtbot: QtBot) -> Desk:
+def segmented(loaded: Workbench, qtbot: QtBot) -> Workbench:
     click(qtbot, loaded.segment.run)
     wait(qtbot, loaded)
     return loaded
 
 
-def settle(qtbot: QtBot, desk: Desk) -> None:
+def settle(qtbot: QtBot, desk: Workbench) -> None:
     """Wait until the last edit was followed."""
     qtbot.waitUntil(lambda: not desk.session.live._timer.isActive(), timeout=5000)
     wait(qtbot, desk)
@@ -46,7 +46,7 @@ def drag(slider: QSlider, value: int) -> None:
         slider.setValue(slider.value() + (1 if value > slider.value() else -1))
 
 
-def changed_layer(desk: Desk) -> object:
+def changed_layer(desk: Workbench) -> object:
     (layer,) = [la for la in desk.viewer.layers if getattr(origin_of(la), "kind", "") == "change"]
     return layer
 
@@ -55,15 +55,20 @@ def tick(qtbot: QtBot, box: QCheckBox) -> None:
     qtbot.mouseClick(box, Qt.MouseButton.LeftButton, pos=QPoint(8, box.height() // 2))
 
 
-def test_muting_is_followed_by_itself_and_undone_by_a_key(segmented: Desk, qtbot: QtBot) -> None:
-    review = segmented.session.review
-    before, layer = review.segmentation, segmented.viewer.layers["segmentation"]
+def test_muting_is_followed_by_itself_and_undone_by_a_key(
+    segmented: Workbench, qtbot: QtBot
+) -> None:
+    model = segmented.session.model
+    before, layer = model.segmentation, segmented.viewer.layers["segmentation"]
     click(qtbot, segmented.decomposition.role_button(0, "T2"))
     settle(qtbot, segmented)
-    after = review.segmentation
+    after = model.segmentation
     assert after is not before
-    assert not np.allclose(before.pairs[Pair("FLAIR", "WT")], after.pairs[Pair("FLAIR", "WT")])
-    assert after.kept is before.kept
+    assert not np.allclose(
+        before.pair_probabilities[Pair("FLAIR", "WT")],
+        after.pair_probabilities[Pair("FLAIR", "WT")],
+    )
+    assert after.cache is before.cache
     assert segmented.viewer.layers["segmentation"] is layer
     np.testing.assert_array_equal(layer.data, after.label_map)
     panel = segmented.decomposition.change
@@ -72,29 +77,29 @@ def test_muting_is_followed_by_itself_and_undone_by_a_key(segmented: Desk, qtbot
     ml = after.volumes_ml["WT"] - before.volumes_ml["WT"]
     assert panel.table.item(0, 2).text() == f"{ml:+.2f}"
     assert segmented.segment.volumes.item(0, 1).text() == f"{after.volumes_ml['WT']:.1f}"
-    assert [run.name for run in review.runs] == ["1: brats2020", "2: T2 muted for FLAIR"]
+    assert [run.name for run in model.runs] == ["1: brats2020", "2: T2 muted for FLAIR"]
 
     qtbot.keyClick(segmented.viewer.window._qt_viewer.canvas.native, "z", Qt.AltModifier)
     settle(qtbot, segmented)
-    assert review.segmentation is before
+    assert model.segmentation is before
     assert segmented.decomposition.role_button(0, "T2").text() == "a"
     np.testing.assert_array_equal(layer.data, before.label_map)
     assert panel.words.text() == "T2 heard for FLAIR (against 2: T2 muted for FLAIR)"
     click(qtbot, segmented.decomposition.redo)
     settle(qtbot, segmented)
-    assert review.segmentation is after
-    assert len(review.runs) == 2
+    assert model.segmentation is after
+    assert len(model.runs) == 2
     assert not segmented.decomposition.redo.isEnabled()
 
 
-def test_a_threshold_by_slider_shows_what_it_adds(segmented: Desk, qtbot: QtBot) -> None:
-    review = segmented.session.review
-    before = review.segmentation
+def test_a_threshold_by_slider_shows_what_it_adds(segmented: Workbench, qtbot: QtBot) -> None:
+    model = segmented.session.model
+    before = model.segmentation
     drag(segmented.decomposition.knobs.sliders["WT"], 40)
     settle(qtbot, segmented)
-    after = review.segmentation
+    after = model.segmentation
     assert after.settings.thresholds == {"WT": 0.4}
-    assert len(review.runs) == 2
+    assert len(model.runs) == 2
     layer = changed_layer(segmented)
     grown = (after.label_map > 0) & (before.label_map == 0)
     assert grown.any()
@@ -110,78 +115,78 @@ def test_a_threshold_by_slider_shows_what_it_adds(segmented: Desk, qtbot: QtBot)
     assert not layer.visible
     click(qtbot, segmented.decomposition.undo)
     settle(qtbot, segmented)
-    assert review.segmentation is before
+    assert model.segmentation is before
     assert segmented.decomposition.knobs.sliders["WT"].value() == 50
 
 
-def test_a_pair_weighed_out_is_left_out(segmented: Desk, qtbot: QtBot) -> None:
-    review, knobs = segmented.session.review, segmented.decomposition.knobs
+def test_a_pair_weighed_out_is_left_out(segmented: Workbench, qtbot: QtBot) -> None:
+    model, knobs = segmented.session.model, segmented.decomposition.knobs
     drag(knobs.sliders[Pair("T2", "WT")], 0)
     settle(qtbot, segmented)
-    without = review.segmentation
+    without = model.segmentation
     assert without.settings.weights == {Pair("T2", "WT"): 0}
     drag(knobs.sliders[Pair("FLAIR", "WT")], 0)
     settle(qtbot, segmented)
-    assert review.segmentation is without
+    assert model.segmentation is without
     assert "Every pair that predicts WT has weight 0" in segmented.decomposition.problems.text()
 
 
-def test_without_live_nothing_follows_until_it_is_on(segmented: Desk, qtbot: QtBot) -> None:
-    review = segmented.session.review
-    before = review.segmentation
+def test_without_live_nothing_follows_until_it_is_on(segmented: Workbench, qtbot: QtBot) -> None:
+    model = segmented.session.model
+    before = model.segmentation
     tick(qtbot, segmented.decomposition.live)
     click(qtbot, segmented.decomposition.role_button(0, "T2"))
     settle(qtbot, segmented)
-    assert review.segmentation is before
+    assert model.segmentation is before
     tick(qtbot, segmented.decomposition.live)
     settle(qtbot, segmented)
-    assert review.segmentation is not before
+    assert model.segmentation is not before
 
 
-def test_specks_mirroring_and_samples_are_undone_too(segmented: Desk, qtbot: QtBot) -> None:
-    review, dock = segmented.session.review, segmented.segment
-    first = review.segmentation
+def test_specks_mirroring_and_samples_are_undone_too(segmented: Workbench, qtbot: QtBot) -> None:
+    model, dock = segmented.session.model, segmented.segment
+    first = model.segmentation
     tick(qtbot, dock.clean)
     settle(qtbot, segmented)
-    kept = review.segmentation
-    assert not kept.settings.clean
+    kept = model.segmentation
+    assert not kept.settings.postprocess
     assert dock.change.isVisibleTo(dock)
     assert dock.change.words.text() == "specks and holes kept (against 1: brats2020)"
 
     tick(qtbot, dock.coarser)
     settle(qtbot, segmented)
-    assert review.segmentation.settings.coarser
+    assert model.segmentation.settings.multiscale
     assert dock.change.words.text() == "two voxel sizes (against 2: specks and holes kept)"
     qtbot.keyClick(segmented.viewer.window._qt_viewer.canvas.native, "z", Qt.AltModifier)
     settle(qtbot, segmented)
-    assert review.segmentation is kept
+    assert model.segmentation is kept
 
     tick(qtbot, dock.mirror)
     settle(qtbot, segmented)
-    assert review.segmentation is kept  # eight passes wait for Segment
+    assert model.segmentation is kept  # eight passes wait for Segment
     click(qtbot, dock.run)
     wait(qtbot, segmented)
-    assert review.segmentation.settings.mirror
+    assert model.segmentation.settings.test_time_flips
     assert dock.change.words.text() == "mirrored (against 2: specks and holes kept)"
 
     segmented.lesions.samples.setValue(2)
     settle(qtbot, segmented)
-    assert review.segmentation.settings.samples == 0
+    assert model.segmentation.settings.kappa_samples == 0
     for expected in ((2, True, False), (0, True, False), (0, False, False), (0, False, True)):
-        asked = review.asked
-        assert (asked.samples, asked.mirror, asked.clean) == expected
+        asked = model.request
+        assert (asked.kappa_samples, asked.test_time_flips, asked.postprocess) == expected
         shown = (segmented.lesions.samples.value(), dock.mirror.isChecked(), dock.clean.isChecked())
         assert shown == expected
         qtbot.keyClick(segmented.viewer.window._qt_viewer.canvas.native, "z", Qt.AltModifier)
         settle(qtbot, segmented)
-    assert review.segmentation is first  # known, so it is shown and not computed again
+    assert model.segmentation is first  # known, so it is shown and not computed again
     assert not segmented.decomposition.undo.isEnabled()
 
 
 def test_an_answer_to_an_edit_before_the_last_is_dropped(
-    segmented: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    segmented: Workbench, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    review, live = segmented.session.review, segmented.session.live
+    model, live = segmented.session.model, segmented.session.live
     begun, go, real = Event(), Event(), engine.segment
     asked: list[object] = []
 
@@ -200,14 +205,14 @@ def test_an_answer_to_an_edit_before_the_last_is_dropped(
     go.set()
     settle(qtbot, segmented)
     assert [values["TC"] for values in asked] == [0.45, 0.4]
-    assert [run.segmentation.settings.thresholds for run in review.runs] == [{}, {"TC": 0.4}]
+    assert [run.segmentation.settings.thresholds for run in model.runs] == [{}, {"TC": 0.4}]
     assert live.change.against == "1: brats2020"
     assert "cancelled" not in segmented.decomposition.jobs.notices.text()
     assert segmented.decomposition.error.text() == ""
 
 
 def test_what_was_edited_during_a_run_is_followed(
-    loaded: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    loaded: Workbench, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go, real = Event(), Event(), engine.segment
 
@@ -224,10 +229,10 @@ def test_what_was_edited_during_a_run_is_followed(
     go.set()
     wait(qtbot, loaded)
     settle(qtbot, loaded)
-    assert loaded.session.review.segmentation.settings.thresholds == {"WT": 0.45}
+    assert loaded.session.model.segmentation.settings.thresholds == {"WT": 0.45}
 
 
-def test_a_correction_is_never_overwritten(segmented: Desk, qtbot: QtBot) -> None:
+def test_a_correction_is_never_overwritten(segmented: Workbench, qtbot: QtBot) -> None:
     layer = segmented.viewer.layers["segmentation"]
     layer.paint((20, 20, 20), 4)
     painted = layer.data.copy()
@@ -235,45 +240,45 @@ def test_a_correction_is_never_overwritten(segmented: Desk, qtbot: QtBot) -> Non
     settle(qtbot, segmented)
     assert layer.name == "segmentation (edited)"
     np.testing.assert_array_equal(layer.data, painted)
-    now = segmented.session.review.segmentation.label_map
+    now = segmented.session.model.segmentation.label_map
     np.testing.assert_array_equal(segmented.viewer.layers["segmentation"].data, now)
 
 
-def test_weights_follow_and_the_slice_stays(segmented: Desk, qtbot: QtBot) -> None:
-    review = segmented.session.review
+def test_weights_follow_and_the_slice_stays(segmented: Workbench, qtbot: QtBot) -> None:
+    model = segmented.session.model
     click(qtbot, segmented.explain.run)
     wait(qtbot, segmented)
     segmented.viewer.dims.set_current_step(0, 7)
-    assert (Pair("FLAIR", "WT"), "T2") in review.explanation.weights
-    before = review.explanation
+    assert (Pair("FLAIR", "WT"), "T2") in model.explanation.weights
+    before = model.explanation
     click(qtbot, segmented.decomposition.role_button(0, "T2"))
     settle(qtbot, segmented)
-    assert (Pair("FLAIR", "WT"), "T2") not in review.explanation.weights
+    assert (Pair("FLAIR", "WT"), "T2") not in model.explanation.weights
     assert segmented.viewer.dims.current_step[0] == 7
     click(qtbot, segmented.decomposition.undo)
     settle(qtbot, segmented)
-    assert review.explanation is before
+    assert model.explanation is before
 
 
 def test_a_failure_is_said_and_the_result_before_stays(
-    segmented: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    segmented: Workbench, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(*_: Monitor) -> None:
+    def fails(*_: ProgressMonitor) -> None:
         raise RuntimeError("a bug")
 
-    before = segmented.session.review.segmentation
+    before = segmented.session.model.segmentation
     monkeypatch.setattr(engine, "segment", fails)
     click(qtbot, segmented.decomposition.role_button(0, "T2"))
     settle(qtbot, segmented)
     assert "failed unexpectedly" in segmented.decomposition.error.text()
-    assert segmented.session.review.segmentation is before
+    assert segmented.session.model.segmentation is before
 
 
-def test_dice_against_a_reference_that_is_loaded(segmented: Desk, qtbot: QtBot) -> None:
-    review = segmented.session.review
-    labels = review.segmentation.label_map.copy()
-    whole = review.segmentation.plan.decomposition
-    review.findings.set_reference(Reference("another reader", labels, whole.regions))
+def test_dice_against_a_reference_that_is_loaded(segmented: Workbench, qtbot: QtBot) -> None:
+    model = segmented.session.model
+    labels = model.segmentation.label_map.copy()
+    whole = model.segmentation.plan.decomposition
+    model.findings.set_reference(Reference("another reader", labels, whole.regions))
     segmented.decomposition.knobs.sliders["WT"].setValue(40)
     settle(qtbot, segmented)
     found = segmented.session.live.change.regions["WT"]

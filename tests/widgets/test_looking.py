@@ -15,18 +15,18 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtWidgets import QWidget
 
-from conftest import write_case
+from helpers.cases import write_case
 from napari_ciml.cases.geometry import Grid
-from napari_ciml.presets import PRESETS
-from napari_ciml.widgets.control.live import REDO, UNDO
-from napari_ciml.widgets.desk import Desk
+from napari_ciml.decomposition.presets import PRESETS
+from napari_ciml.widgets.controllers.live import REDO, UNDO
+from napari_ciml.widgets.display import window_level
+from napari_ciml.widgets.display.key_bindings import ACTIONS
+from napari_ciml.widgets.display.linked_layers import LinkedLayer, is_linked_copy
+from napari_ciml.widgets.display.order import reorder_layers
+from napari_ciml.widgets.event_loop import run_stepwise
 from napari_ciml.widgets.layers.brain import brain_layer
-from napari_ciml.widgets.layers.looks import label_colours
-from napari_ciml.widgets.looking import windows
-from napari_ciml.widgets.looking.keys import ACTIONS
-from napari_ciml.widgets.looking.mirrors import Mirror, is_mirror
-from napari_ciml.widgets.looking.order import put_in_order
-from napari_ciml.widgets.turns import in_turns
+from napari_ciml.widgets.layers.colormaps import label_colours
+from napari_ciml.widgets.workbench import Workbench
 
 LEFT, MIDDLE = Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton
 CONTROL, SHIFT, NONE = (
@@ -36,12 +36,12 @@ CONTROL, SHIFT, NONE = (
 )
 
 
-def canvas(desk: Desk) -> QWidget:
+def canvas(desk: Workbench) -> QWidget:
     return desk.viewer.window._qt_viewer.canvas.native
 
 
 @pytest.fixture
-def press(loaded: Desk, qtbot: QtBot) -> Callable[[str], None]:
+def press(loaded: Workbench, qtbot: QtBot) -> Callable[[str], None]:
     def pressed(key: str) -> None:
         shift = key.startswith("Shift-")
         qtbot.keyClick(canvas(loaded), key[-1], SHIFT if shift else NONE)
@@ -50,8 +50,8 @@ def press(loaded: Desk, qtbot: QtBot) -> Callable[[str], None]:
     return pressed
 
 
-def settled(desk: Desk, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: not desk.session.looking.arranging.busy, timeout=90000)
+def settled(desk: Workbench, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: not desk.session.display.arranging.busy, timeout=90000)
 
 
 def drag(
@@ -71,7 +71,7 @@ def drag(
     qtbot.mouseRelease(widget, button, modifier, first + QPoint(*by))
 
 
-def with_labels(desk: Desk) -> Labels:
+def with_labels(desk: Workbench) -> Labels:
     """Fill the segmentation with a block, as a run would."""
     layer = desk.viewer.layers["segmentation"]
     data = np.zeros_like(layer.data)
@@ -80,15 +80,15 @@ def with_labels(desk: Desk) -> Labels:
     return layer
 
 
-def layer_names(desk: Desk) -> list[str]:
+def layer_names(desk: Workbench) -> list[str]:
     return [layer.name for layer in desk.viewer.layers]
 
 
-def shown(desk: Desk) -> list[str]:
+def shown(desk: Workbench) -> list[str]:
     return [layer.name for layer in desk.viewer.layers if layer.visible]
 
 
-def test_no_key_is_taken_from_napari(loaded: Desk) -> None:
+def test_no_key_is_taken_from_napari(loaded: Workbench) -> None:
     ours = {action.key.replace("Shift-", "Shift+") for action in ACTIONS}
     taken = {str(key) for keys in default_shortcuts.values() for key in keys}
     for layer in type(loaded.viewer.layers[0]).__mro__ + Labels.__mro__:
@@ -102,7 +102,7 @@ def test_no_key_is_taken_from_napari(loaded: Desk) -> None:
     assert not ours & taken
 
 
-def test_every_key_is_in_the_dock_and_in_the_guide(loaded: Desk) -> None:
+def test_every_key_is_in_the_dock_and_in_the_guide(loaded: Workbench) -> None:
     guide = (Path(__file__).parents[2] / "docs" / "guide.md").read_text()
     for action in ACTIONS:
         assert loaded.view.buttons[action.title].toolTip() == action.tip
@@ -110,7 +110,7 @@ def test_every_key_is_in_the_dock_and_in_the_guide(loaded: Desk) -> None:
         assert re.search(rf"\| {re.escape(key)} \| {action.title}", guide), action.title
 
 
-def test_letters_follow_the_plane(loaded: Desk) -> None:
+def test_letters_follow_the_plane(loaded: Workbench) -> None:
     overlays = loaded.viewer.canvas.overlays
 
     def letters() -> str:
@@ -130,7 +130,7 @@ def test_letters_follow_the_plane(loaded: Desk) -> None:
 
 @pytest.mark.parametrize("code", ["LPS", "RAS", "SLP"])
 def test_the_left_is_where_the_letter_is(
-    desk: Desk, qtbot: QtBot, tmp_path: Path, code: str
+    desk: Workbench, qtbot: QtBot, tmp_path: Path, code: str
 ) -> None:
     """A bright spot in the patient's left front comes to lie near L and A, whatever the file."""
     import SimpleITK as sitk
@@ -138,7 +138,7 @@ def test_the_left_is_where_the_letter_is(
     values = np.zeros((20, 30, 30), np.float32)
     values[2:18, 2:28, 2:28] = 100
     values[2:18, 4:8, 20:26] = 1000
-    image = Grid((30, 30, 20), (2.0, 2.0, 3.0), (-30.0, -30.0, -30.0)).image(values)
+    image = Grid((30, 30, 20), (2.0, 2.0, 3.0), (-30.0, -30.0, -30.0)).to_sitk(values)
     folder = tmp_path / "spot"
     folder.mkdir()
     sitk.WriteImage(sitk.DICOMOrient(image, code), str(folder / "spot_flair.nii.gz"))
@@ -155,8 +155,8 @@ def test_the_left_is_where_the_letter_is(
     assert columns.mean() > picture.shape[1] / 2
 
 
-def test_next_and_previous_modality(loaded: Desk, press: Callable[[str], None]) -> None:
-    order = list(loaded.session.review.case.images)
+def test_next_and_previous_modality(loaded: Workbench, press: Callable[[str], None]) -> None:
+    order = list(loaded.session.model.case.images)
     assert shown(loaded) == ["FLAIR"]
     press("N")
     assert shown(loaded) == [order[(order.index("FLAIR") + 1) % 4]]
@@ -165,7 +165,7 @@ def test_next_and_previous_modality(loaded: Desk, press: Callable[[str], None]) 
     assert shown(loaded) == [order[(order.index("FLAIR") - 1) % 4]]
 
 
-def test_dragging_changes_window_and_level(loaded: Desk, qtbot: QtBot) -> None:
+def test_dragging_changes_window_and_level(loaded: Workbench, qtbot: QtBot) -> None:
     layer = loaded.viewer.layers["FLAIR"]
     centre = loaded.viewer.scene.camera.center
 
@@ -183,7 +183,7 @@ def test_dragging_changes_window_and_level(loaded: Desk, qtbot: QtBot) -> None:
     # Upwards: a lower level, so a brighter picture.
     assert window()[1] == pytest.approx(same - wider * 60 / 300, rel=1e-3)
     corner = loaded.viewer.canvas.overlays["ciml_corner"].text
-    assert windows.describe(layer.contrast_limits) in corner
+    assert window_level.describe(layer.contrast_limits) in corner
 
     before = tuple(layer.contrast_limits)
     drag(qtbot, canvas(loaded), (0, -60), LEFT)
@@ -191,7 +191,7 @@ def test_dragging_changes_window_and_level(loaded: Desk, qtbot: QtBot) -> None:
     assert loaded.viewer.scene.camera.center != centre
 
 
-def test_dragging_leaves_a_labels_tool_alone(loaded: Desk, qtbot: QtBot) -> None:
+def test_dragging_leaves_a_labels_tool_alone(loaded: Workbench, qtbot: QtBot) -> None:
     labels = with_labels(loaded)
     loaded.viewer.layers.selection.active = labels
     labels.mode = "paint"
@@ -200,15 +200,15 @@ def test_dragging_leaves_a_labels_tool_alone(loaded: Desk, qtbot: QtBot) -> None
     assert tuple(loaded.viewer.layers["FLAIR"].contrast_limits) == before
 
 
-def test_windows_by_name(loaded: Desk, press: Callable[[str], None], qtbot: QtBot) -> None:
-    layer, image = loaded.viewer.layers["FLAIR"], loaded.session.review.case.images["FLAIR"]
+def test_windows_by_name(loaded: Workbench, press: Callable[[str], None], qtbot: QtBot) -> None:
+    layer, image = loaded.viewer.layers["FLAIR"], loaded.session.model.case.images["FLAIR"]
     usual = tuple(layer.contrast_limits)
     press("W")
     assert tuple(layer.contrast_limits) != usual
-    assert loaded.view.windows.currentText() == windows.MR_WINDOWS[1].name
+    assert loaded.view.windows.currentText() == window_level.MR_WINDOWS[1].name
     press("Shift-W")
     assert tuple(layer.contrast_limits) == pytest.approx(usual)
-    bright = windows.MR_WINDOWS[3]
+    bright = window_level.MR_WINDOWS[3]
     loaded.view.windows.setCurrentIndex(3)
     loaded.view.windows.activated.emit(3)
     inside = image[image != 0]
@@ -216,7 +216,7 @@ def test_windows_by_name(loaded: Desk, press: Callable[[str], None], qtbot: QtBo
     assert bright.name in loaded.viewer.canvas.overlays["ciml_corner"].text
 
 
-def test_labels_by_key(loaded: Desk, press: Callable[[str], None]) -> None:
+def test_labels_by_key(loaded: Workbench, press: Callable[[str], None]) -> None:
     labels = with_labels(loaded)
     press("Q")
     assert labels.contour == 1
@@ -229,7 +229,7 @@ def test_labels_by_key(loaded: Desk, press: Callable[[str], None]) -> None:
     # What was hidden before stays so, and what is a contour by its nature is never filled.
     placement = {"scale": labels.scale, "translate": labels.translate, "units": labels.units}
     other = loaded.viewer.add_labels(labels.data.copy(), visible=False, **placement)
-    brain = brain_layer(loaded.session.review.case, np.ones(labels.data.shape, bool))
+    brain = brain_layer(loaded.session.model.case, np.ones(labels.data.shape, bool))
     loaded.viewer.add_layer(brain)
     press("H")
     assert not labels.visible
@@ -252,7 +252,7 @@ def test_labels_by_key(loaded: Desk, press: Callable[[str], None]) -> None:
 
 
 def test_modalities_side_by_side_and_back(
-    loaded: Desk, press: Callable[[str], None], qtbot: QtBot
+    loaded: Workbench, press: Callable[[str], None], qtbot: QtBot
 ) -> None:
     labels = with_labels(loaded)
     before, zoom = layer_names(loaded), loaded.viewer.scene.camera.zoom
@@ -261,11 +261,11 @@ def test_modalities_side_by_side_and_back(
     assert grid.enabled
     assert grid.actual_shape(loaded.viewer.layers) == (2, 2)
     places = ((0, 0), (0, 1), (1, 0), (1, 1))
-    for place, modality in zip(places, loaded.session.review.case.images, strict=True):
+    for place, modality in zip(places, loaded.session.model.case.images, strict=True):
         inside = [loaded.viewer.layers[k] for k in grid.contents_at(place, loaded.viewer.layers)]
         assert [layer.visible for layer in inside] == [True, True]
         assert inside[0].name == modality
-        assert inside[1] is labels or is_mirror(inside[1])
+        assert inside[1] is labels or is_linked_copy(inside[1])
         assert inside[1].data is labels.data
     assert loaded.finetune.labels.count() == 2
 
@@ -274,7 +274,7 @@ def test_modalities_side_by_side_and_back(
     widget = canvas(loaded)
     start = (widget.width() * 3 // 4, widget.height() // 4)
     untouched = tuple(loaded.viewer.layers["FLAIR"].contrast_limits)
-    second = loaded.viewer.layers[list(loaded.session.review.case.images)[1]]
+    second = loaded.viewer.layers[list(loaded.session.model.case.images)[1]]
     limits = tuple(second.contrast_limits)
     drag(qtbot, widget, (40, 0), MIDDLE, start=start)
     assert tuple(second.contrast_limits) != limits
@@ -288,12 +288,12 @@ def test_modalities_side_by_side_and_back(
 
 
 def test_a_run_while_side_by_side_shows_in_every_pane(
-    loaded: Desk, press: Callable[[str], None], qtbot: QtBot
+    loaded: Workbench, press: Callable[[str], None], qtbot: QtBot
 ) -> None:
     press("G")
     qtbot.mouseClick(loaded.segment.run, LEFT)
     qtbot.waitUntil(lambda: not loaded.session.runner.busy, timeout=60000)
-    result = loaded.session.review.segmentation.label_map
+    result = loaded.session.model.segmentation.label_map
     panes = [layer for layer in loaded.viewer.layers if isinstance(layer, Labels)]
     assert len(panes) == 4
     for layer in panes:
@@ -305,10 +305,10 @@ def test_a_run_while_side_by_side_shows_in_every_pane(
 
 
 def test_another_layer_is_hung_beside_the_others(
-    loaded: Desk, press: Callable[[str], None], qtbot: QtBot
+    loaded: Workbench, press: Callable[[str], None], qtbot: QtBot
 ) -> None:
     press("G")
-    hanging = loaded.session.looking.arranging.hanging
+    hanging = loaded.session.display.arranging.hanging
     seen = loaded.viewer.scene.camera.zoom
     loaded.viewer.add_labels(np.ones((20, 22, 24), np.uint8), name="mine", scale=(3, 3, 3))
     over = [layer for layer in loaded.viewer.layers if layer.name.startswith("mine")]
@@ -325,7 +325,7 @@ def test_another_layer_is_hung_beside_the_others(
 
 def test_a_mirror_follows_colours_for_as_long_as_it_is_open() -> None:
     original = Labels(np.eye(4, dtype=np.uint8))
-    mirror = Mirror(original)
+    mirror = LinkedLayer(original)
     assert isinstance(mirror.layer, Labels)
     for preset in ("brats2020", "brats2020", "autopet", "brats2020"):
         colours = label_colours(PRESETS[preset].regions)
@@ -342,7 +342,7 @@ def test_a_mirror_follows_colours_for_as_long_as_it_is_open() -> None:
 
 @pytest.mark.parametrize(("key", "arrangement"), [("G", "panes"), ("K", "planes")])
 def test_another_case_is_arranged_as_the_one_before(
-    loaded: Desk,
+    loaded: Workbench,
     press: Callable[[str], None],
     qtbot: QtBot,
     tmp_path: Path,
@@ -354,8 +354,8 @@ def test_another_case_is_arranged_as_the_one_before(
     loaded.case.open(other)
     qtbot.waitUntil(lambda: not loaded.session.runner.busy, timeout=90000)
     settled(loaded, qtbot)
-    assert loaded.session.review.case.grid.size == (20, 22, 24)
-    assert loaded.session.looking.arranging.now == arrangement
+    assert loaded.session.model.case.grid.size == (20, 22, 24)
+    assert loaded.session.display.arranging.current == arrangement
     assert loaded.viewer.canvas.grid.enabled == (arrangement == "panes")
     press(key)
     assert layer_names(loaded) == ["T2", "T1CE", "T1", "FLAIR", "segmentation"]
@@ -364,12 +364,12 @@ def test_another_case_is_arranged_as_the_one_before(
 
 
 def test_three_planes_share_a_point(
-    loaded: Desk, press: Callable[[str], None], qtbot: QtBot
+    loaded: Workbench, press: Callable[[str], None], qtbot: QtBot
 ) -> None:
     labels = with_labels(loaded)
     before, steps = layer_names(loaded), loaded.viewer.dims.nsteps
     press("K")
-    coronal, sagittal = loaded.session.looking.arranging.planes.planes
+    coronal, sagittal = loaded.session.display.arranging.planes.planes
     assert loaded.viewer.dims.nsteps == steps
     assert coronal.annotations.view.plane == "coronal"
     assert sagittal.annotations.view.plane == "sagittal"
@@ -396,14 +396,14 @@ def test_three_planes_share_a_point(
     press("K")
     assert layer_names(loaded) == before
     press("K")
-    assert loaded.session.looking.arranging.planes.shown
+    assert loaded.session.display.arranging.planes.shown
 
 
 def test_a_click_moves_the_crosshair(
-    loaded: Desk, press: Callable[[str], None], qtbot: QtBot
+    loaded: Workbench, press: Callable[[str], None], qtbot: QtBot
 ) -> None:
     press("K")
-    coronal = loaded.session.looking.arranging.planes.planes[0]
+    coronal = loaded.session.display.arranging.planes.planes[0]
     widget = coronal.canvas.canvas.native
     y = loaded.viewer.dims.point[1]
     place = QPoint(widget.width() // 4, widget.height() // 4)
@@ -418,11 +418,11 @@ def test_a_click_moves_the_crosshair(
 
 
 def test_the_mouse_in_further_planes(
-    loaded: Desk, press: Callable[[str], None], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    loaded: Workbench, press: Callable[[str], None], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Window by dragging, and asking why, as in the axial plane."""
     press("K")
-    coronal = loaded.session.looking.arranging.planes.planes[0]
+    coronal = loaded.session.display.arranging.planes.planes[0]
     widget = coronal.canvas.canvas.native
     flair = loaded.viewer.layers["FLAIR"]
     low, high = flair.contrast_limits
@@ -431,21 +431,21 @@ def test_the_mouse_in_further_planes(
     assert wider[1] - wider[0] > 1.1 * (high - low)
     assert coronal.mirrors[flair].layer.contrast_limits == wider
     asked = []
-    monkeypatch.setattr(loaded.session.questions, "ask_at", asked.append)
+    monkeypatch.setattr(loaded.session.explanation, "ask_at", asked.append)
     middle = widget.rect().center()
     qtbot.mouseMove(widget, middle)
     qtbot.mouseClick(widget, LEFT, Qt.KeyboardModifier.ShiftModifier, middle)
     (voxel,) = asked
-    grid = loaded.session.review.case.grid
+    grid = loaded.session.model.case.grid
     slice_of = (loaded.viewer.dims.point[1] - grid.translate[1]) / grid.scale[1]
     assert voxel[1] == round(slice_of)
 
 
 def test_three_planes_zoom_together_around_the_point(
-    loaded: Desk, press: Callable[[str], None], qtbot: QtBot
+    loaded: Workbench, press: Callable[[str], None], qtbot: QtBot
 ) -> None:
     press("K")
-    planes, main = loaded.session.looking.arranging.planes, loaded.viewer
+    planes, main = loaded.session.display.arranging.planes, loaded.viewer
     coronal = planes.planes[0].model
     cameras = [main.scene.camera, *(plane.model.scene.camera for plane in planes.planes)]
     before = [camera.zoom for camera in cameras]
@@ -462,9 +462,11 @@ def test_three_planes_zoom_together_around_the_point(
     assert main.scene.camera.zoom == pytest.approx(2 * before[0], rel=1e-3)
 
 
-def test_a_scale_leaves_room_for_the_letter(loaded: Desk, press: Callable[[str], None]) -> None:
+def test_a_scale_leaves_room_for_the_letter(
+    loaded: Workbench, press: Callable[[str], None]
+) -> None:
     press("K")
-    coronal = loaded.session.looking.arranging.planes.planes[0].model
+    coronal = loaded.session.display.arranging.planes.planes[0].model
     bar = coronal.canvas.overlays["scale_bar"]
     for zoom in (0.5, 1.0, 4.0, 40.0):
         coronal.scene.camera.zoom = zoom
@@ -484,7 +486,7 @@ def test_steps_let_the_loop_turn(qtbot: QtBot) -> None:
             heard.append("step")
             yield
 
-    in_turns(steps(), lambda: heard.append("end"))
+    run_stepwise(steps(), lambda: heard.append("end"))
     qtbot.waitUntil(lambda: "end" in heard)
     order = [word for k, word in enumerate(heard) if k == 0 or word != heard[k - 1]]
     assert order[:7] == ["step", "timer", "step", "timer", "step", "timer", "end"]
@@ -493,20 +495,20 @@ def test_steps_let_the_loop_turn(qtbot: QtBot) -> None:
 def test_every_order_can_be_had() -> None:
     for wanted in permutations(range(5)):
         layers = LayerList(Image(np.zeros((2, 2)), name=str(k)) for k in range(5))
-        put_in_order(layers, [layers[k] for k in wanted])
+        reorder_layers(layers, [layers[k] for k in wanted])
         assert [layer.name for layer in layers] == [str(k) for k in wanted]
     heard: list[str] = []
     layers.events.reordered.connect(lambda: heard.append("reordered"))
-    put_in_order(layers, [layers[3], layers[1]])
+    reorder_layers(layers, [layers[3], layers[1]])
     assert [layer.name for layer in layers] == ["1", "3", "4", "2", "0"]
-    put_in_order(layers, list(layers))
+    reorder_layers(layers, list(layers))
     assert heard == ["reordered"]
 
 
-def test_a_turn_adds_or_shows_one_layer(loaded: Desk, qtbot: QtBot) -> None:
+def test_a_turn_adds_or_shows_one_layer(loaded: Workbench, qtbot: QtBot) -> None:
     """Each takes napari up to a tenth of a second: two would hold the window up."""
     with_labels(loaded)
-    looking, viewer = loaded.session.looking, loaded.viewer
+    looking, viewer = loaded.session.display, loaded.viewer
     happened: list[str] = []
     turn = QTimer()
     turn.timeout.connect(lambda: happened.append("turn"))
@@ -535,7 +537,7 @@ def test_a_turn_adds_or_shows_one_layer(loaded: Desk, qtbot: QtBot) -> None:
     assert done.count("shown") > 8
 
 
-def test_3d_is_not_mirrored(loaded: Desk, press: Callable[[str], None]) -> None:
+def test_3d_is_not_mirrored(loaded: Workbench, press: Callable[[str], None]) -> None:
     camera = loaded.viewer.scene.camera
     loaded.viewer.dims.set_current_step(0, 13)
     camera.zoom, camera.center = 3.5, (0.0, 4.0, -6.0)

@@ -14,12 +14,12 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QMainWindow, QMenu
 
-from napari_ciml.widgets.control.session import Session, session_of
-from napari_ciml.widgets.desk import Desk
+from napari_ciml.widgets.controllers.session import Session, get_session
 from napari_ciml.widgets.docks.case import CaseWidget
 from napari_ciml.widgets.docks.segment import SegmentWidget
 from napari_ciml.widgets.panels.dock import Dock
-from napari_ciml.widgets.panels.tabs import OURS, frame_of
+from napari_ciml.widgets.panels.dock_tabs import OURS, dock_of
+from napari_ciml.widgets.workbench import Workbench
 
 NAMES = tuple(
     widget.display_name
@@ -40,8 +40,8 @@ def opened(
     choices = _choices(viewer.window.plugins_menu)
     for name in NAMES:
         choices[name].trigger()
-    session = session_of(viewer)
-    session.review.set_checkpoint(tiny_checkpoint_path)
+    session = get_session(viewer)
+    session.model.set_checkpoint(tiny_checkpoint_path)
     yield viewer, {name: viewer.window.dock_widgets[f"{name}{OURS}"] for name in NAMES}
     session.close()
 
@@ -49,14 +49,14 @@ def opened(
 def test_each_one_opens_and_all_share_a_session(opened: tuple[Viewer, dict[str, Dock]]) -> None:
     viewer, docks = opened
     assert len(docks) == 13
-    assert {id(dock.session) for dock in docks.values()} == {id(session_of(viewer))}
+    assert {id(dock.session) for dock in docks.values()} == {id(get_session(viewer))}
 
 
 def test_they_lie_over_each_other_the_newest_on_top(
     opened: tuple[Viewer, dict[str, Dock]], qtbot: QtBot
 ) -> None:
     _, docks = opened
-    frames = [frame_of(dock) for dock in docks.values()]
+    frames = [dock_of(dock) for dock in docks.values()]
     main = frames[0].window()
     assert isinstance(main, QMainWindow)
     assert [frame.windowTitle() for frame in frames] == list(NAMES)
@@ -65,28 +65,28 @@ def test_they_lie_over_each_other_the_newest_on_top(
     assert not frames[0].visibleRegion().contains(frames[0].rect().center())
 
 
-def test_the_menu_finds_what_the_command_line_has_opened(desk: Desk) -> None:
+def test_the_menu_finds_what_the_command_line_has_opened(desk: Workbench) -> None:
     assert list(desk.docks) == list(NAMES)
     widgets = desk.viewer.window.dock_widgets
     assert {name: widgets[f"{name}{OURS}"] for name in NAMES} == desk.docks
     choice = _choices(desk.viewer.window.plugins_menu)["Runs"]
     choice.trigger()
     assert len(desk.viewer.window.dock_widgets) == len(widgets)
-    assert not frame_of(desk.runs).isVisible()
+    assert not dock_of(desk.runs).isVisible()
 
 
 def test_a_case_is_opened_in_one_and_segmented_in_another(
     opened: tuple[Viewer, dict[str, Dock]], case_folder: Path, qtbot: QtBot
 ) -> None:
     viewer, docks = opened
-    case, segment, session = docks["Case"], docks["Segment"], session_of(viewer)
+    case, segment, session = docks["Case"], docks["Segment"], get_session(viewer)
     assert isinstance(case, CaseWidget)
     assert isinstance(segment, SegmentWidget)
     case.open(case_folder)
     _wait(session, qtbot)
     qtbot.mouseClick(segment.run, Qt.MouseButton.LeftButton)
     _wait(session, qtbot)
-    assert session.review.segmentation is not None, segment.error.text()
+    assert session.model.segmentation is not None, segment.error.text()
     assert "segmentation" in viewer.layers
 
 

@@ -11,14 +11,14 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QPushButton, QTableWidget
 
-from conftest import write_case
+from helpers.cases import write_case
 from napari_ciml.cases.geometry import Grid
-from napari_ciml.cases.write import read_labels, write_volume
-from napari_ciml.corrections import corrections_folder
-from napari_ciml.inference.doubt import doubt_about
-from napari_ciml.widgets.control.against import RUN_BEFORE
-from napari_ciml.widgets.desk import Desk, lay_out
-from napari_ciml.widgets.layers.origin import made_here
+from napari_ciml.cases.writing import read_labels, write_volume
+from napari_ciml.inference.uncertainty_maps import uncertainty_map
+from napari_ciml.session.autosave import corrections_folder
+from napari_ciml.widgets.controllers.comparison import RUN_BEFORE
+from napari_ciml.widgets.layers.metadata import plugin_layers
+from napari_ciml.widgets.workbench import Workbench, add_dock_widgets
 
 pytestmark = pytest.mark.drawn(False)
 
@@ -34,28 +34,28 @@ def click_cell(qtbot: QtBot, table: QTableWidget, row: int, column: int) -> None
     qtbot.mouseClick(table.viewport(), LEFT, pos=box.center())
 
 
-def wait(qtbot: QtBot, desk: Desk) -> None:
+def wait(qtbot: QtBot, desk: Workbench) -> None:
     session = desk.session
-    runners = (session.runner, session.measuring.runner, session.keeping.runner)
+    runners = (session.runner, session.label_maps.runner, session.autosave.runner)
 
     def quiet() -> bool:
-        return not any(r.busy for r in runners) and not session.keeping._timer.isActive()
+        return not any(r.busy for r in runners) and not session.autosave._timer.isActive()
 
     qtbot.waitUntil(quiet, timeout=60000)
 
 
-def run_segment(qtbot: QtBot, desk: Desk) -> None:
+def run_segment(qtbot: QtBot, desk: Workbench) -> None:
     click(qtbot, desk.segment.run)
     wait(qtbot, desk)
 
 
-def labels_of(desk: Desk) -> Labels:
-    layer = desk.session.measuring.current()
+def labels_of(desk: Workbench) -> Labels:
+    layer = desk.session.label_maps.current()
     assert layer is not None
     return layer
 
 
-def paint_tumour(desk: Desk) -> Labels:
+def paint_tumour(desk: Workbench) -> Labels:
     """Paint a large lesion of edema with an enhancing core, and a smaller one of edema."""
     layer = labels_of(desk)
     layer.visible = True
@@ -70,12 +70,12 @@ def paint_tumour(desk: Desk) -> Labels:
     return layer
 
 
-def reference_file(folder: Path, desk: Desk, *, shift: int = 0, enhancing: int = 4) -> Path:
-    labels = np.zeros(desk.session.review.case.grid.shape, np.uint8)
+def reference_file(folder: Path, desk: Workbench, *, shift: int = 0, enhancing: int = 4) -> Path:
+    labels = np.zeros(desk.session.model.case.grid.shape, np.uint8)
     labels[10:20, 10:20, 10 + shift : 20 + shift] = 2
     labels[13:17, 13:17, 13 + shift : 17 + shift] = enhancing
     path = folder / "reader.nii.gz"
-    write_volume(path, labels, desk.session.review.case.grid)
+    write_volume(path, labels, desk.session.model.case.grid)
     return path
 
 
@@ -83,11 +83,11 @@ def kept_files() -> list[Path]:
     return sorted(corrections_folder().glob("*.json"))
 
 
-def test_lesions_after_a_run_and_a_click_goes_there(loaded: Desk, qtbot: QtBot) -> None:
+def test_lesions_after_a_run_and_a_click_goes_there(loaded: Workbench, qtbot: QtBot) -> None:
     assert "segment it" in loaded.lesions.state.text()
     run_segment(qtbot, loaded)
-    findings, widget = loaded.session.review.findings, loaded.lesions
-    rows = findings.to_look_at()
+    findings, widget = loaded.session.model.findings, loaded.lesions
+    rows = findings.review_queue()
     assert widget.lesions.rowCount() == len(rows) > 1
     assert [s.region for s in findings.inventory.regions] == ["WT", "TC", "ET"]
     assert widget.regions.item(0, 1).text() == f"{findings.inventory.regions[0].volume_ml:.1f}"
@@ -95,10 +95,10 @@ def test_lesions_after_a_run_and_a_click_goes_there(loaded: Desk, qtbot: QtBot) 
     loaded.viewer.window._qt_window.show()
     widget.parent().raise_()
     click_cell(qtbot, widget.lesions, 1, 1)
-    grid = loaded.session.review.case.grid
+    grid = loaded.session.model.case.grid
     world = [v * mm + o for v, mm, o in zip(rows[1].voxel, grid.scale, grid.translate, strict=True)]
     assert loaded.viewer.scene.camera.center[1:] == pytest.approx(world[1:])
-    (drawn,) = made_here(loaded.viewer, "calipers")
+    (drawn,) = plugin_layers(loaded.viewer, "calipers")
     size = rows[1].diameters
     ends = drawn.data.sum(axis=1) * drawn.scale + drawn.translate
     starts = drawn.data[:, 0] * drawn.scale + drawn.translate
@@ -111,7 +111,7 @@ def test_lesions_after_a_run_and_a_click_goes_there(loaded: Desk, qtbot: QtBot) 
 
     click(qtbot, widget.next)
     assert findings.seen(rows[1])
-    assert loaded.session.review.findings.marks[0].region == rows[1].region
+    assert loaded.session.model.findings.marks[0].region == rows[1].region
     assert widget.lesions.currentRow() == 2
     assert widget.lesions.item(1, 0).checkState() == Qt.CheckState.Checked
     widget.lesions.item(1, 0).setCheckState(Qt.CheckState.Unchecked)
@@ -122,14 +122,14 @@ def test_lesions_after_a_run_and_a_click_goes_there(loaded: Desk, qtbot: QtBot) 
     assert not drawn.visible
 
 
-def test_doubt_as_a_layer_for_every_region(loaded: Desk, qtbot: QtBot) -> None:
+def test_doubt_as_a_layer_for_every_region(loaded: Workbench, qtbot: QtBot) -> None:
     run_segment(qtbot, loaded)
-    review, widget = loaded.session.review, loaded.lesions
+    model, widget = loaded.session.model, loaded.lesions
     click(qtbot, widget.show_doubt)
     wait(qtbot, loaded)
-    (layer,) = made_here(loaded.viewer, "doubt")
+    (layer,) = plugin_layers(loaded.viewer, "doubt")
     assert layer.name == "disagreement of WT"
-    expected = doubt_about(review.segmentation, review.case, "WT", "disagreement")
+    expected = uncertainty_map(model.segmentation, model.case, "WT", "disagreement")
     np.testing.assert_array_equal(layer.data, expected)
     assert layer.contrast_limits == [0, 0.5]
     widget.region.setCurrentText("ET")
@@ -138,7 +138,7 @@ def test_doubt_as_a_layer_for_every_region(loaded: Desk, qtbot: QtBot) -> None:
     widget.kind.setCurrentText("uncertainty")
     click(qtbot, widget.show_doubt)
     wait(qtbot, loaded)
-    assert made_here(loaded.viewer, "doubt") == [layer]
+    assert plugin_layers(loaded.viewer, "doubt") == [layer]
     assert layer.name == "uncertainty of ET"
     assert layer.contrast_limits == [0, 1]
     assert widget.error.text() == ""
@@ -146,37 +146,37 @@ def test_doubt_as_a_layer_for_every_region(loaded: Desk, qtbot: QtBot) -> None:
     assert not layer.visible
 
 
-def test_the_spread_over_samples(loaded: Desk, qtbot: QtBot) -> None:
+def test_the_spread_over_samples(loaded: Workbench, qtbot: QtBot) -> None:
     run_segment(qtbot, loaded)
-    review, widget = loaded.session.review, loaded.lesions
-    before = review.segmentation.label_map
+    model, widget = loaded.session.model, loaded.lesions
+    before = model.segmentation.label_map
     widget.kind.setCurrentText("spread")
     click(qtbot, widget.show_doubt)
     assert "Nothing was sampled" in widget.error.text()
     widget.samples.setValue(2)
     click(qtbot, widget.sample)
     wait(qtbot, loaded)
-    assert review.segmentation.uncertainty.samples == 2
-    np.testing.assert_array_equal(review.segmentation.label_map, before)
+    assert model.segmentation.uncertainty.samples == 2
+    np.testing.assert_array_equal(model.segmentation.label_map, before)
     click(qtbot, widget.show_doubt)
     wait(qtbot, loaded)
-    (layer,) = made_here(loaded.viewer, "doubt")
-    np.testing.assert_array_equal(layer.data, review.segmentation.uncertainty.spread["WT"])
+    (layer,) = plugin_layers(loaded.viewer, "doubt")
+    np.testing.assert_array_equal(layer.data, model.segmentation.uncertainty.spread["WT"])
 
 
-def test_what_is_painted_is_measured(loaded: Desk, qtbot: QtBot) -> None:
+def test_what_is_painted_is_measured(loaded: Workbench, qtbot: QtBot) -> None:
     layer = paint_tumour(loaded)
     wait(qtbot, loaded)
-    regions = loaded.session.review.findings.inventory.regions
+    regions = loaded.session.model.findings.inventory.regions
     assert [summary.lesions for summary in regions] == [2, 1, 1]
     assert regions[0].volume_ml == pytest.approx((1000 + 48) * 27 / 1000)
     layer.undo()
     wait(qtbot, loaded)
-    assert loaded.session.review.findings.inventory.regions[0].lesions == 1
+    assert loaded.session.model.findings.inventory.regions[0].lesions == 1
 
 
 def test_a_correction_comes_back_after_a_crash(
-    loaded: Desk,
+    loaded: Workbench,
     case_folder: Path,
     tmp_path: Path,
     qtbot: QtBot,
@@ -189,19 +189,19 @@ def test_a_correction_comes_back_after_a_crash(
 
     # Nothing is closed: another window finds what a crash would have left.
     case_folder.rename(tmp_path / "renamed")
-    after = lay_out(make_napari_viewer(show=True))
+    after = add_dock_widgets(make_napari_viewer(show=True))
     try:
         after.case.open(tmp_path / "renamed")
         wait(qtbot, after)
         assert "was kept on" in after.correct.offer.text()
-        assert not after.session.measuring.current().data.any()
+        assert not after.session.label_maps.current().data.any()
         click(qtbot, after.correct.bring_back)
         wait(qtbot, after)
         layer = labels_of(after)
         assert layer.name == "segmentation (brought back)"
         np.testing.assert_array_equal(layer.data, painted)
         assert after.correct.offer.text() == ""
-        assert after.session.review.findings.inventory.regions[0].lesions == 2
+        assert after.session.model.findings.inventory.regions[0].lesions == 2
         layer.paint((5, 5, 5), 2)
         wait(qtbot, after)
         assert len(kept_files()) == 1  # it goes on in the same file
@@ -219,7 +219,7 @@ def test_a_correction_comes_back_after_a_crash(
         after.session.close()
 
 
-def test_what_is_undone_is_not_kept(loaded: Desk, qtbot: QtBot) -> None:
+def test_what_is_undone_is_not_kept(loaded: Workbench, qtbot: QtBot) -> None:
     run_segment(qtbot, loaded)
     layer = labels_of(loaded)
     layer.paint((20, 20, 20), 4)
@@ -231,13 +231,13 @@ def test_what_is_undone_is_not_kept(loaded: Desk, qtbot: QtBot) -> None:
 
 
 def test_what_is_saved_elsewhere_is_forgotten_until_it_is_painted_on(
-    loaded: Desk, qtbot: QtBot
+    loaded: Workbench, qtbot: QtBot
 ) -> None:
     layer = labels_of(loaded)
     layer.paint((20, 20, 20), 4)
     wait(qtbot, loaded)
     (before,) = kept_files()
-    loaded.session.keeping.release(layer)
+    loaded.session.autosave.discard(layer)
     wait(qtbot, loaded)
     assert kept_files() == []
     layer.paint((10, 20, 20), 4)
@@ -246,19 +246,21 @@ def test_what_is_saved_elsewhere_is_forgotten_until_it_is_painted_on(
     assert after.name != before.name
     # A stroke that was not kept yet is saved elsewhere too: nothing comes of it later.
     layer.paint((5, 20, 20), 4)
-    loaded.session.keeping.release(layer)
+    loaded.session.autosave.discard(layer)
     wait(qtbot, loaded)
     assert kept_files() == []
 
 
-def test_closing_keeps_the_last_stroke(loaded: Desk, qtbot: QtBot) -> None:
+def test_closing_keeps_the_last_stroke(loaded: Workbench, qtbot: QtBot) -> None:
     labels_of(loaded).paint((20, 20, 20), 4)
     assert kept_files() == []
     loaded.session.close()
     assert len(kept_files()) == 1
 
 
-def test_a_full_disk_is_told(loaded: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_told(
+    loaded: Workbench, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -269,13 +271,13 @@ def test_a_full_disk_is_told(loaded: Desk, qtbot: QtBot, monkeypatch: pytest.Mon
     monkeypatch.undo()
 
 
-def test_a_run_that_ends_never_takes_a_stroke_away(loaded: Desk, qtbot: QtBot) -> None:
+def test_a_run_that_ends_never_takes_a_stroke_away(loaded: Workbench, qtbot: QtBot) -> None:
     """Whenever the user paints while a result is being shown, the stroke stays."""
     run_segment(qtbot, loaded)
     session = loaded.session
-    case, run = session.review.case, session.review.segmentation
+    case, run = session.model.case, session.model.segmentation
     for moment in range(12):
-        layer = made_here(loaded.viewer, "segmentation")[0]
+        layer = plugin_layers(loaded.viewer, "segmentation")[0]
         for step, _ in enumerate(session.layers.show_segmentation(case, run)):
             if step == moment:
                 layer.paint((20, 20, 20), 4)
@@ -290,7 +292,7 @@ def test_a_run_that_ends_never_takes_a_stroke_away(loaded: Desk, qtbot: QtBot) -
     wait(qtbot, loaded)
 
 
-def test_strokes_of_before_are_not_redone_on_a_new_result(loaded: Desk, qtbot: QtBot) -> None:
+def test_strokes_of_before_are_not_redone_on_a_new_result(loaded: Workbench, qtbot: QtBot) -> None:
     run_segment(qtbot, loaded)
     layer = labels_of(loaded)
     layer.paint((20, 20, 20), 4)
@@ -298,10 +300,10 @@ def test_strokes_of_before_are_not_redone_on_a_new_result(loaded: Desk, qtbot: Q
     run_segment(qtbot, loaded)
     assert labels_of(loaded) is layer
     layer.redo()
-    np.testing.assert_array_equal(layer.data, loaded.session.review.segmentation.label_map)
+    np.testing.assert_array_equal(layer.data, loaded.session.model.segmentation.label_map)
 
 
-def test_a_region_is_picked_by_key_and_by_click(loaded: Desk, qtbot: QtBot) -> None:
+def test_a_region_is_picked_by_key_and_by_click(loaded: Workbench, qtbot: QtBot) -> None:
     layer, widget = labels_of(loaded), loaded.correct
     canvas = loaded.viewer.window._qt_viewer.canvas.native
     alt = Qt.KeyboardModifier.AltModifier
@@ -331,7 +333,7 @@ def test_no_key_is_taken_from_napari() -> None:
 
 
 @pytest.fixture
-def stroke(loaded: Desk, qtbot: QtBot) -> Callable[..., Labels]:
+def stroke(loaded: Workbench, qtbot: QtBot) -> Callable[..., Labels]:
     """Paint a tumour, and paint over the middle of it with a real mouse."""
     layer = paint_tumour(loaded)
     loaded.viewer.dims.set_current_step(0, 15)
@@ -398,7 +400,7 @@ def test_a_stroke_of_a_region_is_undone_and_redone_at_once(stroke: Callable[...,
     np.testing.assert_array_equal(layer.data, after)
 
 
-def test_fill_and_polygon_keep_to_the_regions(loaded: Desk, qtbot: QtBot) -> None:
+def test_fill_and_polygon_keep_to_the_regions(loaded: Workbench, qtbot: QtBot) -> None:
     layer = paint_tumour(loaded)
     loaded.viewer.dims.set_current_step(0, 15)
     before = layer.data.copy()
@@ -418,9 +420,9 @@ def test_fill_and_polygon_keep_to_the_regions(loaded: Desk, qtbot: QtBot) -> Non
 
 
 def test_a_stroke_in_another_plane_keeps_to_the_regions_and_is_kept(
-    loaded: Desk, qtbot: QtBot
+    loaded: Workbench, qtbot: QtBot
 ) -> None:
-    layer, looking = paint_tumour(loaded), loaded.session.looking
+    layer, looking = paint_tumour(loaded), loaded.session.display
     looking.arranging.toggle("planes")
     qtbot.waitUntil(lambda: not looking.arranging.planes.busy, timeout=90000)
     mirror = looking.arranging.planes.planes[0].mirrors[layer].layer
@@ -435,7 +437,7 @@ def test_a_stroke_in_another_plane_keeps_to_the_regions_and_is_kept(
     assert len(kept_files()) == 1
 
 
-def test_faults_are_found_mended_and_mending_is_undone(loaded: Desk, qtbot: QtBot) -> None:
+def test_faults_are_found_mended_and_mending_is_undone(loaded: Workbench, qtbot: QtBot) -> None:
     layer = paint_tumour(loaded)
     layer.data_setitem(tuple(np.array([[11], [11], [11]])), 4)  # ET in edema: two specks
     layer.data_setitem(tuple(np.array([[18], [18], [18]])), 0)
@@ -458,7 +460,7 @@ def test_faults_are_found_mended_and_mending_is_undone(loaded: Desk, qtbot: QtBo
     assert layer.data[11, 11, 11] == 2
     assert widget.faults.rowCount() == 1
     layer.visible = False
-    click(qtbot, widget.mend_all)
+    click(qtbot, widget.fix_all)
     wait(qtbot, loaded)
     assert layer.data[18, 18, 18] == 2
     assert widget.verdict.text() == "Nothing is wrong with it."
@@ -467,7 +469,9 @@ def test_faults_are_found_mended_and_mending_is_undone(loaded: Desk, qtbot: QtBo
     wait(qtbot, loaded)
 
 
-def test_saving_asks_when_something_is_wrong(loaded: Desk, qtbot: QtBot, tmp_path: Path) -> None:
+def test_saving_asks_when_something_is_wrong(
+    loaded: Workbench, qtbot: QtBot, tmp_path: Path
+) -> None:
     layer = paint_tumour(loaded)
     layer.data_setitem(tuple(np.array([[38], [40], [30]])), 2)
     path = tmp_path / "mine.nii.gz"
@@ -480,10 +484,10 @@ def test_saving_asks_when_something_is_wrong(loaded: Desk, qtbot: QtBot, tmp_pat
     assert loaded.correct.verdict.text() == "Saved as mine.nii.gz."
     saved, grid = read_labels(path)
     np.testing.assert_array_equal(saved, layer.data)
-    assert grid.same_as(loaded.session.review.case.grid)
+    assert grid.is_close(loaded.session.model.case.grid)
 
 
-def test_compared_with_another_reader(loaded: Desk, qtbot: QtBot, tmp_path: Path) -> None:
+def test_compared_with_another_reader(loaded: Workbench, qtbot: QtBot, tmp_path: Path) -> None:
     paint_tumour(loaded)
     widget = loaded.compare
     widget.read(reference_file(tmp_path, loaded, shift=2))
@@ -492,11 +496,11 @@ def test_compared_with_another_reader(loaded: Desk, qtbot: QtBot, tmp_path: Path
     texts = [widget.scores.item(0, k).text() for k in range(6)]
     assert texts[:4] == ["WT", "28.3", "27.0", f"{2 * 800 / 2048:.3f}"]
     assert widget.scores.item(2, 4).text() == "6.0"  # two voxels of 3 mm
-    (outline,) = made_here(loaded.viewer, "reference")
+    (outline,) = plugin_layers(loaded.viewer, "reference")
     assert outline.visible
     widget.parent().raise_()
     click_cell(qtbot, widget.scores, 0, 0)
-    (shown,) = made_here(loaded.viewer, "difference")
+    (shown,) = plugin_layers(loaded.viewer, "difference")
     assert [int((shown.data == value).sum()) for value in (1, 2, 3)] == [800, 200, 248]
     assert not labels_of(loaded).visible
     assert shown.data[15, 15, 11] == 3
@@ -525,11 +529,13 @@ def test_compared_with_another_reader(loaded: Desk, qtbot: QtBot, tmp_path: Path
     widget.others.setCurrentText("nothing")
     widget.others.activated.emit(0)
     assert not outline.visible
-    assert loaded.session.review.findings.comparison is None
+    assert loaded.session.model.findings.comparison is None
     wait(qtbot, loaded)
 
 
-def test_labels_of_two_meanings_are_asked_about(loaded: Desk, qtbot: QtBot, tmp_path: Path) -> None:
+def test_labels_of_two_meanings_are_asked_about(
+    loaded: Workbench, qtbot: QtBot, tmp_path: Path
+) -> None:
     layer = paint_tumour(loaded)
     layer.data_setitem(tuple(np.array([[15], [15], [15]])), 1)
     path = reference_file(tmp_path, loaded, enhancing=3)
@@ -540,7 +546,7 @@ def test_labels_of_two_meanings_are_asked_about(loaded: Desk, qtbot: QtBot, tmp_
     widget.read(path)
     wait(qtbot, loaded)
     assert "may be brats2021 or brats2013; say which" in widget.notices.text()
-    assert loaded.session.review.findings.comparison is None
+    assert loaded.session.model.findings.comparison is None
     assert widget.meanings.isVisibleTo(widget)
     widget.meanings.setCurrentText("brats2021")
     widget.meanings.activated.emit(1)
@@ -548,51 +554,53 @@ def test_labels_of_two_meanings_are_asked_about(loaded: Desk, qtbot: QtBot, tmp_
     assert widget.scores.item(2, 3).text() == "1.000"
 
 
-def test_a_wrong_file_keeps_the_comparison(loaded: Desk, qtbot: QtBot, tmp_path: Path) -> None:
+def test_a_wrong_file_keeps_the_comparison(loaded: Workbench, qtbot: QtBot, tmp_path: Path) -> None:
     paint_tumour(loaded)
     widget = loaded.compare
     widget.read(reference_file(tmp_path, loaded))
     wait(qtbot, loaded)
-    before = loaded.session.review.findings.comparison
+    before = loaded.session.model.findings.comparison
     (tmp_path / "broken.nii.gz").write_bytes(b"no image")
     widget.read(tmp_path / "broken.nii.gz")
     wait(qtbot, loaded)
     assert "broken.nii.gz: cannot be read" in widget.error.text()
-    assert loaded.session.review.findings.comparison is before
+    assert loaded.session.model.findings.comparison is before
 
 
-def test_compared_with_the_run_before(loaded: Desk, qtbot: QtBot) -> None:
+def test_compared_with_the_run_before(loaded: Workbench, qtbot: QtBot) -> None:
     loaded.decomposition.live.setChecked(False)  # else a run of its own may come between
     run_segment(qtbot, loaded)
-    assert RUN_BEFORE not in loaded.session.against.references()
-    first = loaded.session.review.segmentation.label_map
+    assert RUN_BEFORE not in loaded.session.reference_comparison.references()
+    first = loaded.session.model.segmentation.label_map
     click(qtbot, loaded.decomposition.role_button(0, "T2"))
     run_segment(qtbot, loaded)
     widget = loaded.compare
     widget.others.setCurrentText(RUN_BEFORE)
     widget.others.activated.emit(widget.others.currentIndex())
     wait(qtbot, loaded)
-    found = loaded.session.review.findings.comparison
+    found = loaded.session.model.findings.comparison
     np.testing.assert_array_equal(found.reference.labels, first)
     assert widget.scores.rowCount() == 3
     assert found.scores[2].dice == 1  # ET is seen in T1CE alone
 
 
-def test_marks_and_comparison_end_with_the_case(loaded: Desk, qtbot: QtBot, tmp_path: Path) -> None:
+def test_marks_and_comparison_end_with_the_case(
+    loaded: Workbench, qtbot: QtBot, tmp_path: Path
+) -> None:
     paint_tumour(loaded)
     loaded.compare.read(reference_file(tmp_path, loaded))
     wait(qtbot, loaded)
-    findings = loaded.session.review.findings
+    findings = loaded.session.model.findings
     findings.mark(findings.inventory.lesions[0], True)
     loaded.case.open(write_case(tmp_path / "other", Grid((20, 22, 24), (3.0,) * 3, (0.0,) * 3)))
     wait(qtbot, loaded)
     assert findings.marks == ()
     assert findings.reference is None
     assert loaded.compare.scores.rowCount() == 0
-    assert not made_here(loaded.viewer, "reference", "difference")
+    assert not plugin_layers(loaded.viewer, "reference", "difference")
 
 
-def test_fits_a_small_screen(loaded: Desk, qtbot: QtBot, tmp_path: Path) -> None:
+def test_fits_a_small_screen(loaded: Workbench, qtbot: QtBot, tmp_path: Path) -> None:
     paint_tumour(loaded)
     loaded.compare.read(reference_file(tmp_path, loaded))
     click(qtbot, loaded.correct.check)

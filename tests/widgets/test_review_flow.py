@@ -10,17 +10,17 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QPushButton
 
-from conftest import write_case
+from helpers.cases import write_case
 from napari_ciml.cases.geometry import Grid
-from napari_ciml.decomposition import Pair
+from napari_ciml.decomposition.model import Pair
+from napari_ciml.decomposition.presets import PRESETS
 from napari_ciml.network.checkpoint import Checkpoint, save_checkpoint
-from napari_ciml.network.checkpoint_info import Finish, Score
-from napari_ciml.presets import PRESETS
-from napari_ciml.widgets import preferences
-from napari_ciml.widgets.control import session as session_module
-from napari_ciml.widgets.desk import Desk
+from napari_ciml.network.checkpoint_info import PostprocessingSettings, Score
+from napari_ciml.widgets import settings
+from napari_ciml.widgets.controllers import session as session_module
 from napari_ciml.widgets.docks.segment import engine_choice
-from napari_ciml.widgets.layers.origin import origin_of
+from napari_ciml.widgets.layers.metadata import origin_of
+from napari_ciml.widgets.workbench import Workbench
 
 pytestmark = pytest.mark.drawn(False)
 
@@ -31,32 +31,36 @@ def click(qtbot: QtBot, button: QPushButton) -> None:
     qtbot.mouseClick(button, LEFT)
 
 
-def wait(qtbot: QtBot, desk: Desk) -> None:
+def wait(qtbot: QtBot, desk: Workbench) -> None:
     qtbot.waitUntil(lambda: not desk.session.runner.busy, timeout=60000)
 
 
-def names(desk: Desk) -> list[str]:
+def names(desk: Workbench) -> list[str]:
     return [layer.name for layer in desk.viewer.layers]
 
 
-def run_segment(qtbot: QtBot, desk: Desk) -> None:
+def run_segment(qtbot: QtBot, desk: Workbench) -> None:
     click(qtbot, desk.segment.run)
     wait(qtbot, desk)
 
 
-def test_the_engine_is_chosen_and_mirroring_asked_for(loaded: Desk, qtbot: QtBot) -> None:
-    review, dock = loaded.session.review, loaded.segment
+def test_the_engine_is_chosen_and_mirroring_asked_for(loaded: Workbench, qtbot: QtBot) -> None:
+    model, dock = loaded.session.model, loaded.segment
     loaded.session.live.set_on(False)
-    assert (review.engine, review.asked.mirror) == ("auto", False)
+    assert (model.engine, model.request.test_time_flips) == ("auto", False)
     qtbot.keyClick(dock.engine, Qt.Key.Key_Down)
     qtbot.mouseClick(dock.mirror, LEFT, pos=QPoint(8, dock.mirror.height() // 2))
-    assert (review.engine, review.asked.mirror) == ("torch", True)
+    assert (model.engine, model.request.test_time_flips) == ("torch", True)
     run_segment(qtbot, loaded)
-    made = review.segmentation
-    assert (made.engine, made.settings.engine, made.settings.mirror) == ("torch", "torch", True)
+    made = model.segmentation
+    assert (made.engine, made.settings.engine, made.settings.test_time_flips) == (
+        "torch",
+        "torch",
+        True,
+    )
     assert "(torch)" in dock.summary.text()
-    review.set_engine("auto")
-    review.set_mirror(False)
+    model.set_engine("auto")
+    model.set_test_time_flips(False)
     assert (dock.engine.currentData(), dock.mirror.isChecked()) == ("auto", False)
 
 
@@ -80,13 +84,13 @@ def test_the_engine_of_the_preferences(monkeypatch: pytest.MonkeyPatch) -> None:
         ("openvino", False, "auto"),
         (None, True, "auto"),
     ):
-        monkeypatch.setattr(preferences, "_setting", {"engine": set_to}.get)
-        monkeypatch.setattr(preferences, "has_openvino", lambda there=there: there)
-        assert preferences.default_engine() == begins
+        monkeypatch.setattr(settings, "_setting", {"engine": set_to}.get)
+        monkeypatch.setattr(settings, "has_openvino", lambda there=there: there)
+        assert settings.default_engine() == begins
 
 
 @pytest.mark.drawn(True)
-def test_from_a_folder_to_a_map(desk: Desk, case_folder: Path, qtbot: QtBot) -> None:
+def test_from_a_folder_to_a_map(desk: Workbench, case_folder: Path, qtbot: QtBot) -> None:
     desk.case.open(case_folder)
     wait(qtbot, desk)
     assert names(desk) == ["T2", "T1CE", "T1", "FLAIR", "segmentation"]
@@ -110,7 +114,7 @@ def test_from_a_folder_to_a_map(desk: Desk, case_folder: Path, qtbot: QtBot) -> 
     )
     (shown,) = [layer for layer in desk.viewer.layers if origin_of(layer).kind == "map"]
     assert shown.name == f"{auxiliary} for {pair.primary} {pair.region}"
-    explanation = desk.session.review.explanation
+    explanation = desk.session.model.explanation
     np.testing.assert_array_equal(shown.data, explanation.maps[pair, auxiliary])
     visible = {layer.name for layer in desk.viewer.layers if layer.visible}
     assert visible == {"segmentation", shown.name, auxiliary}
@@ -130,16 +134,16 @@ def test_from_a_folder_to_a_map(desk: Desk, case_folder: Path, qtbot: QtBot) -> 
     assert not again.visible
 
 
-def test_every_layer_lies_in_the_world_in_millimetres(loaded: Desk, qtbot: QtBot) -> None:
+def test_every_layer_lies_in_the_world_in_millimetres(loaded: Workbench, qtbot: QtBot) -> None:
     run_segment(qtbot, loaded)
-    grid = loaded.session.review.case.grid
+    grid = loaded.session.model.case.grid
     for layer in loaded.viewer.layers:
         assert tuple(layer.scale) == grid.scale
         assert tuple(layer.translate) == grid.translate
         assert {str(unit) for unit in layer.units} == {"millimeter"}
 
 
-def test_region_names_in_the_status_bar(loaded: Desk, qtbot: QtBot) -> None:
+def test_region_names_in_the_status_bar(loaded: Workbench, qtbot: QtBot) -> None:
     run_segment(qtbot, loaded)
     layer = loaded.viewer.layers["segmentation"]
     layer.data = np.full_like(layer.data, 4)
@@ -147,7 +151,7 @@ def test_region_names_in_the_status_bar(loaded: Desk, qtbot: QtBot) -> None:
     assert "ET in TC in WT" in layer.get_status(centre, world=True)["value"]
 
 
-def test_running_again_replaces_ours_and_nothing_else(loaded: Desk, qtbot: QtBot) -> None:
+def test_running_again_replaces_ours_and_nothing_else(loaded: Workbench, qtbot: QtBot) -> None:
     run_segment(qtbot, loaded)
     mine = loaded.viewer.add_labels(np.zeros((4, 4, 4), int), name="segmentation of mine")
     run_segment(qtbot, loaded)
@@ -166,10 +170,10 @@ def test_running_again_replaces_ours_and_nothing_else(loaded: Desk, qtbot: QtBot
 
 
 def test_cancel_keeps_the_old_result(
-    loaded: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    loaded: Workbench, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_segment(qtbot, loaded)
-    before = loaded.session.review.segmentation
+    before = loaded.session.model.segmentation
     layer = loaded.viewer.layers["segmentation"]
     begun = Event()
 
@@ -187,12 +191,12 @@ def test_cancel_keeps_the_old_result(
     click(qtbot, loaded.segment.jobs.cancel)
     wait(qtbot, loaded)
     assert "cancelled" in loaded.segment.jobs.notices.text()
-    assert loaded.session.review.segmentation is before
+    assert loaded.session.model.segmentation is before
     assert layer in loaded.viewer.layers
 
 
 def test_a_failure_is_shown_with_details_to_copy(
-    loaded: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    loaded: Workbench, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object) -> None:
         raise RuntimeError("a bug")
@@ -205,7 +209,7 @@ def test_a_failure_is_shown_with_details_to_copy(
 
 
 def test_a_result_for_another_case_is_dropped(
-    loaded: Desk, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    loaded: Workbench, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go, real = Event(), session_module.load_case
 
@@ -219,21 +223,21 @@ def test_a_result_for_another_case_is_dropped(
     loaded.case.open(other)
     go.set()
     wait(qtbot, loaded)
-    assert loaded.session.review.case.name == "other"
-    assert loaded.session.review.segmentation is None
+    assert loaded.session.model.case.name == "other"
+    assert loaded.session.model.segmentation is None
     assert not loaded.viewer.layers["segmentation"].data.any()
 
 
 def test_problems_of_a_folder_are_shown_and_solved_in_the_table(
-    desk: Desk, case_folder: Path, qtbot: QtBot
+    desk: Workbench, case_folder: Path, qtbot: QtBot
 ) -> None:
     (case_folder / "case_t2.nii.gz").rename(case_folder / "case_t1_t2.nii.gz")
     desk.case.open(case_folder)
     wait(qtbot, desk)
-    assert desk.session.review.case is None
+    assert desk.session.model.case is None
     assert "claims to be T1 and T2" in desk.case.problems.text()
     assert not desk.case.load.isEnabled()
-    row = [s.path.name for s in desk.session.review.scan.sources].index("case_t1_t2.nii.gz")
+    row = [s.path.name for s in desk.session.model.discovered.sources].index("case_t1_t2.nii.gz")
     box = desk.case.files.cellWidget(row, 0)
     box.lineEdit().selectAll()
     qtbot.keyClicks(box.lineEdit(), "T2")
@@ -241,11 +245,11 @@ def test_problems_of_a_folder_are_shown_and_solved_in_the_table(
     assert desk.case.problems.text() == ""
     click(qtbot, desk.case.load)
     wait(qtbot, desk)
-    assert set(desk.session.review.case.images) == {"FLAIR", "T1", "T1CE", "T2"}
+    assert set(desk.session.model.case.images) == {"FLAIR", "T1", "T1CE", "T2"}
 
 
 def test_channels_of_a_4d_file_are_named_in_the_table(
-    desk: Desk, tmp_path: Path, qtbot: QtBot
+    desk: Workbench, tmp_path: Path, qtbot: QtBot
 ) -> None:
     grid = Grid((20, 22, 24), (4.0,) * 3, (0.0,) * 3)
     folder = write_case(tmp_path / "parts", grid, names="flair t1ce")
@@ -260,36 +264,38 @@ def test_channels_of_a_4d_file_are_named_in_the_table(
         box.activated.emit(box.currentIndex())
     click(qtbot, desk.case.load)
     wait(qtbot, desk)
-    assert set(desk.session.review.case.images) == {"FLAIR", "T1CE"}
+    assert set(desk.session.model.case.images) == {"FLAIR", "T1CE"}
 
 
 def test_a_damaged_file_is_one_sentence_and_loses_nothing(
-    loaded: Desk, qtbot: QtBot, tmp_path: Path
+    loaded: Workbench, qtbot: QtBot, tmp_path: Path
 ) -> None:
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "x_t1.nii.gz").write_bytes(b"no image")
-    before = loaded.session.review.case
+    before = loaded.session.model.case
     loaded.case.open(tmp_path / "bad")
     wait(qtbot, loaded)
     assert "cannot be read" in loaded.case.error.text()
-    assert loaded.session.review.case is before
+    assert loaded.session.model.case is before
 
 
 def test_two_modalities_get_a_decomposition_that_fits(
-    desk: Desk, case_folder: Path, qtbot: QtBot
+    desk: Workbench, case_folder: Path, qtbot: QtBot
 ) -> None:
     for name in ("t1", "t2"):
         (case_folder / f"case_{name}.nii.gz").unlink()
     desk.case.open(case_folder)
     wait(qtbot, desk)
-    assert desk.session.review.decomposition == PRESETS["flair-t1ce"]
+    assert desk.session.model.decomposition == PRESETS["flair-t1ce"]
     assert "flair-t1ce" in desk.case.notices.text()
     run_segment(qtbot, desk)
-    assert set(desk.session.review.segmentation.pairs) == set(PRESETS["flair-t1ce"].pairs)
+    assert set(desk.session.model.segmentation.pair_probabilities) == set(
+        PRESETS["flair-t1ce"].pairs
+    )
 
 
 def test_what_a_missing_modality_costs_is_said(
-    desk: Desk, case_folder: Path, tiny_checkpoint: Checkpoint, tmp_path: Path, qtbot: QtBot
+    desk: Workbench, case_folder: Path, tiny_checkpoint: Checkpoint, tmp_path: Path, qtbot: QtBot
 ) -> None:
     there = ("FLAIR", "T1CE", "T2")
     scores = (
@@ -306,16 +312,16 @@ def test_what_a_missing_modality_costs_is_said(
     said = desk.case.notices.text()
     assert "The case has no T1." in said
     assert "10 cases held out: WT 0.90 (0.92 with all)" in said
-    assert {task.name for task in desk.session.review.decomposition.subtasks} == set(there)
+    assert {task.name for task in desk.session.model.decomposition.subtasks} == set(there)
     run_segment(qtbot, desk)
-    assert set(desk.session.review.segmentation.volumes_ml) == {"WT", "TC", "ET"}
+    assert set(desk.session.model.segmentation.volumes_ml) == {"WT", "TC", "ET"}
     assert "segmentation without T1" in names(desk)
 
 
-def test_muting_in_the_grid_takes_effect_at_the_next_run(loaded: Desk, qtbot: QtBot) -> None:
+def test_muting_in_the_grid_takes_effect_at_the_next_run(loaded: Workbench, qtbot: QtBot) -> None:
     loaded.session.live.set_on(False)
     run_segment(qtbot, loaded)
-    before = loaded.session.review.segmentation
+    before = loaded.session.model.segmentation
     button = loaded.decomposition.role_button(0, "T2")
     assert button.text() == "a"
     click(qtbot, button)
@@ -324,42 +330,49 @@ def test_muting_in_the_grid_takes_effect_at_the_next_run(loaded: Desk, qtbot: Qt
     assert "T1 is primary but predicts no region" in loaded.decomposition.problems.text()
     click(qtbot, loaded.decomposition.region_box(1, "TC"))
     run_segment(qtbot, loaded)
-    after = loaded.session.review.segmentation
-    assert not np.allclose(before.pairs[Pair("FLAIR", "WT")], after.pairs[Pair("FLAIR", "WT")])
+    after = loaded.session.model.segmentation
+    assert not np.allclose(
+        before.pair_probabilities[Pair("FLAIR", "WT")],
+        after.pair_probabilities[Pair("FLAIR", "WT")],
+    )
     np.testing.assert_allclose(
-        before.pairs[Pair("T1", "TC")], after.pairs[Pair("T1", "TC")], atol=1e-6
+        before.pair_probabilities[Pair("T1", "TC")],
+        after.pair_probabilities[Pair("T1", "TC")],
+        atol=1e-6,
     )
 
 
-def test_what_the_checkpoint_cannot_serve_is_said_and_not_run(loaded: Desk, qtbot: QtBot) -> None:
+def test_what_the_checkpoint_cannot_serve_is_said_and_not_run(
+    loaded: Workbench, qtbot: QtBot
+) -> None:
     click(qtbot, loaded.decomposition.region_box(0, "ET"))
     assert "ET from FLAIR is untrained in 'tiny'." in loaded.decomposition.problems.text()
     assert loaded.decomposition.grid.verticalHeaderItem(0).text() == "1 !"
     run_segment(qtbot, loaded)
     assert "ET from FLAIR is untrained" in loaded.segment.error.text()
-    assert loaded.session.review.segmentation is None
+    assert loaded.session.model.segmentation is None
 
 
-def test_a_refused_checkpoint_leaves_the_one_before(loaded: Desk, tmp_path: Path) -> None:
-    before = loaded.session.review.checkpoint
+def test_a_refused_checkpoint_leaves_the_one_before(loaded: Workbench, tmp_path: Path) -> None:
+    before = loaded.session.model.checkpoint
     (tmp_path / "x.safetensors").write_bytes(b"\x80\x04.")
     loaded.segment.choose(tmp_path / "x.safetensors")
     assert "this is a pickle" in loaded.segment.error.text()
-    assert loaded.session.review.checkpoint == before
+    assert loaded.session.model.checkpoint == before
 
 
-def test_decomposition_to_yaml_and_back(loaded: Desk, qtbot: QtBot, tmp_path: Path) -> None:
+def test_decomposition_to_yaml_and_back(loaded: Workbench, qtbot: QtBot, tmp_path: Path) -> None:
     click(qtbot, loaded.decomposition.role_button(0, "T2"))
     loaded.decomposition.write(tmp_path / "mine.yaml")
-    saved = loaded.session.review.decomposition
-    loaded.session.review.set_decomposition(PRESETS["fig3"])
+    saved = loaded.session.model.decomposition
+    loaded.session.model.set_decomposition(PRESETS["fig3"])
     loaded.decomposition.read(tmp_path / "mine.yaml")
-    assert loaded.session.review.decomposition == saved
+    assert loaded.session.model.decomposition == saved
     assert saved.name == "mine"
     assert loaded.decomposition.presets.currentText() == "mine"
 
 
-def test_probability_on_request(loaded: Desk, qtbot: QtBot) -> None:
+def test_probability_on_request(loaded: Workbench, qtbot: QtBot) -> None:
     run_segment(qtbot, loaded)
     assert not any("probability" in name for name in names(loaded))
     click(qtbot, loaded.segment.volumes.cellWidget(1, 2))
@@ -367,10 +380,12 @@ def test_probability_on_request(loaded: Desk, qtbot: QtBot) -> None:
 
 
 def test_specks_are_kept_when_their_removal_is_switched_off(
-    desk: Desk, case_folder: Path, tiny_checkpoint: Checkpoint, tmp_path: Path, qtbot: QtBot
+    desk: Workbench, case_folder: Path, tiny_checkpoint: Checkpoint, tmp_path: Path, qtbot: QtBot
 ) -> None:
     everything = dict.fromkeys(tiny_checkpoint.info.decomposition.region_names, 1e6)
-    info = tiny_checkpoint.info.model_copy(update={"finish": Finish(smallest_ml=everything)})
+    info = tiny_checkpoint.info.model_copy(
+        update={"finish": PostprocessingSettings(min_component_ml=everything)}
+    )
     save_checkpoint(tmp_path / "strict.safetensors", tiny_checkpoint.network, info)
     desk.segment.choose(tmp_path / "strict.safetensors")
     desk.case.open(case_folder)
@@ -383,7 +398,7 @@ def test_specks_are_kept_when_their_removal_is_switched_off(
     assert desk.viewer.layers["segmentation"].data.any()
 
 
-def test_fits_a_small_screen(loaded: Desk, qtbot: QtBot) -> None:
+def test_fits_a_small_screen(loaded: Workbench, qtbot: QtBot) -> None:
     loaded.viewer.window.resize(1280, 800)
     run_segment(qtbot, loaded)
     click(qtbot, loaded.explain.run)
@@ -394,7 +409,7 @@ def test_fits_a_small_screen(loaded: Desk, qtbot: QtBot) -> None:
 
 
 def test_closing_the_window_in_the_middle_stops_the_work(
-    loaded: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    loaded: Workbench, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, ended = Event(), Event()
 

@@ -11,13 +11,13 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, Qt, QUrl
 from qtpy.QtWidgets import QFileDialog, QPushButton
 
-from napari_ciml.decomposition import Pair
-from napari_ciml.export.text import read_table
-from napari_ciml.measures import dice
+from napari_ciml.decomposition.model import Pair
+from napari_ciml.files import read_table
+from napari_ciml.metrics import dice
 from napari_ciml.network.checkpoint import Checkpoint, save_checkpoint
-from napari_ciml.network.checkpoint_info import UsualWeight
-from napari_ciml.widgets.desk import Desk
-from napari_ciml.widgets.layers.origin import origin_of
+from napari_ciml.network.checkpoint_info import WeightStatistics
+from napari_ciml.widgets.layers.metadata import origin_of
+from napari_ciml.widgets.workbench import Workbench
 
 pytestmark = pytest.mark.drawn(False)
 
@@ -28,22 +28,22 @@ def click(qtbot: QtBot, button: QPushButton) -> None:
     qtbot.mouseClick(button, LEFT)
 
 
-def wait(qtbot: QtBot, desk: Desk) -> None:
+def wait(qtbot: QtBot, desk: Workbench) -> None:
     live, session = desk.session.live, desk.session
     qtbot.waitUntil(
-        lambda: not (live._timer.isActive() or session.runner.busy or session.keeping.runner.busy),
+        lambda: not (live._timer.isActive() or session.runner.busy or session.autosave.runner.busy),
         timeout=60000,
     )
 
 
-def made(desk: Desk, kind: str) -> list[Layer]:
+def made(desk: Workbench, kind: str) -> list[Layer]:
     return [la for la in desk.viewer.layers if getattr(origin_of(la), "kind", "") == kind]
 
 
-def shift_click(qtbot: QtBot, desk: Desk, voxel: tuple[int, int, int]) -> None:
+def shift_click(qtbot: QtBot, desk: Workbench, voxel: tuple[int, int, int]) -> None:
     """Click where a voxel lies on the canvas, with Shift held."""
     viewer = desk.viewer
-    grid = desk.session.review.case.grid
+    grid = desk.session.model.case.grid
     viewer.dims.set_current_step(0, voxel[0])
     viewer.scene.camera.center = tuple(
         first + k * mm for k, mm, first in zip(voxel, grid.scale, grid.translate, strict=True)
@@ -56,44 +56,44 @@ def shift_click(qtbot: QtBot, desk: Desk, voxel: tuple[int, int, int]) -> None:
 
 
 @pytest.fixture
-def segmented(loaded: Desk, qtbot: QtBot) -> Desk:
+def segmented(loaded: Workbench, qtbot: QtBot) -> Workbench:
     click(qtbot, loaded.segment.run)
     wait(qtbot, loaded)
     return loaded
 
 
 @pytest.fixture
-def two_runs(segmented: Desk, qtbot: QtBot) -> Iterator[Desk]:
+def two_runs(segmented: Workbench, qtbot: QtBot) -> Iterator[Workbench]:
     segmented.decomposition.knobs.sliders["WT"].setValue(40)
     wait(qtbot, segmented)
     return segmented
 
 
-def test_back_to_a_named_run(two_runs: Desk, qtbot: QtBot) -> None:
-    review, dock = two_runs.session.review, two_runs.runs
-    first, second = review.runs
+def test_back_to_a_named_run(two_runs: Workbench, qtbot: QtBot) -> None:
+    model, dock = two_runs.session.model, two_runs.runs
+    first, second = model.runs
     assert dock.runs.item(1, 0).text() == "2: WT from 0.40 on"
     assert not dock.back.isEnabled()
     dock.runs.item(0, 0).setText("as it was")
-    assert review.runs[0].name == "as it was"
+    assert model.runs[0].name == "as it was"
     cell = dock.runs.visualItemRect(dock.runs.item(0, 0)).center()
     qtbot.mouseClick(dock.runs.viewport(), LEFT, pos=cell)
     click(qtbot, dock.back)
     wait(qtbot, two_runs)
-    assert review.segmentation is first.segmentation
-    assert review.asked.thresholds == {}
+    assert model.segmentation is first.segmentation
+    assert model.request.thresholds == {}
     assert two_runs.decomposition.knobs.sliders["WT"].value() == 50
     labels = two_runs.viewer.layers["segmentation"].data
     np.testing.assert_array_equal(labels, first.segmentation.label_map)
     assert two_runs.decomposition.change.words.text().endswith("(against 2: WT from 0.40 on)")
-    assert len(review.runs) == 2
+    assert len(model.runs) == 2
     click(qtbot, two_runs.decomposition.undo)
     wait(qtbot, two_runs)
-    assert review.segmentation is second.segmentation
+    assert model.segmentation is second.segmentation
 
 
-def test_two_runs_as_contours(two_runs: Desk, qtbot: QtBot) -> None:
-    dock, runs = two_runs.runs, two_runs.session.review.runs
+def test_two_runs_as_contours(two_runs: Workbench, qtbot: QtBot) -> None:
+    dock, runs = two_runs.runs, two_runs.session.model.runs
     dock.runs.selectAll()
     assert dock.compare.isEnabled()
     click(qtbot, dock.compare)
@@ -114,9 +114,9 @@ def test_two_runs_as_contours(two_runs: Desk, qtbot: QtBot) -> None:
     assert two_runs.viewer.layers["segmentation"].visible
 
 
-def test_two_runs_side_by_side(two_runs: Desk, qtbot: QtBot) -> None:
-    dock, runs, viewer = two_runs.runs, two_runs.session.review.runs, two_runs.viewer
-    arranging, grid = two_runs.session.looking.arranging, viewer.canvas.grid
+def test_two_runs_side_by_side(two_runs: Workbench, qtbot: QtBot) -> None:
+    dock, runs, viewer = two_runs.runs, two_runs.session.model.runs, two_runs.viewer
+    arranging, grid = two_runs.session.display.arranging, viewer.canvas.grid
     zoom, before = viewer.scene.camera.zoom, [layer.name for layer in viewer.layers]
     dock.runs.selectAll()
     click(qtbot, dock.compare)
@@ -138,8 +138,8 @@ def test_two_runs_side_by_side(two_runs: Desk, qtbot: QtBot) -> None:
         assert (labels.name, labels.contour) == (run.name, 0)
     assert viewer.scene.camera.zoom == pytest.approx(zoom / 2)
     assert viewer.layers.selection.active is viewer.layers["FLAIR"]
-    assert arranging.now == "single"
-    state = two_runs.session.leaving.state()
+    assert arranging.current == "single"
+    state = two_runs.session.persistence.snapshot()
     assert state.view.zoom == pytest.approx(zoom)
     press()
     assert not grid.enabled
@@ -158,7 +158,7 @@ def test_two_runs_side_by_side(two_runs: Desk, qtbot: QtBot) -> None:
     click(qtbot, dock.compare)
     wait(qtbot, two_runs)
     press()
-    two_runs.session.looking.next_modality()
+    two_runs.session.display.next_modality()
     qtbot.waitUntil(lambda: not grid.enabled and not arranging.busy, timeout=60000)
     assert [la.name for la in made(two_runs, "modality") if la.visible] == ["T1"]
     assert not dock.beside.isChecked()
@@ -168,14 +168,14 @@ def test_two_runs_side_by_side(two_runs: Desk, qtbot: QtBot) -> None:
     press()
     arranging.toggle("panes")
     qtbot.waitUntil(lambda: not arranging.busy, timeout=60000)
-    assert arranging.now == "panes"
+    assert arranging.current == "panes"
     assert not dock.beside.isChecked()
     assert sum(layer.visible for layer in made(two_runs, "compared")) == 2
 
 
 @pytest.mark.parametrize("beside", [False, True])
 def test_a_session_compares_what_it_compared(
-    two_runs: Desk, qtbot: QtBot, tmp_path: Path, beside: bool
+    two_runs: Workbench, qtbot: QtBot, tmp_path: Path, beside: bool
 ) -> None:
     session, dock, viewer = two_runs.session, two_runs.runs, two_runs.viewer
     dock.runs.selectAll()
@@ -184,23 +184,23 @@ def test_a_session_compares_what_it_compared(
     dock.region.setCurrentText("TC")
     if beside:
         qtbot.mouseClick(dock.beside, LEFT, pos=QPoint(8, dock.beside.height() // 2))
-        qtbot.waitUntil(lambda: not session.looking.arranging.busy, timeout=60000)
-    session.review.runs.rename(session.review.runs[0], "first")
+        qtbot.waitUntil(lambda: not session.display.arranging.busy, timeout=60000)
+    session.model.runs.rename(session.model.runs[0], "first")
 
     def seen() -> list[str]:
         return sorted(layer.name for layer in viewer.layers if layer.visible)
 
     before, zoom = seen(), viewer.scene.camera.zoom
-    session.leaving.save(tmp_path / "session")
+    session.persistence.save(tmp_path / "session")
     wait(qtbot, two_runs)
     click(qtbot, dock.end)
-    qtbot.waitUntil(lambda: not session.looking.arranging.busy, timeout=60000)
+    qtbot.waitUntil(lambda: not session.display.arranging.busy, timeout=60000)
     assert seen() != before
-    session.leaving.open(tmp_path / "session")
+    session.persistence.open(tmp_path / "session")
     wait(qtbot, two_runs)
-    qtbot.waitUntil(lambda: session.comparing.pair is not None, timeout=60000)
-    qtbot.waitUntil(lambda: not session.looking.arranging.busy, timeout=60000)
-    assert session.comparing.pair[0].name == "first"
+    qtbot.waitUntil(lambda: session.run_comparison.pair is not None, timeout=60000)
+    qtbot.waitUntil(lambda: not session.display.arranging.busy, timeout=60000)
+    assert session.run_comparison.pair[0].name == "first"
     assert dock.beside.isChecked() is beside
     assert dock.region.currentText() == "TC"
     assert viewer.canvas.grid.enabled is beside
@@ -209,8 +209,8 @@ def test_a_session_compares_what_it_compared(
     assert seen() == sorted(renamed)
 
 
-def test_what_comes_between_two_runs_ends_side_by_side(two_runs: Desk, qtbot: QtBot) -> None:
-    dock, viewer, looking = two_runs.runs, two_runs.viewer, two_runs.session.looking
+def test_what_comes_between_two_runs_ends_side_by_side(two_runs: Workbench, qtbot: QtBot) -> None:
+    dock, viewer, looking = two_runs.runs, two_runs.viewer, two_runs.session.display
     dock.runs.selectAll()
     click(qtbot, dock.compare)
     wait(qtbot, two_runs)
@@ -235,8 +235,8 @@ def test_what_comes_between_two_runs_ends_side_by_side(two_runs: Desk, qtbot: Qt
     assert not viewer.canvas.grid.enabled
 
 
-def test_hidden_contours_are_hung_when_they_are_shown(two_runs: Desk, qtbot: QtBot) -> None:
-    dock, arranging = two_runs.runs, two_runs.session.looking.arranging
+def test_hidden_contours_are_hung_when_they_are_shown(two_runs: Workbench, qtbot: QtBot) -> None:
+    dock, arranging = two_runs.runs, two_runs.session.display.arranging
     dock.runs.selectAll()
     click(qtbot, dock.compare)
     wait(qtbot, two_runs)
@@ -257,10 +257,10 @@ def test_hidden_contours_are_hung_when_they_are_shown(two_runs: Desk, qtbot: QtB
 
 
 def test_a_run_of_the_history_is_compared_with(
-    two_runs: Desk, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    two_runs: Workbench, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dock, findings = two_runs.compare, two_runs.session.review.findings
-    first, second = two_runs.session.review.runs
+    dock, findings = two_runs.compare, two_runs.session.model.findings
+    first, second = two_runs.session.model.runs
     names = [dock.others.itemText(k) for k in range(dock.others.count())]
     assert first.name in names
     assert second.name not in names
@@ -283,9 +283,9 @@ def layers_of(region: str, runs: object) -> list[str]:
 
 
 def test_sensitivity_on_request_and_cancelled(
-    segmented: Desk, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    segmented: Workbench, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from napari_ciml.whatif import sensitivity as module
+    from napari_ciml.explanation import sensitivity as module
 
     panel = segmented.runs.sensitivity
     begun = Event()
@@ -304,7 +304,7 @@ def test_sensitivity_on_request_and_cancelled(
         wait(qtbot, segmented)
     assert "cancelled" in panel.jobs.notices.text()
     assert panel.costs.isHidden()
-    before = segmented.session.review.segmentation
+    before = segmented.session.model.segmentation
     click(qtbot, panel.run)
     wait(qtbot, segmented)
     assert panel.costs.rowCount() == 12
@@ -316,20 +316,20 @@ def test_sensitivity_on_request_and_cancelled(
     assert len(saved) == 12 * 3
     first = panel.costs.item(0, 0).text()
     assert first == f"{saved[0]['auxiliary']} for {saved[0]['primary']}"
-    assert segmented.session.review.segmentation is before
-    assert len(segmented.session.review.runs) == 1
+    assert segmented.session.model.segmentation is before
+    assert len(segmented.session.model.runs) == 1
 
 
 @pytest.mark.drawn(True)
-def test_a_shift_click_asks_why_and_is_kept(segmented: Desk, qtbot: QtBot) -> None:
+def test_a_shift_click_asks_why_and_is_kept(segmented: Workbench, qtbot: QtBot) -> None:
     session, dock = segmented.session, segmented.explain
     layer = segmented.viewer.layers["segmentation"]
-    labels = np.zeros_like(session.review.segmentation.label_map)
+    labels = np.zeros_like(session.model.segmentation.label_map)
     labels[20:24, 20:26, 18:22] = 4
     layer.data = labels
     shift_click(qtbot, segmented, (22, 22, 20))
     assert dock.error.text() == ""
-    (question,) = session.questions.asked
+    (question,) = session.explanation.answered
     assert question.name == "ET at (20, 22, 22)"
     assert {pair for pair, _ in question.explanation.weights} == {Pair("T1CE", "ET")}
     assert dock.weights.rowCount() == 3
@@ -342,7 +342,7 @@ def test_a_shift_click_asks_why_and_is_kept(segmented: Desk, qtbot: QtBot) -> No
     dock.questions.what.setCurrentText("voxel")
     dock.questions.region.setCurrentText("WT")
     shift_click(qtbot, segmented, (22, 22, 20))
-    assert [one.name for one in session.questions.asked][1] == "WT in voxel (20, 22, 22)"
+    assert [one.name for one in session.explanation.answered][1] == "WT in voxel (20, 22, 22)"
     assert dock.weights.rowCount() == 6
     dock.questions.asked.setCurrentRow(1)
     assert dock.weights.rowCount() == 3
@@ -358,18 +358,18 @@ def test_a_shift_click_asks_why_and_is_kept(segmented: Desk, qtbot: QtBot) -> No
     assert dock.weights.item(last, 3).text() == f"{weight:.2f}"
 
     # An edit leaves them: what is asked again can be compared with the answer before.
-    asked = session.questions.asked
+    asked = session.explanation.answered
     segmented.decomposition.knobs.sliders["WT"].setValue(40)
     wait(qtbot, segmented)
-    assert session.questions.asked == asked
-    assert session.questions.chosen is None
+    assert session.explanation.answered == asked
+    assert session.explanation.chosen is None
     titles = [dock.questions.asked.item(k).text() for k in range(3)]
     assert titles[1:] == [f"{one.name}, 1: brats2020" for one in asked]
     dock.questions.what.setCurrentText("lesion")
     dock.questions.region.setCurrentText("innermost")
     session.layers.segmentation().data = labels
     shift_click(qtbot, segmented, (22, 22, 20))
-    assert [one.name for one in session.questions.asked][2] == question.name
+    assert [one.name for one in session.explanation.answered][2] == question.name
     dock.questions.beside.setCurrentText(titles[1])
     dock.questions.beside.activated.emit(0)
     assert dock.questions.answer_beside() is question
@@ -380,12 +380,12 @@ def test_a_shift_click_asks_why_and_is_kept(segmented: Desk, qtbot: QtBot) -> No
     key = (pair, auxiliary)
     np.testing.assert_array_equal(window.other.pictures[key], window.grid.pictures[key])
     window.close()
-    session.review.runs.put(tuple(session.review.runs)[1:], 0)
-    session.review.explanation_changed.emit()
-    assert [one.name for one in session.questions.asked] == [question.name]
+    session.model.runs.restore(tuple(session.model.runs)[1:], 0)
+    session.model.explanation_changed.emit()
+    assert [one.name for one in session.explanation.answered] == [question.name]
 
 
-def test_a_click_beside_a_lesion_is_answered_in_words(segmented: Desk, qtbot: QtBot) -> None:
+def test_a_click_beside_a_lesion_is_answered_in_words(segmented: Workbench, qtbot: QtBot) -> None:
     layer = segmented.viewer.layers["segmentation"]
     layer.data = np.zeros_like(layer.data)
     shift_click(qtbot, segmented, (22, 22, 20))
@@ -395,11 +395,13 @@ def test_a_click_beside_a_lesion_is_answered_in_words(segmented: Desk, qtbot: Qt
     segmented.explain.show_error("")
     shift_click(qtbot, segmented, (22, 22, 20))
     assert segmented.explain.error.text() == ""
-    assert segmented.session.questions.asked == ()
+    assert segmented.session.explanation.answered == ()
 
 
-def test_maps_side_by_side(segmented: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
-    from napari_ciml.cases import placed as module
+def test_maps_side_by_side(
+    segmented: Workbench, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_ciml.cases import lazy_volumes as module
 
     dock = segmented.explain
     assert not dock.maps.isEnabled()
@@ -435,12 +437,12 @@ def test_maps_side_by_side(segmented: Desk, qtbot: QtBot, monkeypatch: pytest.Mo
 
 
 def test_an_unusual_weight_stands_out(
-    loaded: Desk, tiny_checkpoint: Checkpoint, tmp_path: Path, qtbot: QtBot
+    loaded: Workbench, tiny_checkpoint: Checkpoint, tmp_path: Path, qtbot: QtBot
 ) -> None:
     usual = (
-        UsualWeight(primary="FLAIR", region="WT", auxiliary="T1", mean=0.9, sd=0.001, cases=9),
-        UsualWeight(primary="FLAIR", region="WT", auxiliary="T2", mean=0.1, sd=9.0, cases=9),
-        UsualWeight(primary="FLAIR", region="WT", auxiliary="T1CE", mean=0.1, sd=9.0, cases=9),
+        WeightStatistics(primary="FLAIR", region="WT", auxiliary="T1", mean=0.9, sd=0.001, cases=9),
+        WeightStatistics(primary="FLAIR", region="WT", auxiliary="T2", mean=0.1, sd=9.0, cases=9),
+        WeightStatistics(primary="FLAIR", region="WT", auxiliary="T1CE", mean=0.1, sd=9.0, cases=9),
     )
     info = tiny_checkpoint.info.model_copy(update={"weights": usual})
     save_checkpoint(tmp_path / "usual.safetensors", tiny_checkpoint.network, info)
@@ -460,7 +462,7 @@ def test_an_unusual_weight_stands_out(
     assert "usual" in dock.weights.item(0, 3).toolTip()
     assert dock.weights.item(1, 3).text() == "0.10 ± 9.00"
     assert dock.weights.item(1, 3).toolTip() == ""
-    weight = loaded.session.review.explanation.weights[Pair("FLAIR", "WT"), "T1"]
+    weight = loaded.session.model.explanation.weights[Pair("FLAIR", "WT"), "T1"]
     said = f"T1 added less than usual to WT in FLAIR: {weight:.2f}, usually 0.90 ± 0.00 (9 cases)."
     assert dock.unusual.text() == f"Unusual: {said}"
     # The checkpoint that is chosen for the next run does not change what this one is held against.
@@ -469,33 +471,33 @@ def test_an_unusual_weight_stands_out(
     assert dock.questions.beside.currentText() == "cases measured"
 
 
-def test_a_lesion_of_the_list_is_asked_about(segmented: Desk, qtbot: QtBot) -> None:
+def test_a_lesion_of_the_list_is_asked_about(segmented: Workbench, qtbot: QtBot) -> None:
     session, dock = segmented.session, segmented.lesions
     assert not dock.why.isEnabled()
     layer = segmented.viewer.layers["segmentation"]
-    labels = np.zeros_like(session.review.segmentation.label_map)
+    labels = np.zeros_like(session.model.segmentation.label_map)
     labels[20:24, 20:26, 18:22] = 4
     labels[30:36, 20:26, 18:22] = 2
     layer.data = labels
-    session.measuring.measure()
-    qtbot.waitUntil(lambda: len(session.review.findings.inventory.lesions) == 4)
-    lesions = session.review.findings.to_look_at()
+    session.label_maps.measure()
+    qtbot.waitUntil(lambda: len(session.model.findings.inventory.lesions) == 4)
+    lesions = session.model.findings.review_queue()
     k = next(k for k, lesion in enumerate(lesions) if lesion.region == "ET")
     place = dock.lesions.visualItemRect(dock.lesions.item(k, 1)).center()
     qtbot.mouseClick(dock.lesions.viewport(), LEFT, pos=place)
     click(qtbot, dock.why)
     wait(qtbot, segmented)
-    (question,) = session.questions.asked
+    (question,) = session.explanation.answered
     name = "ET at ({}, {}, {})".format(*reversed(lesions[k].voxel))
     assert question.name == name
     assert set(question.explanation.weights) == {
         (Pair("T1CE", "ET"), auxiliary) for auxiliary in ("FLAIR", "T1", "T2")
     }
     # What is shown is what a click into the lesion would show.
-    session.questions.region = "ET"
-    session.questions.ask_at((22, 22, 20))
+    session.explanation.region = "ET"
+    session.explanation.ask_at((22, 22, 20))
     wait(qtbot, segmented)
-    clicked = session.questions.asked[-1].explanation
+    clicked = session.explanation.answered[-1].explanation
     assert question.explanation.weights == clicked.weights
     assert dock.answer.text().startswith("Why ET at (")
     weight, auxiliary = max((w, name) for (_, name), w in clicked.weights.items())
@@ -508,11 +510,11 @@ def test_a_lesion_of_the_list_is_asked_about(segmented: Desk, qtbot: QtBot) -> N
     qtbot.mouseClick(dock.lesions.viewport(), LEFT, pos=place)
     qtbot.mouseDClick(dock.lesions.viewport(), LEFT, pos=place)
     wait(qtbot, segmented)
-    assert session.questions.chosen.name.startswith("WT at (")
-    assert {pair.region for pair, _ in session.questions.chosen.explanation.weights} == {"WT"}
+    assert session.explanation.chosen.name.startswith("WT at (")
+    assert {pair.region for pair, _ in session.explanation.chosen.explanation.weights} == {"WT"}
 
 
-def test_the_measured_faithfulness_is_one_click_away(loaded: Desk, qtbot: QtBot) -> None:
+def test_the_measured_faithfulness_is_one_click_away(loaded: Workbench, qtbot: QtBot) -> None:
     dock = loaded.explain
     dock.meaning.linkActivated.emit("faithful")
     page = dock.page

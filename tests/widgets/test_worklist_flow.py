@@ -10,12 +10,12 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QWidget
 
-from conftest import write_case
+from helpers.cases import write_case
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.errors import InputError
-from napari_ciml.monitor import Monitor
-from napari_ciml.widgets.desk import Desk
+from napari_ciml.progress import ProgressMonitor
 from napari_ciml.widgets.jobs import JobRunner
+from napari_ciml.widgets.workbench import Workbench
 
 pytestmark = pytest.mark.drawn(False)
 
@@ -23,22 +23,24 @@ LEFT = Qt.MouseButton.LeftButton
 GRID = Grid((24, 24, 24), (4.0, 4.0, 4.0), (-40.0, -40.0, -40.0))
 
 
-def wait(qtbot: QtBot, desk: Desk) -> None:
+def wait(qtbot: QtBot, desk: Workbench) -> None:
     qtbot.waitUntil(lambda: not desk.session.runner.busy, timeout=60000)
 
 
-def click(qtbot: QtBot, desk: Desk, widget: QWidget) -> None:
+def click(qtbot: QtBot, desk: Workbench, widget: QWidget) -> None:
     qtbot.mouseClick(widget, LEFT)
     wait(qtbot, desk)
 
 
-def stages(desk: Desk) -> list[str]:
+def stages(desk: Workbench) -> list[str]:
     cases = desk.worklist.cases
     return [cases.item(k, 1).text() for k in range(cases.rowCount())]
 
 
 @pytest.fixture
-def listed(desk: Desk, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Desk:
+def listed(
+    desk: Workbench, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> Workbench:
     for seed, name in enumerate(("a", "b", "c")):
         write_case(tmp_path / "cases" / name, GRID, seed)
     monkeypatch.setattr(
@@ -49,10 +51,12 @@ def listed(desk: Desk, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyP
     return desk
 
 
-def test_nothing_painted_is_lost_and_the_next_case_is_ready(listed: Desk, qtbot: QtBot) -> None:
-    desk, review = listed, listed.session.review
+def test_nothing_painted_is_lost_and_the_next_case_is_ready(
+    listed: Workbench, qtbot: QtBot
+) -> None:
+    desk, model = listed, listed.session.model
     click(qtbot, desk, desk.worklist.next)
-    assert review.case.name == "a"
+    assert model.case.name == "a"
     # While the first one is looked at, the second was segmented and put on disk.
     assert stages(desk) == ["new", "segmented", "new"]
     click(qtbot, desk, desk.segment.run)
@@ -61,47 +65,47 @@ def test_nothing_painted_is_lost_and_the_next_case_is_ready(listed: Desk, qtbot:
     layer.refresh()
     painted = layer.data.copy()
     click(qtbot, desk, desk.worklist.next)
-    assert review.case.name == "b"
-    assert review.segmentation is not None
+    assert model.case.name == "b"
+    assert model.segmentation is not None
     assert not desk.worklist.error.text()
     assert stages(desk) == ["corrected", "segmented", "segmented"]
     assert desk.worklist.cases.currentRow() == 1
     assert not any("edited" in layer.name for layer in desk.viewer.layers)
     click(qtbot, desk, desk.worklist.previous)
-    assert review.case.name == "a"
+    assert model.case.name == "a"
     np.testing.assert_array_equal(desk.viewer.layers["segmentation"].data, painted)
 
 
 def test_the_next_case_is_read_ahead_unless_it_was_saved_again(
-    listed: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    listed: Workbench, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from napari_ciml.saved import reopen
+    from napari_ciml.session.storage import read
 
-    desk, review, rounds = listed, listed.session.review, listed.worklist.rounds
+    desk, model, rounds = listed, listed.session.model, listed.worklist.rounds
     opened: list[Path] = []
-    real = reopen.open_session
+    real = read.open_session
 
-    def spied(folder: Path, monitor: Monitor) -> object:
+    def spied(folder: Path, monitor: ProgressMonitor) -> object:
         opened.append(folder)
         return real(folder, monitor)
 
-    monkeypatch.setattr(reopen, "open_session", spied)
+    monkeypatch.setattr(read, "open_session", spied)
     click(qtbot, desk, desk.worklist.next)
     second, third = (rounds.worklist.session(k) for k in (1, 2))
     assert opened == [second]
     click(qtbot, desk, desk.worklist.next)
     # It was there already; what was read is the one after it.
-    assert (review.case.name, opened) == ("b", [second, third])
-    assert review.segmentation is not None
+    assert (model.case.name, opened) == ("b", [second, third])
+    assert model.segmentation is not None
     (third / "session.json").touch()
     click(qtbot, desk, desk.worklist.next)
-    assert (review.case.name, opened) == ("c", [second, third, third])
+    assert (model.case.name, opened) == ("c", [second, third, third])
     # One that has a session already is read ahead, too.
     click(qtbot, desk, desk.worklist.previous)
-    assert (review.case.name, opened[3:]) == ("b", [second, third])
+    assert (model.case.name, opened[3:]) == ("b", [second, third])
 
 
-def test_an_export_is_noted(listed: Desk, qtbot: QtBot, tmp_path: Path) -> None:
+def test_an_export_is_noted(listed: Workbench, qtbot: QtBot, tmp_path: Path) -> None:
     desk = listed
     desk.worklist.ahead.setChecked(False)
     click(qtbot, desk, desk.worklist.next)
@@ -117,17 +121,17 @@ def test_an_export_is_noted(listed: Desk, qtbot: QtBot, tmp_path: Path) -> None:
 
 
 def test_the_run_that_is_shown_counts_and_a_correction_that_was_set_aside(
-    listed: Desk, qtbot: QtBot, tmp_path: Path
+    listed: Workbench, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    desk, review = listed, listed.session.review
+    desk, model = listed, listed.session.model
     desk.worklist.ahead.setChecked(False)
     desk.session.live.set_on(False)
     click(qtbot, desk, desk.worklist.next)
     click(qtbot, desk, desk.segment.run)
-    first = review.segmentation.label_map
-    review.set_threshold("WT", 0.01)
+    first = model.segmentation.label_map
+    model.set_threshold("WT", 0.01)
     click(qtbot, desk, desk.segment.run)
-    assert not np.array_equal(first, review.segmentation.label_map)
+    assert not np.array_equal(first, model.segmentation.label_map)
     desk.export.export_to(tmp_path / "out")
     wait(qtbot, desk)
     click(qtbot, desk, desk.worklist.next)
@@ -137,7 +141,7 @@ def test_the_run_that_is_shown_counts_and_a_correction_that_was_set_aside(
     assert desk.export.which.text() == "It writes 'segmentation', as computed."
     layer.paint((4, 4, 4), 4)
     qtbot.waitUntil(lambda: "corrected by hand" in desk.export.which.text())
-    review.set_threshold("WT", 0.6)
+    model.set_threshold("WT", 0.6)
     click(qtbot, desk, desk.segment.run)
     first_line, second = desk.export.which.text().splitlines()
     assert first_line == "It writes 'segmentation', as computed."
@@ -147,20 +151,20 @@ def test_the_run_that_is_shown_counts_and_a_correction_that_was_set_aside(
 
 
 def test_a_case_that_cannot_be_saved_is_not_left(
-    listed: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    listed: Workbench, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     click(qtbot, listed, listed.worklist.next)
 
     def full(*_: object) -> None:
         raise InputError("out: cannot be written (disk full); choose another folder.")
 
-    monkeypatch.setattr("napari_ciml.saved.save.save_session", full)
+    monkeypatch.setattr("napari_ciml.session.storage.write.save_session", full)
     click(qtbot, listed, listed.worklist.next)
     assert "disk full" in listed.worklist.error.text()
-    assert listed.session.review.case.name == "a"
+    assert listed.session.model.case.name == "a"
 
 
-def test_keys_go_on_and_back_and_none_of_them_is_taken(listed: Desk, qtbot: QtBot) -> None:
+def test_keys_go_on_and_back_and_none_of_them_is_taken(listed: Workbench, qtbot: QtBot) -> None:
     from napari.settings import get_settings
 
     from napari_ciml.widgets.docks.worklist import NEXT, PREVIOUS
@@ -177,20 +181,20 @@ def test_keys_go_on_and_back_and_none_of_them_is_taken(listed: Desk, qtbot: QtBo
     ):
         qtbot.keyClick(canvas, key, ctrl)
         wait(qtbot, listed)
-        assert listed.session.review.case.name == name
+        assert listed.session.model.case.name == name
 
 
 def test_background_work_gives_way_and_begins_again(qtbot: QtBot) -> None:
     runner, order, begun = JobRunner(), [], Event()
 
-    def slow(monitor: Monitor) -> str:
+    def slow(monitor: ProgressMonitor) -> str:
         order.append("ahead begins")
         begun.set()
         while len(order) == 1:
             monitor.step("Waiting")
         return "ahead ends"
 
-    def asked(name: str) -> Callable[[Monitor], str]:
+    def asked(name: str) -> Callable[[ProgressMonitor], str]:
         return lambda _: name
 
     runner.submit("Ahead", slow, order.append, background=True)

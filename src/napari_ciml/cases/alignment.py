@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_ciml.cases.geometry import Grid
-from napari_ciml.cases.motion import Motion
-from napari_ciml.cases.registration import RegistrationSettings, Volume, register
+from napari_ciml.cases.registration import RegistrationImage, RegistrationSettings, register
+from napari_ciml.cases.transform import AffineTransform
 from napari_ciml.errors import InputError
-from napari_ciml.monitor import Monitor
+from napari_ciml.progress import ProgressMonitor
 
 _CHECK = RegistrationSettings(levels_mm=(8.0, 4.0), samples=20_000, iterations=80, centred=False)
 
@@ -47,8 +47,8 @@ class Misalignment:
         )
 
 
-def misaligned(
-    images: Mapping[str, np.ndarray], grid: Grid, reference: str, monitor: Monitor
+def detect_misalignment(
+    images: Mapping[str, np.ndarray], grid: Grid, reference: str, monitor: ProgressMonitor
 ) -> tuple[Misalignment, ...]:
     """Look for modalities that do not lie on the reference, by a quick coarse registration.
 
@@ -72,24 +72,26 @@ def misaligned(
     if reference in _NOT_CHECKED or not others:
         return ()
     finest = _CHECK.levels_mm[-1]
-    fixed = Volume.of(images[reference], grid).shrunk(finest, _CHECK.rim_mm)
+    fixed = RegistrationImage.of(images[reference], grid).shrunk(finest, _CHECK.rim_mm)
     points, found = fixed.points(), []
     for name in others:
-        moving = Volume.of(images[name], grid).shrunk(finest)
+        moving = RegistrationImage.of(images[name], grid).shrunk(finest)
         result = register(fixed, moving, _CHECK, monitor, f"Checking the alignment of {name}")
-        far = float(result.motion.lengths(points).mean())
-        if far >= _MISALIGNED_MM and result.information >= result.before * (1 + _MISALIGNED_GAIN):
+        far = float(result.motion.displacements_mm(points).mean())
+        if far >= _MISALIGNED_MM and result.mutual_information >= result.before * (
+            1 + _MISALIGNED_GAIN
+        ):
             found.append(Misalignment(name, reference, far))
     return tuple(found)
 
 
-def motion_to(
-    fixed: Volume,
-    moving: Volume,
+def register_modality(
+    fixed: RegistrationImage,
+    moving: RegistrationImage,
     settings: RegistrationSettings,
-    monitor: Monitor,
+    monitor: ProgressMonitor,
     names: tuple[str, str],
-) -> tuple[Motion, str]:
+) -> tuple[AffineTransform, str]:
     """Register a modality to the reference; return the motion, and what to say of it.
 
     Parameters
@@ -112,14 +114,14 @@ def motion_to(
     """
     reference, name = names
     result = register(fixed, moving, settings, monitor, f"Aligning {name}")
-    if not np.isfinite(result.motion.offset).all() or result.information <= 0:
+    if not np.isfinite(result.motion.offset).all() or result.mutual_information <= 0:
         raise InputError(f"{name} could not be aligned to {reference}; leave one out.")
     points = fixed.points()
-    far = float(result.motion.lengths(points).mean())
-    if result.information <= result.before or far < _WORTH_MM:
-        return Motion(), f"{name} lies on {reference} already; it was not moved."
+    far = float(result.motion.displacements_mm(points).mean())
+    if result.mutual_information <= result.before or far < _WORTH_MM:
+        return AffineTransform(), f"{name} lies on {reference} already; it was not moved."
     said = f"{name} was moved onto {reference} ({settings.kind}: {far:.1f} mm on average, "
-    return result.motion, said + f"turned by {result.motion.degrees:.1f} degrees)."
+    return result.motion, said + f"turned by {result.motion.rotation_degrees:.1f} degrees)."
 
 
 def checkerboard(

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_ciml.at_once import at_once
-from napari_ciml.cases.alignment import motion_to
+from napari_ciml.cases.alignment import register_modality
+from napari_ciml.cases.discovery import DiscoveredCase, VolumeSource, discover_volumes
 from napari_ciml.cases.geometry import Grid, resample
 from napari_ciml.cases.intensity import background_value
-from napari_ciml.cases.motion import Motion
-from napari_ciml.cases.recognition import MODALITIES
-from napari_ciml.cases.registration import RegistrationSettings, Volume
-from napari_ciml.cases.scan import Scan, Source, scan
-from napari_ciml.cases.units import unit_of
-from napari_ciml.cases.voxels import read_source
+from napari_ciml.cases.loading import load_volume
+from napari_ciml.cases.modality_names import MODALITIES
+from napari_ciml.cases.registration import RegistrationImage, RegistrationSettings
+from napari_ciml.cases.transform import AffineTransform
+from napari_ciml.cases.units import infer_unit
 from napari_ciml.errors import InputError
-from napari_ciml.monitor import Monitor
+from napari_ciml.parallel import map_in_threads
+from napari_ciml.progress import ProgressMonitor
 
 _SAME_VOLUME = 1.01
 """Voxels up to this ratio of volumes count as equally small when a reference is chosen."""
@@ -59,15 +59,15 @@ class Case:
     images: Mapping[str, np.ndarray]
     grid: Grid
     reference: str
-    native: Grid
-    sources: Mapping[str, Source]
+    native_grid: Grid
+    sources: Mapping[str, VolumeSource]
     notices: tuple[str, ...] = ()
     units: Mapping[str, str] = field(default_factory=dict)
-    motions: Mapping[str, Motion] = field(default_factory=dict)
+    transforms: Mapping[str, AffineTransform] = field(default_factory=dict)
     brain: np.ndarray | None = None
-    assumed: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
 
-    def seen(self, modality: str) -> np.ndarray:
+    def network_view(self, modality: str) -> np.ndarray:
         """Return what a network is shown of a modality: without skull, where there is a mask."""
         image = self.images[modality]
         if self.brain is None:
@@ -83,7 +83,7 @@ def open_case(
     reference: str | None = None,
     needed: Sequence[str] | None = None,
     align: RegistrationSettings | None = None,
-    monitor: Monitor | None = None,
+    monitor: ProgressMonitor | None = None,
 ) -> Case:
     """Scan and load in one go, for callers who cannot ask.
 
@@ -105,17 +105,17 @@ def open_case(
     InputError
         If a modality is missing or claimed twice, or a file cannot be used.
     """
-    found = scan(path, channels, overrides, monitor)
-    return open_found(found, reference=reference, needed=needed, align=align, monitor=monitor)
+    found = discover_volumes(path, channels, overrides, monitor)
+    return load_discovered(found, reference=reference, needed=needed, align=align, monitor=monitor)
 
 
-def open_found(
-    found: Scan,
+def load_discovered(
+    found: DiscoveredCase,
     *,
     reference: str | None = None,
     needed: Sequence[str] | None = None,
     align: RegistrationSettings | None = None,
-    monitor: Monitor | None = None,
+    monitor: ProgressMonitor | None = None,
 ) -> Case:
     """Load what a look at a folder or file has found; parameters and errors as `open_case`."""
     path = found.root
@@ -133,17 +133,17 @@ def open_found(
         )
     chosen = {name: sources[name] for name in wanted}
     case = load_case(chosen, name=found.name, reference=reference, align=align, monitor=monitor)
-    return replace(case, assumed=found.assumed)
+    return replace(case, assumptions=found.assumed)
 
 
 def load_case(
-    sources: Mapping[str, Source],
+    sources: Mapping[str, VolumeSource],
     *,
     name: str,
     reference: str | None = None,
     align: RegistrationSettings | None = None,
-    motions: Mapping[str, Motion] | None = None,
-    monitor: Monitor | None = None,
+    motions: Mapping[str, AffineTransform] | None = None,
+    monitor: ProgressMonitor | None = None,
 ) -> Case:
     """Read every modality and bring it onto the grid of the reference.
 
@@ -158,7 +158,7 @@ def load_case(
     align : RegistrationSettings, optional
         Register the other modalities to it; by default the files' positions are believed.
     motions : mapping of str to Motion, optional
-        Of modalities that were aligned before, as `Case.motions`; they are not registered again.
+        Of modalities that were aligned before, as `Case.transforms`; they are not registered again.
     monitor : Monitor, optional
         Told at each file.
 
@@ -169,7 +169,7 @@ def load_case(
     CancelledError
         If the monitor's ``stop`` is set.
     """
-    monitor = monitor or Monitor()
+    monitor = monitor or ProgressMonitor()
     reference = reference or default_reference(sources)
     if reference not in sources:
         raise InputError(f"The reference {reference} is not in the case ({', '.join(sources)}).")
@@ -179,21 +179,21 @@ def load_case(
     notices: list[str] = []
     units: dict[str, str] = {}
     known = dict(motions or {})
-    moved: dict[str, Motion] = {}
+    moved: dict[str, AffineTransform] = {}
     grid = native
     fixed = None
 
     def read(modality: str) -> tuple[np.ndarray, Grid, list[str]]:
         mended: list[str] = []
-        return *read_source(modality, sources[modality], mended, monitor), mended
+        return *load_volume(modality, sources[modality], mended, monitor), mended
 
-    files = at_once(read, order, monitor, "Reading")
+    files = map_in_threads(read, order, monitor, "Reading")
     for done, (modality, (array, own, mended)) in enumerate(zip(order, files, strict=True)):
         monitor.step(f"Placing {modality}", done, len(order))
         notices += mended
         if (series := sources[modality].stack) is not None:
             notices += [f"{modality}: {said}." for said in series.notices]
-        units[modality], why = unit_of(modality, sources[modality], array)
+        units[modality], why = infer_unit(modality, sources[modality], array)
         if why:
             notices.append(f"{modality} is shown in {units[modality]}: {why}.")
         if modality == reference:
@@ -204,20 +204,20 @@ def load_case(
             moved[modality] = known[modality]
             notices.append(f"{modality} is aligned to {reference} as before.")
         elif fixed is not None and align is not None:
-            moving = Volume.of(array, own)
+            moving = RegistrationImage.of(array, own)
             names = (reference, modality)
-            motion, said = motion_to(fixed, moving, align, monitor, names)
+            motion, said = register_modality(fixed, moving, align, monitor, names)
             notices.append(said)
-            if motion != Motion():
+            if motion != AffineTransform():
                 moved[modality] = motion
-        motion = moved.get(modality, Motion())
+        motion = moved.get(modality, AffineTransform())
         images[modality] = _placed(modality, array, own, grid, reference, notices, motion)
     images = {modality: images[modality] for modality in sources}
     told = tuple(notices)
     return Case(name, images, grid, reference, native, dict(sources), told, units, moved)
 
 
-def default_reference(sources: Mapping[str, Source]) -> str:
+def default_reference(sources: Mapping[str, VolumeSource]) -> str:
     """Return the modality with the smallest voxels; of PET and CT the PET."""
     order = [modality for modality in MODALITIES if modality in sources]
     order += [modality for modality in sources if modality not in order]
@@ -229,11 +229,11 @@ def default_reference(sources: Mapping[str, Source]) -> str:
 
 def _to_register(
     array: np.ndarray, grid: Grid, settings: RegistrationSettings | None
-) -> Volume | None:
+) -> RegistrationImage | None:
     """Return the reference as registration looks at it, once for all other modalities."""
     if settings is None:
         return None
-    return Volume.of(array, grid).shrunk(settings.levels_mm[-1], settings.rim_mm)
+    return RegistrationImage.of(array, grid).shrunk(settings.levels_mm[-1], settings.rim_mm)
 
 
 def _placed(
@@ -243,16 +243,16 @@ def _placed(
     grid: Grid,
     reference: str,
     notices: list[str],
-    motion: Motion,
+    motion: AffineTransform,
 ) -> np.ndarray:
-    if motion == Motion() and own.same_as(grid):
+    if motion == AffineTransform() and own.is_close(grid):
         return array
-    if motion == Motion() and not own.overlaps(grid):
+    if motion == AffineTransform() and not own.overlaps(grid):
         raise InputError(
             f"{modality} shares no space with {reference}; they are not of one examination, "
             "or have to be aligned (Align, or --align rigid)."
         )
-    if not own.same_as(grid):
+    if not own.is_close(grid):
         notices.append(
             f"{modality} ({own.describe()}) was resampled onto {reference} ({grid.describe()})."
         )

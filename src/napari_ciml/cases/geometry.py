@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from napari_ciml.cases.motion import Motion
+from napari_ciml.cases.transform import AffineTransform
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -99,7 +99,7 @@ class Grid:
         edges = [(-0.5, n - 0.5) for n in self.size]
         return np.array([self.world(corner) for corner in product(*edges)])
 
-    def same_as(self, other: "Grid") -> bool:
+    def is_close(self, other: "Grid") -> bool:
         """Whether the voxels coincide, up to a hundredth of a voxel."""
         shift = self.index(np.asarray(other.origin))
         return (
@@ -113,7 +113,7 @@ class Grid:
         """Whether the volumes may share a point: their boxes meet, seen from either."""
         return _boxes_meet(self, other) and _boxes_meet(other, self)
 
-    def image(self, array: np.ndarray) -> "sitk.Image":
+    def to_sitk(self, array: np.ndarray) -> "sitk.Image":
         """Return an array, (Z, Y, X), as a SimpleITK image on this grid."""
         import SimpleITK as sitk
 
@@ -170,7 +170,7 @@ def resample(
     *,
     fill: float = 0.0,
     labels: bool = False,
-    motion: Motion | None = None,
+    motion: AffineTransform | None = None,
 ) -> np.ndarray:
     """Sample a volume on another grid of the same world.
 
@@ -195,24 +195,24 @@ def resample(
     """
     import SimpleITK as sitk
 
-    motion = motion or Motion()
-    if motion == Motion() and source.same_as(target):
+    motion = motion or AffineTransform()
+    if motion == AffineTransform() and source.is_close(target):
         return array if labels else array.astype(np.float32, copy=False)
-    if motion == Motion() and (shift := _shift(source, target)) is not None:
+    if motion == AffineTransform() and (shift := _shift(source, target)) is not None:
         return _pasted(
             array if labels else array.astype(np.float32, copy=False), shift, target, fill
         )
     widths = (0.0, 0.0, 0.0) if labels else _widths(source, target, motion)
     if any(widths):
         array, source = _around(array, source, target, motion, widths)
-    image = source.image(array if labels else array.astype(np.float32, copy=False))
+    image = source.to_sitk(array if labels else array.astype(np.float32, copy=False))
     image = _smooth(image, widths)
     reference = sitk.Image(target.size, sitk.sitkUInt8)
     reference.SetSpacing(target.spacing)
     reference.SetOrigin(target.origin)
     reference.SetDirection(target.direction)
     how = sitk.sitkNearestNeighbor if labels else sitk.sitkLinear
-    return sitk.GetArrayFromImage(sitk.Resample(image, reference, motion.transform(), how, fill))
+    return sitk.GetArrayFromImage(sitk.Resample(image, reference, motion.to_sitk(), how, fill))
 
 
 def _shift(source: Grid, target: Grid) -> tuple[int, int, int] | None:
@@ -246,7 +246,7 @@ def _pasted(
     return result
 
 
-def crop_grid(
+def bounding_box_grid(
     mask: np.ndarray,
     grid: Grid,
     spacing: tuple[float, float, float],
@@ -282,7 +282,7 @@ def crop_grid(
     return Grid((sizes[0], sizes[1], sizes[2]), spacing[::-1], (x, y, z), grid.direction)
 
 
-def _widths(source: Grid, target: Grid, motion: Motion) -> tuple[float, ...]:
+def _widths(source: Grid, target: Grid, motion: AffineTransform) -> tuple[float, ...]:
     """Return the deviation in voxels of the smoothing along each source axis (x, y, z).
 
     An axis is smoothed that is about to be sampled much more coarsely. Halving the resolution with
@@ -300,7 +300,11 @@ def _widths(source: Grid, target: Grid, motion: Motion) -> tuple[float, ...]:
 
 
 def _around(
-    array: np.ndarray, source: Grid, target: Grid, motion: Motion, widths: tuple[float, ...]
+    array: np.ndarray,
+    source: Grid,
+    target: Grid,
+    motion: AffineTransform,
+    widths: tuple[float, ...],
 ) -> tuple[np.ndarray, Grid]:
     """Return the part of a volume that the target, after smoothing, can tell from the whole."""
     seen = np.array([source.index(corner) for corner in motion.points(target.corners())])

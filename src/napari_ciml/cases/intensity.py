@@ -5,12 +5,12 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from napari_ciml.cases.parts import chosen_parts, part_sizes
+from napari_ciml.cases.components import component_sizes, select_components
 
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class Scale(BaseModel):
+class IntensityStatistics(BaseModel):
     """How a modality with units is normalised by a data set's statistics, as nnU-Net does for CT.
 
     Parameters
@@ -38,10 +38,10 @@ class Scale(BaseModel):
         return self
 
 
-Normalisation = Literal["zscore", "ct", "suv", "dataset"] | Scale
+Normalisation = Literal["zscore", "ct", "suv", "dataset"] | IntensityStatistics
 """``zscore``: mean 0, deviation 1 in the foreground (MR). ``ct``: Hounsfield units clipped to
 [-1000, 1000] and divided by 500. ``suv``: uptake values clipped to [0, 30] and divided by 5.
-``dataset``: a `Scale` that a training has still to measure on its cases."""
+``dataset``: a `IntensityStatistics` that a training has still to measure on its cases."""
 
 _CONSTANT_BORDER = 0.5
 """Share of the volume's faces with one and the same value from which on that is the background."""
@@ -89,14 +89,14 @@ def foreground(image: np.ndarray) -> np.ndarray:
     mask = ~background if stripped else image > threshold_otsu(image)
     parts, count = ndimage.label(mask)
     if count > 1:
-        sizes = part_sizes(parts, count)
-        mask = chosen_parts(parts, sizes >= _SMALLEST_PART * sizes[1:].max())
+        sizes = component_sizes(parts, count)
+        mask = select_components(parts, sizes >= _SMALLEST_PART * sizes[1:].max())
     return _filled(mask)
 
 
-def wants_suv(how: Normalisation) -> bool:
+def requires_suv(how: Normalisation) -> bool:
     """Return whether a normalisation makes sense for uptake values in SUV alone."""
-    return how.unit == "SUV" if isinstance(how, Scale) else how == "suv"
+    return how.unit == "SUV" if isinstance(how, IntensityStatistics) else how == "suv"
 
 
 def normalise(image: np.ndarray, mask: np.ndarray, how: Normalisation) -> np.ndarray:
@@ -118,7 +118,7 @@ def normalise(image: np.ndarray, mask: np.ndarray, how: Normalisation) -> np.nda
     """
     if how == "dataset":
         raise ValueError("the scale of the data set has not been measured")
-    if isinstance(how, Scale):
+    if isinstance(how, IntensityStatistics):
         clipped = np.clip(image, how.low, how.high)
         return ((clipped - how.mean) / how.deviation).astype(np.float32)
     if how == "ct":

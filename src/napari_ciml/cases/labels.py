@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from napari_ciml.decomposition import Decomposition, Region
+from napari_ciml.decomposition.model import Decomposition, Region
 from napari_ciml.errors import InputError
 
 
@@ -24,7 +24,7 @@ LABEL_CONVENTIONS: dict[str, tuple[Region, ...]] = {
 """Which label values make WT, TC and ET: 2012-2020 without label 3, from 2021 on, and 2013."""
 
 
-def conventions_of(values: Collection[int]) -> tuple[str, ...]:
+def matching_conventions(values: Collection[int]) -> tuple[str, ...]:
     """Return the conventions that could explain a label map's values; the user decides."""
     present = {int(value) for value in values} - {0}
     return tuple(
@@ -34,7 +34,7 @@ def conventions_of(values: Collection[int]) -> tuple[str, ...]:
     )
 
 
-def labelled_as(whole: Decomposition, meaning: Sequence[Region]) -> Decomposition:
+def with_label_convention(whole: Decomposition, meaning: Sequence[Region]) -> Decomposition:
     """Return a decomposition whose regions are made of other label values.
 
     Parameters
@@ -84,11 +84,11 @@ def label_map(masks: Mapping[str, np.ndarray], regions: Sequence[Region]) -> np.
     dtype = np.uint8 if highest < 256 else np.uint16
     result = np.zeros(next(iter(masks.values())).shape, dtype)
     for region in sorted(regions, key=lambda r: -len(r.labels)):
-        result[masks[region.name]] = own_label(region, regions)
+        result[masks[region.name]] = paint_label(region, regions)
     return result
 
 
-def compact(labels: np.ndarray) -> np.ndarray:
+def to_smallest_dtype(labels: np.ndarray) -> np.ndarray:
     """Return label values in the smallest type that holds them, as `label_map` does."""
     return labels.astype(np.uint8 if labels.max(initial=0) < 256 else np.uint16)
 
@@ -98,7 +98,7 @@ def region_masks(labels: np.ndarray, regions: Sequence[Region]) -> dict[str, np.
     return {region.name: np.isin(labels, region.labels) for region in regions}
 
 
-def own_label(region: Region, regions: Sequence[Region]) -> int:
+def paint_label(region: Region, regions: Sequence[Region]) -> int:
     """Return the first value of a region that no region inside it has: what it is painted with."""
     inside = {
         label
@@ -109,7 +109,7 @@ def own_label(region: Region, regions: Sequence[Region]) -> int:
     return next((label for label in region.labels if label not in inside), region.labels[0])
 
 
-def added_to(region: Region, labels: np.ndarray, regions: Sequence[Region]) -> np.ndarray:
+def paint_region(region: Region, labels: np.ndarray, regions: Sequence[Region]) -> np.ndarray:
     """Return label values after voxels were added to a region.
 
     What is in it already stays as it is: a region inside it keeps its voxels.
@@ -124,21 +124,21 @@ def added_to(region: Region, labels: np.ndarray, regions: Sequence[Region]) -> n
         All of them.
     """
     inside = np.isin(labels, region.labels)
-    return np.where(inside, labels, own_label(region, regions)).astype(labels.dtype)
+    return np.where(inside, labels, paint_label(region, regions)).astype(labels.dtype)
 
 
-def taken_from(region: Region, labels: np.ndarray, regions: Sequence[Region]) -> np.ndarray:
+def erase_region(region: Region, labels: np.ndarray, regions: Sequence[Region]) -> np.ndarray:
     """Return label values after voxels were taken out of a region, and of those inside it.
 
     They stay in the region around it; what is not in the region stays as it is. Parameters as in
-    `added_to`.
+    `paint_region`.
     """
     around = [other for other in regions if set(other.labels) > set(region.labels)]
     closest = min(around, key=lambda other: len(other.labels), default=None)
-    rest = own_label(closest, regions) if closest is not None else 0
+    rest = paint_label(closest, regions) if closest is not None else 0
     return np.where(np.isin(labels, region.labels), rest, labels).astype(labels.dtype)
 
 
-def painted_with(value: int, regions: Sequence[Region]) -> Region | None:
+def region_of_paint_label(value: int, regions: Sequence[Region]) -> Region | None:
     """Return the region that is painted with a label value, if there is one."""
-    return next((region for region in regions if own_label(region, regions) == value), None)
+    return next((region for region in regions if paint_label(region, regions) == value), None)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from napari_ciml.cases.formats import stem, suffix
-from napari_ciml.cases.recognition import claimed_modalities, name_parts
-from napari_ciml.cases.source import Source
+from napari_ciml.cases.formats.volumes import image_stem, image_suffix
+from napari_ciml.cases.modality_names import modalities_in_name, name_parts
+from napari_ciml.cases.source import VolumeSource
 from napari_ciml.errors import InputError
 
 _BETTER = {
@@ -19,25 +19,27 @@ _BETTER = {
 _HECKTOR = re.compile(r"(?P<case>.+)__(?P<what>CT|PT)", re.IGNORECASE)
 
 
-def prefer(sources: Sequence[Source]) -> tuple[tuple[Source, ...], tuple[str, ...]]:
+def prefer_derived_files(
+    sources: Sequence[VolumeSource],
+) -> tuple[tuple[VolumeSource, ...], tuple[str, ...]]:
     """Choose CTres before CT and SUV before PET, as in autoPET; return sentences that say so."""
     kept, said = list(sources), []
     for modality, (part, what) in _BETTER.items():
         rivals = [s for s in sources if s.modality == modality and s.stack is None]
-        better = [source for source in rivals if part in name_parts(stem(source.path))]
+        better = [source for source in rivals if part in name_parts(image_stem(source.path))]
         if len(rivals) < 2 or len(better) != 1:
             continue
         (best,) = better
         for source in rivals:
             if source is not best:
                 note = f"{best.path.name} is used, {what}"
-                kept[kept.index(source)] = replace(source, modality=None, note=note)
+                kept[kept.index(source)] = replace(source, modality=None, exclusion_reason=note)
                 said.append(f"{best.path.name} is used, {what}; {source.path.name} is left out.")
     kept = [
         replace(source, unit="SUV")
         if source.modality == "PET"
         and source.stack is None
-        and "suv" in name_parts(stem(source.path))
+        and "suv" in name_parts(image_stem(source.path))
         else source
         for source in kept
     ]
@@ -54,14 +56,14 @@ def hecktor_case(path: Path) -> tuple[str, dict[str, Path]] | None:
     """
     if path.is_dir() or not path.parent.is_dir():
         return None
-    named = _HECKTOR.fullmatch(stem(path)) if suffix(path) else None
+    named = _HECKTOR.fullmatch(image_stem(path)) if image_suffix(path) else None
     if path.exists() and named is None:
         return None
     case = named["case"] if named else path.name
     return _pair(case, path.parent)
 
 
-def only_case(folder: Path) -> Path:
+def case_image_folder(folder: Path) -> Path:
     """Return the folder where the images are: itself, or the one study of an autoPET patient.
 
     Raises
@@ -75,7 +77,7 @@ def only_case(folder: Path) -> Path:
             f"{folder}: holds {len(cases)} cases of PET and CT; open one, "
             f"for example {folder / cases[0]}."
         )
-    if any(suffix(file) for file in folder.iterdir()):
+    if any(image_suffix(file) for file in folder.iterdir()):
         return folder
     studies = sorted({file.parent for file in folder.glob("*/SUV.nii*")})
     if len(studies) > 1:
@@ -84,7 +86,7 @@ def only_case(folder: Path) -> Path:
     return studies[0] if studies else folder
 
 
-def one_folder_each(folder: Path) -> list[Path]:
+def images_in_modality_folders(folder: Path) -> list[Path]:
     """Return the images of a case with a folder for each modality, as in BRATS 2015; else none.
 
     Parameters
@@ -92,8 +94,8 @@ def one_folder_each(folder: Path) -> list[Path]:
     folder : pathlib.Path
         That is there.
     """
-    images = sorted(file for file in folder.glob("*/*") if suffix(file) and file.is_file())
-    claims = [claimed_modalities(stem(file)) for file in images]
+    images = sorted(file for file in folder.glob("*/*") if image_suffix(file) and file.is_file())
+    claims = [modalities_in_name(image_stem(file)) for file in images]
     named = [claim[0] for claim in claims if len(claim) == 1]
     alone = len({file.parent for file in images}) == len(images)
     return images if alone and len(named) == len(set(named)) > 1 else []
@@ -109,4 +111,4 @@ def _pair(case: str, folder: Path) -> tuple[str, dict[str, Path]] | None:
 
 
 def _named(file: Path) -> re.Match[str] | None:
-    return _HECKTOR.fullmatch(stem(file)) if suffix(file) and file.is_file() else None
+    return _HECKTOR.fullmatch(image_stem(file)) if image_suffix(file) and file.is_file() else None

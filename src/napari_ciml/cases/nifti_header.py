@@ -47,7 +47,7 @@ _GEOMETRY = ("pixdim", "xyzt_units", "qform_code", "sform_code", "quatern", "sro
 """Fields that say where voxels lie."""
 
 
-def opened(path: Path) -> gzip.GzipFile | BufferedReader:
+def open_maybe_gzip(path: Path) -> gzip.GzipFile | BufferedReader:
     """Open a file whether it is compressed or not, whatever its name says."""
     with path.open("rb") as file:
         compressed = file.read(2) == b"\x1f\x8b"
@@ -68,7 +68,7 @@ def read_nifti_header(path: Path) -> np.ndarray:
         If the file has none, or no voxels, or does not say where they lie.
     """
     start = b""
-    with suppress(OSError, EOFError, zlib.error), opened(path) as file:
+    with suppress(OSError, EOFError, zlib.error), open_maybe_gzip(path) as file:
         start = file.read(_HEADER.itemsize)
     header = _parsed(start)
     if header is None or header["magic"].tobytes() != _MAGIC:
@@ -90,7 +90,9 @@ def read_nifti_header(path: Path) -> np.ndarray:
     return header
 
 
-def header_like(header: np.ndarray, shape: tuple[int, int, int], dtype: np.dtype) -> np.ndarray:
+def copy_geometry_header(
+    header: np.ndarray, shape: tuple[int, int, int], dtype: np.dtype
+) -> np.ndarray:
     """Return the header of a volume of this shape, (Z, Y, X), that lies where another one lies.
 
     Nothing but geometry is taken over: descriptions and names in a header may tell of a patient.

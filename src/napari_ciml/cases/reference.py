@@ -8,9 +8,9 @@ import numpy as np
 
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.geometry import resample
-from napari_ciml.cases.labels import LABEL_CONVENTIONS, compact, conventions_of
-from napari_ciml.cases.write import read_labels
-from napari_ciml.decomposition import Region
+from napari_ciml.cases.labels import LABEL_CONVENTIONS, matching_conventions, to_smallest_dtype
+from napari_ciml.cases.writing import read_labels
+from napari_ciml.decomposition.model import Region
 from napari_ciml.errors import InputError
 
 
@@ -38,7 +38,7 @@ class Reference:
     conventions: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
 
-    def read_as(self, convention: str) -> "Reference":
+    def with_convention(self, convention: str) -> "Reference":
         """Return the same, with its values taken as a convention of `LABEL_CONVENTIONS` says."""
         regions = LABEL_CONVENTIONS[convention]
         return Reference(self.name, self.labels, regions, self.conventions, self.notices)
@@ -65,19 +65,19 @@ def read_reference(path: Path, case: Case, regions: Sequence[Region]) -> Referen
     if not grid.overlaps(case.grid):
         raise InputError(f"{path}: shares no space with the case; it belongs to another one.")
     notices = []
-    if not grid.same_as(case.grid):
+    if not grid.is_close(case.grid):
         notices.append(
             f"{path.name} ({grid.describe()}) was brought onto the case's grid "
             f"({case.grid.describe()}) by the nearest voxel."
         )
     values = np.flatnonzero(np.bincount(labels.ravel())).tolist()
-    placed = compact(resample(labels, grid, case.grid, labels=True))
+    placed = to_smallest_dtype(resample(labels, grid, case.grid, labels=True))
     if values in ([], [0]):
         notices.append(f"{path.name} is empty.")
     known = {label for region in regions for label in region.labels}
     if set(values) - {0} <= known:
         return Reference(path.name, placed, tuple(regions), notices=tuple(notices))
-    fitting = conventions_of(values)
+    fitting = matching_conventions(values)
     if not fitting:
         strange = min(set(values) - {0} - known)
         raise InputError(f"{path}: no region has the label {strange}; choose another label map.")

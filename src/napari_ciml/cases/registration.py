@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from napari_ciml.cases.geometry import Grid, crop_grid, resample
+from napari_ciml.cases.geometry import Grid, bounding_box_grid, resample
 from napari_ciml.cases.intensity import background_value, foreground
-from napari_ciml.cases.motion import Motion
-from napari_ciml.monitor import Monitor
+from napari_ciml.cases.transform import AffineTransform
+from napari_ciml.progress import ProgressMonitor
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -75,13 +75,13 @@ class Registration:
         The same without any motion; 0 if the volumes share no space.
     """
 
-    motion: Motion
-    information: float
+    motion: AffineTransform
+    mutual_information: float
     before: float
 
 
 @dataclass(frozen=True)
-class Volume:
+class RegistrationImage:
     """A volume with its foreground.
 
     Parameters
@@ -99,18 +99,18 @@ class Volume:
     mask: np.ndarray
 
     @classmethod
-    def of(cls, image: np.ndarray, grid: Grid) -> "Volume":
+    def of(cls, image: np.ndarray, grid: Grid) -> "RegistrationImage":
         """Find the foreground."""
         return cls(image, grid, foreground(image))
 
-    def shrunk(self, mm: float, margin_mm: float | None = None) -> "Volume":
+    def shrunk(self, mm: float, margin_mm: float | None = None) -> "RegistrationImage":
         """Return it with voxels of ``mm``; with a margin, only that far around the foreground."""
         whole = self.mask if margin_mm is not None else np.ones(self.mask.shape, bool)
-        grid = crop_grid(whole, self.grid, (mm, mm, mm), margin_mm=margin_mm or 0.0)
+        grid = bounding_box_grid(whole, self.grid, (mm, mm, mm), margin_mm=margin_mm or 0.0)
         value = background_value(self.image)
         fill = float(self.image.min()) if value is None else value
         mask = resample(self.mask.astype(np.float32), self.grid, grid) > 0.5
-        return Volume(resample(self.image, self.grid, grid, fill=fill), grid, mask)
+        return RegistrationImage(resample(self.image, self.grid, grid, fill=fill), grid, mask)
 
     def centre(self) -> np.ndarray:
         """Return the centre of the foreground, (x, y, z) in mm."""
@@ -125,7 +125,11 @@ class Volume:
 
 
 def register(
-    fixed: Volume, moving: Volume, settings: RegistrationSettings, monitor: Monitor, stage: str
+    fixed: RegistrationImage,
+    moving: RegistrationImage,
+    settings: RegistrationSettings,
+    monitor: ProgressMonitor,
+    stage: str,
 ) -> Registration:
     """Find the motion that brings points of one volume to the same points of another.
 
@@ -147,9 +151,9 @@ def register(
     still, other = fixed.shrunk(finest, settings.rim_mm), moving.shrunk(finest)
     centre = still.centre()
     together = fixed.grid.overlaps(moving.grid)
-    starts = [Motion()] if together else []
+    starts = [AffineTransform()] if together else []
     if settings.centred or not together:
-        starts.append(Motion.of(np.eye(3), other.centre() - centre))
+        starts.append(AffineTransform.of(np.eye(3), other.centre() - centre))
     search = _Search(settings, monitor, stage, centre, len(settings.levels_mm) + len(starts))
     for mm in settings.levels_mm:
         level = _Level.of(still, other, mm, settings)
@@ -157,7 +161,7 @@ def register(
         starts = [max(tried, key=lambda found: found[1])[0]]
     if settings.kind == "affine":
         starts = [search.climb(level, starts[0], affine=True)[0]]
-    before = search.value(level, Motion()) if together else 0.0
+    before = search.value(level, AffineTransform()) if together else 0.0
     return Registration(starts[0], search.value(level, starts[0]), before)
 
 
@@ -172,7 +176,11 @@ class _Level:
 
     @classmethod
     def of(
-        cls, fixed: Volume, moving: Volume, mm: float, settings: RegistrationSettings
+        cls,
+        fixed: RegistrationImage,
+        moving: RegistrationImage,
+        mm: float,
+        settings: RegistrationSettings,
     ) -> "_Level":
         from scipy import ndimage
 
@@ -180,9 +188,9 @@ class _Level:
         rim = max(1, round(settings.rim_mm / mm))
         near = ndimage.binary_dilation(fixed.mask, iterations=rim)
         return cls(
-            fixed.grid.image(_clipped(fixed.image)),
-            moving.grid.image(_clipped(moving.image)),
-            fixed.grid.image(near.astype(np.uint8)),
+            fixed.grid.to_sitk(_clipped(fixed.image)),
+            moving.grid.to_sitk(_clipped(moving.image)),
+            fixed.grid.to_sitk(near.astype(np.uint8)),
             min(1.0, settings.samples / np.count_nonzero(near)),
         )
 
@@ -198,13 +206,15 @@ class _Search:
     """Climbs from a start; counts its climbs for whoever waits."""
 
     settings: RegistrationSettings
-    monitor: Monitor
+    monitor: ProgressMonitor
     stage: str
     centre: np.ndarray
     climbs: int
     done: int = 0
 
-    def climb(self, level: _Level, start: Motion, affine: bool = False) -> tuple[Motion, float]:
+    def climb(
+        self, level: _Level, start: AffineTransform, affine: bool = False
+    ) -> tuple[AffineTransform, float]:
         """Return the best motion near a start, and its mutual information."""
         import SimpleITK as sitk
 
@@ -229,17 +239,17 @@ class _Search:
 
         method.AddCommand(sitk.sitkIterationEvent, step)
         method.Execute(level.fixed, level.moving)
-        self.monitor.check()
+        self.monitor.raise_if_cancelled()
         # Sums of threads differ in their last bits; what is found must not.
         transform.SetParameters(np.round(transform.GetParameters(), 6).tolist())
         offset = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
         matrix = np.array(transform.GetMatrix())
-        return Motion.of(matrix, offset), -float(method.GetMetricValue())
+        return AffineTransform.of(matrix, offset), -float(method.GetMetricValue())
 
-    def value(self, level: _Level, motion: Motion) -> float:
+    def value(self, level: _Level, motion: AffineTransform) -> float:
         """Return the mutual information under a motion."""
         method = self._method(level)
-        method.SetInitialTransform(motion.transform())
+        method.SetInitialTransform(motion.to_sitk())
         return round(-float(method.MetricEvaluate(level.fixed, level.moving)), 6)
 
     def _method(self, level: _Level) -> "sitk.ImageRegistrationMethod":
@@ -254,7 +264,7 @@ class _Search:
         return method
 
     def _transform(
-        self, start: Motion, affine: bool
+        self, start: AffineTransform, affine: bool
     ) -> "sitk.AffineTransform | sitk.Euler3DTransform":
         import SimpleITK as sitk
 

@@ -8,15 +8,15 @@ from napari_ciml.cases.dicom.header import (
     read_header,
     require_pydicom,
 )
-from napari_ciml.cases.dicom.tree import first_dicom
-from napari_ciml.cases.formats import suffix
-from napari_ciml.cases.layouts import one_folder_each
-from napari_ciml.cases.scan import scan
+from napari_ciml.cases.dicom.series_index import first_dicom
+from napari_ciml.cases.discovery import discover_volumes
+from napari_ciml.cases.formats.volumes import image_suffix
+from napari_ciml.cases.layouts import images_in_modality_folders
 from napari_ciml.errors import InputError
-from napari_ciml.monitor import Monitor
+from napari_ciml.progress import ProgressMonitor
 
 
-def is_one_case(folder: Path, monitor: Monitor | None = None) -> bool:
+def is_case_folder(folder: Path, monitor: ProgressMonitor | None = None) -> bool:
     """Whether a folder is a case itself: its own files are modalities, or its folders series.
 
     Folders of DICOM are series of one case if they are of one patient and, more often than not,
@@ -36,26 +36,26 @@ def is_one_case(folder: Path, monitor: Monitor | None = None) -> bool:
     CancelledError
         If the monitor's ``stop`` is set.
     """
-    monitor = monitor or Monitor()
+    monitor = monitor or ProgressMonitor()
     files = [path for path in folder.iterdir() if path.is_file() and path.name[0] != "."]
-    if any(suffix(path) for path in files):
+    if any(image_suffix(path) for path in files):
         return _are_modalities(folder, monitor)
     if any(looks_like_dicom(path) for path in files if path.name != "DICOMDIR"):
         return True
-    return bool(one_folder_each(folder)) or _are_series(folder, monitor)
+    return bool(images_in_modality_folders(folder)) or _are_series(folder, monitor)
 
 
-def _are_modalities(folder: Path, monitor: Monitor) -> bool:
+def _are_modalities(folder: Path, monitor: ProgressMonitor) -> bool:
     """Whether the images of a folder are two modalities or more, none of them claimed twice."""
     try:
-        found = scan(folder, monitor=monitor)
+        found = discover_volumes(folder, monitor=monitor)
     except InputError:
         return False
     named = [source for source in found.sources if source.modality]
     return len(named) > 1 and not found.problems
 
 
-def _are_series(folder: Path, monitor: Monitor) -> bool:
+def _are_series(folder: Path, monitor: ProgressMonitor) -> bool:
     """Whether folders of DICOM are of one patient and share examinations."""
     people, studies = [], []
     folders = sorted(path for path in folder.glob("[!.]*") if path.is_dir())

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_ciml.cases.dicom.stack import Stack
+from napari_ciml.cases.dicom.volume import Stack
 from napari_ciml.cases.geometry import Grid
 
 
 @dataclass(frozen=True)
-class Source:
+class VolumeSource:
     """One volume that may be a modality: a file, one channel of a 4-D file, or a DICOM series.
 
     Parameters
@@ -36,7 +36,7 @@ class Source:
     modality: str | None
     grid: Grid
     stack: Stack | None = None
-    note: str = ""
+    exclusion_reason: str = ""
     unit: str = ""
     unit_reason: str = ""
 
@@ -47,7 +47,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Scan:
+class DiscoveredCase:
     """What was found.
 
     Parameters
@@ -69,7 +69,7 @@ class Scan:
 
     name: str
     root: Path
-    sources: tuple[Source, ...]
+    sources: tuple[VolumeSource, ...]
     skipped: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from napari_ciml.cases.source import Source
+from napari_ciml.cases.source import VolumeSource
 from napari_ciml.errors import InputError
 
 _TOO_LARGE_FOR_SUV = 100.0
 """The thousandth part of a volume's voxels that is above this shows that it is not in SUV."""
 
 
-def unit_of(modality: str, source: Source, image: np.ndarray) -> tuple[str, str]:
+def infer_unit(modality: str, source: VolumeSource, image: np.ndarray) -> tuple[str, str]:
     """Return a modality's unit, and a clause on why a PET is not in SUV.
 
     Parameters
@@ -33,8 +33,8 @@ def unit_of(modality: str, source: Source, image: np.ndarray) -> tuple[str, str]
     return "SUV", ""
 
 
-def refuse_other_than_suv(
-    modality: str, units: Mapping[str, str], sources: Mapping[str, Source]
+def require_suv(
+    modality: str, units: Mapping[str, str], sources: Mapping[str, VolumeSource]
 ) -> None:
     """Raise `InputError` if a modality that has to be in SUV is known not to be."""
     unit = units.get(modality, "SUV")

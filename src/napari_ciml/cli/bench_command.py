@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_ciml.cli import numbers, options
-from napari_ciml.files import replacing
-from napari_ciml.monitor import Monitor, Progress
+from napari_ciml.cli import argument_types, options
+from napari_ciml.files import atomic_write
+from napari_ciml.progress import Progress, ProgressMonitor
 
 if TYPE_CHECKING:
-    from napari_ciml.bench.report import Findings
+    from napari_ciml.research.bench.report import BenchResults
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -21,7 +21,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument(
         "--quick", action="store_true", help="a quarter of the volume, in two minutes"
     )
-    parser.add_argument("--base-filters", type=numbers.positive, default=32, metavar="C")
+    parser.add_argument("--base-filters", type=argument_types.positive, default=32, metavar="C")
     parser.add_argument(
         "--edge", type=_edge, metavar="N", help="a cube of N voxels an edge instead of 240x240x155"
     )
@@ -52,13 +52,13 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def run(args: argparse.Namespace) -> None:
     """Measure, and print the table or the JSON."""
-    from napari_ciml.bench.report import as_json
-    from napari_ciml.bench.run import run_bench
-    from napari_ciml.bench.table import render
+    from napari_ciml.research.bench.report import as_json
+    from napari_ciml.research.bench.run import run_bench
+    from napari_ciml.research.bench.table import render
 
-    def keep(found: "Findings") -> None:
+    def keep(found: "BenchResults") -> None:
         if args.output is not None:
-            with replacing(args.output) as path:
+            with atomic_write(args.output) as path:
                 path.write_text(json.dumps(as_json(found), indent=2), encoding="utf-8")
 
     found = run_bench(
@@ -80,14 +80,19 @@ def _edge(text: str) -> int:
     return number
 
 
-def _monitor() -> Monitor:
+def _monitor() -> ProgressMonitor:
     """Return a monitor that speaks on stderr alone: stdout may be read by a program."""
     live = sys.stderr.isatty()
 
     def report(progress: Progress) -> None:
-        print(f"{options.CLEAR}{options.described(progress)}", end="", file=sys.stderr, flush=True)
+        print(
+            f"{options.CLEAR}{options.format_progress(progress)}",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
 
     def tell(sentence: str) -> None:
         print(f"{options.CLEAR if live else ''}{sentence}", file=sys.stderr, flush=True)
 
-    return Monitor(report=report if live else lambda _: None, tell=tell)
+    return ProgressMonitor(report=report if live else lambda _: None, notify=tell)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from napari_ciml.cli import display
+from napari_ciml.cli import virtual_display
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -20,8 +20,8 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def run(args: argparse.Namespace) -> None:
     """Open the viewer on the sample case, or leave pictures and results."""
-    display.ensure(args.output is not None or args.guide is not None)
-    from napari_ciml.widgets.show import show_demo, show_guide
+    virtual_display.ensure_display(args.output is not None or args.guide is not None)
+    from napari_ciml.widgets.launch import show_demo, show_guide
 
     if args.guide is not None:
         show_guide(args.guide)

@@ -13,9 +13,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def run(_: argparse.Namespace) -> None:
     """Print the report; fail if segmenting does not work."""
-    from napari_ciml.doctor import render, report
+    from napari_ciml.cli.doctor import render, run_checks
 
-    found = report()
+    found = run_checks()
     print(render(found))
     if not found.can_segment:
         raise CimlError("segmenting does not work here; see the lines marked above.")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from napari_ciml.cli import options
 from napari_ciml.cli.regions import KNOWN, regions
-from napari_ciml.monitor import Monitor
+from napari_ciml.progress import ProgressMonitor
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -29,9 +29,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def run(args: argparse.Namespace) -> None:
     """Measure and print."""
-    from napari_ciml.measures import evaluate
+    from napari_ciml.metrics import evaluate
 
-    heard = Monitor() if args.json else options.monitor()
+    heard = ProgressMonitor() if args.json else options.monitor()
     scores = evaluate(args.prediction, args.reference, regions(args.regions), heard)
     if args.json:
         print(json.dumps([asdict(score) for score in scores], indent=2).replace("NaN", "null"))

@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> None:
     explanation = explain(done.case, done.checkpoint, done.segmentation, heard)
     done.segmentation.seconds["explain"] = round(time.perf_counter() - start, 3)
     for notice in explanation.notices:
-        heard.tell(notice)
+        heard.notify(notice)
     write(args, done, explanation, heard)
     tell(done.segmentation)
     print(weights_csv(explanation), end="")

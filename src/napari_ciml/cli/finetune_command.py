@@ -4,14 +4,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_ciml.cli import numbers, options
-from napari_ciml.cli.interrupt import asking_first
+from napari_ciml.cli import argument_types, options
+from napari_ciml.cli.interrupt import graceful_interrupt
 from napari_ciml.cli.regions import KNOWN, labelled
-from napari_ciml.monitor import Monitor, Progress
+from napari_ciml.progress import Progress, ProgressMonitor
 
 if TYPE_CHECKING:
-    from napari_ciml.training.finetune.folder import LessonFolder
-    from napari_ciml.training.finetune.outcome import FineTuned
+    from napari_ciml.training.finetune.job import FineTuneJobFolder
+    from napari_ciml.training.finetune.results import FineTuneResult
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -29,9 +29,12 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument(
         "--resume", action="store_true", help="go on with what was interrupted in RUN"
     )
-    parser.add_argument("--minutes", type=numbers.minutes, default=5.0, metavar="M")
+    parser.add_argument("--minutes", type=argument_types.minutes, default=5.0, metavar="M")
     parser.add_argument(
-        "--steps", type=numbers.positive, metavar="N", help="of the optimiser, in place of time"
+        "--steps",
+        type=argument_types.positive,
+        metavar="N",
+        help="of the optimiser, in place of time",
     )
     parser.add_argument(
         "--replay", type=Path, metavar="DIR", help="cases not to forget; default: the samples"
@@ -46,22 +49,25 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="what the label values of the cases named mean, if not what the decomposition says: "
         + KNOWN,
     )
-    parser.add_argument("--learning-rate", type=numbers.rate, default=3e-4, metavar="R")
-    parser.add_argument("--beta", type=numbers.rate, default=0.5)
+    parser.add_argument("--learning-rate", type=argument_types.rate, default=3e-4, metavar="R")
+    parser.add_argument("--beta", type=argument_types.rate, default=0.5)
     parser.add_argument(
         "--take",
-        type=numbers.part,
+        type=argument_types.fraction,
         default=1.0,
         metavar="SHARE",
         help="how far to go at most from the old weights (0) to the learnt ones (1); beyond "
         "half-way only where replay cases lose nothing",
     )
     parser.add_argument(
-        "--tolerance", type=numbers.rate, default=0.01, help="mean Dice that replay cases may lose"
+        "--tolerance",
+        type=argument_types.rate,
+        default=0.01,
+        help="mean Dice that replay cases may lose",
     )
     parser.add_argument(
         "--held-out",
-        type=numbers.share,
+        type=argument_types.fraction_below_one,
         default=0.2,
         metavar="SHARE",
         help="from 0 to below 1, that judges versions and teaches nothing: of the cases if it "
@@ -69,12 +75,12 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     )
     parser.add_argument(
         "--replay-held-out",
-        type=numbers.share,
+        type=argument_types.fraction_below_one,
         default=0.5,
         metavar="SHARE",
         help="the same of the cases not to forget; with 0 they all teach what they judge",
     )
-    parser.add_argument("--seed", type=numbers.positive_or_zero, default=0)
+    parser.add_argument("--seed", type=argument_types.positive_or_zero, default=0)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     parser.set_defaults(run=run)
 
@@ -82,55 +88,55 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 def run(args: argparse.Namespace) -> None:
     """Learn, and print what it brought."""
     from napari_ciml.errors import CancelledError, InputError
-    from napari_ciml.files import prepare_folder
-    from napari_ciml.training.finetune.folder import LessonFolder
-    from napari_ciml.training.finetune.learn import learn
-    from napari_ciml.training.finetune.outcome import Controls
+    from napari_ciml.files import ensure_writable_folder
+    from napari_ciml.training.finetune.job import FineTuneJobFolder
+    from napari_ciml.training.finetune.learn import run_job
+    from napari_ciml.training.finetune.results import Controls
 
     heard = options.monitor()
     if not args.resume and (args.checkpoint is None or not args.cases):
         raise InputError("Name a checkpoint and the cases to learn from, or --resume.")
-    folder = LessonFolder(prepare_folder(args.output) / "unfinished")
+    folder = FineTuneJobFolder(ensure_writable_folder(args.output) / "unfinished")
     told = Controls(
         progressed=lambda p: heard.report(Progress("Learning", round(1000 * p.share), 1000))
     )
     try:
-        with asking_first(heard):
+        with graceful_interrupt(heard):
             if not args.resume:
                 _prepare(args, folder, heard)
-            done = learn(folder, heard, told)
+            done = run_job(folder, heard, told)
     except CancelledError:
         if folder.begun:
-            heard.tell(f"What was learnt is kept; go on with: finetune -o {args.output} --resume")
+            heard.notify(f"What was learnt is kept; go on with: finetune -o {args.output} --resume")
         raise
     _tell(done)
 
 
-def _prepare(args: argparse.Namespace, folder: "LessonFolder", heard: Monitor) -> None:
+def _prepare(args: argparse.Namespace, folder: "FineTuneJobFolder", heard: ProgressMonitor) -> None:
     """Read the cases, and write down what is to be done with them."""
-    from napari_ciml.resources import sample_data
-    from napari_ciml.training.datasets import labelled_case, replay_cases
-    from napari_ciml.training.finetune.data import read_cases, space_for
-    from napari_ciml.training.finetune.folder import Lesson
+    from napari_ciml.cases.datasets import labelled_case, replay_cases
+    from napari_ciml.paths import sample_data
+    from napari_ciml.training.finetune.job import FineTuneJob
+    from napari_ciml.training.finetune.patches import read_cases, space_for
     from napari_ciml.training.settings import FineTuneSettings
 
     checkpoint = options.load(args.checkpoint, heard)
     wanted = options.wanted_decomposition(args, checkpoint.info)
     space = space_for(checkpoint.info, wanted)
-    replay = replay_cases(args.replay, sample_data(), wanted.used_modalities)
+    replay = replay_cases(args.replay, sample_data(), wanted.input_modalities)
     settings = FineTuneSettings(
-        adapt=args.adapt,
+        trainable=args.adapt,
         minutes=args.minutes,
         steps=args.steps,
         learning_rate=args.learning_rate,
         beta=args.beta,
-        take=args.take,
+        interpolation=args.take,
         tolerance=args.tolerance,
         held_out=args.held_out,
         replay_held_out=args.replay_held_out,
         seed=args.seed,
     )
-    lesson = Lesson(
+    lesson = FineTuneJob(
         checkpoint=args.checkpoint.resolve(),
         sha256=checkpoint.sha256,
         path=args.output.resolve() / "checkpoint.safetensors",
@@ -144,7 +150,7 @@ def _prepare(args: argparse.Namespace, folder: "LessonFolder", heard: Monitor) -
     folder.write(lesson, corrected, others)
 
 
-def _tell(done: "FineTuned") -> None:
+def _tell(done: "FineTuneResult") -> None:
     judged = "held out" if done.held_out else "corrected"
     print(f"{'region':<10}{judged:>12}{'after':>8}{'replay':>10}{'after':>8}")
     for region, before in done.corrected_before.items():
@@ -154,10 +160,10 @@ def _tell(done: "FineTuned") -> None:
             f"{replay[0]:>10.3f}{replay[1]:>8.3f}"
         )
     print(f"Dice; the version was chosen on {done.chosen_on}; replay is {done.kept_on}.")
-    if done.taken:
-        print(f"It goes {done.taken:.0%} of the way to what was learnt.")
+    if done.interpolation:
+        print(f"It goes {done.interpolation:.0%} of the way to what was learnt.")
     else:
         print("Nothing better was found; the version is what it began with.")
-    if not done.harmless:
+    if not done.retains_replay:
         print("The replay cases lose more than the tolerance; look before you use it.")
     print(done.path)

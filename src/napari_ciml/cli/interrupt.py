@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from napari_ciml.monitor import Monitor
+from napari_ciml.progress import ProgressMonitor
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def asking_first(monitor: Monitor) -> Iterator[None]:
+def graceful_interrupt(monitor: ProgressMonitor) -> Iterator[None]:
     """Let the first Ctrl-C, or the first polite kill, ask the work to stop; the next one ends it.
 
     Work that is asked ends between two steps, with everything kept.

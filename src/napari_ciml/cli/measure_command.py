@@ -31,12 +31,12 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def run(args: argparse.Namespace) -> None:
     """Measure, and print the page."""
-    from napari_ciml.training.datasets import find_cases
-    from napari_ciml.training.measuring import measure
+    from napari_ciml.cases.datasets import find_cases
+    from napari_ciml.training.evaluation import evaluate_checkpoint
 
     heard = options.monitor()
     checkpoint = options.load(args.checkpoint, heard)
     cases = find_cases(args.data)
-    page = measure(checkpoint, cases, args.device, heard, args.output, args.into)
+    page = evaluate_checkpoint(checkpoint, cases, args.device, heard, args.output, args.into)
     print(page.read_text(encoding="utf-8"))
     print(page)

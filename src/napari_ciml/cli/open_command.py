@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from napari_ciml.cli import display, options
+from napari_ciml.cli import options, virtual_display
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -20,10 +20,10 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def run(args: argparse.Namespace) -> None:
     """Open the viewer."""
-    display.ensure(args.screenshot is not None)
-    from napari_ciml.widgets.show import Opening, open_viewer
+    virtual_display.ensure_display(args.screenshot is not None)
+    from napari_ciml.widgets.launch import LaunchOptions, open_viewer
 
-    opening = Opening(
+    opening = LaunchOptions(
         case=args.case,
         channels=options.channels(args),
         overrides=options.overrides(args),
@@ -36,8 +36,8 @@ def run(args: argparse.Namespace) -> None:
         device=args.device,
         engine=args.engine,
         muted=options.muted(args),
-        clean=not args.raw,
-        mirror=args.mirror,
-        coarser=args.two_voxel_sizes,
+        postprocess=not args.raw,
+        test_time_flips=args.mirror,
+        multiscale=args.two_voxel_sizes,
     )
     open_viewer(opening, run=args.segment, screenshot=args.screenshot)

@@ -5,16 +5,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_ciml.decomposition import Decomposition, Message
+from napari_ciml.decomposition.model import Decomposition, Message
 from napari_ciml.errors import InputError
 from napari_ciml.inference.settings import ENGINES
-from napari_ciml.monitor import Monitor, Progress
+from napari_ciml.progress import Progress, ProgressMonitor
 
 if TYPE_CHECKING:
-    from napari_ciml.cases.brain import BrainFinder
     from napari_ciml.cases.case import Case
     from napari_ciml.cases.registration import RegistrationSettings
-    from napari_ciml.cases.source import Scan
+    from napari_ciml.cases.skull_stripping import BrainFinder
+    from napari_ciml.cases.source import DiscoveredCase
     from napari_ciml.inference.settings import SegmentSettings
     from napari_ciml.network.checkpoint import Checkpoint
     from napari_ciml.network.checkpoint_info import CheckpointInfo
@@ -102,88 +102,99 @@ def add_inference(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def described(progress: Progress) -> str:
+def format_progress(progress: Progress) -> str:
     """Return progress in words, as in ``Segmenting 3/8``."""
     count = f" {progress.done}/{progress.total}" if progress.total else ""
     return f"{progress.stage}{count}"
 
 
-def monitor() -> Monitor:
+def monitor() -> ProgressMonitor:
     """Return a monitor that reports to a terminal: progress if it is one, notices always."""
     live = sys.stderr.isatty()
 
     def report(progress: Progress) -> None:
-        print(f"{CLEAR}{described(progress)}", end="", file=sys.stderr, flush=True)
+        print(f"{CLEAR}{format_progress(progress)}", end="", file=sys.stderr, flush=True)
 
     def tell(sentence: str) -> None:
         if live:
             print(CLEAR, end="", file=sys.stderr, flush=True)
         print(f"note: {sentence}", flush=True)
 
-    return Monitor(report=report if live else lambda _: None, tell=tell)
+    return ProgressMonitor(report=report if live else lambda _: None, notify=tell)
 
 
-def look(args: argparse.Namespace, heard: Monitor) -> "Scan":
+def discover(args: argparse.Namespace, heard: ProgressMonitor) -> "DiscoveredCase":
     """Look at the case that the arguments name."""
-    from napari_ciml.cases.scan import scan
+    from napari_ciml.cases.discovery import discover_volumes
 
-    return scan(args.case, channels(args), overrides(args), heard)
+    return discover_volumes(args.case, channels(args), overrides(args), heard)
 
 
-def what_can_be_done(
-    args: argparse.Namespace, info: "CheckpointInfo", found: "Scan", heard: Monitor
+def resolve_decomposition(
+    args: argparse.Namespace,
+    info: "CheckpointInfo",
+    found: "DiscoveredCase",
+    heard: ProgressMonitor,
 ) -> Decomposition:
     """Return the decomposition asked for; if none was, what the case's modalities allow."""
     wanted = wanted_decomposition(args, info)
     there = {source.modality for source in found.sources if source.modality}
-    lacking = [name for name in wanted.used_modalities if name not in there]
+    lacking = [name for name in wanted.input_modalities if name not in there]
     if args.decomposition or not lacking or found.problems:
         return wanted
-    from napari_ciml.inference.plan import what_is_left
+    from napari_ciml.inference.plan import reduce_to_modalities
 
-    kept = what_is_left(info, there)
+    kept = reduce_to_modalities(info, there)
     if kept is None:
         return wanted
-    heard.tell(f"The case has no {', '.join(lacking)}; the decomposition is now '{kept.name}'.")
+    heard.notify(f"The case has no {', '.join(lacking)}; the decomposition is now '{kept.name}'.")
     lost = [name for name in wanted.region_names if name not in kept.region_names]
     if lost:
-        heard.tell(f"Nothing is primary for {', '.join(lost)} any more.")
-    for said in info.told_of(kept.used_modalities):
-        heard.tell(said)
+        heard.notify(f"Nothing is primary for {', '.join(lost)} any more.")
+    for said in info.reduced_modality_notice(kept.input_modalities):
+        heard.notify(said)
     return kept
 
 
 def open_case(
-    args: argparse.Namespace, found: "Scan", needed: tuple[str, ...], heard: Monitor
+    args: argparse.Namespace,
+    found: "DiscoveredCase",
+    needed: tuple[str, ...],
+    heard: ProgressMonitor,
 ) -> "Case":
     """Read the case that was found."""
-    from napari_ciml.cases.case import open_found
+    from napari_ciml.cases.case import load_discovered
 
-    case = open_found(
+    case = load_discovered(
         found, reference=args.reference, needed=needed, align=alignment(args), monitor=heard
     )
-    for notice in (*case.assumed, *case.notices):
-        heard.tell(notice)
+    for notice in (*case.assumptions, *case.notices):
+        heard.notify(notice)
     if args.align is None and len({source.grid for source in case.sources.values()}) > 1:
-        from napari_ciml.cases.alignment import misaligned
+        from napari_ciml.cases.alignment import detect_misalignment
 
-        for beside in misaligned(case.images, case.grid, case.reference, heard):
-            heard.tell(f"{beside} (--align rigid, or --align off to hear no more of it)")
+        for beside in detect_misalignment(case.images, case.grid, case.reference, heard):
+            heard.notify(f"{beside} (--align rigid, or --align off to hear no more of it)")
     return _brain(case, args.brain_mask, heard)
 
 
-def _brain(case: "Case", wanted: str | None, heard: Monitor) -> "Case":
+def _brain(case: "Case", wanted: str | None, heard: ProgressMonitor) -> "Case":
     """Find the brain if that is asked for; if nothing is said, say that there is more to see."""
-    from napari_ciml.cases.brain import brain_notice, skull_notice, unstripped, with_brain_found
+    from napari_ciml.cases.skull_stripping import (
+        brain_notice,
+        modalities_with_skull,
+        skull_notice,
+        skull_strip,
+    )
 
     if (find := brain_finder(wanted)) is not None:
-        masked = with_brain_found(case, heard, find)
+        masked = skull_strip(case, heard, find)
         if masked.brain is not None:
-            heard.tell(brain_notice(masked))
+            heard.notify(brain_notice(masked))
         return masked
-    heads = unstripped(case) if wanted is None else ()
+    heads = modalities_with_skull(case) if wanted is None else ()
     if heads:
-        heard.tell(
+        heard.notify(
             f"{skull_notice(heads)} (--brain-mask auto, or --brain-mask off to hear no more of it)."
         )
     return case
@@ -192,10 +203,10 @@ def _brain(case: "Case", wanted: str | None, heard: Monitor) -> "Case":
 def brain_finder(wanted: str | None) -> "BrainFinder | None":
     """Return what is to find the brain, or None."""
     if wanted == "deep":
-        from napari_ciml.inference.skull import deep_brain_mask
+        from napari_ciml.inference.deepbet import deepbet_brain_mask
 
-        return deep_brain_mask
-    from napari_ciml.cases.brain import brain_mask
+        return deepbet_brain_mask
+    from napari_ciml.cases.skull_stripping import brain_mask
 
     return brain_mask if wanted == "auto" else None
 
@@ -227,11 +238,11 @@ def overrides(args: argparse.Namespace) -> dict[str, Path]:
 
 def checkpoint_path(args: argparse.Namespace) -> Path:
     """Return the checkpoint asked for, by default the shipped one that serves the decomposition."""
-    from napari_ciml.resources import shipped_checkpoint
+    from napari_ciml.inference.shipped_checkpoints import find_bundled_checkpoint
 
     if args.checkpoint is not None:
         return Path(args.checkpoint)
-    return shipped_checkpoint(
+    return find_bundled_checkpoint(
         None if args.decomposition is None else decomposition(args.decomposition)
     )
 
@@ -244,7 +255,7 @@ def decomposition(text: str) -> Decomposition:
     InputError
         If it is neither.
     """
-    from napari_ciml.presets import PRESETS
+    from napari_ciml.decomposition.presets import PRESETS
 
     if text in PRESETS:
         return PRESETS[text]
@@ -283,15 +294,15 @@ def settings(args: argparse.Namespace) -> "SegmentSettings":
         device=args.device,
         engine=args.engine,
         muted=muted(args),
-        clean=not args.raw,
-        samples=args.uncertainty,
-        mirror=args.mirror,
-        coarser=args.two_voxel_sizes,
+        postprocess=not args.raw,
+        kappa_samples=args.uncertainty,
+        test_time_flips=args.mirror,
+        multiscale=args.two_voxel_sizes,
         overlap=args.overlap,
     )
 
 
-def load(path: Path, heard: Monitor) -> "Checkpoint":
+def load(path: Path, heard: ProgressMonitor) -> "Checkpoint":
     """Load a checkpoint, saying so."""
     heard.step("Loading the checkpoint")
     from napari_ciml.network.checkpoint import load_checkpoint

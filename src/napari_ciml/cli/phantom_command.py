@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from napari_ciml.cli import numbers, options
-from napari_ciml.experiments.protocols import PROTOCOLS
+from napari_ciml.cli import argument_types, options
+from napari_ciml.research.phantoms.protocols import PROTOCOLS
 
 _ROWS = 8
 """Of a picture, at most."""
@@ -14,15 +14,15 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     """Add the command."""
     parser = commands.add_parser("phantom", help="write phantom cases with their reference")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--count", type=numbers.positive, default=1, metavar="N")
-    parser.add_argument("--seed", type=numbers.positive_or_zero, default=0, metavar="S")
+    parser.add_argument("--count", type=argument_types.positive, default=1, metavar="N")
+    parser.add_argument("--seed", type=argument_types.positive_or_zero, default=0, metavar="S")
     parser.add_argument("--kind", choices=("glioma", "petct"), default="glioma")
     parser.add_argument(
-        "--spacing", type=numbers.millimetres, default=2.0, metavar="MM", help="voxel size"
+        "--spacing", type=argument_types.millimetres, default=2.0, metavar="MM", help="voxel size"
     )
     parser.add_argument(
         "--carried",
-        type=numbers.share,
+        type=argument_types.fraction_below_one,
         default=0.0,
         metavar="SHARE",
         help="of the gliomas in which only one modality shows a region's border",
@@ -41,10 +41,10 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def run(args: argparse.Namespace) -> None:
     """Write the phantoms."""
-    from napari_ciml.experiments.phantoms import write_phantoms
-    from napari_ciml.files import prepare_folder
+    from napari_ciml.files import ensure_writable_folder
+    from napari_ciml.research.phantoms import write_phantoms
 
-    folder = prepare_folder(args.output)
+    folder = ensure_writable_folder(args.output)
     wanted = (args.kind, args.count, args.seed, args.spacing)
     write_phantoms(folder, *wanted, options.monitor(), args.carried, args.protocol)
     if args.picture:
@@ -53,8 +53,8 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _draw(args: argparse.Namespace) -> None:
-    from napari_ciml.experiments.phantoms import make_phantom
-    from napari_ciml.experiments.phantoms.picture import draw_phantoms
+    from napari_ciml.research.phantoms import make_phantom
+    from napari_ciml.research.phantoms.picture import draw_phantoms
 
     seeds = range(args.seed, args.seed + min(args.count, _ROWS))
     made = [make_phantom(args.kind, seed, args.spacing, protocol=args.protocol) for seed in seeds]

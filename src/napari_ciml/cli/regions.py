@@ -1,7 +1,7 @@
 """``--regions``: what the values of a label map mean."""
 
 from napari_ciml.cli import options
-from napari_ciml.decomposition import Decomposition, Region
+from napari_ciml.decomposition.model import Decomposition, Region
 
 KNOWN = "brats2013, brats2020, brats2021, a decomposition preset, or a YAML file"
 
@@ -29,6 +29,6 @@ def labelled(whole: Decomposition, text: str | None) -> Decomposition:
     InputError
         As `regions`, or if a region is not among them.
     """
-    from napari_ciml.cases.labels import labelled_as
+    from napari_ciml.cases.labels import with_label_convention
 
-    return whole if text is None else labelled_as(whole, regions(text))
+    return whole if text is None else with_label_convention(whole, regions(text))

@@ -4,10 +4,10 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from napari_ciml.cli import numbers, options
+from napari_ciml.cli import argument_types, options
 from napari_ciml.cli.regions import KNOWN, regions
-from napari_ciml.experiments.protocols import STRANGE
-from napari_ciml.monitor import Monitor
+from napari_ciml.progress import ProgressMonitor
+from napari_ciml.research.phantoms.protocols import STRANGE
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -38,10 +38,14 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="for carriers and learning; default: the glioma one that ships",
     )
     parser.add_argument(
-        "--minutes", type=numbers.minutes, default=5.0, metavar="M", help="for learning, a case"
+        "--minutes",
+        type=argument_types.minutes,
+        default=5.0,
+        metavar="M",
+        help="for learning, a case",
     )
     parser.add_argument(
-        "--steps", type=numbers.positive, metavar="N", help="for learning, in place of time"
+        "--steps", type=argument_types.positive, metavar="N", help="for learning, in place of time"
     )
     parser.add_argument(
         "--protocol",
@@ -57,10 +61,16 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "else prepared it",
     )
     parser.add_argument(
-        "--epochs", type=numbers.positive, default=20, metavar="N", help="for peers: of 100 steps"
+        "--epochs",
+        type=argument_types.positive,
+        default=20,
+        metavar="N",
+        help="for peers: of 100 steps",
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
-    parser.add_argument("--jobs", type=numbers.positive, metavar="N", help="runs side by side")
+    parser.add_argument(
+        "--jobs", type=argument_types.positive, metavar="N", help="runs side by side"
+    )
     parser.set_defaults(run=run)
 
 
@@ -76,26 +86,26 @@ def run(args: argparse.Namespace) -> None:
     print(study(args, options.monitor()))
 
 
-def _report(args: argparse.Namespace, _: Monitor) -> Path:
-    from napari_ciml.experiments.studies.report import write_report
+def _report(args: argparse.Namespace, _: ProgressMonitor) -> Path:
+    from napari_ciml.research.studies.report import write_report
 
     return write_report(args.output)
 
 
-def _shapes(args: argparse.Namespace, heard: Monitor) -> Path:
-    from napari_ciml.experiments.shapes.study import reproduce_shapes
+def _shapes(args: argparse.Namespace, heard: ProgressMonitor) -> Path:
+    from napari_ciml.research.shapes.study import reproduce_shapes
 
     return reproduce_shapes(args.budget == "paper", args.output, heard)
 
 
-def _faithfulness(args: argparse.Namespace, heard: Monitor) -> Path:
-    from napari_ciml.experiments.studies.faithfulness import measure_faithfulness
+def _faithfulness(args: argparse.Namespace, heard: ProgressMonitor) -> Path:
+    from napari_ciml.research.studies.faithfulness import measure_faithfulness
 
     return measure_faithfulness(args.budget, args.output, heard, args.data)
 
 
-def _peers(args: argparse.Namespace, heard: Monitor) -> Path:
-    from napari_ciml.experiments.studies.peers import measure_peers
+def _peers(args: argparse.Namespace, heard: ProgressMonitor) -> Path:
+    from napari_ciml.research.studies.early_fusion import measure_peers
 
     return measure_peers(
         args.data,
@@ -108,10 +118,10 @@ def _peers(args: argparse.Namespace, heard: Monitor) -> Path:
     )
 
 
-def _registration(args: argparse.Namespace, heard: Monitor) -> Path:
+def _registration(args: argparse.Namespace, heard: ProgressMonitor) -> Path:
     from napari_ciml.errors import InputError
-    from napari_ciml.experiments.studies.alignment import measure_alignment
-    from napari_ciml.experiments.studies.native import measure_native
+    from napari_ciml.research.studies.alignment import measure_alignment
+    from napari_ciml.research.studies.native_alignment import measure_native
 
     if args.data and args.judge:
         return measure_native(args.data, args.judge, args.output, heard)
@@ -120,17 +130,17 @@ def _registration(args: argparse.Namespace, heard: Monitor) -> Path:
     return measure_alignment(args.output, heard)
 
 
-def _carriers(args: argparse.Namespace, heard: Monitor) -> Path:
-    from napari_ciml.experiments.studies.carriers import measure_carriers
-    from napari_ciml.resources import shipped_checkpoint
+def _carriers(args: argparse.Namespace, heard: ProgressMonitor) -> Path:
+    from napari_ciml.inference.shipped_checkpoints import find_bundled_checkpoint
+    from napari_ciml.research.studies.weight_attribution import measure_carriers
 
-    checkpoint = options.load(args.checkpoint or shipped_checkpoint(), heard)
+    checkpoint = options.load(args.checkpoint or find_bundled_checkpoint(), heard)
     return measure_carriers(checkpoint, args.output, heard)
 
 
-def _learning(args: argparse.Namespace, heard: Monitor) -> Path:
-    from napari_ciml.experiments.studies.learning import LearningStudy, measure_learning
-    from napari_ciml.resources import shipped_checkpoint
+def _learning(args: argparse.Namespace, heard: ProgressMonitor) -> Path:
+    from napari_ciml.inference.shipped_checkpoints import find_bundled_checkpoint
+    from napari_ciml.research.studies.finetuning import LearningStudy, measure_learning
     from napari_ciml.training.settings import FineTuneSettings
 
     study = LearningStudy(
@@ -141,12 +151,12 @@ def _learning(args: argparse.Namespace, heard: Monitor) -> Path:
         meaning=regions(args.regions) if args.regions else (),
         device=args.device,
     )
-    checkpoint = options.load(args.checkpoint or shipped_checkpoint(), heard)
+    checkpoint = options.load(args.checkpoint or find_bundled_checkpoint(), heard)
     return measure_learning(checkpoint, args.output, heard, study)
 
 
-def _table(args: argparse.Namespace, heard: Monitor) -> Path:
-    from napari_ciml.experiments.studies.reproduce import reproduce
+def _table(args: argparse.Namespace, heard: ProgressMonitor) -> Path:
+    from napari_ciml.research.studies.reproduce import reproduce
 
     return reproduce(
         args.name,
@@ -160,7 +170,7 @@ def _table(args: argparse.Namespace, heard: Monitor) -> Path:
     )
 
 
-_STUDIES: dict[str, Callable[[argparse.Namespace, Monitor], Path]] = {
+_STUDIES: dict[str, Callable[[argparse.Namespace, ProgressMonitor], Path]] = {
     "shapes": _shapes,
     "ablation": _table,
     "decompositions": _table,

@@ -5,18 +5,18 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from napari_ciml.cli import numbers, options
+from napari_ciml.cli import argument_types, options
 from napari_ciml.errors import InputError
 
 if TYPE_CHECKING:
     from napari_ciml.cases.case import Case
     from napari_ciml.explanation.explain import Explanation
     from napari_ciml.inference.segment import Segmentation
-    from napari_ciml.monitor import Monitor
     from napari_ciml.network.checkpoint import Checkpoint
+    from napari_ciml.progress import ProgressMonitor
 
 
-class Segmented(NamedTuple):
+class SegmentRun(NamedTuple):
     """What a run of the command leaves for whoever goes on with it."""
 
     case: "Case"
@@ -42,14 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_inference(parser)
     parser.add_argument(
         "--uncertainty",
-        type=numbers.positive_or_zero,
+        type=argument_types.positive_or_zero,
         default=0,
         metavar="N",
         help="sample the complementary information N times and write how sure each region is",
     )
     parser.add_argument(
         "--overlap",
-        type=numbers.share,
+        type=argument_types.fraction_below_one,
         metavar="SHARE",
         help="of a tile's edge that neighbouring tiles of the checkpoint's largest patch have in "
         "common; default: instance norm 0.5, batch norm what a seam needs",
@@ -71,21 +71,21 @@ def run(args: argparse.Namespace) -> None:
     tell(done.segmentation)
 
 
-def segment_case(args: argparse.Namespace, heard: "Monitor") -> Segmented:
+def segment_case(args: argparse.Namespace, heard: "ProgressMonitor") -> SegmentRun:
     """Segment the case that the arguments name."""
-    from napari_ciml.export.dicom_series import series_in
-    from napari_ciml.files import prepare_folder
+    from napari_ciml.export.dicom_series import dicom_files_in
+    from napari_ciml.files import ensure_writable_folder
     from napari_ciml.inference.plan import make_plan
     from napari_ciml.network.checkpoint_info import read_info
 
-    prepare_folder(args.output)
-    series = series_in(args.dicom_seg) if args.dicom_seg else []
+    ensure_writable_folder(args.output)
+    series = dicom_files_in(args.dicom_seg) if args.dicom_seg else []
     path = options.checkpoint_path(args)
     info = read_info(path)
     start = time.perf_counter()
-    found = options.look(args, heard)
+    found = options.discover(args, heard)
     looked = time.perf_counter() - start
-    wanted = options.what_can_be_done(args, info, found, heard)
+    wanted = options.resolve_decomposition(args, info, found, heard)
     settings = options.settings(args)
     plan = make_plan(info, wanted, settings.muted)
 
@@ -100,33 +100,33 @@ def segment_case(args: argparse.Namespace, heard: "Monitor") -> Segmented:
     checkpoint = options.load(path, heard)
     segmentation = segment(case, checkpoint, wanted, settings, heard)
     segmentation.seconds["read"] = round(read, 3)
-    return Segmented(case, checkpoint, segmentation, series)
+    return SegmentRun(case, checkpoint, segmentation, series)
 
 
 def write(
     args: argparse.Namespace,
-    done: Segmented,
+    done: SegmentRun,
     explanation: "Explanation | None",
-    heard: "Monitor",
+    heard: "ProgressMonitor",
 ) -> None:
     """Write the results that the arguments ask for."""
-    from napari_ciml.export.bundle import Kind, Results, Wish, write_bundle
-    from napari_ciml.export.report import Context
+    from napari_ciml.export.bundle import ExportInput, ExportOptions, Kind, export_results
+    from napari_ciml.export.report import ReportContext
 
     kinds: set[Kind] = {"labels", "probabilities", "tables", "maps"}
     if args.report:
         kinds.add("report")
     if args.dicom_seg:
         kinds.add("dicom-seg")
-    results = Results(
+    results = ExportInput(
         done.case,
         done.segmentation,
         done.segmentation.label_map,
         explanation,
-        Context(checkpoint=done.checkpoint.info.name),
+        ReportContext(checkpoint=done.checkpoint.info.name),
     )
-    wish = Wish(frozenset(kinds), series=done.series, grid=args.grid)
-    write_bundle(args.output, results, wish, heard)
+    wish = ExportOptions(frozenset(kinds), series=done.series, grid=args.grid)
+    export_results(args.output, results, wish, heard)
 
 
 def tell(segmentation: "Segmentation") -> None:

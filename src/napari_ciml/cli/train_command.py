@@ -4,12 +4,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_ciml.cli import numbers, options
+from napari_ciml.cli import argument_types, options
 from napari_ciml.cli.regions import KNOWN, labelled
 
 if TYPE_CHECKING:
     from napari_ciml.cases.intensity import Normalisation
-    from napari_ciml.training.plan import RunPlan
+    from napari_ciml.training.run_plan import RunPlan
     from napari_ciml.training.settings import TrainSettings
 
 _NORMALISATIONS: "tuple[Normalisation, ...]" = ("zscore", "ct", "suv", "dataset")
@@ -43,26 +43,26 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", default="untitled", help="what the checkpoint is called")
     parser.add_argument("--description", default="", help="what it is for, where it fails")
     parser.add_argument("--half", action="store_true", help="store weights in half precision")
-    parser.add_argument("--base-filters", type=numbers.positive, default=32, metavar="C")
+    parser.add_argument("--base-filters", type=argument_types.positive, default=32, metavar="C")
     parser.add_argument(
         "--norm", choices=("batch", "instance"), help="default: batch for BraTS, else instance"
     )
     parser.add_argument(
         "--patch",
-        type=numbers.positive,
+        type=argument_types.positive,
         metavar="P",
         help="edge in voxels; default: 64 for BraTS, else 128",
     )
     parser.add_argument(
         "--largest-patch",
-        type=numbers.positive,
+        type=argument_types.positive,
         metavar="P",
         help="draw the edges of each step's patches between --patch and this, and segment with "
         "tiles of this size; default: all of one size",
     )
     parser.add_argument(
         "--spacing",
-        type=numbers.millimetres,
+        type=argument_types.millimetres,
         metavar="MM",
         help="voxel size; default: 1, for autopet the PET's",
     )
@@ -78,23 +78,23 @@ def _add_schedule(parser: argparse.ArgumentParser) -> None:
         "deviation of the training cases' regions (repeatable); default: CT dataset, PET suv, "
         "others zscore",
     )
-    parser.add_argument("--epochs", type=numbers.positive, default=500, metavar="N")
+    parser.add_argument("--epochs", type=argument_types.positive, default=500, metavar="N")
     parser.add_argument(
-        "--iterations", type=numbers.positive, default=100, metavar="N", help="per epoch"
+        "--iterations", type=argument_types.positive, default=100, metavar="N", help="per epoch"
     )
-    parser.add_argument("--batch-size", type=numbers.positive, default=2, metavar="N")
-    parser.add_argument("--learning-rate", type=numbers.rate, default=1e-4, metavar="R")
-    parser.add_argument("--beta", type=numbers.rate, default=0.5)
+    parser.add_argument("--batch-size", type=argument_types.positive, default=2, metavar="N")
+    parser.add_argument("--learning-rate", type=argument_types.rate, default=1e-4, metavar="R")
+    parser.add_argument("--beta", type=argument_types.rate, default=0.5)
     parser.add_argument(
         "--modality-dropout",
-        type=numbers.share,
+        type=argument_types.fraction_below_one,
         default=0.15,
         metavar="SHARE",
         help="of the steps in which an auxiliary modality is muted everywhere",
     )
     parser.add_argument(
         "--message-dropout",
-        type=numbers.share,
+        type=argument_types.fraction_below_one,
         default=0.1,
         metavar="SHARE",
         help="of the steps in which a message is muted",
@@ -106,12 +106,12 @@ def _add_schedule(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--average",
-        type=numbers.share,
+        type=argument_types.fraction_below_one,
         default=0.0,
         metavar="DECAY",
         help="keep a moving average of the weights, as 0.999; default: the last weights",
     )
-    parser.add_argument("--seed", type=numbers.positive_or_zero, default=0)
+    parser.add_argument("--seed", type=argument_types.positive_or_zero, default=0)
     parser.add_argument(
         "--start",
         type=Path,
@@ -127,11 +127,15 @@ def _add_schedule(parser: argparse.ArgumentParser) -> None:
 
 def _add_cohort(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--folds", type=numbers.positive, default=1, metavar="K", help="cross-validate in K folds"
+        "--folds",
+        type=argument_types.positive,
+        default=1,
+        metavar="K",
+        help="cross-validate in K folds",
     )
     parser.add_argument(
         "--held-out",
-        type=numbers.positive_or_zero,
+        type=argument_types.positive_or_zero,
         default=0,
         metavar="N",
         help="cases, the last by name, that are only scored on",
@@ -146,7 +150,7 @@ def _add_hardware(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     parser.add_argument(
         "--devices",
-        type=numbers.positive,
+        type=argument_types.positive,
         default=1,
         metavar="N",
         help="graphics cards (or, on the CPU, processes), each with a batch of its own",
@@ -159,7 +163,7 @@ def _add_hardware(parser: argparse.ArgumentParser) -> None:
         "itself when memory is full",
     )
     parser.add_argument(
-        "--workers", type=numbers.positive_or_zero, metavar="N", help="that prepare patches"
+        "--workers", type=argument_types.positive_or_zero, metavar="N", help="that prepare patches"
     )
 
 
@@ -183,7 +187,7 @@ def run(args: argparse.Namespace) -> None:
 def _plan(args: argparse.Namespace) -> "RunPlan":
     import os
 
-    from napari_ciml.training.plan import RunPlan
+    from napari_ciml.training.run_plan import RunPlan
     from napari_ciml.training.settings import Hardware
 
     workers = min(8, max(1, (os.cpu_count() or 1) // 2)) if args.workers is None else args.workers

@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from napari_ciml.cases.case import Case
-from napari_ciml.cases.model_space import voxels_to_model_space
-from napari_ciml.cases.placed import Placed
-from napari_ciml.decomposition import Pair
+from napari_ciml.cases.lazy_volumes import LazyResampledVolumes
+from napari_ciml.cases.preprocessing import voxels_to_model_space
+from napari_ciml.decomposition.model import Pair
 from napari_ciml.explanation.gradcam import Triple, complementary_maps
-from napari_ciml.inference.assemble import ensemble
-from napari_ciml.inference.finish import calibrated
-from napari_ciml.inference.segment import Segmentation, insist_on
-from napari_ciml.inference.workspace import Workspace, with_fallback
-from napari_ciml.monitor import Monitor
+from napari_ciml.inference.ensemble import ensemble
+from napari_ciml.inference.postprocessing import apply_temperature
+from napari_ciml.inference.runtime import Runtime, run_with_oom_fallback
+from napari_ciml.inference.segment import Segmentation, require_same_checkpoint
 from napari_ciml.network.checkpoint import Checkpoint
+from napari_ciml.progress import ProgressMonitor
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Explanation:
         What the user must know, for example which region has no voxel to ask about.
     """
 
-    maps: Placed[Triple]
+    maps: LazyResampledVolumes[Triple]
     weights: dict[Triple, float]
-    largest: float
+    scale: float
     strongest: Triple | None
     notices: tuple[str, ...] = ()
 
@@ -50,7 +50,7 @@ def explain(
     case: Case,
     checkpoint: Checkpoint,
     segmentation: Segmentation,
-    monitor: Monitor | None = None,
+    monitor: ProgressMonitor | None = None,
     asked: Mapping[str, np.ndarray] | None = None,
 ) -> Explanation:
     """Explain a segmentation: every primary-region-auxiliary triple of its plan, in one run.
@@ -78,8 +78,8 @@ def explain(
     DeviceError, CancelledError
         As `segment`.
     """
-    monitor = monitor or Monitor()
-    insist_on(checkpoint, segmentation, case)
+    monitor = monitor or ProgressMonitor()
+    require_same_checkpoint(checkpoint, segmentation, case)
     seen, plan = segmentation.model_input, segmentation.plan
     if asked is None:
         targets = _predicted(segmentation, checkpoint)
@@ -91,19 +91,19 @@ def explain(
         plan = replace(plan, pairs=tuple(pair for pair in plan.pairs if pair.region in asked))
     targets = {name: mask & seen.foreground for name, mask in targets.items()}
 
-    def run(where: Workspace) -> dict[Triple, np.ndarray]:
-        kept = segmentation.kept if where is segmentation.kept.workspace else None
+    def run(where: Runtime) -> dict[Triple, np.ndarray]:
+        kept = segmentation.cache if where is segmentation.cache.workspace else None
         return complementary_maps(checkpoint, seen.images, targets, plan, where, monitor, kept)
 
-    where, shape = segmentation.kept.workspace, seen.foreground.shape
-    maps, _ = with_fallback(run, where, shape, checkpoint.info, monitor)
+    where, shape = segmentation.cache.workspace, seen.foreground.shape
+    maps, _ = run_with_oom_fallback(run, where, shape, checkpoint.info, monitor)
     maps = {triple: zeta * seen.foreground for triple, zeta in maps.items()}
     peaks = {triple: float(zeta.max()) for triple, zeta in maps.items()}
     largest = max(peaks.values(), default=0.0)
     return Explanation(
-        maps=Placed(maps, seen.grid, case.grid, 1 / (largest or 1.0)),
+        maps=LazyResampledVolumes(maps, seen.grid, case.grid, 1 / (largest or 1.0)),
         weights=complementary_weights(maps, targets),
-        largest=largest,
+        scale=largest,
         strongest=max(peaks, key=peaks.__getitem__) if largest > 0 else None,
         notices=tuple(empty.format(name) for name, mask in targets.items() if not mask.any()),
     )
@@ -111,8 +111,8 @@ def explain(
 
 def _predicted(segmentation: Segmentation, checkpoint: Checkpoint) -> dict[str, np.ndarray]:
     """Return where each region is predicted, on the model's grid."""
-    whole = ensemble(segmentation.pairs, segmentation.plan)
-    probabilities = calibrated(whole, checkpoint.info.finish.temperatures)
+    whole = ensemble(segmentation.pair_probabilities, segmentation.plan)
+    probabilities = apply_temperature(whole, checkpoint.info.postprocessing.temperatures)
     threshold = segmentation.settings.threshold
     return {name: values >= threshold(name) for name, values in probabilities.items()}
 

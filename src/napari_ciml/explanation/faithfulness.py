@@ -7,19 +7,19 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from napari_ciml.decomposition import Message, Pair
+from napari_ciml.decomposition.model import Message, Pair
 from napari_ciml.explanation.explain import complementary_weights
 from napari_ciml.explanation.gradcam import Triple, complementary_maps
-from napari_ciml.inference.assemble import ensemble
-from napari_ciml.inference.engine import predict_pairs
-from napari_ciml.inference.plan import Plan, make_plan
+from napari_ciml.inference.ensemble import ensemble
+from napari_ciml.inference.plan import InferencePlan, make_plan
+from napari_ciml.inference.runtime import Runtime
 from napari_ciml.inference.settings import THRESHOLD
-from napari_ciml.inference.workspace import Workspace
-from napari_ciml.measures import dice
-from napari_ciml.monitor import Monitor
+from napari_ciml.inference.sliding_window import predict_pairs
+from napari_ciml.metrics import dice
 from napari_ciml.network.blocks import initialise
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.network.ciml import CIML
+from napari_ciml.progress import ProgressMonitor
 
 Images = Mapping[str, np.ndarray]
 _LEAST = 1e-6
@@ -27,7 +27,7 @@ _LEAST = 1e-6
 
 
 @dataclass(frozen=True)
-class Muting:
+class MessageAblation:
     """What an auxiliary is said to add to a pair, and what muting its message costs.
 
     Parameters
@@ -54,13 +54,13 @@ class Muting:
     logit_drop: float
 
 
-def mute_each(
+def ablate_messages(
     checkpoint: Checkpoint,
     images: Images,
     references: Mapping[str, np.ndarray],
-    workspace: Workspace,
-    monitor: Monitor,
-) -> list[Muting]:
+    workspace: Runtime,
+    monitor: ProgressMonitor,
+) -> list[MessageAblation]:
     """Explain a case, then mute every message in turn.
 
     Parameters
@@ -90,7 +90,7 @@ def mute_each(
             logits = [_mean_logit(p[pair], region) for p in (whole, without)]
             triple: Triple = (pair, message.auxiliary)
             found.append(
-                Muting(
+                MessageAblation(
                     *triple,
                     weight=weights[triple],
                     information=float(maps[triple].mean()),
@@ -101,15 +101,19 @@ def mute_each(
     return found
 
 
-def rank_correlation(mutings: list[Muting], said: str, lost: str) -> float:
-    """Return Spearman's rho between two fields of `Muting`, over all in which both are known."""
+def rank_correlation(mutings: list[MessageAblation], said: str, lost: str) -> float:
+    """Return Spearman's rho between two fields of `MessageAblation`, where both are known."""
     pairs = np.array([(getattr(m, said), getattr(m, lost)) for m in mutings], float)
     known = pairs[np.isfinite(pairs).all(axis=1)]
     return float(spearmanr(known[:, 0], known[:, 1]).statistic)
 
 
-def maps_of_random_weights(
-    checkpoint: Checkpoint, images: Images, workspace: Workspace, monitor: Monitor, seed: int = 0
+def model_randomisation_test(
+    checkpoint: Checkpoint,
+    images: Images,
+    workspace: Runtime,
+    monitor: ProgressMonitor,
+    seed: int = 0,
 ) -> float:
     """Return how alike the maps are after all convolutions were drawn anew (a sanity check).
 
@@ -143,9 +147,9 @@ def _without(
     checkpoint: Checkpoint,
     images: Images,
     message: Message,
-    plan: Plan,
-    workspace: Workspace,
-    monitor: Monitor,
+    plan: InferencePlan,
+    workspace: Runtime,
+    monitor: ProgressMonitor,
 ) -> dict[Pair, np.ndarray]:
     pairs = tuple(pair for pair in plan.pairs if pair.primary == message.primary)
     muted = replace(plan, pairs=pairs, muted=plan.muted | {message})

@@ -17,19 +17,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_ciml.decomposition import Message, Pair
+from napari_ciml.decomposition.model import Message, Pair
+from napari_ciml.inference.cache import InferenceCache
 from napari_ciml.inference.device import mixed_precision
-from napari_ciml.inference.engine import padded_stack, tile_inputs
-from napari_ciml.inference.kept import Kept
-from napari_ciml.inference.plan import Plan
+from napari_ciml.inference.engines.torch import TorchEngine
+from napari_ciml.inference.plan import InferencePlan
+from napari_ciml.inference.runtime import Runtime
+from napari_ciml.inference.sliding_window import stack_and_pad, tile_inputs
 from napari_ciml.inference.tiles import blending_window
-from napari_ciml.inference.torch_engine import TorchEngine
-from napari_ciml.inference.workspace import Workspace
-from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.network.ciml import CIML
 from napari_ciml.network.encoder import Encoder
-from napari_ciml.network.last_level import State, run_last_level
+from napari_ciml.network.last_level import ShallowState, run_last_level
+from napari_ciml.progress import ProgressMonitor
 
 _AROUND = 4
 """Voxels of P/2 around those asked about; the predictor's last level sees three."""
@@ -53,10 +53,10 @@ def complementary_maps(
     checkpoint: Checkpoint,
     images: Mapping[str, np.ndarray],
     targets: Mapping[str, np.ndarray],
-    plan: Plan,
-    workspace: Workspace,
-    monitor: Monitor,
-    kept: Kept | None = None,
+    plan: InferencePlan,
+    workspace: Runtime,
+    monitor: ProgressMonitor,
+    kept: InferenceCache | None = None,
 ) -> dict[Triple, np.ndarray]:
     """Compute zeta of eq. 14 for every pair and every auxiliary it hears.
 
@@ -84,7 +84,7 @@ def complementary_maps(
         By (pair, auxiliary), (Z, Y, X) float32, not normalised, so comparable with each other.
     """
     shape = next(iter(images.values())).shape
-    kept = kept or Kept(workspace, messages_limit=0, states_limit=0)
+    kept = kept or InferenceCache(workspace, messages_limit=0, states_limit=0)
     window = torch.from_numpy(blending_window(workspace.tiling.tile))
     share = _blending_shares(window, workspace)
     gathered = _gather(checkpoint, images, targets, share, plan, kept, monitor)
@@ -97,15 +97,15 @@ def _gather(
     images: Mapping[str, np.ndarray],
     targets: Mapping[str, np.ndarray],
     share: list[Tensor],
-    plan: Plan,
-    kept: Kept,
-    monitor: Monitor,
+    plan: InferencePlan,
+    kept: InferenceCache,
+    monitor: ProgressMonitor,
 ) -> _Gathered:
     device, tiling = kept.workspace.device, kept.workspace.tiling
     network = checkpoint.network.to(device)
-    stack = padded_stack(images, plan.modalities, tiling.shape)
+    stack = stack_and_pad(images, plan.modalities, tiling.shape)
     masks = {pair.region: targets[pair.region] for pair in plan.pairs}
-    asked = padded_stack(
+    asked = stack_and_pad(
         {name: mask.astype(np.float32) for name, mask in masks.items()}, tuple(masks), tiling.shape
     )
     gathered = _Gathered()
@@ -132,8 +132,12 @@ def _gather(
 
 
 def _states(
-    network: CIML, inputs: Mapping[str, Tensor], tile: int, plan: Plan, kept: Kept
-) -> dict[str, State]:
+    network: CIML,
+    inputs: Mapping[str, Tensor],
+    tile: int,
+    plan: InferencePlan,
+    kept: InferenceCache,
+) -> dict[str, ShallowState]:
     """Return the state of every segmentor that hears anybody, computed where it was not kept."""
     wanted = [subtask for subtask in plan.subtasks if plan.auxiliaries(subtask)]
     known = {subtask: kept.state(tile, subtask, plan) for subtask in wanted}
@@ -148,7 +152,7 @@ def _states(
         }
 
 
-def _near(image: Tensor, state: State, asked: _Asked) -> tuple[Tensor, State, _Asked]:
+def _near(image: Tensor, state: ShallowState, asked: _Asked) -> tuple[Tensor, ShallowState, _Asked]:
     """Cut a tile down to what the logits of the voxels asked about depend on, in the last level.
 
     Exact, for its norms are held: it sees three voxels of P/2 around.
@@ -163,7 +167,7 @@ def _near(image: Tensor, state: State, asked: _Asked) -> tuple[Tensor, State, _A
         whole.append(slice(2 * first, 2 * last))
     kappas = {name: _cut(kappa, half) for name, kappa in state.kappas.items()}
     few = {pair: (channel, _cut(weight, whole)) for pair, (channel, weight) in asked.items()}
-    near = State(_cut(state.own, half), _cut(state.deep, half), kappas, state.statistics)
+    near = ShallowState(_cut(state.own, half), _cut(state.deep, half), kappas, state.statistics)
     return _cut(image, whole), near, few
 
 
@@ -177,7 +181,7 @@ def _add_gradients(
     network: CIML,
     subtask: str,
     image: Tensor,
-    state: State,
+    state: ShallowState,
     asked: _Asked,
 ) -> None:
     """Add one tile's gradients of each pair's y; ``asked`` says its channel and which voxels."""
@@ -195,7 +199,9 @@ def _add_gradients(
         gathered.gradients[pair] = gathered.gradients.get(pair, 0) + total
 
 
-def _alphas(network: CIML, gathered: _Gathered, plan: Plan, count: float) -> dict[Triple, Tensor]:
+def _alphas(
+    network: CIML, gathered: _Gathered, plan: InferencePlan, count: float
+) -> dict[Triple, Tensor]:
     """Compute alpha of eq. 15, (C,), for every pair and every auxiliary it hears."""
     none = torch.zeros(network.settings.base_filters)
     alphas = {}
@@ -203,7 +209,7 @@ def _alphas(network: CIML, gathered: _Gathered, plan: Plan, count: float) -> dic
         for auxiliary in plan.auxiliaries(pair.primary):
             gate = network.segmentor(pair.primary).shallow_gate()
             summed = gathered.gradients.get(pair, none)
-            alphas[pair, auxiliary] = gate.pulled_back(auxiliary, summed) / count
+            alphas[pair, auxiliary] = gate.backproject_gradient(auxiliary, summed) / count
     return alphas
 
 
@@ -212,8 +218,8 @@ def _assemble(
     alphas: Mapping[Triple, Tensor],
     share: list[Tensor],
     shape: tuple[int, ...],
-    workspace: Workspace,
-    monitor: Monitor,
+    workspace: Runtime,
+    monitor: ProgressMonitor,
 ) -> dict[Triple, np.ndarray]:
     """Blend the tiles where the kappas lie, at half resolution; then one interpolation a map."""
     maps = {}
@@ -242,7 +248,7 @@ def to_full_resolution(zeta: Tensor) -> Tensor:
     return functional.pad(inner, (0, 1) * 3, mode="replicate")[0, 0]
 
 
-def _blending_shares(window: Tensor, workspace: Workspace) -> list[Tensor]:
+def _blending_shares(window: Tensor, workspace: Runtime) -> list[Tensor]:
     """Return what share each tile has in each of its voxels; the shares of a voxel sum to 1."""
     total = torch.zeros(workspace.tiling.shape)
     for where in workspace.tiling.slices():

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
-from napari_ciml.at_once import at_once
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.labels import region_masks
-from napari_ciml.cases.write import at_modality, write_on_native_grid
-from napari_ciml.export.dicom_seg import Made, write_dicom_seg
-from napari_ciml.export.report import Context, compose_report
+from napari_ciml.cases.writing import resample_to_modality, write_on_native_grid
+from napari_ciml.export.dicom_seg import SegmentationProvenance, write_dicom_seg
+from napari_ciml.export.report import ReportContext, compose_report
 from napari_ciml.export.report_html import write_report_html
 from napari_ciml.export.report_page import write_report_pdf
 from napari_ciml.export.results import labels_at, lesion_rows, weights_csv, write_summary
-from napari_ciml.export.text import write_table, write_text
-from napari_ciml.lesions import Inventory, take_inventory
-from napari_ciml.monitor import Monitor
+from napari_ciml.files import write_table, write_text
+from napari_ciml.lesions import Inventory, detect_lesions
+from napari_ciml.parallel import map_in_threads
+from napari_ciml.progress import ProgressMonitor
 
 if TYPE_CHECKING:
     from napari_ciml.explanation.explain import Explanation
@@ -43,7 +43,7 @@ FORMATS = (".nii.gz", ".nrrd")
 
 
 @dataclass(frozen=True)
-class Results:
+class ExportInput:
     """What there is of a case.
 
     Parameters
@@ -64,11 +64,11 @@ class Results:
     segmentation: "Segmentation"
     labels: np.ndarray
     explanation: "Explanation | None" = None
-    context: Context = field(default_factory=Context)
+    context: ReportContext = field(default_factory=ReportContext)
 
 
 @dataclass(frozen=True)
-class Wish:
+class ExportOptions:
     """What is asked for.
 
     Parameters
@@ -90,7 +90,9 @@ class Wish:
     grid: str | None = None
 
 
-def write_bundle(folder: Path, results: Results, wish: Wish, monitor: Monitor) -> list[Path]:
+def export_results(
+    folder: Path, results: ExportInput, wish: ExportOptions, monitor: ProgressMonitor
+) -> list[Path]:
     """Write what is asked for; what there is nothing of is left out.
 
     Parameters
@@ -122,7 +124,7 @@ def write_bundle(folder: Path, results: Results, wish: Wish, monitor: Monitor) -
         write_on_native_grid(folder / name, volumes[name](), results.case, wish.grid)
         return folder / name
 
-    paths = at_once(write, tuple(volumes), monitor, "Writing")
+    paths = map_in_threads(write, tuple(volumes), monitor, "Writing")
     if wish.kinds & {"tables", "report"}:
         found = _inventory(results, monitor)
         if "tables" in wish.kinds:
@@ -131,24 +133,24 @@ def write_bundle(folder: Path, results: Results, wish: Wish, monitor: Monitor) -
             paths += _write_report(folder, results, found, monitor)
     if "dicom-seg" in wish.kinds:
         segmentation = results.segmentation
-        made = Made(
+        made = SegmentationProvenance(
             segmentation.plan.decomposition, segmentation.checkpoint, results.context.corrected
         )
         path = folder / "segmentation.dcm"
         grid = results.case.grid
-        series = wish.series or own_series(results.case)
+        series = wish.series or source_series(results.case)
         paths.append(write_dicom_seg(path, results.labels, grid, series, made, monitor))
     return paths
 
 
-def _volumes(results: Results, wish: Wish) -> dict[str, Callable[[], np.ndarray]]:
+def _volumes(results: ExportInput, wish: ExportOptions) -> dict[str, Callable[[], np.ndarray]]:
     """Return the volumes asked for by file name; each is made when it is its turn."""
     case, segmentation = results.case, results.segmentation
     where = wish.grid or case.reference
     found: dict[str, Callable[[], np.ndarray]] = {}
 
     def add(name: str, values: Mapping[Key, np.ndarray], key: Key) -> None:
-        found[name] = lambda: at_modality(values[key], case, where)
+        found[name] = lambda: resample_to_modality(values[key], case, where)
 
     if "labels" in wish.kinds:
         found["segmentation"] = partial(labels_at, where, case, segmentation, results.labels)
@@ -167,19 +169,19 @@ def _volumes(results: Results, wish: Wish) -> dict[str, Callable[[], np.ndarray]
     return found
 
 
-def own_series(case: Case) -> list[Path]:
+def source_series(case: Case) -> list[Path]:
     """Return the files of the series that the case's reference was read from; none if no DICOM."""
     stack = case.sources[case.reference].stack
     return [] if stack is None else sorted({plane.file for plane in stack.planes})
 
 
-def _inventory(results: Results, monitor: Monitor) -> Inventory:
+def _inventory(results: ExportInput, monitor: ProgressMonitor) -> Inventory:
     regions = results.segmentation.plan.decomposition.regions
-    return take_inventory(results.labels, regions, results.case.grid, results.segmentation, monitor)
+    return detect_lesions(results.labels, regions, results.case.grid, results.segmentation, monitor)
 
 
 def _write_tables(
-    folder: Path, results: Results, found: Inventory, monitor: Monitor, grid: str | None
+    folder: Path, results: ExportInput, found: Inventory, monitor: ProgressMonitor, grid: str | None
 ) -> list[Path]:
     """Write ``volumes.csv``, ``summary.json``, and ``weights.csv``, ``lesions.csv`` if any."""
     monitor.step("Writing tables")
@@ -194,7 +196,9 @@ def _write_tables(
     return paths
 
 
-def _write_report(folder: Path, results: Results, found: Inventory, monitor: Monitor) -> list[Path]:
+def _write_report(
+    folder: Path, results: ExportInput, found: Inventory, monitor: ProgressMonitor
+) -> list[Path]:
     """Write ``report.html`` and ``report.pdf``."""
     monitor.step("Composing the report")
     report = compose_report(
@@ -211,7 +215,7 @@ def _write_report(folder: Path, results: Results, found: Inventory, monitor: Mon
     return [*paths, write_report_pdf(folder / "report.pdf", report)]
 
 
-def volume_rows(results: Results) -> list[dict[str, object]]:
+def volume_rows(results: ExportInput) -> list[dict[str, object]]:
     """Return the table of volumes: of the label map as it is, and as it was computed."""
     regions, voxel = results.segmentation.plan.decomposition.regions, results.case.grid.voxel_ml
     now = region_masks(results.labels, regions)

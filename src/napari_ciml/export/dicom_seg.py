@@ -13,18 +13,18 @@ import numpy as np
 
 from napari_ciml import __version__
 from napari_ciml.cases.geometry import Grid, resample
-from napari_ciml.decomposition import Decomposition
+from napari_ciml.decomposition.model import Decomposition
 from napari_ciml.errors import InputError
 from napari_ciml.export.dicom_series import EVEN, highdicom, read_series
-from napari_ciml.files import replacing
-from napari_ciml.monitor import Monitor
+from napari_ciml.files import atomic_write
+from napari_ciml.progress import ProgressMonitor
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 
 @dataclass(frozen=True)
-class Made:
+class SegmentationProvenance:
     """How a label map was made.
 
     Parameters
@@ -47,8 +47,8 @@ def write_dicom_seg(
     labels: np.ndarray,
     grid: Grid,
     series: Sequence["Dataset | Path"],
-    made: Made,
-    monitor: Monitor | None = None,
+    made: SegmentationProvenance,
+    monitor: ProgressMonitor | None = None,
 ) -> Path:
     """Write a label map as one binary segment for each of its values.
 
@@ -74,7 +74,7 @@ def write_dicom_seg(
         label map, or nothing is segmented on it.
     """
     hd = highdicom()
-    monitor = monitor or Monitor()
+    monitor = monitor or ProgressMonitor()
     if not series:
         raise InputError("DICOM SEG refers to a DICOM series; name its folder.")
     monitor.step("Writing DICOM SEG")
@@ -83,7 +83,7 @@ def write_dicom_seg(
     if not own.overlaps(grid):
         raise InputError(f"{path}: the series shares no space with the label map; choose another.")
     if not _same_voxels(own, grid):
-        monitor.tell(
+        monitor.notify(
             f"The label map ({grid.describe()}) was brought onto the series ({own.describe()}) "
             "by the nearest voxel for DICOM SEG."
         )
@@ -112,7 +112,7 @@ def write_dicom_seg(
         )
     except (AttributeError, ValueError, TypeError) as error:
         raise InputError(f"{path}: the source series cannot be referred to ({error}).") from error
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         made_of.save_as(temporary)
     return path
 
@@ -125,7 +125,7 @@ def _same_voxels(a: Grid, b: Grid) -> bool:
     return bool(whole and np.allclose(sorted(a.spacing), sorted(b.spacing), rtol=1e-3))
 
 
-def _segments(values: Sequence[int], made: Made) -> list[Any]:
+def _segments(values: Sequence[int], made: SegmentationProvenance) -> list[Any]:
     import highdicom as hd
     from pydicom.sr.codedict import codes
 

@@ -67,7 +67,7 @@ class _Plane(NamedTuple):
     thickness: float
 
 
-def series_in(folder: Path) -> list[Path]:
+def dicom_files_in(folder: Path) -> list[Path]:
     """Return the DICOM files of a folder.
 
     Raises

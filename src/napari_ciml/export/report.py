@@ -13,8 +13,8 @@ import numpy as np
 from napari_ciml import __version__
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.labels import region_masks
-from napari_ciml.decomposition import Pair
-from napari_ciml.export.report_pictures import Looker, Picture
+from napari_ciml.decomposition.model import Pair
+from napari_ciml.export.report_pictures import KeyImageRenderer, Picture
 from napari_ciml.inference.settings import THRESHOLD
 from napari_ciml.lesions import RegionSummary
 
@@ -80,7 +80,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Context:
+class ReportContext:
     """What a report says beside the results.
 
     Parameters
@@ -110,7 +110,7 @@ def compose_report(
     labels: np.ndarray,
     found: Sequence[RegionSummary],
     explanation: "Explanation | None" = None,
-    context: Context | None = None,
+    context: ReportContext | None = None,
 ) -> Report:
     """Say what there is to say of a case.
 
@@ -124,19 +124,19 @@ def compose_report(
         The label map to report, (Z, Y, X) on the case grid: that of the segmentation, or as
         somebody has corrected it.
     found : sequence of RegionSummary
-        What `take_inventory` found in it.
+        What `detect_lesions` found in it.
     explanation : Explanation, optional
         Gives maps and weights.
     context : Context, optional
         What else.
     """
-    context = context or Context()
+    context = context or ReportContext()
     whole = segmentation.plan.decomposition
     masks = region_masks(labels, whole.regions)
     weights: dict[Pair, dict[str, float]] = {}
     for (pair, auxiliary), weight in (explanation.weights if explanation else {}).items():
         weights.setdefault(pair, {})[auxiliary] = weight
-    looker = Looker(case, masks, context.limits or {})
+    looker = KeyImageRenderer(case, masks, context.limits or {})
     empty = [one.region for one in found if not one.lesions]
     return Report(
         title=f"Segmentation of {context.subject}" if context.subject else "Segmentation report",
@@ -155,13 +155,13 @@ def compose_report(
 
 
 def _facts(
-    case: Case, segmentation: "Segmentation", context: Context
+    case: Case, segmentation: "Segmentation", context: ReportContext
 ) -> tuple[tuple[str, str], ...]:
     muted = ", ".join(sorted(f"{m.primary}:{m.auxiliary}" for m in segmentation.plan.muted))
     facts = (
         ("Date", (context.day or date.today()).isoformat()),
         ("Modalities", ", ".join(case.images)),
-        ("Grid", f"{case.native.describe()} ({case.reference})"),
+        ("Grid", f"{case.native_grid.describe()} ({case.reference})"),
         ("Label map", "corrected by hand" if context.corrected else "as computed"),
         ("Checkpoint", context.checkpoint),
         ("SHA-256", segmentation.checkpoint),
@@ -182,13 +182,13 @@ def _edited(segmentation: "Segmentation") -> Iterator[str]:
     for pair in plan.pairs:
         if plan.weight(pair) != 1:
             yield f"{pair.primary}:{pair.region} weighs {plan.weight(pair):g}"
-    if settings.coarser:
+    if settings.multiscale:
         yield "a pass at larger voxels averaged in"
-    if settings.mirror:
+    if settings.test_time_flips:
         yield "mirrored passes averaged"
     if settings.overlap is not None:
         yield f"tiles overlap by {settings.overlap:g}"
-    if not settings.clean:
+    if not settings.postprocess:
         yield "specks and holes kept"
 
 

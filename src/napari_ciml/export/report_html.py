@@ -8,7 +8,7 @@ from pathlib import Path
 from napari_ciml.export.report import DISCLAIMER, Report, Table
 from napari_ciml.export.report_page import picture_png, weights_png
 from napari_ciml.export.report_pictures import Picture
-from napari_ciml.export.text import write_text
+from napari_ciml.files import write_text
 
 _STYLE = """
 body { font: 14px/1.45 system-ui, sans-serif; color: #222; max-width: 60rem; margin: 1.5rem auto;

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_ciml.decomposition import Pair
+from napari_ciml.decomposition.model import Pair
 from napari_ciml.export.report import DISCLAIMER, MAP_STOPS, PALETTE, Report, Table
 from napari_ciml.export.report_pictures import Picture
-from napari_ciml.files import replacing
+from napari_ciml.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +29,7 @@ def write_report_pdf(path: Path, report: Report) -> Path:
         If the file cannot be written.
     """
     figure = draw_page(report)
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         figure.savefig(temporary, format="pdf", metadata={"Title": report.title, "Author": None})
     return path
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_ciml.cases.case import Case
-from napari_ciml.cases.window import display_range, object_box
-from napari_ciml.decomposition import Decomposition, Region
+from napari_ciml.cases.display_window import display_range, object_bounding_box
+from napari_ciml.decomposition.model import Decomposition, Region
 
 if TYPE_CHECKING:
     from napari_ciml.explanation.explain import Explanation
@@ -53,7 +53,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Looker:
+class KeyImageRenderer:
     """Takes pictures of a case.
 
     Parameters
@@ -116,7 +116,7 @@ class Looker:
         overlay: np.ndarray | None = None,
     ) -> Picture:
         volume, grid = self.case.images[modality], self.case.grid
-        box = _with_margin(object_box(volume), grid.scale, grid.shape)
+        box = _with_margin(object_bounding_box(volume), grid.scale, grid.shape)
         height = grid.translate[0] + k * grid.scale[0]
         return Picture(
             title=title,

@@ -12,8 +12,8 @@ import numpy as np
 
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.labels import label_map, region_masks
-from napari_ciml.cases.write import at_modality
-from napari_ciml.export.text import write_json
+from napari_ciml.cases.writing import resample_to_modality
+from napari_ciml.files import write_json
 from napari_ciml.lesions import Inventory
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def labels_at(
         threshold = np.float32(segmentation.settings.threshold(name))
         decided = np.minimum(values, threshold - np.float32(_BELOW))
         np.maximum(values, threshold, out=decided, where=masks[name])
-        placed[name] = at_modality(decided, case, modality) >= threshold
+        placed[name] = resample_to_modality(decided, case, modality) >= threshold
     return label_map(placed, regions)
 
 
@@ -62,7 +62,7 @@ def write_summary(
 
 def summary(case: Case, segmentation: "Segmentation", grid: str | None = None) -> dict[str, object]:
     """Return what ``summary.json`` holds."""
-    written = case.sources[grid].grid if grid and grid in case.sources else case.native
+    written = case.sources[grid].grid if grid and grid in case.sources else case.native_grid
     plan, sampled = segmentation.plan, segmentation.uncertainty
     return {
         "checkpoint_sha256": segmentation.checkpoint,
@@ -73,16 +73,16 @@ def summary(case: Case, segmentation: "Segmentation", grid: str | None = None) -
         "reference_modality": case.reference,
         "grid_modality": grid or case.reference,
         "grid": written.describe(),
-        "aligned": sorted(case.motions),
+        "aligned": sorted(case.transforms),
         "thresholds": {
             name: segmentation.settings.threshold(name) for name in plan.decomposition.region_names
         },
         "ensemble_weights": {
             f"{pair.primary}:{pair.region}": plan.weight(pair) for pair in plan.pairs
         },
-        "samples": segmentation.settings.samples,
+        "samples": segmentation.settings.kappa_samples,
         "seed": segmentation.settings.seed,
-        "cleaned": segmentation.settings.clean,
+        "cleaned": segmentation.settings.postprocess,
         "engine": segmentation.engine,
         "device": segmentation.device,
         "seconds": segmentation.seconds,

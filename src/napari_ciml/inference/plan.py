@@ -4,15 +4,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from napari_ciml.decomposition import Decomposition, Message, Pair, Problem
-from napari_ciml.editing import with_only
+from napari_ciml.decomposition.edits import restrict_to_modalities
+from napari_ciml.decomposition.model import Decomposition, Message, Pair, ValidationIssue
+from napari_ciml.decomposition.presets import PRESETS
 from napari_ciml.errors import CheckpointError, InputError
 from napari_ciml.network.checkpoint_info import CheckpointInfo
-from napari_ciml.presets import PRESETS
 
 
 @dataclass(frozen=True)
-class Plan:
+class InferencePlan:
     """What is computed: the primary-region pairs, with the messages that are muted.
 
     Parameters
@@ -61,43 +61,45 @@ class Plan:
         )
 
 
-def untrained(info: CheckpointInfo, wanted: Decomposition) -> tuple[Problem, ...]:
+def unsupported_parts(info: CheckpointInfo, wanted: Decomposition) -> tuple[ValidationIssue, ...]:
     """List the parts of a decomposition that a checkpoint was not trained for."""
     trained = {task.name: task for task in info.decomposition.subtasks}
-    found: list[Problem] = []
+    found: list[ValidationIssue] = []
     for task in wanted.subtasks:
         name = task.name
         if name not in trained:
             known = ", ".join(trained)
             found.append(
-                Problem(
+                ValidationIssue(
                     name, f"{name} as primary is untrained in '{info.name}' (trained: {known})."
                 )
             )
             continue
         found += [
-            Problem(name, f"{region} from {name} is untrained in '{info.name}'.")
+            ValidationIssue(name, f"{region} from {name} is untrained in '{info.name}'.")
             for region in task.regions
             if region not in trained[name].regions
         ]
         found += [
-            Problem(name, f"{aux} assisting {name} is untrained in '{info.name}'.")
+            ValidationIssue(name, f"{aux} assisting {name} is untrained in '{info.name}'.")
             for aux in task.auxiliaries
             if aux not in trained[name].auxiliaries
         ]
     return tuple(found)
 
 
-def what_is_left(info: CheckpointInfo, there: Collection[str]) -> Decomposition | None:
+def reduce_to_modalities(info: CheckpointInfo, there: Collection[str]) -> Decomposition | None:
     """Return what a checkpoint can do without the modalities a case lacks: a preset, if one is.
 
     None if there is nothing it can do.
     """
-    kept = with_only(info.decomposition, [m for m in info.decomposition.modalities if m in there])
+    kept = restrict_to_modalities(
+        info.decomposition, [m for m in info.decomposition.modalities if m in there]
+    )
     if not kept.subtasks or kept.problems():
         return None
-    presets = (preset for preset in PRESETS.values() if not untrained(info, preset))
-    return next((p for p in presets if set(p.used_modalities) == set(kept.used_modalities)), kept)
+    presets = (preset for preset in PRESETS.values() if not unsupported_parts(info, preset))
+    return next((p for p in presets if set(p.input_modalities) == set(kept.input_modalities)), kept)
 
 
 def make_plan(
@@ -105,7 +107,7 @@ def make_plan(
     wanted: Decomposition,
     muted: Collection[Message] = (),
     weights: Mapping[Pair, float] = MappingProxyType({}),
-) -> Plan:
+) -> InferencePlan:
     """Work out what to compute.
 
     Parameters
@@ -129,8 +131,8 @@ def make_plan(
     InputError
         If a weight belongs to no pair, or those of a region are all 0.
     """
-    wanted.checked()
-    problems = untrained(info, wanted)
+    wanted.validated()
+    problems = unsupported_parts(info, wanted)
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise CheckpointError(
@@ -146,7 +148,7 @@ def make_plan(
     heard = set(wanted.messages) if info.network.message else set()
     unheard = set(info.decomposition.messages) - heard
     uneven = {pair: weight for pair, weight in weights.items() if weight != 1}
-    return Plan(wanted, wanted.pairs, frozenset(unheard | set(muted)), uneven)
+    return InferencePlan(wanted, wanted.pairs, frozenset(unheard | set(muted)), uneven)
 
 
 def _refuse_weights(wanted: Decomposition, weights: Mapping[Pair, float]) -> None:

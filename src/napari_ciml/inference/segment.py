@@ -9,22 +9,28 @@ from weakref import ref
 import numpy as np
 
 from napari_ciml.cases.case import Case
-from napari_ciml.cases.model_space import ModelInput, to_model_space
-from napari_ciml.decomposition import Decomposition, Pair
+from napari_ciml.cases.preprocessing import PreprocessedCase, preprocess
+from napari_ciml.decomposition.model import Decomposition, Pair
 from napari_ciml.errors import CheckpointError, InputError
-from napari_ciml.inference.ahead import Ahead
-from napari_ciml.inference.assemble import assemble, ensemble, on_case_grid
+from napari_ciml.inference.background_compile import BackgroundCompiler
+from napari_ciml.inference.cache import InferenceCache
 from napari_ciml.inference.device import choose_device, choose_engine
-from napari_ciml.inference.engine import compile_parts, predict_pairs
-from napari_ciml.inference.kept import Kept
+from napari_ciml.inference.ensemble import assemble, ensemble, resample_to_case
 from napari_ciml.inference.memory import peak_memory_mib
-from napari_ciml.inference.plan import Plan, make_plan
-from napari_ciml.inference.previous import holds, known_regions
+from napari_ciml.inference.plan import InferencePlan, make_plan
+from napari_ciml.inference.reuse import is_reusable, unchanged_probabilities
+from napari_ciml.inference.runtime import Runtime, run_with_oom_fallback
+from napari_ciml.inference.sampling import (
+    Sampled,
+    Uncertainty,
+    require_variational,
+    sample,
+    to_case_uncertainty,
+)
 from napari_ciml.inference.settings import SegmentSettings
-from napari_ciml.inference.uncertainty import Sampled, Uncertainty, placed, refuse_sampling, sample
-from napari_ciml.inference.workspace import Workspace, with_fallback
-from napari_ciml.monitor import Monitor
+from napari_ciml.inference.sliding_window import compile_parts, predict_pairs
 from napari_ciml.network.checkpoint import Checkpoint
+from napari_ciml.progress import ProgressMonitor
 
 
 @dataclass(frozen=True)
@@ -70,12 +76,12 @@ class Segmentation:
     label_map: np.ndarray
     probabilities: dict[str, np.ndarray]
     volumes_ml: dict[str, float]
-    plan: Plan
+    plan: InferencePlan
     checkpoint: str
-    model_input: ModelInput
-    pairs: dict[Pair, np.ndarray]
+    model_input: PreprocessedCase
+    pair_probabilities: dict[Pair, np.ndarray]
     settings: SegmentSettings
-    kept: Kept
+    cache: InferenceCache
     case: "ref[Case]"
     engine: str
     device: str
@@ -86,7 +92,7 @@ class Segmentation:
     missing: tuple[str, ...] = ()
 
 
-def insist_on(checkpoint: Checkpoint, segmentation: Segmentation, case: Case) -> None:
+def require_same_checkpoint(checkpoint: Checkpoint, segmentation: Segmentation, case: Case) -> None:
     """Refuse to go on from a segmentation that another checkpoint made.
 
     Raises
@@ -119,7 +125,7 @@ def segment(
     checkpoint: Checkpoint,
     decomposition: Decomposition | None = None,
     settings: SegmentSettings | None = None,
-    monitor: Monitor | None = None,
+    monitor: ProgressMonitor | None = None,
     previous: Segmentation | None = None,
 ) -> Segmentation:
     """Segment a case.
@@ -152,44 +158,44 @@ def segment(
         If the monitor's ``stop`` is set.
     """
     settings, clock = _settled(settings or SegmentSettings(), checkpoint), _Clock()
-    monitor = monitor or Monitor()
+    monitor = monitor or ProgressMonitor()
     notices: list[str] = []
 
     def tell(sentence: str) -> None:
         notices.append(sentence)
-        monitor.tell(sentence)
+        monitor.notify(sentence)
 
-    aloud = replace(monitor, tell=tell)
+    aloud = replace(monitor, notify=tell)
     plan = make_plan(
         checkpoint.info,
         decomposition or checkpoint.info.decomposition,
         settings.muted,
         settings.weights,
     )
-    if settings.samples:
-        refuse_sampling(checkpoint.info)
+    if settings.kappa_samples:
+        require_variational(checkpoint.info)
     device = choose_device(settings.device)
     engine = choose_engine(settings.engine, device)
     _refuse_missing(case, plan)
-    if previous is not None and not holds(previous, case, checkpoint, settings):
+    if previous is not None and not is_reusable(previous, case, checkpoint, settings):
         previous = None
-    ahead = Ahead(checkpoint, plan, device, engine, settings.overlap, monitor)
+    ahead = BackgroundCompiler(checkpoint, plan, device, engine, settings.overlap, monitor)
     with clock.stage("prepare"):
         seen = _model_input(case, checkpoint, plan, aloud, previous, ahead)
         if previous is not None and seen.grid != previous.model_input.grid:
             previous = None
     pairs, kept = _predict(checkpoint, seen, plan, ahead, aloud, previous, clock, settings)
     uncertainty = None
-    if settings.samples:
+    if settings.kappa_samples:
         with clock.stage("samples"):
             uncertainty = _uncertainty(
                 checkpoint, case, seen, plan, settings, kept, aloud, previous
             )
     with clock.stage("assemble"):
-        finish = checkpoint.info.finish
-        known = known_regions(previous, pairs, plan, seen)
+        finish = checkpoint.info.postprocessing
+        known = unchanged_probabilities(previous, pairs, plan, seen)
         rest = {name: p for name, p in ensemble(pairs, plan).items() if name not in known}
-        known |= on_case_grid(rest, seen, case, finish, aloud)
+        known |= resample_to_case(rest, seen, case, finish, aloud)
         probabilities = {name: known[name] for name in plan.decomposition.region_names}
         made = assemble(probabilities, plan, case, finish, settings)
     return Segmentation(
@@ -199,9 +205,9 @@ def segment(
         plan=plan,
         checkpoint=checkpoint.sha256,
         model_input=seen,
-        pairs=pairs,
+        pair_probabilities=pairs,
         settings=settings,
-        kept=kept,
+        cache=kept,
         case=ref(case),
         engine=kept.workspace.engine,
         device=kept.workspace.device.type,
@@ -210,50 +216,50 @@ def segment(
         notices=tuple(notices),
         uncertainty=uncertainty,
         missing=tuple(
-            m for m in checkpoint.info.decomposition.used_modalities if m not in case.images
+            m for m in checkpoint.info.decomposition.input_modalities if m not in case.images
         ),
     )
 
 
 def _settled(settings: SegmentSettings, checkpoint: Checkpoint) -> SegmentSettings:
     """Return the settings with what was left to the checkpoint."""
-    if settings.coarser is not None:
+    if settings.multiscale is not None:
         return settings
-    return replace(settings, coarser=checkpoint.info.finish.coarser)
+    return replace(settings, multiscale=checkpoint.info.postprocessing.multiscale)
 
 
 def _model_input(
     case: Case,
     checkpoint: Checkpoint,
-    plan: Plan,
-    monitor: Monitor,
+    plan: InferencePlan,
+    monitor: ProgressMonitor,
     previous: Segmentation | None,
-    ahead: Ahead,
-) -> ModelInput:
+    ahead: BackgroundCompiler,
+) -> PreprocessedCase:
     if previous is not None and previous.plan.modalities == plan.modalities:
         return previous.model_input
     info = checkpoint.info
     located = ahead.begin if previous is None else None
-    return to_model_space(case, plan.modalities, info.spacing, info.normalisation, monitor, located)
+    return preprocess(case, plan.modalities, info.spacing, info.normalisation, monitor, located)
 
 
 def _predict(
     checkpoint: Checkpoint,
-    seen: ModelInput,
-    plan: Plan,
-    ahead: Ahead,
-    monitor: Monitor,
+    seen: PreprocessedCase,
+    plan: InferencePlan,
+    ahead: BackgroundCompiler,
+    monitor: ProgressMonitor,
     previous: Segmentation | None,
     clock: _Clock,
     settings: SegmentSettings,
-) -> tuple[dict[Pair, np.ndarray], Kept]:
+) -> tuple[dict[Pair, np.ndarray], InferenceCache]:
     """Run the network where nothing is kept, and say what is kept now."""
 
-    def run(where: Workspace) -> tuple[dict[Pair, np.ndarray], Kept]:
-        kept = Kept(where)
-        if previous is not None and previous.kept.workspace is where:
-            kept = previous.kept
-        if settings.coarser:
+    def run(where: Runtime) -> tuple[dict[Pair, np.ndarray], InferenceCache]:
+        kept = InferenceCache(where)
+        if previous is not None and previous.cache.workspace is where:
+            kept = previous.cache
+        if settings.multiscale:
             kept.coarser(shape)
         if where.engine == "openvino":
             with clock.stage("compile"):
@@ -267,41 +273,41 @@ def _predict(
                 where,
                 monitor,
                 kept,
-                mirror=settings.mirror,
-                coarser=bool(settings.coarser),
+                mirror=settings.test_time_flips,
+                coarser=bool(settings.multiscale),
             )
         return found, kept
 
     shape = seen.foreground.shape
-    first = previous.kept.workspace if previous is not None else ahead.workspace(shape)
-    found, _ = with_fallback(run, first, shape, checkpoint.info, monitor)
+    first = previous.cache.workspace if previous is not None else ahead.workspace(shape)
+    found, _ = run_with_oom_fallback(run, first, shape, checkpoint.info, monitor)
     return found
 
 
 def _uncertainty(
     checkpoint: Checkpoint,
     case: Case,
-    seen: ModelInput,
-    plan: Plan,
+    seen: PreprocessedCase,
+    plan: InferencePlan,
     settings: SegmentSettings,
-    kept: Kept,
-    monitor: Monitor,
+    kept: InferenceCache,
+    monitor: ProgressMonitor,
     previous: Segmentation | None,
 ) -> Uncertainty:
     known = previous.uncertainty if previous is not None and previous.plan == plan else None
-    if known is not None and (known.samples, known.seed) == (settings.samples, settings.seed):
+    if known is not None and (known.samples, known.seed) == (settings.kappa_samples, settings.seed):
         return known
 
-    def run(where: Workspace) -> Sampled:
-        here = kept if where is kept.workspace else Kept(where)
-        return sample(checkpoint, seen, plan, here, monitor, settings.samples, settings.seed)
+    def run(where: Runtime) -> Sampled:
+        here = kept if where is kept.workspace else InferenceCache(where)
+        return sample(checkpoint, seen, plan, here, monitor, settings.kappa_samples, settings.seed)
 
     shape = seen.foreground.shape
-    sums, _ = with_fallback(run, kept.workspace, shape, checkpoint.info, monitor)
-    return placed(sums, plan, seen, case, settings.seed)
+    sums, _ = run_with_oom_fallback(run, kept.workspace, shape, checkpoint.info, monitor)
+    return to_case_uncertainty(sums, plan, seen, case, settings.seed)
 
 
-def _refuse_missing(case: Case, plan: Plan) -> None:
+def _refuse_missing(case: Case, plan: InferencePlan) -> None:
     missing: Collection[str] = [m for m in plan.modalities if m not in case.images]
     if missing:
         raise InputError(

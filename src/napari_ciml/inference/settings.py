@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from math import isfinite
 
-from napari_ciml.decomposition import Message, Pair
+from napari_ciml.decomposition.model import Message, Pair
 from napari_ciml.errors import InputError
 
 THRESHOLD = 0.5
@@ -59,14 +59,14 @@ class SegmentSettings:
 
     device: str = "auto"
     muted: frozenset[Message] = frozenset()
-    clean: bool = True
+    postprocess: bool = True
     thresholds: Mapping[str, float] = field(default_factory=dict)
     weights: Mapping[Pair, float] = field(default_factory=dict)
-    samples: int = 0
+    kappa_samples: int = 0
     seed: int = 0
     engine: str = "auto"
-    mirror: bool = False
-    coarser: bool | None = None
+    test_time_flips: bool = False
+    multiscale: bool | None = None
     overlap: float | None = None
 
     def __post_init__(self) -> None:

@@ -15,12 +15,12 @@ from napari_ciml.inference.tiles import (
     SMALLEST_TILE,
     Shape,
     Tiling,
-    make_pieces,
     make_tiling,
     round_up,
+    split_into_chunks,
 )
 from napari_ciml.network.checkpoint_info import CheckpointInfo
-from napari_ciml.network.reach import reach
+from napari_ciml.network.receptive_field import receptive_field_radius
 from napari_ciml.network.settings import STRIDE
 
 SEAM = 48
@@ -41,7 +41,7 @@ _SHARE = 0.7
 """Of the memory that is free."""
 
 
-def first_tiling(
+def choose_tiling(
     info: CheckpointInfo, shape: Shape, device: torch.device, overlap: float | None = None
 ) -> Tiling:
     """Return the tiles to begin with.
@@ -61,16 +61,16 @@ def first_tiling(
         return make_tiling(shape, info.tile, overlap)
     if info.network.norm == "batch":
         most = min(_LARGEST, _voxels_that_fit(info.network.base_filters, device))
-        return make_pieces(shape, most, _overlap(info))
+        return split_into_chunks(shape, most, _overlap(info))
     return make_tiling(shape, info.tile, OVERLAP)
 
 
-def smaller_tiling(
+def shrink_tiling(
     info: CheckpointInfo, shape: Shape, full: Tiling, overlap: float | None = None
 ) -> Tiling | None:
     """Return smaller tiles than those that filled the memory; None if there are none."""
     if info.network.norm == "batch" and overlap is None:
-        pieces = make_pieces(shape, math.prod(full.tile) // 2, _overlap(info))
+        pieces = split_into_chunks(shape, math.prod(full.tile) // 2, _overlap(info))
         return pieces if math.prod(pieces.tile) < math.prod(full.tile) else None
     longest = max(full.tile)
     if longest <= SMALLEST_TILE:
@@ -81,7 +81,7 @@ def smaller_tiling(
 
 def _overlap(info: CheckpointInfo) -> int:
     """Return what neighbours share: no more than what makes the seam exact."""
-    exact = -(-2 * reach(info.network) // STRIDE) * STRIDE
+    exact = -(-2 * receptive_field_radius(info.network) // STRIDE) * STRIDE
     return min(SEAM, exact)
 
 

@@ -73,7 +73,7 @@ def make_tiling(shape: Shape, largest: Shape, overlap: float) -> Tiling:
     return Tiling(padded, tile, tuple(product(*starts)))  # type: ignore[arg-type]
 
 
-def make_pieces(shape: Shape, most: int, overlap: int) -> Tiling:
+def split_into_chunks(shape: Shape, most: int, overlap: int) -> Tiling:
     """Cut a volume into large pieces of one size, so that as little as can be is computed twice.
 
     Parameters

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_ciml.cases.geometry import Grid, resample
-from napari_ciml.decomposition import Region
-from napari_ciml.inference.doubt import entropy, segmentors_of
+from napari_ciml.decomposition.model import Region
 from napari_ciml.inference.settings import THRESHOLD
+from napari_ciml.inference.uncertainty_maps import entropy, segmentor_probabilities
 from napari_ciml.lesions.lesion import Lesion
-from napari_ciml.measures.size import bounding_box, part
-from napari_ciml.monitor import Monitor
+from napari_ciml.metrics.diameters import bounding_box, crop_grid_to_box
+from napari_ciml.progress import ProgressMonitor
 
 if TYPE_CHECKING:
     from napari_ciml.inference.segment import Segmentation
@@ -21,12 +21,12 @@ _SPECK_ML = 0.1
 _IMPROBABLE = 0.7
 
 
-def with_evidence(
+def add_model_evidence(
     lesions: list[Lesion],
     mask: np.ndarray,
     grid: Grid,
     segmentation: "Segmentation | None",
-    monitor: Monitor,
+    monitor: ProgressMonitor,
 ) -> list[Lesion]:
     """Add what a segmentation says of each lesion of one region."""
     if segmentation is None or not lesions:
@@ -34,9 +34,9 @@ def with_evidence(
 
     region, whole = lesions[0].region, bounding_box(mask)
     probability = segmentation.probabilities[region]
-    here, there = part(grid, whole), segmentation.model_input.grid
+    here, there = crop_grid_to_box(grid, whole), segmentation.model_input.grid
     said = {}
-    for name, values in segmentors_of(segmentation, region).items():
+    for name, values in segmentor_probabilities(segmentation, region).items():
         monitor.step(f"Asking {name} about {region}")
         said[name] = resample(values, there, here) >= THRESHOLD
     result = []

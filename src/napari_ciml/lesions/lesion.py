@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from napari_ciml.cases.geometry import Grid
-from napari_ciml.measures.size import Box, Diameters
+from napari_ciml.metrics.diameters import Box, Diameters
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,19 +49,19 @@ class Lesion:
     reasons: tuple[str, ...] = ()
 
     @property
-    def concern(self) -> float:
+    def priority(self) -> float:
         """How much it needs a look: more reasons, more doubt, fewer segmentors that see it."""
         unseen = 1 - min(self.seen_by.values(), default=1.0)
         doubt = 1 - self.probability if self.probability is not None else 0.0
         return len(self.reasons) + unseen + doubt
 
-    def holds(self, voxel: tuple[int, int, int]) -> bool:
+    def contains(self, voxel: tuple[int, int, int]) -> bool:
         """Whether a voxel (z, y, x) is one of its."""
         inside = all(s.start <= v < s.stop for v, s in zip(voxel, self.box, strict=True))
         place = tuple(v - s.start for v, s in zip(voxel, self.box, strict=True))
         return inside and bool(self.mask[place])
 
-    def on(self, grid: Grid) -> np.ndarray:
+    def mask_on(self, grid: Grid) -> np.ndarray:
         """Return its voxels, (Z, Y, X) bool on the grid of its label map."""
         whole = np.zeros(grid.shape, bool)
         whole[self.box] = self.mask

@@ -8,7 +8,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from napari_ciml.errors import CheckpointError
-from napari_ciml.files import replacing
+from napari_ciml.files import atomic_write
 from napari_ciml.network.checkpoint_info import (
     METADATA_KEY,
     CheckpointInfo,
@@ -65,7 +65,7 @@ def save_checkpoint(
         name: (value.to(dtype) if value.is_floating_point() else value).detach().cpu().contiguous()
         for name, value in network.state_dict().items()
     }
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         try:
             save_file(tensors, temporary, metadata={METADATA_KEY: info.model_dump_json()})
         except SafetensorError as error:

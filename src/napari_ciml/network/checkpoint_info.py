@@ -13,11 +13,11 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from napari_ciml.cases.intensity import Normalisation
-from napari_ciml.decomposition import Decomposition
+from napari_ciml.decomposition.model import Decomposition
 from napari_ciml.errors import CheckpointError, DecompositionError
 from napari_ciml.network.settings import STRIDE, NetworkSettings
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 ARCHITECTURE = "ciml"
 METADATA_KEY = "napari_ciml"
 
@@ -70,7 +70,7 @@ class Score(_Frozen):
     modalities: tuple[str, ...] = ()
 
 
-class UsualWeight(_Frozen):
+class WeightStatistics(_Frozen):
     """Complementary-information weight (eq. 16) over ``cases`` cases: mean and standard deviation.
 
     ``primary`` and ``region`` name the pair, ``auxiliary`` whose message it is.
@@ -84,25 +84,25 @@ class UsualWeight(_Frozen):
     cases: int = Field(ge=1)
 
 
-class Finish(_Frozen):
+class PostprocessingSettings(_Frozen):
     """What is done to the network's output, as measured to help.
 
     Parameters
     ----------
     temperatures : dict of str to float
         By region; logits are divided by it, so that a probability means what it says.
-    smallest_ml : dict of str to float
-        By region; connected components below this volume are specks.
-    without_holes : tuple of str
+    min_component_ml : dict of str to float
+        By region; connected components below this volume are removed.
+    fill_holes : tuple of str
         Regions in which holes are filled.
-    coarser : bool
+    multiscale : bool
         Average in a pass at voxels 1.25 times as large, unless asked otherwise.
     """
 
     temperatures: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = {}
-    smallest_ml: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = {}
-    without_holes: tuple[str, ...] = ()
-    coarser: bool = False
+    min_component_ml: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = {}
+    fill_holes: tuple[str, ...] = ()
+    multiscale: bool = False
 
 
 class CheckpointInfo(_Frozen):
@@ -128,13 +128,13 @@ class CheckpointInfo(_Frozen):
         Provenance.
     scores : tuple of Score
         As measured after training.
-    finish : Finish
+    postprocessing : PostprocessingSettings
         What is done to the network's output.
-    weights : tuple of UsualWeight
+    weight_statistics : tuple of WeightStatistics
         As measured after training, so that an unusual case stands out; there may be none.
     """
 
-    format_version: int = Field(default=FORMAT_VERSION, ge=1, le=FORMAT_VERSION)
+    format_version: int = Field(default=FORMAT_VERSION, ge=FORMAT_VERSION, le=FORMAT_VERSION)
     architecture: str = ARCHITECTURE
     name: str
     description: str = ""
@@ -146,15 +146,15 @@ class CheckpointInfo(_Frozen):
     normalisation: dict[str, Normalisation]
     training: TrainingRecord
     scores: tuple[Score, ...] = ()
-    finish: Finish = Finish()
-    weights: tuple[UsualWeight, ...] = ()
+    postprocessing: PostprocessingSettings = PostprocessingSettings()
+    weight_statistics: tuple[WeightStatistics, ...] = ()
 
     @property
     def tile(self) -> tuple[int, int, int]:
         """As much of a volume as its training has seen at once, (Z, Y, X) in voxels."""
         return self.largest_patch or self.patch
 
-    def told_of(self, modalities: tuple[str, ...]) -> tuple[str, ...]:
+    def reduced_modality_notice(self, modalities: tuple[str, ...]) -> tuple[str, ...]:
         """Say what was measured with fewer modalities, beside what was with all; if it was."""
         fewer = {s.region: s for s in self.scores if set(s.modalities) == set(modalities)}
         everything = {s.region: s for s in self.scores if not s.modalities}
@@ -170,7 +170,7 @@ class CheckpointInfo(_Frozen):
 
     @model_validator(mode="after")
     def _normalises_what_it_uses(self) -> Self:
-        missing = set(self.decomposition.used_modalities) - self.normalisation.keys()
+        missing = set(self.decomposition.input_modalities) - self.normalisation.keys()
         if missing:
             raise ValueError(f"no normalisation for {', '.join(sorted(missing))}")
         if "dataset" in self.normalisation.values():
@@ -194,7 +194,7 @@ def read_info(path: Path) -> CheckpointInfo:
         fields = json.loads(metadata[METADATA_KEY])
         _refuse_foreign(path, fields)
         info = CheckpointInfo.model_validate(fields)
-        info.decomposition.checked()
+        info.decomposition.validated()
     except (DecompositionError, ValueError, AttributeError, RecursionError) as error:
         raise CheckpointError(
             f"{path}: the checkpoint's description is damaged; get the file again."
@@ -243,8 +243,13 @@ def _refuse_foreign(path: Path, fields: dict[str, object]) -> None:
     version, architecture = fields.get("format_version"), fields.get("architecture")
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise CheckpointError(
-            f"{path}: written in format {version}, this napari-ciml reads up to {FORMAT_VERSION}; "
+            f"{path}: written in format {version}, this napari-ciml reads format {FORMAT_VERSION}; "
             "update napari-ciml."
+        )
+    if version == 1:
+        raise CheckpointError(
+            f"{path}: written in format 1 by an older napari-ciml, this one reads format "
+            f"{FORMAT_VERSION}; train or fine-tune it again with this version."
         )
     if architecture != ARCHITECTURE:
         raise CheckpointError(

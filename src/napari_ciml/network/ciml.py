@@ -7,7 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from napari_ciml.decomposition import Decomposition, Message
+from napari_ciml.decomposition.model import Decomposition, Message
 from napari_ciml.errors import DecompositionError
 from napari_ciml.network.blocks import initialise
 from napari_ciml.network.encoder import Embeddings, Encoder
@@ -88,7 +88,7 @@ class CIML(nn.Module):
         return {
             name: self.segmentor(name)(
                 encoded[name],
-                self.messages_to(name, encoded, muted),
+                self.incoming_messages(name, encoded, muted),
                 noise,
             )
             for name in wanted
@@ -116,7 +116,7 @@ class CIML(nn.Module):
         """
         wanted = self.segmentors.keys() if subtasks is None else subtasks
         encoded = {}
-        for name in self.needed(wanted, muted):
+        for name in self.required_encoders(wanted, muted):
             encoder = cast("Encoder", self.encoders[name])
             if name in kept and name not in wanted:
                 encoded[name] = Embeddings(kept[name][0].new_empty(0), kept[name])
@@ -127,12 +127,14 @@ class CIML(nn.Module):
             )
         return encoded
 
-    def needed(self, subtasks: Collection[str], muted: Collection[Message] = ()) -> tuple[str, ...]:
+    def required_encoders(
+        self, subtasks: Collection[str], muted: Collection[Message] = ()
+    ) -> tuple[str, ...]:
         """Return the names of the encoders that the subtasks need."""
         heard = (auxiliary for name in subtasks for auxiliary in self._heard(name, muted))
         return tuple(dict.fromkeys((*subtasks, *heard)))
 
-    def messages_to(
+    def incoming_messages(
         self, subtask: str, encoded: Mapping[str, Embeddings], muted: Collection[Message] = ()
     ) -> dict[str, tuple[Tensor, ...]]:
         """Collect the messages that a subtask's segmentor hears, by auxiliary modality."""

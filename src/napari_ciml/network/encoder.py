@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from napari_ciml.network.activation_checkpointing import ActivationCheckpointing
 from napari_ciml.network.blocks import conv_block
-from napari_ciml.network.recompute import Recomputing
 from napari_ciml.network.settings import LEVELS, NetworkSettings
 
 
@@ -22,7 +22,7 @@ class Embeddings(NamedTuple):
     levels: tuple[Tensor, ...]
 
 
-class Encoder(Recomputing):
+class Encoder(ActivationCheckpointing):
     """Four stages, each a 3x3x3 convolution and a strided one.
 
     Parameters
@@ -46,13 +46,13 @@ class Encoder(Recomputing):
     def forward(self, images: Tensor) -> Embeddings:
         """Encode images, (B, inputs, Z, Y, X) with edges that are multiples of 16."""
         full = self.full(images)
-        levels = [self.spared(self.downs[0], [self.downs[0]], full)]
+        levels = [self.checkpointed(self.downs[0], [self.downs[0]], full)]
         for conv, down in zip(self.convs[1:], self.downs[1:], strict=True):
             stage = nn.Sequential(conv, down)
-            levels.append(self.spared(stage, [stage], levels[-1]))
+            levels.append(self.checkpointed(stage, [stage], levels[-1]))
         return Embeddings(full, tuple(levels))
 
     def full(self, images: Tensor) -> Tensor:
         """Return the first convolution's output alone."""
         first = self.convs[0]
-        return self.spared(first, [first], images)
+        return self.checkpointed(first, [first], images)

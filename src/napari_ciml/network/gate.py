@@ -114,7 +114,7 @@ class Gate(nn.Module):
             total = total + self.align[name](kappa)
         return total
 
-    def pulled_back(self, name: str, gradient: Tensor) -> Tensor:
+    def backproject_gradient(self, name: str, gradient: Tensor) -> Tensor:
         """Turn a gradient, (C,), with respect to `aligned` into that to the kappa of a message."""
         weight = cast("nn.Conv3d", self.align[name]).weight[:, :, 0, 0, 0]
         return gradient @ weight.to(gradient)

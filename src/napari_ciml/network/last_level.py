@@ -21,7 +21,7 @@ Statistics = tuple[Tensor, Tensor]
 """Mean and variance of each channel before a norm, (C,) float32."""
 
 
-class State(NamedTuple):
+class ShallowState(NamedTuple):
     """What a tile's logits are made of at the shallowest gate, apart from the image.
 
     Parameters
@@ -51,7 +51,9 @@ def last_blocks(encoder: Encoder, segmentor: Segmentor) -> tuple[nn.Sequential, 
 
 
 @contextmanager
-def measured(blocks: Iterable[nn.Sequential]) -> Iterator[dict[nn.Module, Statistics]]:
+def record_norm_statistics(
+    blocks: Iterable[nn.Sequential],
+) -> Iterator[dict[nn.Module, Statistics]]:
     """Collect the statistics that the instance norms of blocks take, by block."""
     found: dict[nn.Module, Statistics] = {}
 
@@ -73,7 +75,7 @@ def measured(blocks: Iterable[nn.Sequential]) -> Iterator[dict[nn.Module, Statis
 
 
 def run_last_level(
-    encoder: Encoder, segmentor: Segmentor, image: Tensor, state: State, heard: Tensor
+    encoder: Encoder, segmentor: Segmentor, image: Tensor, state: ShallowState, heard: Tensor
 ) -> Tensor:
     """Compute logits, (1, regions, Z, Y, X), that gradients reach ``heard`` from and nothing else.
 

@@ -6,11 +6,11 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from napari_ciml.decomposition import Subtask
+from napari_ciml.decomposition.model import Subtask
+from napari_ciml.network.activation_checkpointing import ActivationCheckpointing
 from napari_ciml.network.blocks import conv_block, up_block
 from napari_ciml.network.encoder import Embeddings
 from napari_ciml.network.gate import Gate, Noise
-from napari_ciml.network.recompute import Recomputing
 from napari_ciml.network.settings import LEVELS, NetworkSettings
 
 
@@ -34,7 +34,7 @@ class Filtered(NamedTuple):
     kl: Tensor | None
 
 
-class Segmentor(Recomputing):
+class Segmentor(ActivationCheckpointing):
     """Filter and predictor of one subtask (Table 1, Decoder).
 
     Parameters
@@ -110,7 +110,7 @@ class Segmentor(Recomputing):
         """Return what the kappas of a message pass through, at every gate."""
         return tuple(cast("Gate", gate).align[auxiliary] for gate in self.gates)
 
-    def shallowest(
+    def shallow_kappas(
         self, own: Embeddings, messages: Mapping[str, tuple[Tensor, ...]]
     ) -> dict[str, Tensor]:
         """Run the shallowest gate alone: the kappas of `Filtered`."""
@@ -127,7 +127,7 @@ class Segmentor(Recomputing):
         """As `predict`, from the aligned sum of the shallowest kappas, (B, C, P/2 ...)."""
         skip = [state.own.levels[0]] if heard is None else [state.own.levels[0], heard]
         blocks = self.convs[-2], self.ups[-1], self.convs[-1]
-        return self.spared(self._last_levels, blocks, state.own.full, state.deep, *skip)
+        return self.checkpointed(self._last_levels, blocks, state.own.full, state.deep, *skip)
 
     def _last_levels(self, own: Tensor, *joined: Tensor) -> Tensor:
         shallow = self.convs[-2](torch.cat(joined, dim=1))

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from napari_ciml.decomposition import Decomposition, Pair, Region
+from napari_ciml.decomposition.model import Decomposition, Pair, Region
 from napari_ciml.network.ciml import CIML
 from napari_ciml.network.segmentor import Segmentor
 
 
 @dataclass(frozen=True)
-class Transfer:
+class TransferredNetwork:
     """A network for another decomposition, and what in it has learnt nothing yet.
 
     Parameters
@@ -26,11 +26,11 @@ class Transfer:
     """
 
     network: CIML
-    fresh: frozenset[str]
+    randomly_initialised: frozenset[str]
     untrained: tuple[Pair, ...]
 
 
-def transfer(old: CIML, wanted: Decomposition) -> Transfer:
+def transfer(old: CIML, wanted: Decomposition) -> TransferredNetwork:
     """Build the network of a decomposition from another one's weights.
 
     An encoder is carried over if the old network has one of the same modalities, whatever it was
@@ -63,7 +63,7 @@ def transfer(old: CIML, wanted: Decomposition) -> Transfer:
         _copy_outputs(new, known, wanted, task.name, old)
     before = set(old.decomposition.pairs)
     untrained = tuple(pair for pair in wanted.pairs if pair not in before)
-    return Transfer(network, frozenset(fresh), untrained)
+    return TransferredNetwork(network, frozenset(fresh), untrained)
 
 
 def _encoder_of(old: CIML, modalities: tuple[str, ...]) -> nn.Module | None:

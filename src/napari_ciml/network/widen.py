@@ -13,7 +13,7 @@ def can_widen(narrow: NetworkSettings, wide: NetworkSettings) -> bool:
     return same and wide.base_filters % narrow.base_filters == 0
 
 
-def widened(
+def widen_state_dict(
     narrow: CIML, wide: CIML, unlike: float = 0.0, generator: torch.Generator | None = None
 ) -> dict[str, Tensor]:
     """Return weights with which the wide network answers as the narrow one.

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from napari_ciml.cases.datasets import LabelledCase
+from napari_ciml.cases.discovery import discover_volumes
 from napari_ciml.cases.geometry import Grid
-from napari_ciml.cases.labels import LABEL_CONVENTIONS, conventions_of
-from napari_ciml.cases.scan import scan
-from napari_ciml.cases.write import read_labels
-from napari_ciml.decomposition import Decomposition
+from napari_ciml.cases.labels import LABEL_CONVENTIONS, matching_conventions
+from napari_ciml.cases.writing import read_labels
+from napari_ciml.decomposition.model import Decomposition
 from napari_ciml.errors import InputError
-from napari_ciml.monitor import Monitor
-from napari_ciml.training.datasets import LabelledCase
+from napari_ciml.progress import ProgressMonitor
 
 
 @dataclass(frozen=True)
-class Flaw:
+class CohortIssue:
     """Why a case cannot be trained on, and what to do about it."""
 
     case: LabelledCase
@@ -31,9 +31,9 @@ class Flaw:
 def audit(
     cases: Sequence[LabelledCase],
     decomposition: Decomposition,
-    monitor: Monitor,
+    monitor: ProgressMonitor,
     workers: int = 1,
-) -> tuple[Flaw, ...]:
+) -> tuple[CohortIssue, ...]:
     """Find every case that cannot be trained on; of the images only the headers are read.
 
     Parameters
@@ -52,21 +52,21 @@ def audit(
     CancelledError
         If the monitor's ``stop`` is set.
     """
-    flaws: list[Flaw] = []
+    flaws: list[CohortIssue] = []
     aligned: dict[LabelledCase, bool] = {}
     with ThreadPoolExecutor(max(1, workers)) as pool:
         looked = pool.map(lambda case: _look(case, decomposition, monitor), cases)
         for done, (case, found) in enumerate(zip(cases, looked, strict=True)):
             monitor.step("Checking cases", done + 1, len(cases))
             if isinstance(found, str):
-                flaws.append(Flaw(case, found))
+                flaws.append(CohortIssue(case, found))
             else:
                 aligned[case] = found
     # In a cohort of co-registered cases, one that is not is a mistake.
     usual = Counter(aligned.values()).most_common(1)
     if usual and usual[0][0]:
         flaws += [
-            Flaw(
+            CohortIssue(
                 case,
                 "its modalities lie on different grids, unlike those of the other cases; "
                 "bring them onto one grid.",
@@ -78,7 +78,7 @@ def audit(
     return tuple(sorted(flaws, key=lambda flaw: order[flaw.case.name]))
 
 
-def refuse_strange_labels(labels: np.ndarray, decomposition: Decomposition, what: str) -> None:
+def validate_label_values(labels: np.ndarray, decomposition: Decomposition, what: str) -> None:
     """See that every label value means something; as background it would be learnt as such.
 
     Raises
@@ -102,7 +102,7 @@ def _strange(
         return None
     fitting = [
         name
-        for name in conventions_of(values)
+        for name in matching_conventions(values)
         if {region.name for region in LABEL_CONVENTIONS[name]} >= set(decomposition.region_names)
     ]
     advice = f"say that its labels are those of {' or '.join(fitting)}, " if fitting else ""
@@ -112,22 +112,22 @@ def _strange(
     )
 
 
-def _look(case: LabelledCase, decomposition: Decomposition, monitor: Monitor) -> bool | str:
+def _look(case: LabelledCase, decomposition: Decomposition, monitor: ProgressMonitor) -> bool | str:
     """Return whether all modalities lie on one grid, or what is wrong."""
-    monitor.check()
+    monitor.raise_if_cancelled()
     try:
-        grids = _grids(case, decomposition.used_modalities)
+        grids = _grids(case, decomposition.input_modalities)
         if isinstance(grids, str):
             return grids
         return _label_flaw(case, decomposition, grids) or all(
-            grid.same_as(grids[0]) for grid in grids
+            grid.is_close(grids[0]) for grid in grids
         )
     except InputError as error:
         return str(error)
 
 
 def _grids(case: LabelledCase, modalities: tuple[str, ...]) -> list[Grid] | str:
-    found = scan(case.folder, overrides=dict(case.files))
+    found = discover_volumes(case.folder, overrides=dict(case.files))
     sources = {source.modality: source.grid for source in found.sources if source.modality}
     missing = [name for name in modalities if name not in sources]
     if missing:
@@ -141,7 +141,7 @@ def _label_flaw(case: LabelledCase, decomposition: Decomposition, grids: list[Gr
     if case.label is None:
         return "there is no label map, or more than one; it needs one with 'seg' in its name."
     labels, grid = read_labels(case.label)
-    strange = _strange(labels, decomposition, case.passed_over)
+    strange = _strange(labels, decomposition, case.ignored_labels)
     if strange:
         return f"{case.label.name} {strange}"
     # Labels are read in LPS orientation, so grids are compared by the box they fill.

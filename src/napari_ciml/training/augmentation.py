@@ -22,13 +22,13 @@ def augmentation(
     masks : tuple of str
         Entries that move with the image, and whose values are kept.
     scanners : bool
-        Show each modality as other scanners might, too (`RandScanner`).
+        Show each modality as other scanners might, too (`RandScannerAppearance`).
     """
     both, nearest = ("image", *masks), ("bilinear", *("nearest" for _ in masks))
     keys: dict[str, Any] = {"keys": "image"}
     return transforms.Compose(
         [
-            *(RandScanner() for _ in range(scanners)),
+            *(RandScannerAppearance() for _ in range(scanners)),
             *(transforms.RandFlipd(keys=both, prob=0.5, spatial_axis=axis) for axis in range(3)),
             transforms.RandAffined(
                 keys=both,
@@ -53,7 +53,7 @@ def augmentation(
     )
 
 
-class RandScanner(transforms.RandomizableTransform):
+class RandScannerAppearance(transforms.RandomizableTransform):
     """Show every modality by itself as another scanner might.
 
     Each of these is done to some of them: another tone curve, which keeps the order of

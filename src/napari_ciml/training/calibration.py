@@ -6,18 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize_scalar
 
+from napari_ciml.cases.datasets import LabelledCase
 from napari_ciml.cases.labels import region_masks
-from napari_ciml.cases.model_space import labels_to_model_space
-from napari_ciml.cases.write import read_label_map
-from napari_ciml.inference.assemble import ensemble
-from napari_ciml.inference.finish import calibrated, cleaned
+from napari_ciml.cases.preprocessing import labels_to_model_space
+from napari_ciml.cases.writing import read_label_map
+from napari_ciml.inference.ensemble import ensemble
+from napari_ciml.inference.postprocessing import apply_temperature, remove_small_and_fill_holes
 from napari_ciml.inference.segment import segment
 from napari_ciml.inference.settings import SegmentSettings
-from napari_ciml.measures import dice
-from napari_ciml.monitor import Monitor
+from napari_ciml.metrics import dice
 from napari_ciml.network.checkpoint import Checkpoint
-from napari_ciml.network.checkpoint_info import Finish
-from napari_ciml.training.datasets import LabelledCase
+from napari_ciml.network.checkpoint_info import PostprocessingSettings
+from napari_ciml.progress import ProgressMonitor
 
 _VOLUMES_ML = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _LEAST = 1e-6
@@ -25,7 +25,7 @@ _BINS = 15
 
 
 @dataclass(frozen=True)
-class Judged:
+class CalibrationCase:
     """A case with what a network made of it.
 
     Parameters
@@ -46,9 +46,9 @@ class Judged:
     voxel_ml: float
 
 
-def judge(
-    cases: Sequence[LabelledCase], checkpoint: Checkpoint, device: str, monitor: Monitor
-) -> list[Judged]:
+def predict_for_calibration(
+    cases: Sequence[LabelledCase], checkpoint: Checkpoint, device: str, monitor: ProgressMonitor
+) -> list[CalibrationCase]:
     """Segment cases and set the plain probabilities beside the reference, in the model's space.
 
     Raises
@@ -62,39 +62,43 @@ def judge(
     found = []
     for done, labelled in enumerate(cases):
         monitor.step("Calibrating", done, len(cases))
-        case = labelled.open(whole.used_modalities)
+        case = labelled.open(whole.input_modalities)
         result = segment(case, checkpoint, settings=SegmentSettings(device=device, engine="torch"))
         seen = result.model_input
         labels = read_label_map(labelled.reference, case)
         references = region_masks(labels_to_model_space(labels, seen.grid, case), whole.regions)
-        probabilities = ensemble(result.pairs, result.plan)
-        found.append(Judged(probabilities, references, seen.foreground, seen.grid.voxel_ml))
+        probabilities = ensemble(result.pair_probabilities, result.plan)
+        found.append(
+            CalibrationCase(probabilities, references, seen.foreground, seen.grid.voxel_ml)
+        )
     return found
 
 
-def choose_finish(cases: Sequence[Judged]) -> Finish:
+def fit_postprocessing(cases: Sequence[CalibrationCase]) -> PostprocessingSettings:
     """Choose temperatures by likelihood, the rest by mean Dice: only what helps is chosen."""
     regions = list(cases[0].references)
-    return Finish(
+    return PostprocessingSettings(
         temperatures={region: _temperature(cases, region) for region in regions},
-        smallest_ml={region: _smallest(cases, region) for region in regions},
-        without_holes=tuple(
+        min_component_ml={region: _smallest(cases, region) for region in regions},
+        fill_holes=tuple(
             region
             for region in regions
-            if _mean_dice(cases, region, Finish(without_holes=(region,)))
-            > _mean_dice(cases, region, Finish())
+            if _mean_dice(cases, region, PostprocessingSettings(fill_holes=(region,)))
+            > _mean_dice(cases, region, PostprocessingSettings())
         ),
     )
 
 
-def calibration_error(cases: Sequence[Judged], region: str, finish: Finish | None = None) -> float:
+def calibration_error(
+    cases: Sequence[CalibrationCase], region: str, finish: PostprocessingSettings | None = None
+) -> float:
     """Return the expected calibration error of a region's probability over all foregrounds.
 
     Fifteen bins of equal width; each counts by the voxels in it.
     """
     values, truth = _voxels(cases, region)
     if finish is not None:
-        values = calibrated({region: values}, finish.temperatures)[region]
+        values = apply_temperature({region: values}, finish.temperatures)[region]
     where = np.minimum((values * _BINS).astype(int), _BINS - 1)
     count = np.bincount(where, minlength=_BINS)
     said = np.bincount(where, values, minlength=_BINS)
@@ -102,13 +106,13 @@ def calibration_error(cases: Sequence[Judged], region: str, finish: Finish | Non
     return float(np.abs(said - true).sum() / count.sum())
 
 
-def _voxels(cases: Sequence[Judged], region: str) -> tuple[np.ndarray, np.ndarray]:
+def _voxels(cases: Sequence[CalibrationCase], region: str) -> tuple[np.ndarray, np.ndarray]:
     values = np.concatenate([case.probabilities[region][case.inside] for case in cases])
     truth = np.concatenate([case.references[region][case.inside] for case in cases])
     return values, truth
 
 
-def _temperature(cases: Sequence[Judged], region: str) -> float:
+def _temperature(cases: Sequence[CalibrationCase], region: str) -> float:
     values, truth = _voxels(cases, region)
     if not truth.any():
         return 1.0
@@ -121,16 +125,21 @@ def _temperature(cases: Sequence[Judged], region: str) -> float:
     return round(float(np.exp(minimize_scalar(loss, bounds=(-2, 2), method="bounded").x)), 3)
 
 
-def _smallest(cases: Sequence[Judged], region: str) -> float:
+def _smallest(cases: Sequence[CalibrationCase], region: str) -> float:
     scores = [
-        _mean_dice(cases, region, Finish(smallest_ml={region: volume})) for volume in _VOLUMES_ML
+        _mean_dice(cases, region, PostprocessingSettings(min_component_ml={region: volume}))
+        for volume in _VOLUMES_ML
     ]
     return _VOLUMES_ML[int(np.argmax(scores))]
 
 
-def _mean_dice(cases: Sequence[Judged], region: str, finish: Finish) -> float:
+def _mean_dice(
+    cases: Sequence[CalibrationCase], region: str, finish: PostprocessingSettings
+) -> float:
     scores = []
     for case in cases:
-        masks = cleaned({region: case.probabilities[region] >= 0.5}, finish, case.voxel_ml)
+        masks = remove_small_and_fill_holes(
+            {region: case.probabilities[region] >= 0.5}, finish, case.voxel_ml
+        )
         scores.append(dice(masks[region], case.references[region]))
     return float(np.mean(scores))

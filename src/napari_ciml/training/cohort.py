@@ -11,14 +11,14 @@ from typing import Protocol
 import numpy as np
 
 from napari_ciml.cases.case import Case
+from napari_ciml.cases.datasets import LabelledCase
 from napari_ciml.cases.intensity import Normalisation
 from napari_ciml.cases.labels import region_masks
-from napari_ciml.cases.model_space import labels_to_model_space, to_model_space
-from napari_ciml.cases.write import read_label_map
-from napari_ciml.decomposition import Decomposition
-from napari_ciml.files import prepare_folder
-from napari_ciml.monitor import Monitor
-from napari_ciml.training.datasets import LabelledCase
+from napari_ciml.cases.preprocessing import labels_to_model_space, preprocess
+from napari_ciml.cases.writing import read_label_map
+from napari_ciml.decomposition.model import Decomposition
+from napari_ciml.files import ensure_writable_folder
+from napari_ciml.progress import ProgressMonitor
 from napari_ciml.training.settings import TrainSettings
 
 _CENTRES = 20_000
@@ -47,9 +47,9 @@ class TrainingCase:
 
     images: np.ndarray
     regions: np.ndarray
-    inside: tuple[np.ndarray, ...]
+    foreground_voxels: tuple[np.ndarray, ...]
     folder: Path | None = None
-    certain: np.ndarray | None = None
+    label_confidence_mask: np.ndarray | None = None
 
     @classmethod
     def of(cls, images: np.ndarray, regions: np.ndarray) -> "TrainingCase":
@@ -59,10 +59,16 @@ class TrainingCase:
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         if self.folder is not None:
             return read_case, (self.folder,)
-        return TrainingCase, (self.images, self.regions, self.inside, None, self.certain)
+        return TrainingCase, (
+            self.images,
+            self.regions,
+            self.foreground_voxels,
+            None,
+            self.label_confidence_mask,
+        )
 
 
-class Space(Protocol):
+class ModelSpace(Protocol):
     """What says where a network works."""
 
     @property
@@ -82,7 +88,7 @@ def load_cohort(
     cases: Sequence[LabelledCase],
     settings: TrainSettings,
     cache: Path,
-    monitor: Monitor,
+    monitor: ProgressMonitor,
     workers: int = 1,
 ) -> list[TrainingCase]:
     """Prepare every case that the cache does not hold yet; return all, mapped into memory.
@@ -107,7 +113,7 @@ def load_cohort(
     CancelledError
         If the monitor's ``stop`` is set.
     """
-    prepare_folder(cache)
+    ensure_writable_folder(cache)
     folders = []
     with ThreadPoolExecutor(max(1, workers)) as pool:
         prepared = pool.map(lambda case: _prepared(case, settings, cache, monitor), cases)
@@ -118,7 +124,7 @@ def load_cohort(
 
 
 def to_training_case(
-    case: Case, labels: np.ndarray, space: Space, certain: np.ndarray | None = None
+    case: Case, labels: np.ndarray, space: ModelSpace, certain: np.ndarray | None = None
 ) -> TrainingCase:
     """Bring a case and its label map into the model's space.
 
@@ -139,40 +145,40 @@ def to_training_case(
         If nothing of a modality is left at this voxel size.
     """
     whole = space.decomposition
-    seen = to_model_space(
-        case, whole.used_modalities, space.spacing, dict(space.normalisation), Monitor()
+    seen = preprocess(
+        case, whole.input_modalities, space.spacing, dict(space.normalisation), ProgressMonitor()
     )
     masks = region_masks(labels_to_model_space(labels, seen.grid, case), whole.regions)
     regions = np.stack([masks[name] for name in whole.region_names])
-    images = np.stack([seen.images[name] for name in whole.used_modalities]).astype(np.float16)
+    images = np.stack([seen.images[name] for name in whole.input_modalities]).astype(np.float16)
     ready = TrainingCase.of(images, regions)
     if certain is None:
         return ready
     believed = labels_to_model_space(certain.astype(np.uint8), seen.grid, case) > 0
-    return replace(ready, certain=believed)
+    return replace(ready, label_confidence_mask=believed)
 
 
 def _prepared(
-    labelled: LabelledCase, settings: TrainSettings, cache: Path, monitor: Monitor
+    labelled: LabelledCase, settings: TrainSettings, cache: Path, monitor: ProgressMonitor
 ) -> Path:
-    monitor.check()
+    monitor.raise_if_cancelled()
     folder = cache / digest(labelled, settings)
     if folder.is_dir():
         return folder
-    case = labelled.open(settings.decomposition.used_modalities)
+    case = labelled.open(settings.decomposition.input_modalities)
     ready = to_training_case(case, read_label_map(labelled.reference, case), settings)
     return write_case(ready, folder)
 
 
 def write_case(case: TrainingCase, folder: Path) -> Path:
     """Write a prepared case into a folder of its own, which is there whole or not at all."""
-    unfinished = prepare_folder(folder.with_name(f".{folder.name}"))
+    unfinished = ensure_writable_folder(folder.with_name(f".{folder.name}"))
     for name in _PARTS:
         np.save(unfinished / f"{name}.npy", getattr(case, name))
-    for k, voxels in enumerate(case.inside):
+    for k, voxels in enumerate(case.foreground_voxels):
         np.save(unfinished / f"inside{k}.npy", voxels)
-    if case.certain is not None:
-        np.save(unfinished / _CERTAIN, case.certain)
+    if case.label_confidence_mask is not None:
+        np.save(unfinished / _CERTAIN, case.label_confidence_mask)
     shutil.rmtree(folder, ignore_errors=True)
     return unfinished.rename(folder)
 
@@ -192,7 +198,7 @@ def digest(labelled: LabelledCase, settings: TrainSettings) -> str:
     made_of = [
         *((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in sources if path),
         *(region.model_dump_json() for region in whole.regions),
-        whole.used_modalities,
+        whole.input_modalities,
         settings.spacing,
         sorted(settings.normalisation.items()),
     ]

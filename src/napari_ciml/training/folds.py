@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_ciml.cases.datasets import LabelledCase
 from napari_ciml.errors import InputError
-from napari_ciml.export.text import write_json
-from napari_ciml.training.datasets import LabelledCase
+from napari_ciml.files import write_json
 
 FOLDS = "folds.json"
 

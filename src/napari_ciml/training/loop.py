@@ -18,15 +18,15 @@ from torch.utils.data import DataLoader
 
 from napari_ciml.errors import DeviceError
 from napari_ciml.inference.device import choose_device, half_precision, is_out_of_memory
-from napari_ciml.monitor import Monitor
+from napari_ciml.network.activation_checkpointing import enable_activation_checkpointing
 from napari_ciml.network.ciml import CIML
-from napari_ciml.network.recompute import spare_memory
+from napari_ciml.progress import ProgressMonitor
 from napari_ciml.training.cohort import TrainingCase
-from napari_ciml.training.patches import Patches, Share
+from napari_ciml.training.patches import DistributedPatchSampler, Patches
 from napari_ciml.training.run_folder import Epoch, RunFolder
 from napari_ciml.training.settings import Hardware, TrainSettings
 from napari_ciml.training.state import load_result, load_state, save_state
-from napari_ciml.training.step import Trainer
+from napari_ciml.training.trainer import Trainer
 from napari_ciml.training.validation import pseudo_dice
 
 Build = Callable[[TrainSettings], nn.Module]
@@ -47,7 +47,7 @@ def train(
     cases: list[TrainingCase],
     settings: TrainSettings,
     folder: Path,
-    monitor: Monitor,
+    monitor: ProgressMonitor,
     *,
     validation: Sequence[TrainingCase] = (),
     hardware: Hardware | None = None,
@@ -88,11 +88,20 @@ def train(
     run = RunFolder(folder)
     fabric = make_fabric(hardware)
     run.resume(settings) if resume else run.begin(settings, hardware)
-    task = _Task(cases, validation, settings, run, hardware.workers, hardware.spare, resume, build)
+    task = _Task(
+        cases,
+        validation,
+        settings,
+        run,
+        hardware.workers,
+        hardware.activation_checkpointing,
+        resume,
+        build,
+    )
     if hardware.devices == 1:
         _train_alone(fabric, task, monitor)
     else:
-        monitor.tell(f"Training in {hardware.devices} processes; the log grows by the epoch.")
+        monitor.notify(f"Training in {hardware.devices} processes; the log grows by the epoch.")
         # Bound, because Fabric walks through arguments and knows no frozen dataclass.
         fabric.launch(partial(_train, task=task))
     network = build(settings)
@@ -100,7 +109,7 @@ def train(
     return network.eval()
 
 
-def averaged(network: nn.Module, decay: float) -> AveragedModel:
+def ema_model(network: nn.Module, decay: float) -> AveragedModel:
     """Return a moving average of a network's weights, which early on forgets faster."""
 
     def mix(averages: Any, weights: Any, count: Any) -> None:
@@ -147,7 +156,7 @@ class _Task:
     build: Build
 
 
-def _train_alone(fabric: Fabric, task: _Task, monitor: Monitor) -> None:
+def _train_alone(fabric: Fabric, task: _Task, monitor: ProgressMonitor) -> None:
     try:
         _train(fabric, task, monitor)
     except (RuntimeError, MemoryError) as error:
@@ -159,8 +168,8 @@ def _train_alone(fabric: Fabric, task: _Task, monitor: Monitor) -> None:
         ) from None
 
 
-def _train(fabric: Fabric, task: _Task, monitor: Monitor | None = None) -> None:
-    settings, monitor = task.settings, monitor or Monitor()
+def _train(fabric: Fabric, task: _Task, monitor: ProgressMonitor | None = None) -> None:
+    settings, monitor = task.settings, monitor or ProgressMonitor()
     torch.manual_seed(settings.seed)
     network = task.build(settings)
     if fabric.world_size > 1 and fabric.device.type == "cuda":
@@ -172,10 +181,10 @@ def _train(fabric: Fabric, task: _Task, monitor: Monitor | None = None) -> None:
         weight_decay=settings.weight_decay,
     )
     if task.spare:
-        spare_memory(network)
+        enable_activation_checkpointing(network)
     placed, optimiser = fabric.setup(network, adam)
-    trainer = Trainer(fabric, settings, placed, optimiser, monitor.tell)
-    average = averaged(network, settings.average) if settings.average else None
+    trainer = Trainer(fabric, settings, placed, optimiser, monitor.notify)
+    average = ema_model(network, settings.ema_decay) if settings.ema_decay else None
     first = 0
     if task.resume:
         first = int(load_state(task.run.path, network, adam, average)["epochs"])
@@ -206,7 +215,7 @@ def _train(fabric: Fabric, task: _Task, monitor: Monitor | None = None) -> None:
 
 
 def _loader(fabric: Fabric, task: _Task, first: int) -> DataLoader[dict[str, Tensor]]:
-    share = Share(task.settings, first, fabric.global_rank, fabric.world_size)
+    share = DistributedPatchSampler(task.settings, first, fabric.global_rank, fabric.world_size)
     loader: DataLoader[dict[str, Tensor]] = DataLoader(
         Patches(task.cases, task.settings, world=fabric.world_size),
         batch_size=task.settings.batch_size,

@@ -44,12 +44,12 @@ class Patches(Dataset[dict[str, Tensor]]):
         self.cases = cases
         self.settings = settings
         self.together = settings.batch_size * world
-        self.partly = partly or any(case.certain is not None for case in cases)
+        self.partly = partly or any(case.label_confidence_mask is not None for case in cases)
 
     @cached_property
     def _augment(self) -> Compose:
         masks = ("regions", "certain") if self.partly else ("regions",)
-        return augmentation(masks, self.settings.scanners)
+        return augmentation(masks, self.settings.scanner_augmentation)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         rng = np.random.default_rng((self.settings.seed, index))
@@ -57,13 +57,13 @@ class Patches(Dataset[dict[str, Tensor]]):
         case = self.cases[rng.integers(len(self.cases))]
         shape = draw_shape(self.settings, index // self.together)
         drawn = draw_patch(case, shape, self.settings.foreground_share, rng)
-        if self.partly and case.certain is None:
+        if self.partly and case.label_confidence_mask is None:
             drawn["certain"] = torch.ones_like(drawn["regions"][:1])
         patch = self._augment(drawn)  # which adds entries of its own
         return {name: patch[name] for name in drawn} | {"index": torch.tensor(index)}
 
 
-class Share(Sampler[int]):
+class DistributedPatchSampler(Sampler[int]):
     """The indices of the patches that one of several processes takes, step after step.
 
     Parameters
@@ -109,15 +109,15 @@ def draw_patch(
     A share of the patches is centred on a voxel of a region, each region as often as the others.
     """
     whole = case.regions.shape[1:]
-    present = [voxels for voxels in case.inside if len(voxels)]
+    present = [voxels for voxels in case.foreground_voxels if len(voxels)]
     if present and rng.random() < foreground_share:
         voxels = present[rng.integers(len(present))]
         centre = voxels[rng.integers(len(voxels))]
     else:
         centre = rng.integers(0, whole)
     cut = {"image": case.images, "regions": case.regions}
-    if case.certain is not None:
-        cut["certain"] = case.certain[None]
+    if case.label_confidence_mask is not None:
+        cut["certain"] = case.label_confidence_mask[None]
     starts = [_start(int(c), n, p, rng) for c, n, p in zip(centre, whole, shape, strict=True)]
     return {name: torch.from_numpy(_cut(a, starts, shape)) for name, a in cut.items()}
 

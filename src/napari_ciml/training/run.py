@@ -8,25 +8,24 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from napari_ciml.editing import subsets
+from napari_ciml.cases.datasets import LabelledCase, find_cases
+from napari_ciml.decomposition.edits import modality_subsets
 from napari_ciml.errors import CheckpointError, InputError
-from napari_ciml.export.text import write_json
-from napari_ciml.files import prepare_folder
-from napari_ciml.monitor import Monitor
+from napari_ciml.files import ensure_writable_folder, write_json
 from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from napari_ciml.network.checkpoint_info import Score
 from napari_ciml.network.ciml import CIML
 from napari_ciml.network.transfer import transfer
-from napari_ciml.network.widen import can_widen, widened
+from napari_ciml.network.widen import can_widen, widen_state_dict
+from napari_ciml.progress import ProgressMonitor
 from napari_ciml.training.audit import audit
-from napari_ciml.training.calibration import choose_finish, judge
+from napari_ciml.training.calibration import fit_postprocessing, predict_for_calibration
 from napari_ciml.training.cohort import load_cohort
-from napari_ciml.training.datasets import LabelledCase, find_cases
 from napari_ciml.training.folds import split
-from napari_ciml.training.intensities import measured
+from napari_ciml.training.intensity_statistics import resolve_dataset_normalisation
 from napari_ciml.training.loop import build_ciml, train
-from napari_ciml.training.plan import RunPlan, describe
 from napari_ciml.training.run_folder import RunFolder
+from napari_ciml.training.run_plan import RunPlan, describe
 from napari_ciml.training.scoring import CaseScore, Summary, score, summarise, write_scores
 from napari_ciml.training.settings import TrainSettings
 from napari_ciml.training.state import STATE, load_result
@@ -48,7 +47,7 @@ class RunResult:
     summary: dict[str, dict[str, Summary]]
 
 
-def run(plan: RunPlan, monitor: Monitor) -> RunResult:
+def run(plan: RunPlan, monitor: ProgressMonitor) -> RunResult:
     """Do everything that a plan asks for.
 
     Raises
@@ -58,7 +57,7 @@ def run(plan: RunPlan, monitor: Monitor) -> RunResult:
     CancelledError
         If the monitor's ``stop`` is set; what was done can be gone on with.
     """
-    prepare_folder(plan.output)
+    ensure_writable_folder(plan.output)
     cases = _usable(plan, monitor)
     if len(cases) <= plan.held_out:
         raise InputError(
@@ -66,7 +65,9 @@ def run(plan: RunPlan, monitor: Monitor) -> RunResult:
         )
     kept, held_out = cases[: len(cases) - plan.held_out], cases[len(cases) - plan.held_out :]
     workers = plan.hardware.workers
-    settings = measured(plan.settings, kept, plan.cached, monitor, workers, plan.start)
+    settings = resolve_dataset_normalisation(
+        plan.settings, kept, plan.cached, monitor, workers, plan.start
+    )
     plan = replace(plan, settings=settings)
     done = (
         _cross_validate(plan, kept, held_out, monitor)
@@ -77,11 +78,11 @@ def run(plan: RunPlan, monitor: Monitor) -> RunResult:
     return done
 
 
-def _usable(plan: RunPlan, monitor: Monitor) -> list[LabelledCase]:
+def _usable(plan: RunPlan, monitor: ProgressMonitor) -> list[LabelledCase]:
     cases = find_cases(plan.data)
     flaws = audit(cases, plan.settings.decomposition, monitor, plan.hardware.workers)
     for flaw in flaws:
-        monitor.tell(f"Left out: {flaw}" if plan.skip_bad else str(flaw))
+        monitor.notify(f"Left out: {flaw}" if plan.skip_bad else str(flaw))
     if flaws and not plan.skip_bad:
         raise InputError(
             f"{plan.data}: {len(flaws)} of {len(cases)} cases cannot be used, as listed; mend "
@@ -92,13 +93,13 @@ def _usable(plan: RunPlan, monitor: Monitor) -> list[LabelledCase]:
 
 
 def _train_once(
-    plan: RunPlan, kept: list[LabelledCase], held_out: list[LabelledCase], monitor: Monitor
+    plan: RunPlan, kept: list[LabelledCase], held_out: list[LabelledCase], monitor: ProgressMonitor
 ) -> RunResult:
     path = plan.output / CHECKPOINT
     checkpoint = _train(plan, plan.output, kept, held_out, monitor)
     if held_out:
-        judged = judge(held_out, checkpoint, plan.hardware.device, monitor)
-        info = checkpoint.info.model_copy(update={"finish": choose_finish(judged)})
+        judged = predict_for_calibration(held_out, checkpoint, plan.hardware.device, monitor)
+        info = checkpoint.info.model_copy(update={"finish": fit_postprocessing(judged)})
         checkpoint = replace(checkpoint, info=info)
     scores = score(held_out, [checkpoint], plan.hardware.device, monitor)
     fewer = _with_fewer_modalities(plan, checkpoint, held_out, monitor)
@@ -108,7 +109,7 @@ def _train_once(
 
 
 def _cross_validate(
-    plan: RunPlan, kept: list[LabelledCase], held_out: list[LabelledCase], monitor: Monitor
+    plan: RunPlan, kept: list[LabelledCase], held_out: list[LabelledCase], monitor: ProgressMonitor
 ) -> RunResult:
     folds = split(kept, plan.folds, plan.settings.seed, plan.output)
     checkpoints: list[Checkpoint] = []
@@ -116,10 +117,10 @@ def _cross_validate(
     everything: list[CaseScore] = []
     summary: dict[str, dict[str, Summary]] = {}
     for k, validation in enumerate(folds):
-        monitor.tell(f"Fold {k + 1} of {plan.folds}.")
+        monitor.notify(f"Fold {k + 1} of {plan.folds}.")
         chosen = {case.name for case in validation}
         training = [case for case in kept if case.name not in chosen]
-        folder = prepare_folder(plan.output / f"fold{k}")
+        folder = ensure_writable_folder(plan.output / f"fold{k}")
         checkpoint = _train(plan, folder, training, validation, monitor)
         scores = score(validation, [checkpoint], plan.hardware.device, monitor)
         means = _means(scores, "its validation cases")
@@ -146,7 +147,7 @@ def _train(
     folder: Path,
     training: list[LabelledCase],
     validation: list[LabelledCase],
-    monitor: Monitor,
+    monitor: ProgressMonitor,
 ) -> Checkpoint:
     info = describe(plan, len(training))
     if plan.finish:
@@ -165,7 +166,7 @@ def _learn(
     folder: Path,
     training: list[LabelledCase],
     validation: list[LabelledCase],
-    monitor: Monitor,
+    monitor: ProgressMonitor,
 ) -> nn.Module:
     cache, workers = plan.cached, plan.hardware.workers
     return train(
@@ -177,11 +178,11 @@ def _learn(
         hardware=plan.hardware,
         # A fold that had not begun when the run was interrupted begins now.
         resume=plan.resume and (plan.folds < 2 or (folder / STATE).is_file()),
-        build=partial(begun, plan.start) if plan.start else build_ciml,
+        build=partial(initial_network, plan.start) if plan.start else build_ciml,
     )
 
 
-def begun(start: Path, settings: TrainSettings) -> CIML:
+def initial_network(start: Path, settings: TrainSettings) -> CIML:
     """Return the network of a run with a checkpoint's weights wherever they fit.
 
     A narrower network's are widened; the copies of a channel are told apart by the run's seed.
@@ -201,7 +202,7 @@ def begun(start: Path, settings: TrainSettings) -> CIML:
     if old.info.network != settings.network:
         network = CIML(old.info.decomposition, settings.network)
         drawn = torch.Generator().manual_seed(settings.seed)
-        network.load_state_dict(widened(old.network, network, _UNLIKE, drawn))
+        network.load_state_dict(widen_state_dict(old.network, network, _UNLIKE, drawn))
     return transfer(network, settings.decomposition).network.requires_grad_()
 
 
@@ -211,11 +212,11 @@ def _ciml(network: nn.Module) -> CIML:
 
 
 def _with_fewer_modalities(
-    plan: RunPlan, checkpoint: Checkpoint, cases: list[LabelledCase], monitor: Monitor
+    plan: RunPlan, checkpoint: Checkpoint, cases: list[LabelledCase], monitor: ProgressMonitor
 ) -> tuple[Score, ...]:
     """Score the network on every subset of its modalities: what one that is missing costs."""
     found: list[Score] = []
-    for fewer in subsets(checkpoint.info.decomposition) if cases else ():
+    for fewer in modality_subsets(checkpoint.info.decomposition) if cases else ():
         device = plan.hardware.device
         scores = score(cases[:_SUBSET_CASES], [checkpoint], device, monitor, fewer)
         found += _means(scores, "cases held out", fewer.modalities)

@@ -8,8 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from napari_ciml.errors import InputError
-from napari_ciml.export.text import read_table, write_json, write_table, write_text
-from napari_ciml.files import replacing
+from napari_ciml.files import atomic_write, read_table, write_json, write_table, write_text
 from napari_ciml.training.settings import Hardware, TrainSettings
 
 SETTINGS, ENVIRONMENT, LOG, CURVES = "settings.json", "environment.json", "log.csv", "curves.png"
@@ -112,7 +111,7 @@ class RunFolder:
         for axes in (losses, scores):
             if axes.has_data():
                 axes.legend(frameon=False)
-        with replacing(self.path / CURVES) as path:
+        with atomic_write(self.path / CURVES) as path:
             figure.savefig(path, dpi=110)
 
 

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_ciml.cases.datasets import LabelledCase
 from napari_ciml.cases.labels import label_map, region_masks
-from napari_ciml.cases.write import read_label_map
-from napari_ciml.decomposition import Decomposition
-from napari_ciml.export.text import write_table
-from napari_ciml.inference.finish import cleaned
+from napari_ciml.cases.writing import read_label_map
+from napari_ciml.decomposition.model import Decomposition
+from napari_ciml.files import write_table
+from napari_ciml.inference.postprocessing import remove_small_and_fill_holes
 from napari_ciml.inference.segment import segment
 from napari_ciml.inference.settings import THRESHOLD, SegmentSettings
-from napari_ciml.measures import dice, hd95
-from napari_ciml.monitor import Monitor
+from napari_ciml.metrics import dice, hd95
 from napari_ciml.network.checkpoint import Checkpoint
-from napari_ciml.training.datasets import LabelledCase
+from napari_ciml.progress import ProgressMonitor
 
 Summary = dict[str, float | int | None]
 """Of one region: cases, mean and standard deviation of Dice and HD95 (None: defined nowhere)."""
@@ -36,7 +36,7 @@ def score(
     cases: Sequence[LabelledCase],
     checkpoints: Sequence[Checkpoint],
     device: str,
-    monitor: Monitor,
+    monitor: ProgressMonitor,
     decomposition: Decomposition | None = None,
 ) -> list[CaseScore]:
     """Segment cases by the mean probability of all checkpoints, and compare on the case grid.
@@ -67,7 +67,7 @@ def score(
     found = []
     for done, labelled in enumerate(cases):
         monitor.step("Scoring", done, len(cases))
-        case = labelled.open(wanted.used_modalities)
+        case = labelled.open(wanted.input_modalities)
         results = [
             segment(case, checkpoint, wanted, SegmentSettings(device=device, engine="torch"))
             for checkpoint in checkpoints
@@ -77,7 +77,7 @@ def score(
             >= THRESHOLD
             for region in regions
         }
-        masks = cleaned(masks, info.finish, case.grid.voxel_ml)
+        masks = remove_small_and_fill_holes(masks, info.postprocessing, case.grid.voxel_ml)
         predicted = region_masks(label_map(masks, regions), regions)
         expected = region_masks(read_label_map(labelled.reference, case), regions)
         for name, mask in predicted.items():

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from napari_ciml.cases.intensity import Normalisation
-from napari_ciml.decomposition import Decomposition
+from napari_ciml.decomposition.model import Decomposition
 from napari_ciml.network.settings import NetworkSettings
 
 
@@ -41,7 +41,7 @@ class TrainSettings(BaseModel):
         Probability that a step mutes an auxiliary modality everywhere, or one message: what
         makes muting something the network has seen.
     scanners : bool
-        Show each modality of a patch as other scanners might (`RandScanner`).
+        Show each modality of a patch as other scanners might (`RandScannerAppearance`).
     average : float
         Decay, per step, of the moving average of the weights that is kept as the result; with 0
         the result is the last step's, as in the paper.
@@ -66,8 +66,8 @@ class TrainSettings(BaseModel):
     foreground_share: float = Field(default=0.33, ge=0, le=1)
     modality_dropout: float = Field(default=0.15, ge=0, lt=1)
     message_dropout: float = Field(default=0.1, ge=0, lt=1)
-    scanners: bool = False
-    average: float = Field(default=0.0, ge=0, lt=1)
+    scanner_augmentation: bool = False
+    ema_decay: float = Field(default=0.0, ge=0, lt=1)
     seed: int = 0
 
     @property
@@ -109,12 +109,12 @@ class FineTuneSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
-    adapt: Literal["decoders", "all", "new"] = "all"
+    trainable: Literal["decoders", "all", "new"] = "all"
     minutes: float = Field(default=5.0, gt=0)
     steps: int | None = Field(default=None, ge=1)
     learning_rate: float = Field(default=3e-4, gt=0)
     beta: float = Field(default=0.5, ge=0)
-    take: float = Field(default=1.0, gt=0, le=1)
+    interpolation: float = Field(default=1.0, gt=0, le=1)
     replay_share: float = Field(default=0.5, ge=0, le=1)
     replay_held_out: float = Field(default=0.5, ge=0, lt=1)
     held_out: float = Field(default=0.2, ge=0, lt=1)
@@ -132,7 +132,7 @@ def paper_settings(decomposition: Decomposition) -> TrainSettings:
     Tumours in brain MR get batch norm and patches of 64 voxels, everything else instance norm and
     128. CT is normalised by the data set's statistics, as nnU-Net does; the rest as usual.
     """
-    used = decomposition.used_modalities
+    used = decomposition.input_modalities
     by_data_set: dict[str, Normalisation] = {"CT": "dataset"} if "CT" in used else {}
     brain = set(used) <= {"FLAIR", "T1", "T1CE", "T2"}
     return TrainSettings(
@@ -168,7 +168,7 @@ class Hardware:
     workers : int
         Processes that prepare patches for each device; with 0 the training waits for them.
     spare : bool
-        Compute activations twice instead of holding them (`Recomputing`); a single process begins
+        Compute activations twice instead of holding them; a single process begins
         to when its memory is full.
     """
 
@@ -176,4 +176,4 @@ class Hardware:
     devices: int = 1
     precision: Precision = "auto"
     workers: int = 1
-    spare: bool = False
+    activation_checkpointing: bool = False

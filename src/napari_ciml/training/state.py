@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from napari_ciml.errors import InputError
-from napari_ciml.files import replacing
+from napari_ciml.files import atomic_write
 
 STATE = "state.safetensors"
 
@@ -36,7 +36,7 @@ def save_state(
         for key, value in adam.state[parameter].items():
             tensors[f"adam.{name}.{key}"] = value
     tensors |= {f"done.{name}": torch.tensor(float(value)) for name, value in done.items()}
-    with replacing(folder / STATE) as temporary:
+    with atomic_write(folder / STATE) as temporary:
         try:
             # Copies, because some networks hold a tensor under two names.
             save_file({name: t.detach().clone() for name, t in tensors.items()}, temporary)
@@ -82,7 +82,7 @@ def load_result(folder: Path, network: nn.Module) -> dict[str, float]:
     return _done(tensors)
 
 
-def how_far(folder: Path) -> dict[str, float]:
+def read_progress(folder: Path) -> dict[str, float]:
     """Return how much is done.
 
     Raises

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_ciml.decomposition import Decomposition
+from napari_ciml.decomposition.model import Decomposition
 from napari_ciml.network.segmentor import Prediction
 from napari_ciml.training.cohort import TrainingCase
 from napari_ciml.training.patches import draw_patch
@@ -52,7 +52,7 @@ def pseudo_dice(
         patch = draw_patch(case, shape, 1.0, np.random.default_rng(k))
         image = patch["image"][None].to(device)
         with torch.no_grad():
-            seen = network({m: image[:, j : j + 1] for j, m in enumerate(whole.used_modalities)})
+            seen = network({m: image[:, j : j + 1] for j, m in enumerate(whole.input_modalities)})
         for j, (region, values) in enumerate(region_probabilities(seen, whole).items()):
             predicted, expected = values[0].cpu() > 0.5, patch["regions"][j] > 0.5
             both[region] += 2 * float((predicted & expected).sum())

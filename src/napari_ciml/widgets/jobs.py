@@ -14,8 +14,8 @@ from typing import Any
 from qtpy.QtCore import QObject, Signal
 
 from napari_ciml.errors import CancelledError, CimlError
-from napari_ciml.monitor import Monitor, Progress
-from napari_ciml.widgets.turns import next_turn
+from napari_ciml.progress import Progress, ProgressMonitor
+from napari_ciml.widgets.event_loop import call_later
 
 _REPORT_EVERY = 0.2
 """Seconds. Whatever changes in a window with a canvas, all of the window is composed anew: without
@@ -36,7 +36,7 @@ class Job:
     title : str
         In the user's words ("Segmenting").
     work : callable
-        Takes a `Monitor`, returns the result; runs in a thread, so it must not touch a layer.
+        Takes a `ProgressMonitor`, returns the result; runs in a thread, so it touches no layer.
     done : callable
         Takes the result, on the GUI thread. If it is a generator, each of its steps has a turn
         of the event loop to itself.
@@ -45,10 +45,10 @@ class Job:
     """
 
     title: str
-    work: Callable[[Monitor], Any]
+    work: Callable[[ProgressMonitor], Any]
     done: Callable[[Any], Steps]
     background: bool = False
-    gives_way: bool = False
+    preempted: bool = False
     stop: Event = field(default_factory=Event)
 
 
@@ -108,7 +108,7 @@ class JobRunner(QObject):
     def submit(
         self,
         title: str,
-        work: Callable[[Monitor], Any],
+        work: Callable[[ProgressMonitor], Any],
         done: Callable[[Any], Steps],
         *,
         background: bool = False,
@@ -122,7 +122,7 @@ class JobRunner(QObject):
         if running is None:
             self._begin()
         elif not background and running.background:
-            running.gives_way = True
+            running.preempted = True
             running.stop.set()
         elif not background:
             self.queued.emit(title, len(self._waiting))
@@ -132,7 +132,7 @@ class JobRunner(QObject):
         self._waiting.clear()
         self._background.clear()
         if self._running is not None:
-            self._running.gives_way = False
+            self._running.preempted = False
             self._running.stop.set()
 
     def close(self) -> None:
@@ -156,7 +156,7 @@ class JobRunner(QObject):
             outcome = _Outcome(error=error, details=traceback.format_exc())
         self._emit(self._ended, job, outcome)
 
-    def _monitor(self, job: Job) -> Monitor:
+    def _monitor(self, job: Job) -> ProgressMonitor:
         stage, reported = "", 0.0
 
         def report(progress: Progress) -> None:
@@ -166,7 +166,7 @@ class JobRunner(QObject):
                 stage, reported = progress.stage, now
                 self._emit(self.progressed, progress.stage, progress.done, progress.total)
 
-        return Monitor(report, lambda text: self._emit(self.told, text), job.stop)
+        return ProgressMonitor(report, lambda text: self._emit(self.told, text), job.stop)
 
     def _emit(self, signal: Any, *values: object) -> None:
         if not self._closed:
@@ -175,9 +175,9 @@ class JobRunner(QObject):
     def _finish(self, job: Job, outcome: _Outcome) -> None:
         if self._closed:
             return
-        if job.gives_way and isinstance(outcome.error, CancelledError):
+        if job.preempted and isinstance(outcome.error, CancelledError):
             self._background.appendleft(Job(job.title, job.work, job.done, background=True))
-        elif job.gives_way and outcome.error is None:
+        elif job.preempted and outcome.error is None:
             # It was through before it heard that it should stop.
             self._show(job, lambda: job.done(outcome.result))
             return
@@ -202,7 +202,7 @@ class JobRunner(QObject):
         if steps is None:
             self._next()
         else:
-            next_turn(lambda: self._show(job, lambda: _advanced(steps)))
+            call_later(lambda: self._show(job, lambda: _advanced(steps)))
 
     def _fail(self, job: Job, error: BaseException, details: str) -> None:
         if isinstance(error, CimlError):

@@ -9,8 +9,8 @@ import pydicom
 import pytest
 from pydicom.uid import generate_uid
 
-import dicoms
-from dicoms import PET, positions, tracer, write_enhanced, write_series
+from helpers import dicom_files
+from helpers.dicom_files import PET, positions, tracer, write_enhanced, write_series
 from napari_ciml.cases.case import open_case
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.errors import InputError
@@ -26,9 +26,9 @@ def same_uids(monkeypatch: pytest.MonkeyPatch) -> None:
     def uid() -> str:
         return generate_uid(entropy_srcs=[str(next(numbers))])
 
-    monkeypatch.setattr(dicoms, "generate_uid", uid)
-    monkeypatch.setattr(dicoms, "STUDY", uid())
-    monkeypatch.setattr(dicoms, "FRAME", uid())
+    monkeypatch.setattr(dicom_files, "generate_uid", uid)
+    monkeypatch.setattr(dicom_files, "STUDY", uid())
+    monkeypatch.setattr(dicom_files, "FRAME", uid())
 
 
 @pytest.mark.usefixtures("same_uids")

@@ -9,10 +9,10 @@ from pydicom import dcmread
 from pydicom.uid import RLELossless
 from scipy.spatial.transform import Rotation
 
-from dicoms import positions, write_enhanced, write_series
+from helpers.dicom_files import positions, write_enhanced, write_series
 from napari_ciml.cases.case import open_case
 from napari_ciml.cases.geometry import Grid
-from napari_ciml.cases.write import write_on_native_grid
+from napari_ciml.cases.writing import write_on_native_grid
 
 SIZE, SPACING, ORIGIN = (11, 9, 7), (0.9, 1.3, 2.6), (-31.7, 12.3, -45.1)
 TURNS = {
@@ -33,9 +33,9 @@ def grid_of(turn: np.ndarray) -> Grid:
 def check(folder: Path, grid: Grid, tmp_path: Path) -> None:
     """Every voxel of the case, and of a result that is written, lies where it says it lies."""
     case = open_case(folder)
-    assert case.native.same_as(grid)
-    np.testing.assert_allclose(case.native.origin, grid.origin, atol=1e-5)
-    np.testing.assert_allclose(case.native.direction, grid.direction, atol=1e-6)
+    assert case.native_grid.is_close(grid)
+    np.testing.assert_allclose(case.native_grid.origin, grid.origin, atol=1e-5)
+    np.testing.assert_allclose(case.native_grid.direction, grid.direction, atol=1e-6)
     image = case.images["FLAIR"]
     assert np.array_equal(np.sort(image.ravel()), np.sort(positions(grid).ravel()))
     for at in [(0, 0, 0), (1, 3, 2), tuple(n - 1 for n in case.grid.size)]:
@@ -93,7 +93,7 @@ def test_slices_have_slopes_of_their_own(tmp_path: Path) -> None:
         )  # fmt: skip
         case = open_case(tmp_path / modality)
         image = case.images["FLAIR" if modality == "MR" else "PET"]
-        native = sitk.GetArrayFromImage(sitk.DICOMOrient(case.grid.image(image), "LPS"))
+        native = sitk.GetArrayFromImage(sitk.DICOMOrient(case.grid.to_sitk(image), "LPS"))
         np.testing.assert_allclose(np.sort(native.ravel()), np.sort(expected.ravel()), rtol=1e-6)
     path = tmp_path / "e" / "IM1"
     write_enhanced(path, grid, positions(grid), slopes=slopes, SeriesDescription="FLAIR")
@@ -109,7 +109,7 @@ def test_a_missing_slice_is_interpolated_and_told(tmp_path: Path) -> None:
     case = open_case(tmp_path / "s")
     assert any("1 slice is missing" in said and "interpolated" in said for said in case.notices)
     np.testing.assert_allclose(case.images["FLAIR"][:, 4, 4], np.arange(7) * 100)
-    assert case.native.same_as(grid)
+    assert case.native_grid.is_close(grid)
 
 
 def test_doubled_slices_the_later_one_counts(tmp_path: Path) -> None:

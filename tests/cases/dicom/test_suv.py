@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pydicom.sequence import Sequence
 
-from dicoms import PET, positions, tracer, write_enhanced, write_series
+from helpers.dicom_files import PET, positions, tracer, write_enhanced, write_series
 from napari_ciml.cases.case import Case, open_case
 from napari_ciml.cases.geometry import Grid
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_ciml.cases.dicom.frames import Groups, planes_of
-from napari_ciml.cases.dicom.pixels import AtPixels
+from napari_ciml.cases.dicom.functional_groups import FunctionalGroups, planes_of
+from napari_ciml.cases.dicom.pixel_check import StopAtPixelData
 from napari_ciml.cases.dicom.plane import Plane
-from napari_ciml.cases.dicom.privacy import Person
-from napari_ciml.cases.dicom.syntax import unread
+from napari_ciml.cases.dicom.privacy import PatientIdentifiers
+from napari_ciml.cases.dicom.transfer_syntax import unsupported_transfer_syntax
 from napari_ciml.cases.dicom.values import to_number, to_plain
 from napari_ciml.errors import InputError
 
@@ -46,7 +46,7 @@ _DAMAGED = (
 """What pydicom raises for files that are cut short or hold nonsense."""
 
 
-def damage() -> tuple[type[Exception], ...]:
+def parse_errors() -> tuple[type[Exception], ...]:
     """Return what reading a damaged file raises."""
     from pydicom.errors import BytesLengthException, InvalidDicomError
 
@@ -76,7 +76,7 @@ class Header:
     file: Path
     tags: dict[str, Any]
     planes: tuple[Plane, ...]
-    person: Person = field(repr=False)
+    person: PatientIdentifiers = field(repr=False)
 
     @property
     def series(self) -> str:
@@ -118,7 +118,7 @@ def read_header(path: Path) -> Header:
     from pydicom.tag import Tag
 
     wanted: list[Any] = [Tag(name) for name in (*_PERSON, *_SERIES, *_PLANE, *_PET, *_PRIVATE)]
-    pixels = AtPixels()
+    pixels = StopAtPixelData()
     try:
         with (
             path.open("rb") as file,
@@ -128,8 +128,10 @@ def read_header(path: Path) -> Header:
             warnings.simplefilter("ignore")
             dataset = read_partial(file, pixels, force=True, specific_tags=wanted)
             found = _header(path, dataset)
-            sound = unread(found.tags["TransferSyntaxUID"]) or pixels.fit(dataset)
-    except damage() as error:
+            sound = unsupported_transfer_syntax(found.tags["TransferSyntaxUID"]) or pixels.fit(
+                dataset
+            )
+    except parse_errors() as error:
         raise NotDicomError(str(path)) from error
     if not sound:
         raise NotDicomError(str(path))
@@ -149,7 +151,7 @@ def _header(path: Path, dataset: "Dataset") -> Header:
     planes = tuple(planes_of(path, dataset))
     tags |= {name: value for name, value in _of_first_frame(dataset).items() if not tags.get(name)}
     patient, *others = (str(dataset.get(name) or "") for name in _PERSON)
-    return Header(path, tags, planes, Person.of(patient, others))
+    return Header(path, tags, planes, PatientIdentifiers.of(patient, others))
 
 
 def _of_first_frame(dataset: "Dataset") -> dict[str, Any]:
@@ -158,7 +160,7 @@ def _of_first_frame(dataset: "Dataset") -> dict[str, Any]:
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [None])[0]
     if frame is None:
         return {}
-    groups = Groups(dataset, frame, shared)
+    groups = FunctionalGroups(dataset, frame, shared)
     timing = "MRTimingAndRelatedParametersSequence"
     return {
         "EchoTime": to_number(groups.get("MREchoSequence", "EffectiveEchoTime")),

@@ -56,8 +56,8 @@ class Plane:
     intercept: float = 0.0
     echo: float | None = None
     b_value: float | None = None
-    moment: str = ""
-    acquired: str = ""
+    temporal_position: str = ""
+    acquisition_time: str = ""
 
     @property
     def axes(self) -> np.ndarray:
@@ -67,7 +67,7 @@ class Plane:
         y = y / np.linalg.norm(y)
         return np.array([x, y, np.cross(x, y)])
 
-    def goes_with(self, other: "Plane") -> bool:
+    def is_compatible(self, other: "Plane") -> bool:
         """Whether both may belong to one volume: parallel, of one shape and one kind."""
         turned = (
             abs(a - b)

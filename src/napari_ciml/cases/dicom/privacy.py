@@ -10,7 +10,7 @@ _SHORTEST = 3
 
 
 @dataclass(frozen=True)
-class Person:
+class PatientIdentifiers:
     """What would tell who the patient is: parts of names and identifiers, folded.
 
     Parameters
@@ -25,7 +25,7 @@ class Person:
     number: str = ""
 
     @classmethod
-    def of(cls, number: str, others: Iterable[str]) -> "Person":
+    def of(cls, number: str, others: Iterable[str]) -> "PatientIdentifiers":
         """Take a header's values apart: the patient's identifier, names and other numbers."""
         values = [number, *others]
         words = [word for value in values for word in re.split(r"[\W_]+", _folded(value))]
@@ -41,7 +41,7 @@ class Person:
         return any(part in words or (len(part) > 4 and part in together) for part in self.parts)
 
 
-def neutral(text: str, people: Iterable[Person], otherwise: str) -> str:
+def redact(text: str, people: Iterable[PatientIdentifiers], otherwise: str) -> str:
     """Return a text, or something else if it tells who the patient is."""
     return otherwise if any(person.is_named_in(text) for person in people) else text
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_ciml.cases.dicom.header import damage
+from napari_ciml.cases.dicom.header import parse_errors
 from napari_ciml.cases.dicom.plane import Plane
-from napari_ciml.cases.dicom.stack import Stack, is_sheared
+from napari_ciml.cases.dicom.volume import Stack, is_sheared
 from napari_ciml.errors import InputError
-from napari_ciml.monitor import Monitor
+from napari_ciml.progress import ProgressMonitor
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -29,7 +29,7 @@ _MULTIFRAME_WORDS = "1.2.840.10008.5.1.4.1.1.7.3"
 _MULTIFRAME_BYTES = "1.2.840.10008.5.1.4.1.1.7.2"
 
 
-def read_stack(made: Stack, monitor: Monitor) -> "sitk.Image":
+def read_stack(made: Stack, monitor: ProgressMonitor) -> "sitk.Image":
     """Read a volume onto its grid, float32, rescaled plane by plane.
 
     Raises
@@ -39,7 +39,7 @@ def read_stack(made: Stack, monitor: Monitor) -> "sitk.Image":
     CancelledError
         If the monitor's ``stop`` is set.
     """
-    places = made.places()
+    places = made.plane_positions()
     count = len(made.planes)
     depth, height, width = made.grid.shape
     volume = np.empty((count, height, width), np.float32)
@@ -54,7 +54,7 @@ def read_stack(made: Stack, monitor: Monitor) -> "sitk.Image":
         volume = _levelled(volume, levels, depth)
     if made.factor != 1:
         volume *= np.float32(made.factor)
-    return made.grid.image(volume)
+    return made.grid.to_sitk(volume)
 
 
 def _voxels(plane: Plane, title: str) -> np.ndarray:
@@ -64,7 +64,7 @@ def _voxels(plane: Plane, title: str) -> np.ndarray:
             values = _single(plane.file)
         else:
             values = _frames(plane.file)[plane.frame] * plane.slope + plane.intercept
-    except damage() as error:
+    except parse_errors() as error:
         raise _damaged(title) from error
     columns, rows = plane.size
     if values.shape != (rows, columns):

@@ -16,7 +16,7 @@ _LONG_LIVED = 12 * 3600.0
 
 
 @dataclass(frozen=True)
-class Uptake:
+class PetScale:
     """What turns a PET series' values into what is shown.
 
     Parameters
@@ -38,7 +38,7 @@ class _UnknownError(Exception):
     """Something the SUV needs is not told, or cannot be; says what."""
 
 
-def uptake(tags: Mapping[str, Any], acquired: str) -> Uptake:
+def suv_scale(tags: Mapping[str, Any], acquired: str) -> PetScale:
     """Work out the factor to SUV (g/mL, body weight).
 
     Parameters
@@ -60,25 +60,25 @@ def uptake(tags: Mapping[str, Any], acquired: str) -> Uptake:
     if unit in ("GML", "SUV", "SUVBW", "GMLSUVBW"):
         kind = str(tags.get("SUVType") or "BW").upper()
         if kind == "BW":
-            return Uptake("SUV")
-        return Uptake(f"SUV ({kind})", 1.0, f"it is normalised by {kind}, not by body weight")
+            return PetScale("SUV")
+        return PetScale(f"SUV ({kind})", 1.0, f"it is normalised by {kind}, not by body weight")
     to_activity = 1.0
     if unit == "CNTS":
         ready = _positive(tags.get("PhilipsSUVFactor"))
         if ready is not None:
-            return Uptake("SUV", ready)
+            return PetScale("SUV", ready)
         activity = _positive(tags.get("PhilipsActivityFactor"))
         if activity is None:
-            return Uptake("counts", 1.0, "it is in counts, and no factor to Bq/mL is told")
+            return PetScale("counts", 1.0, "it is in counts, and no factor to Bq/mL is told")
         to_activity = activity
     elif unit != "BQML":
-        return Uptake("unknown unit", 1.0, f"its unit is {unit or 'not told'}")
+        return PetScale("unknown unit", 1.0, f"its unit is {unit or 'not told'}")
     try:
         dose = _decayed_dose(tags, acquired)
         weight = _needed(tags, "PatientWeight", "the patient's weight", _WEIGHTS_KG)
     except _UnknownError as error:
-        return Uptake("Bq/mL", to_activity, str(error))
-    return Uptake("SUV", to_activity * weight * 1000 / dose)
+        return PetScale("Bq/mL", to_activity, str(error))
+    return PetScale("SUV", to_activity * weight * 1000 / dose)
 
 
 def _decayed_dose(tags: Mapping[str, Any], acquired: str) -> float:
@@ -98,28 +98,28 @@ def _decayed_dose(tags: Mapping[str, Any], acquired: str) -> float:
 
 
 def _scan_start(tags: Mapping[str, Any], acquired: str) -> datetime:
-    told = moment(str(tags.get("DecayCorrectionDateTime") or ""))
+    told = parse_dicom_datetime(str(tags.get("DecayCorrectionDateTime") or ""))
     if told is not None:
         return told
-    series = moment(f"{tags.get('SeriesDate') or ''}{tags.get('SeriesTime') or ''}")
-    earliest = moment(acquired)
+    series = parse_dicom_datetime(f"{tags.get('SeriesDate') or ''}{tags.get('SeriesTime') or ''}")
+    earliest = parse_dicom_datetime(acquired)
     if series is not None and (earliest is None or series <= earliest):
         return series
-    start = moment(str(tags.get("GEScanDateTime") or "")) or earliest
+    start = parse_dicom_datetime(str(tags.get("GEScanDateTime") or "")) or earliest
     if start is None:
         raise _UnknownError("the time of the scan is not told")
     return start
 
 
 def _since_injection(tags: Mapping[str, Any], scan: datetime, half_life: float) -> timedelta:
-    whole = moment(str(tags.get("RadiopharmaceuticalStartDateTime") or ""))
+    whole = parse_dicom_datetime(str(tags.get("RadiopharmaceuticalStartDateTime") or ""))
     if whole is not None and 0 <= (scan - whole).total_seconds() <= _LONGEST_WAIT * half_life:
         return scan - whole
     if whole is not None and half_life > _LONG_LIVED:
         raise _UnknownError("the time of the injection does not fit that of the scan")
     # Dates are often changed when names are removed; the time of day is then what is left.
     clock = str(tags.get("RadiopharmaceuticalStartTime") or "")
-    injected = moment(f"{scan:%Y%m%d}{clock}") if clock else None
+    injected = parse_dicom_datetime(f"{scan:%Y%m%d}{clock}") if clock else None
     if injected is None:
         late = "is not told" if whole is None else "does not fit that of the scan"
         raise _UnknownError(f"the time of the injection {late}")
@@ -131,7 +131,7 @@ def _since_injection(tags: Mapping[str, Any], scan: datetime, half_life: float) 
     return waited
 
 
-def moment(text: str) -> datetime | None:
+def parse_dicom_datetime(text: str) -> datetime | None:
     """Read a DICOM date and time, as in ``20240131093015.250``; None if it is none."""
     digits = re.match(r"(\d{8})(\d{2})(\d{2})(\d{2})?(?:\.(\d{1,6}))?", text.strip())
     if digits is None:

@@ -2,16 +2,16 @@
 
 from torch import nn
 
-from napari_ciml.decomposition import Decomposition
+from napari_ciml.decomposition.model import Decomposition
 from napari_ciml.errors import InputError
-from napari_ciml.inference.plan import untrained
+from napari_ciml.inference.plan import unsupported_parts
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.network.checkpoint_info import CheckpointInfo
-from napari_ciml.network.transfer import Transfer, transfer
+from napari_ciml.network.transfer import TransferredNetwork, transfer
 from napari_ciml.training.settings import FineTuneSettings, TrainSettings
 
 
-def begin(checkpoint: Checkpoint, wanted: Decomposition) -> Transfer:
+def initial_network(checkpoint: Checkpoint, wanted: Decomposition) -> TransferredNetwork:
     """Return the network that learns; the checkpoint's own is left as it is.
 
     If the checkpoint can do all that is wanted, it is all of its network: what a case lacks is
@@ -27,11 +27,11 @@ def begin(checkpoint: Checkpoint, wanted: Decomposition) -> Transfer:
     known = checkpoint.info.decomposition
     labels = {region.name: set(region.labels) for region in known.regions}
     same = all(labels.get(region.name) == set(region.labels) for region in wanted.regions)
-    serves = same and not untrained(checkpoint.info, wanted)
+    serves = same and not unsupported_parts(checkpoint.info, wanted)
     return transfer(checkpoint.network, known if serves else wanted)
 
 
-def choose_parameters(begun: Transfer, settings: FineTuneSettings) -> None:
+def choose_parameters(begun: TransferredNetwork, settings: FineTuneSettings) -> None:
     """Let only those parameters learn that are to be adapted.
 
     Raises
@@ -40,7 +40,7 @@ def choose_parameters(begun: Transfer, settings: FineTuneSettings) -> None:
         If there are none.
     """
     network: nn.Module = begun.network
-    fresh = begun.fresh | {
+    fresh = begun.randomly_initialised | {
         name
         for pair in begun.untrained
         for name, _ in network.named_parameters()
@@ -50,14 +50,14 @@ def choose_parameters(begun: Transfer, settings: FineTuneSettings) -> None:
         "all": lambda _: True,
         "decoders": lambda name: name.startswith("segmentors.") or name in fresh,
         "new": lambda name: name in fresh,
-    }[settings.adapt]
+    }[settings.trainable]
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(chosen(name))
     if not any(parameter.requires_grad for parameter in network.parameters()):
         raise InputError("Nothing in this decomposition is new; adapt the decoders, or all.")
 
 
-def lesson_settings(
+def training_settings(
     info: CheckpointInfo,
     wanted: Decomposition,
     settings: FineTuneSettings,

@@ -1,16 +1,18 @@
 """A fine-tune from its folder: begun, or gone on with."""
 
 from napari_ciml.errors import CancelledError, InputError
-from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import load_checkpoint
-from napari_ciml.training.finetune.folder import Lesson, LessonFolder
-from napari_ciml.training.finetune.keeper import gone_by
-from napari_ciml.training.finetune.outcome import Controls, FineTuned
+from napari_ciml.progress import ProgressMonitor
+from napari_ciml.training.finetune.autosave import saved_progress
+from napari_ciml.training.finetune.job import FineTuneJob, FineTuneJobFolder
+from napari_ciml.training.finetune.results import Controls, FineTuneResult
 from napari_ciml.training.finetune.run import finetune
 from napari_ciml.training.settings import Hardware
 
 
-def learn(folder: LessonFolder, monitor: Monitor, controls: Controls | None = None) -> FineTuned:
+def run_job(
+    folder: FineTuneJobFolder, monitor: ProgressMonitor, controls: Controls | None = None
+) -> FineTuneResult:
     """Do what a folder's lesson asks for, from where it was left; the folder goes when it is done.
 
     Cancelling leaves the folder, and so does the end of the process at any moment, or a failure
@@ -24,14 +26,14 @@ def learn(folder: LessonFolder, monitor: Monitor, controls: Controls | None = No
     CancelledError
         If the monitor's ``stop`` is set.
     """
-    with folder.owned():
+    with folder.lock():
         try:
             done = _learn(folder, folder.lesson(), monitor, controls)
         except CancelledError:
             raise
         except Exception:
             # What was learnt before a full disk or memory is not lost; without a step nothing is.
-            if not gone_by(folder.path)[0]:
+            if not saved_progress(folder.path)[0]:
                 folder.forget()
             raise
     folder.forget()
@@ -39,8 +41,11 @@ def learn(folder: LessonFolder, monitor: Monitor, controls: Controls | None = No
 
 
 def _learn(
-    folder: LessonFolder, lesson: Lesson, monitor: Monitor, controls: Controls | None
-) -> FineTuned:
+    folder: FineTuneJobFolder,
+    lesson: FineTuneJob,
+    monitor: ProgressMonitor,
+    controls: Controls | None,
+) -> FineTuneResult:
     checkpoint = load_checkpoint(lesson.checkpoint)
     if checkpoint.sha256 != lesson.sha256:
         raise InputError(

@@ -8,28 +8,35 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from napari_ciml.decomposition import Decomposition
+from napari_ciml.decomposition.model import Decomposition
 from napari_ciml.errors import CancelledError, DeviceError, DivergedError, InputError
-from napari_ciml.files import prepare_folder
+from napari_ciml.files import ensure_writable_folder
 from napari_ciml.inference.device import choose_device, is_out_of_memory, release
-from napari_ciml.monitor import Monitor
 from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from napari_ciml.network.checkpoint_info import CheckpointInfo, TrainingRecord
 from napari_ciml.network.ciml import CIML
 from napari_ciml.network.settings import STRIDE
-from napari_ciml.network.transfer import Transfer
+from napari_ciml.network.transfer import TransferredNetwork
+from napari_ciml.progress import ProgressMonitor
 from napari_ciml.training.cohort import TrainingCase
-from napari_ciml.training.finetune.adapt import begin, choose_parameters, lesson_settings
+from napari_ciml.training.finetune.adapt import (
+    choose_parameters,
+    initial_network,
+    training_settings,
+)
+from napari_ciml.training.finetune.autosave import StateSaver, saved_progress
 from napari_ciml.training.finetune.clock import Clock
-from napari_ciml.training.finetune.data import Mixed, space_for
-from napari_ciml.training.finetune.holding import Split, hold_out
-from napari_ciml.training.finetune.keeper import Keeper, gone_by
-from napari_ciml.training.finetune.outcome import Controls, FineTuned, Progressed
-from napari_ciml.training.finetune.part_way import part_way, shares
-from napari_ciml.training.finetune.versions import Judge, Version
+from napari_ciml.training.finetune.evaluator import Version, VersionEvaluator
+from napari_ciml.training.finetune.holdout import HoldoutSplit, hold_out
+from napari_ciml.training.finetune.patches import ReplayMixDataset, space_for
+from napari_ciml.training.finetune.results import Controls, FineTuneResult, StepReport
+from napari_ciml.training.finetune.weight_interpolation import (
+    interpolate_weights,
+    interpolation_factors,
+)
 from napari_ciml.training.loop import make_fabric
 from napari_ciml.training.settings import FineTuneSettings, Hardware, TrainSettings
-from napari_ciml.training.step import Trainer
+from napari_ciml.training.trainer import Trainer
 
 _LOOKS = 6
 """How often, over its time, a fine-tune is measured."""
@@ -41,18 +48,18 @@ def finetune(
     replay: Sequence[TrainingCase],
     settings: FineTuneSettings,
     path: Path,
-    monitor: Monitor,
+    monitor: ProgressMonitor,
     *,
     decomposition: Decomposition | None = None,
     hardware: Hardware | None = None,
     controls: Controls | None = None,
     state: Path | None = None,
-) -> FineTuned:
+) -> FineTuneResult:
     """Train on from a checkpoint, on corrected cases and, so that nothing is forgotten, on others.
 
     Norms keep their statistics. A version lies half of the way from the old weights to the learnt
-    ones (`part_way`), since one case teaches much that is true of it alone; in the end it goes
-    further (`FineTuneSettings.take`), as long as no harm is done. The one kept has the highest Dice
+    ones (`interpolate_weights`), since one case teaches much that is true of it alone; in the end
+    further (`FineTuneSettings.interpolation`), if no harm is done. The one kept has the best Dice
     on what is held out of the corrected cases (`hold_out`), among those that do no harm (`Version`)
     to what is held out of the replay cases. If only versions that do harm are better, the best of
     them is kept and said to be harmful; if none is better at all, the version it began with.
@@ -94,11 +101,13 @@ def finetune(
     split = hold_out(corrected, settings.held_out, settings.seed)
     kept = hold_out(replay, settings.replay_held_out, settings.seed)
     wanted = decomposition or checkpoint.info.decomposition
-    begun = begin(checkpoint, wanted)
+    begun = initial_network(checkpoint, wanted)
     choose_parameters(begun, settings)
     device = choose_device(hardware.device)
-    judge = Judge(split.judged, kept.judged, wanted, settings.tolerance, device, monitor)
-    prepare_folder(path.parent)
+    judge = VersionEvaluator(
+        split.validation, kept.validation, wanted, settings.tolerance, device, monitor
+    )
+    ensure_writable_folder(path.parent)
     run = _Run(
         checkpoint,
         wanted,
@@ -124,13 +133,13 @@ class _Run:
 
     checkpoint: Checkpoint
     wanted: Decomposition
-    begun: Transfer
-    split: Split
-    kept: Split
-    judge: Judge
+    begun: TransferredNetwork
+    split: HoldoutSplit
+    kept: HoldoutSplit
+    judge: VersionEvaluator
     settings: FineTuneSettings
     path: Path
-    monitor: Monitor
+    monitor: ProgressMonitor
     hardware: Hardware
     controls: Controls
     state: Path | None
@@ -145,12 +154,12 @@ class _Run:
     def best(self) -> Version:
         """The version to offer: better on the corrected cases, harmless if there is such a one."""
         first = self.versions[0]
-        better = [version for version in self.versions if version.worth > first.worth]
-        return max(better, key=lambda v: (v.harmless, v.worth), default=first)
+        better = [version for version in self.versions if version.score > first.score]
+        return max(better, key=lambda v: (v.harmless, v.score), default=first)
 
-    def go(self) -> FineTuned:
+    def go(self) -> FineTuneResult:
         """Train until time or steps are up, with smaller patches when memory is full."""
-        self.steps, share = gone_by(self.state)
+        self.steps, share = saved_progress(self.state)
         self.resumes, self.looks = self.steps > 0, int(share * _LOOKS)
         self._measure(self.begun.network)
         if self.resumes and self.path.is_file():
@@ -167,7 +176,7 @@ class _Run:
             self.tell(f"The memory is full; going on with patches of {patch[0]} voxels.")
         first, best = self.versions[0], self.best
         self._save()
-        return FineTuned(
+        return FineTuneResult(
             self.path,
             self.steps,
             first.corrected,
@@ -185,7 +194,7 @@ class _Run:
     def _train(self, clock: Clock, patch: tuple[int, int, int]) -> bool:
         """Return whether it came to an end; if not, memory was full."""
         try:
-            self._steps(clock, lesson_settings(self._info(), self.wanted, self.settings, patch))
+            self._steps(clock, training_settings(self._info(), self.wanted, self.settings, patch))
         except DivergedError:
             self.tell("The loss was no longer a number; the best version before it is kept.")
         except (RuntimeError, MemoryError) as error:
@@ -200,26 +209,26 @@ class _Run:
         adam = torch.optim.Adam(learning, lr=settings.learning_rate)
         placed, optimiser = fabric.setup(network, adam)
         trainer = Trainer(fabric, settings, placed, optimiser, self.tell)
-        keeper = Keeper(self.state, network, adam, clock)
+        keeper = StateSaver(self.state, network, adam, clock)
         if self.resumes:
-            keeper.take_up()
+            keeper.restore()
         self.resumes = False
         try:
             self._go_through(trainer, keeper)
             self._go_further()
         except CancelledError:
-            keeper.keep(self.steps)
+            keeper.save(self.steps)
             raise
 
-    def _go_through(self, trainer: Trainer, keeper: Keeper) -> None:
+    def _go_through(self, trainer: Trainer, keeper: StateSaver) -> None:
         settings, clock = trainer.settings, keeper.clock
         for batch in self._batches(settings):
             if self.controls.pause.is_set():
-                keeper.keep(self.steps)
+                keeper.save(self.steps)
             clock.wait_while(self.controls.pause, self.monitor)
-            self.monitor.check()
-            keeper.keep_at_times(self.steps)
-            share = clock.share(self.steps)
+            self.monitor.raise_if_cancelled()
+            keeper.save_if_due(self.steps)
+            share = clock.fraction_done(self.steps)
             if share >= 1 or self.controls.finish.is_set():
                 break
             for group in keeper.adam.param_groups:
@@ -227,22 +236,29 @@ class _Run:
             moved = {name: values.to(trainer.fabric.device) for name, values in batch.items()}
             loss, dice, entropy, kl = trainer.step(moved, self.steps)
             self.steps += 1
-            share = clock.share(self.steps)
+            share = clock.fraction_done(self.steps)
             looked = (
-                self._look(shares(self.settings.take)[0])
+                self._look(interpolation_factors(self.settings.interpolation)[0])
                 if int(share * _LOOKS) > self.looks
                 else None
             )
             self.looks = int(share * _LOOKS)
             self.controls.progressed(
-                Progressed(
-                    self.steps, share, clock.left(self.steps), loss, dice, entropy, kl, looked
+                StepReport(
+                    self.steps,
+                    share,
+                    clock.seconds_left(self.steps),
+                    loss,
+                    dice,
+                    entropy,
+                    kl,
+                    looked,
                 )
             )
 
     def _go_further(self) -> None:
         """Measure the last state, and more and more of it while that does no harm."""
-        nearest, *further = shares(self.settings.take)
+        nearest, *further = interpolation_factors(self.settings.interpolation)
         seen = self.versions[-1] if self.looked_at == self.steps else self._look(nearest)
         for share in further:
             if not seen.harmless:
@@ -251,7 +267,7 @@ class _Run:
 
     def _look(self, share: float) -> Version:
         """Measure what would be taken over now; if it is the best so far, write it at once."""
-        network = part_way(self.begun, self.versions[0].weights, share)
+        network = interpolate_weights(self.begun, self.versions[0].weights, share)
         seen = self._measure(network, share)
         self.looked_at = self.steps
         if seen is self.best:
@@ -265,7 +281,9 @@ class _Run:
         return self.versions[-1]
 
     def _batches(self, settings: TrainSettings) -> Iterator[dict[str, Tensor]]:
-        mixed = Mixed(self.split.learnt, self.kept.learnt, settings, self.settings.replay_share)
+        mixed = ReplayMixDataset(
+            self.split.train, self.kept.train, settings, self.settings.replay_share
+        )
         endless = range(self.steps * settings.batch_size, 2**31)
         loader: DataLoader[dict[str, Tensor]] = DataLoader(
             mixed, settings.batch_size, sampler=endless, num_workers=self.hardware.workers
@@ -275,8 +293,8 @@ class _Run:
     def _info(self, share: float = 1.0) -> CheckpointInfo:
         space = space_for(self.checkpoint.info, self.begun.network.decomposition)
         record = TrainingRecord(
-            data=f"{len(self.split.learnt)} corrected and {len(self.kept.learnt)} other cases",
-            cases=len(self.split.learnt),
+            data=f"{len(self.split.train)} corrected and {len(self.kept.train)} other cases",
+            cases=len(self.split.train),
             steps=self.steps,
             seed=self.settings.seed,
             options=self.settings.model_dump(exclude={"seed"}, exclude_none=True) | {"take": share},
@@ -293,7 +311,7 @@ class _Run:
     def tell(self, sentence: str) -> None:
         """Tell the user, now and in the end."""
         self.notices.append(sentence)
-        self.monitor.tell(sentence)
+        self.monitor.notify(sentence)
 
 
 def _halved(patch: tuple[int, int, int]) -> tuple[int, int, int]:

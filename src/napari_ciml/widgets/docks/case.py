@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHeaderView, QRadioButton, QTableWidgetItem
 
-from napari_ciml.cases.brain import brain_notice
-from napari_ciml.cases.formats import SUFFIXES
-from napari_ciml.cases.recognition import MODALITIES
+from napari_ciml.cases.formats.volumes import SUFFIXES
+from napari_ciml.cases.modality_names import MODALITIES
+from napari_ciml.cases.skull_stripping import brain_notice
 from napari_ciml.widgets.panels.align import AlignPanel
 from napari_ciml.widgets.panels.brain import BrainPanel
-from napari_ciml.widgets.panels.dock import Dock
-from napari_ciml.widgets.panels.parts import (
+from napari_ciml.widgets.panels.common import (
     ERROR_COLOUR,
     QUIET_COLOUR,
     JobBar,
-    Words,
+    WrappingLabel,
     button,
     row,
     table,
 )
+from napari_ciml.widgets.panels.dock import Dock
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -53,15 +53,15 @@ class CaseWidget(Dock):
         self.open_file = button(
             "Open file ...", "A 4-D file that holds all modalities, or one of HECKTOR's two."
         )
-        self.title = Words(_EMPTY)
+        self.title = WrappingLabel(_EMPTY)
         self.files = table("Modality", "File", "Ref.")
         self.files.setWordWrap(False)
         self.files.setToolTip("Which modality each file is. Ref.: results lie on its grid.")
         header = self.files.horizontalHeader()
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(2, QHeaderView.ResizeMode.ResizeToContents)
-        self.problems = Words(colour=ERROR_COLOUR)
-        self.notices = Words(colour=QUIET_COLOUR)
+        self.problems = WrappingLabel(colour=ERROR_COLOUR)
+        self.notices = WrappingLabel(colour=QUIET_COLOUR)
         self.load = button("Load", "Read the files as named above and show them.")
         self.jobs = JobBar(self, "Opening", "Loading", *AlignPanel.JOBS, *BrainPanel.JOBS)
         self.column.addLayout(row(self.open_folder, self.open_file))
@@ -71,19 +71,19 @@ class CaseWidget(Dock):
             self.column.addWidget(part)
         self.column.addWidget(self.notices)
         self.column.addStretch()
-        self.finish()
+        self.add_footer()
         self.open_folder.clicked.connect(self._ask_folder)
         self.open_file.clicked.connect(self._ask_file)
-        self.load.clicked.connect(lambda: self.attempt(self.session.load))
-        self.review.scan_changed.connect(self._show_scan)
-        self.review.case_changed.connect(self._show_case)
-        self.review.told.connect(self._told)
+        self.load.clicked.connect(lambda: self.run_intent(self.session.load))
+        self.model.sources_changed.connect(self._show_scan)
+        self.model.case_changed.connect(self._show_case)
+        self.model.notified.connect(self._told)
         self._show_scan()
         self._show_case()
 
     def open(self, path: Path) -> None:
         """Open a folder or a 4-D file."""
-        self.attempt(self.session.open, path)
+        self.run_intent(self.session.open, path)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802
         """Accept one file or folder."""
@@ -107,35 +107,35 @@ class CaseWidget(Dock):
             self.open(Path(path))
 
     def _show_scan(self) -> None:
-        scan = self.review.scan
+        scan = self.model.discovered
         self.files.setVisible(scan is not None)
         self.load.setVisible(scan is not None)
         if scan is None:
             return
-        self.title.say(scan.name)
+        self.title.set_text(scan.name)
         self.files.setRowCount(len(scan.sources))
         for k, source in enumerate(scan.sources):
             self.files.setCellWidget(k, 0, self._modality_box(k))
             channel = "" if source.channel is None else f", channel {source.channel + 1}"
             said = f"{source.title}{channel}\n{source.grid.describe()}"
-            note = f"\nleft out: {source.note}" if source.note else ""
-            item = QTableWidgetItem(said + (note if self.review.modalities[k] is None else ""))
+            note = f"\nleft out: {source.exclusion_reason}" if source.exclusion_reason else ""
+            item = QTableWidgetItem(said + (note if self.model.modalities[k] is None else ""))
             item.setToolTip(item.text())
             self.files.setItem(k, 1, item)
             self.files.setCellWidget(k, 2, self._reference_button(k))
             self.files.setRowHeight(k, _LINES * self.fontMetrics().lineSpacing() + 8)
         self.files.setMinimumHeight(min(290, len(scan.sources) * self.files.rowHeight(0) + 30))
-        problems = self.review.scan_problems()
-        self.problems.say("\n".join(problems))
+        problems = self.model.issues()
+        self.problems.set_text("\n".join(problems))
         self.load.setEnabled(not problems)
-        self.notices.say("\n".join((*scan.assumed, *scan.skipped)))
+        self.notices.set_text("\n".join((*scan.assumed, *scan.skipped)))
 
     def _modality_box(self, k: int) -> QComboBox:
         box = QComboBox()
         box.setEditable(True)
         box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         box.addItems([*MODALITIES, _LEAVE_OUT])
-        box.setCurrentText(self.review.modalities[k] or _LEAVE_OUT)
+        box.setCurrentText(self.model.modalities[k] or _LEAVE_OUT)
         box.setToolTip("Which modality this is. Choose, or type another name.")
         box.setMinimumWidth(96)
         # Only when the user has finished: the table is rebuilt by the change.
@@ -145,33 +145,37 @@ class CaseWidget(Dock):
 
     def _name(self, k: int, text: str) -> None:
         modality = None if text == _LEAVE_OUT else text.strip() or None
-        if modality != self.review.modalities[k]:
-            self.review.set_modality(k, modality)
+        if modality != self.model.modalities[k]:
+            self.model.set_modality(k, modality)
 
     def _reference_button(self, k: int) -> QRadioButton:
         chosen = QRadioButton()
-        modality = self.review.modalities[k]
+        modality = self.model.modalities[k]
         chosen.setEnabled(modality is not None)
-        chosen.setChecked(modality is not None and modality == self.review.chosen_reference())
+        chosen.setChecked(modality is not None and modality == self.model.chosen_reference())
         chosen.setToolTip("Bring all modalities onto this one's grid, and save results on it.")
-        chosen.clicked.connect(lambda: self.review.set_reference(modality or ""))
+        chosen.clicked.connect(lambda: self.model.set_reference(modality or ""))
         return chosen
 
     def _show_case(self) -> None:
-        case = self.review.case
+        case = self.model.case
         if case is None:
             return
-        self.title.say(f"{case.name}: {case.grid.describe()}")
-        for k, modality in enumerate(self.review.modalities):
+        self.title.set_text(f"{case.name}: {case.grid.describe()}")
+        for k, modality in enumerate(self.model.modalities):
             item = self.files.item(k, 1)
-            if modality is not None and modality in self.review.ranges and item is not None:
-                low, high = self.review.ranges[modality]
+            if (
+                modality is not None
+                and modality in self.model.intensity_ranges
+                and item is not None
+            ):
+                low, high = self.model.intensity_ranges[modality]
                 where = item.text().split("\nvalues")[0]
                 unit = case.units.get(modality, "")
                 item.setText(f"{where}\nvalues {low:.4g} to {high:.4g} {unit}".rstrip())
-        skipped = self.review.scan.skipped if self.review.scan else ()
+        skipped = self.model.discovered.skipped if self.model.discovered else ()
         said = [notice for notice in case.notices if notice != brain_notice(case)]
-        self.notices.say("\n".join((*said, *skipped)))
+        self.notices.set_text("\n".join((*said, *skipped)))
 
     def _told(self, sentence: str) -> None:
-        self.notices.say("\n".join(filter(None, (self.notices.text(), sentence))))
+        self.notices.set_text("\n".join(filter(None, (self.notices.text(), sentence))))

@@ -6,10 +6,18 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QComboBox, QFileDialog, QTableWidget, QTableWidgetItem
 
-from napari_ciml.cases.formats import SUFFIXES
-from napari_ciml.measures.agreement import RegionScore
-from napari_ciml.widgets.panels.parts import QUIET_COLOUR, JobBar, Words, button, label, row, table
-from napari_ciml.widgets.panels.reading_dock import ReadingDock
+from napari_ciml.cases.formats.volumes import SUFFIXES
+from napari_ciml.metrics.agreement import RegionScore
+from napari_ciml.widgets.panels.common import (
+    QUIET_COLOUR,
+    JobBar,
+    WrappingLabel,
+    button,
+    label,
+    row,
+    table,
+)
+from napari_ciml.widgets.panels.reading_dock import LabelMapDock
 from napari_ciml.widgets.panels.table_file import save_table
 
 if TYPE_CHECKING:
@@ -23,7 +31,7 @@ _LEGEND = (
 )
 
 
-class CompareWidget(ReadingDock):
+class CompareWidget(LabelMapDock):
     """Say how well two label maps agree.
 
     Parameters
@@ -34,8 +42,8 @@ class CompareWidget(ReadingDock):
 
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__(napari_viewer)
-        self.against = self.session.against
-        self.what = Words()
+        self.against = self.session.reference_comparison
+        self.what = WrappingLabel()
         self.others = QComboBox()
         self.others.setToolTip("What the label map is compared with.")
         self.browse = button("File ...", "A reference, or another reader's label map.")
@@ -43,15 +51,15 @@ class CompareWidget(ReadingDock):
         self.meanings.setToolTip("Which label values make WT, TC and ET in that file.")
         self.meaning = label("Its labels are those of")
         self.jobs = JobBar(self, "Comparing", runner=self.measuring.runner)
-        self.reading = JobBar(self, "Reading the reference", runner=self.session.keeping.runner)
-        self.notices = Words()
+        self.reading = JobBar(self, "Reading the reference", runner=self.session.autosave.runner)
+        self.notices = WrappingLabel()
         self.scores = table("Region", "mL", "ref. mL", "Dice", "HD95", "mean")
         self.scores.setToolTip("HD95 and mean distance between the surfaces in mm.")
         self.scores.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         self.scores.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
         self.hide_difference = button("Hide difference", "Show the label map again.")
         self.save = button("Save table ...", "Save these figures as CSV.")
-        self.state = Words(_EMPTY, QUIET_COLOUR)
+        self.state = WrappingLabel(_EMPTY, QUIET_COLOUR)
         self.column.addWidget(self.what)
         self.column.addLayout(row(label("with"), self.others, self.browse, widest=1))
         self.column.addLayout(row(self.meaning, self.meanings))
@@ -62,7 +70,7 @@ class CompareWidget(ReadingDock):
         self.column.addStretch()
         self.column.addWidget(self.reading)
         self.column.addWidget(self.jobs)
-        self.finish()
+        self.add_footer()
         self.others.activated.connect(self._choose)
         self.browse.clicked.connect(self._ask)
         self.meanings.activated.connect(self._read_as)
@@ -80,7 +88,7 @@ class CompareWidget(ReadingDock):
 
     def read(self, path: Path) -> None:
         """Compare with a file."""
-        self.attempt(self.against.compare_with_file, path)
+        self.run_intent(self.against.compare_with_file, path)
 
     def _ask(self) -> None:
         kinds = " ".join(f"*{suffix}" for suffix in SUFFIXES)
@@ -98,11 +106,11 @@ class CompareWidget(ReadingDock):
     def _read_as(self) -> None:
         reference = self.findings.reference
         if reference is not None and self.meanings.currentText() in reference.conventions:
-            self.against.compare_with(reference.read_as(self.meanings.currentText()))
+            self.against.compare_with(reference.with_convention(self.meanings.currentText()))
 
     def _list_others(self) -> None:
         reference, current = self.findings.reference, self.measuring.current()
-        self.what.say(f"Compare '{current.name}'" if current is not None else "")
+        self.what.set_text(f"Compare '{current.name}'" if current is not None else "")
         names = [_NOTHING, *self.against.references()]
         if reference is not None and reference.name not in names:
             names.append(reference.name)
@@ -119,14 +127,14 @@ class CompareWidget(ReadingDock):
         self.meanings.addItems(["choose ...", *conventions])
         for part in (self.meaning, self.meanings):
             part.setVisible(len(conventions) > 1)
-        self.notices.say("\n".join(reference.notices) if reference is not None else "")
+        self.notices.set_text("\n".join(reference.notices) if reference is not None else "")
 
     def _show(self) -> None:
         found = self.findings.comparison
         scores = found.scores if found is not None else ()
         for part in (self.scores, self.hide_difference, self.save):
             part.setVisible(bool(scores))
-        self.state.say(_LEGEND if scores else _EMPTY)
+        self.state.set_text(_LEGEND if scores else _EMPTY)
         self.scores.blockSignals(True)
         self.scores.setRowCount(len(scores))
         for k, score in enumerate(scores):

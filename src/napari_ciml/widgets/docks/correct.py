@@ -13,14 +13,14 @@ from qtpy.QtWidgets import (
     QTableWidgetItem,
 )
 
-from napari_ciml.decomposition import Region
+from napari_ciml.decomposition.model import Region
 from napari_ciml.errors import CimlError
-from napari_ciml.measures.faults import SPECK_ML, Fault
-from napari_ciml.widgets.control.checking import Checking
-from napari_ciml.widgets.layers.reading import mend, pick
-from napari_ciml.widgets.panels.brush_texts import what_it_does
-from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Words, button, label, row, table
-from napari_ciml.widgets.panels.reading_dock import ReadingDock
+from napari_ciml.metrics.label_checks import SPECK_ML, LabelIssue
+from napari_ciml.widgets.controllers.checking import LabelMapChecks
+from napari_ciml.widgets.layers.label_maps import apply_fixes, select_brush
+from napari_ciml.widgets.panels.brush_texts import describe_stroke
+from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel, button, label, row, table
+from napari_ciml.widgets.panels.reading_dock import LabelMapDock
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -35,7 +35,7 @@ _EMPTY = (
 )
 
 
-class CorrectWidget(ReadingDock):
+class CorrectWidget(LabelMapDock):
     """Correct a label map.
 
     Parameters
@@ -46,14 +46,14 @@ class CorrectWidget(ReadingDock):
 
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__(napari_viewer)
-        self.checking = Checking(self.measuring)
-        self.offer = Words()
+        self.checking = LabelMapChecks(self.measuring)
+        self.offer = WrappingLabel()
         self.bring_back = button("Bring it back", "Show it as a layer of its own.")
         self.forget = button("Forget it", "Remove what was kept; this cannot be undone.")
-        self.what, self.brushes = Words(), QHBoxLayout()
+        self.what, self.brushes = WrappingLabel(), QHBoxLayout()
         self.erase = button("Erase", "Take out of the region that is chosen (Alt+0).")
         self.erase.setCheckable(True)
-        self.how, self.kept = Words(colour=QUIET_COLOUR), Words(colour=QUIET_COLOUR)
+        self.how, self.kept = WrappingLabel(colour=QUIET_COLOUR), WrappingLabel(colour=QUIET_COLOUR)
         self.smallest = QDoubleSpinBox()
         self.smallest.setRange(0, 10)
         self.smallest.setDecimals(3)
@@ -62,14 +62,14 @@ class CorrectWidget(ReadingDock):
         self.smallest.setSuffix(" mL")
         self.smallest.setToolTip("Parts smaller than this are called specks.")
         self.check = button("Check", "Look for specks, holes, and ET outside of any context.")
-        self.mend_all = button("Mend all", "Mend all that has a remedy; one undo takes it back.")
+        self.fix_all = button("Mend all", "Mend all that has a remedy; one undo takes it back.")
         self.save = button("Save ...", "Check, then write the label map on its file's own grid.")
         self.save_anyway = button("Save all the same", "Write it, and leave what was found.")
-        self.verdict = Words()
+        self.verdict = WrappingLabel()
         self.faults = table("What and where", "")
         self.faults.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         self.faults.setToolTip("Choose one to go there.")
-        self._rows: tuple[Fault, ...] = ()
+        self._rows: tuple[LabelIssue, ...] = ()
         self._path: Path | None = None
         self._buttons: dict[str, QPushButton] = {}
         self._region: Region | None = None
@@ -91,12 +91,12 @@ class CorrectWidget(ReadingDock):
     def write(self, path: Path) -> None:
         """Check the label map, and write it if nothing is found; else say so and wait."""
         self._path = path
-        self.attempt(self._look, self._checked_before_saving)
+        self.run_intent(self._look, self._checked_before_saving)
 
     def _lay_out(self) -> None:
         header = self.faults.horizontalHeader()
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.Fixed)
-        header.resizeSection(1, self.mend_all.sizeHint().width())
+        header.resizeSection(1, self.fix_all.sizeHint().width())
         self.column.addWidget(self.offer)
         self.column.addLayout(row(self.bring_back, self.forget))
         self.column.addWidget(self.what)
@@ -107,25 +107,25 @@ class CorrectWidget(ReadingDock):
         self.column.addLayout(row(label("Specks under"), self.smallest))
         self.column.addLayout(row(self.check, self.save))
         self.column.addWidget(self.verdict)
-        self.column.addLayout(row(self.mend_all, self.save_anyway))
+        self.column.addLayout(row(self.fix_all, self.save_anyway))
         self.column.addWidget(self.faults, stretch=1)
         self.column.addStretch()
-        self.finish()
+        self.add_footer()
 
     def _connect(self) -> None:
-        self.bring_back.clicked.connect(lambda: self.attempt(self.keeping.bring_back))
-        self.forget.clicked.connect(lambda: self.attempt(self.keeping.forget))
+        self.bring_back.clicked.connect(lambda: self.run_intent(self.keeping.bring_back))
+        self.forget.clicked.connect(lambda: self.run_intent(self.keeping.forget))
         self.erase.clicked.connect(self._erase_or_paint)
-        self.check.clicked.connect(lambda: self.attempt(self._look, self._checked))
-        self.mend_all.clicked.connect(lambda: self._mend(self._rows))
+        self.check.clicked.connect(lambda: self.run_intent(self._look, self._checked))
+        self.fix_all.clicked.connect(lambda: self._mend(self._rows))
         self.save.clicked.connect(self._ask)
-        self.save_anyway.clicked.connect(lambda: self.attempt(self._write))
+        self.save_anyway.clicked.connect(lambda: self.run_intent(self._write))
         self.faults.currentCellChanged.connect(self._go_to)
         self.keeping.changed.connect(self._show_offer)
         self.keeping.runner.failed.connect(self._on_failed)
         self.measuring.changed.connect(self._show_brushes)
-        self.review.decomposition_changed.connect(self._show_brushes)
-        self.review.case_changed.connect(lambda: self._show_faults((), ""))
+        self.model.decomposition_changed.connect(self._show_brushes)
+        self.model.case_changed.connect(lambda: self._show_faults((), ""))
 
     def _show_offer(self) -> None:
         offered = self.keeping.offered
@@ -134,15 +134,15 @@ class CorrectWidget(ReadingDock):
         if offered:
             when = offered[0].saved.astimezone().strftime("%Y-%m-%d %H:%M")
             more = f" (and {len(offered) - 1} older)" if len(offered) > 1 else ""
-            self.offer.say(f"A correction of this case was kept on {when}{more}.")
+            self.offer.set_text(f"A correction of this case was kept on {when}{more}.")
         else:
-            self.offer.say("")
+            self.offer.set_text("")
         at = self.keeping.kept_at
-        self.kept.say(f"Kept at {at:%H:%M:%S}." if at else "")
+        self.kept.set_text(f"Kept at {at:%H:%M:%S}." if at else "")
 
     def _show_brushes(self) -> None:
         layer = self.measuring.current()
-        self.what.say(f"Paint on '{layer.name}':" if layer is not None else _EMPTY)
+        self.what.set_text(f"Paint on '{layer.name}':" if layer is not None else _EMPTY)
         regions = self.measuring.regions() if layer is not None else ()
         if list(self._buttons) == [region.name for region in regions]:
             return
@@ -169,7 +169,7 @@ class CorrectWidget(ReadingDock):
         if layer is not None:
             self._region = region
             erase = self.erase.isChecked()
-            pick(self.viewer, layer, region, self.measuring.regions(), erase=erase)
+            select_brush(self.viewer, layer, region, self.measuring.regions(), erase=erase)
             self._say_how()
 
     def _erase_or_paint(self) -> None:
@@ -181,31 +181,33 @@ class CorrectWidget(ReadingDock):
         self.erase.setEnabled(region is not None)
         if region is not None:
             self.erase.setToolTip(f"Take out of {region.name} what is painted over (Alt+0).")
-        said = what_it_does(region, regions, self.erase.isChecked()) if region is not None else ""
-        self.how.say(said)
+        said = (
+            describe_stroke(region, regions, self.erase.isChecked()) if region is not None else ""
+        )
+        self.how.set_text(said)
 
     def _look(self, done: object) -> None:
-        self.verdict.say("Checking ...")
+        self.verdict.set_text("Checking ...")
         self.checking.check(self.smallest.value(), done)  # type: ignore[arg-type]
 
-    def _checked(self, faults: tuple[Fault, ...]) -> None:
+    def _checked(self, faults: tuple[LabelIssue, ...]) -> None:
         self._path = None
         words = "Nothing is wrong with it." if not faults else f"{len(faults)} to look at:"
         self._show_faults(faults, words)
 
-    def _checked_before_saving(self, faults: tuple[Fault, ...]) -> None:
+    def _checked_before_saving(self, faults: tuple[LabelIssue, ...]) -> None:
         if faults:
             self._show_faults(faults, f"Not saved yet: {len(faults)} to look at first.")
         else:
             self._show_faults((), "")
-            self.attempt(self._write)
+            self.run_intent(self._write)
 
-    def _show_faults(self, faults: tuple[Fault, ...], words: str) -> None:
+    def _show_faults(self, faults: tuple[LabelIssue, ...], words: str) -> None:
         self._rows = faults
         more = f" The first {_SHOWN} are listed." if len(faults) > _SHOWN else ""
-        self.verdict.say(words + more)
+        self.verdict.set_text(words + more)
         self.faults.setVisible(bool(faults))
-        self.mend_all.setVisible(any(fault.value is not None for fault in faults))
+        self.fix_all.setVisible(any(fault.value is not None for fault in faults))
         self.save_anyway.setVisible(bool(faults) and self._path is not None)
         self.faults.blockSignals(True)
         self.faults.setRowCount(min(len(faults), _SHOWN))
@@ -224,12 +226,12 @@ class CorrectWidget(ReadingDock):
         if 0 <= k < len(self._rows):
             self.measuring.go_to(self._rows[k])
 
-    def _mend(self, faults: tuple[Fault, ...]) -> None:
+    def _mend(self, faults: tuple[LabelIssue, ...]) -> None:
         layer, path = self.measuring.current(), self._path
         if layer is not None:
-            mend(layer, faults)
+            apply_fixes(layer, faults)
             done = self._checked if path is None else self._checked_before_saving
-            self.attempt(self._look, done)
+            self.run_intent(self._look, done)
 
     def _ask(self) -> None:
         path, _ = QFileDialog.getSaveFileName(
@@ -242,9 +244,9 @@ class CorrectWidget(ReadingDock):
         path, self._path = self._path, None
         if path is None:
             raise CimlError("Choose a file with Save ... first.")
-        self.verdict.say("Saving ...")
+        self.verdict.set_text("Saving ...")
         self.checking.save(path, lambda: self._show_faults((), f"Saved as {path.name}."))
 
     def _on_failed(self, sentence: str, details: str) -> None:
-        self.verdict.say("")
+        self.verdict.set_text("")
         self.show_error(sentence, details)

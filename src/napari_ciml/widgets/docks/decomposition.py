@@ -9,24 +9,24 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QPushButton, QTableWidgetItem, QWidget
 
-from napari_ciml import editing
-from napari_ciml.decomposition import Decomposition, Problem
-from napari_ciml.export.text import write_text
-from napari_ciml.presets import PRESETS
-from napari_ciml.widgets.control.live import EXPLAINING, TITLE
-from napari_ciml.widgets.panels.change import ChangePanel
-from napari_ciml.widgets.panels.contrast import readable
-from napari_ciml.widgets.panels.dock import Dock
-from napari_ciml.widgets.panels.knobs import Knobs
-from napari_ciml.widgets.panels.parts import (
+from napari_ciml.decomposition import edits
+from napari_ciml.decomposition.model import Decomposition, ValidationIssue
+from napari_ciml.decomposition.presets import PRESETS
+from napari_ciml.files import write_text
+from napari_ciml.widgets.controllers.live import EXPLAINING, TITLE
+from napari_ciml.widgets.panels.common import (
     ERROR_COLOUR,
     QUIET_COLOUR,
     JobBar,
-    Words,
+    WrappingLabel,
     button,
     row,
     table,
 )
+from napari_ciml.widgets.panels.dock import Dock
+from napari_ciml.widgets.panels.readable_colours import readable
+from napari_ciml.widgets.panels.run_change import ChangePanel
+from napari_ciml.widgets.panels.threshold_sliders import ThresholdSliders
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -68,8 +68,8 @@ class DecompositionWidget(Dock):
         self.grid.verticalHeader().setVisible(True)
         self.grid.setToolTip("Which modality each subtask is read from, and which only assist.")
         self.grid.verticalHeader().setDefaultSectionSize(_LINE)
-        self.problems = Words(colour=ERROR_COLOUR)
-        self.regions = Words(colour=QUIET_COLOUR)
+        self.problems = WrappingLabel(colour=ERROR_COLOUR)
+        self.regions = WrappingLabel(colour=QUIET_COLOUR)
         self.add = button("Add subtask", "A row for a modality that is not primary yet.")
         self.remove = button("Remove subtask", "Remove the selected row.")
         self.save = button("Save ...", "Save this decomposition as YAML.")
@@ -88,29 +88,29 @@ class DecompositionWidget(Dock):
             part.setFixedWidth(32)
         self.jobs = JobBar(self, TITLE, EXPLAINING)
         self.change = ChangePanel(self.session)
-        self.knobs = Knobs(self.review)
+        self.knobs = ThresholdSliders(self.model)
         self.column.addLayout(row(self.presets, self.live, self.undo, self.redo, widest=0))
-        self.column.addWidget(Words(_HELP, QUIET_COLOUR))
+        self.column.addWidget(WrappingLabel(_HELP, QUIET_COLOUR))
         self.column.addWidget(self.grid)
         for part in (self.problems, self.jobs, self.change, self.knobs, self.regions):
             self.column.addWidget(part)
         self.column.addLayout(row(self.add, self.remove))
         self.column.addLayout(row(self.save, self.open))
         self.column.addStretch()
-        self.finish()
+        self.add_footer()
         self.presets.activated.connect(self._choose)
         self.live.toggled.connect(self.session.live.set_on)
         self.session.live.changed.connect(self._show_live)
-        self.undo.clicked.connect(self.review.undo)
-        self.redo.clicked.connect(self.review.redo)
-        self.add.clicked.connect(lambda: self._edit(editing.with_subtask))
+        self.undo.clicked.connect(self.model.undo)
+        self.redo.clicked.connect(self.model.redo)
+        self.add.clicked.connect(lambda: self._edit(edits.with_subtask))
         self.remove.clicked.connect(self._remove_row)
         self.save.clicked.connect(self._ask_save)
         self.open.clicked.connect(self._ask_open)
-        self.review.decomposition_changed.connect(self._show)
-        self.review.asked_changed.connect(self._show_asked)
-        self.review.checkpoint_changed.connect(self._show)
-        self.review.case_changed.connect(self._show)
+        self.model.decomposition_changed.connect(self._show)
+        self.model.request_changed.connect(self._show_asked)
+        self.model.checkpoint_changed.connect(self._show)
+        self.model.case_changed.connect(self._show)
         self.viewer.events.theme.connect(self._show)
         self._show()
         self._show_asked()
@@ -120,14 +120,14 @@ class DecompositionWidget(Dock):
 
     def role_button(self, row_index: int, modality: str) -> QPushButton:
         """Return the button of a subtask's row and a modality's column."""
-        column = self.review.decomposition.modalities.index(modality)
+        column = self.model.decomposition.modalities.index(modality)
         found = self.grid.cellWidget(row_index, column)
         assert isinstance(found, QPushButton)
         return found
 
     def region_box(self, row_index: int, region: str) -> QCheckBox:
         """Return the box of a subtask's row and a region's column."""
-        whole = self.review.decomposition
+        whole = self.model.decomposition
         column = len(whole.modalities) + whole.region_names.index(region)
         found = self.grid.cellWidget(row_index, column).findChild(QCheckBox)
         assert isinstance(found, QCheckBox)
@@ -136,24 +136,24 @@ class DecompositionWidget(Dock):
     def _choose(self) -> None:
         name = self.presets.currentText()
         if name in PRESETS:
-            self.review.set_decomposition(PRESETS[name])
+            self.model.set_decomposition(PRESETS[name])
 
     def _edit(self, change: object, *args: object) -> None:
-        self.review.set_decomposition(change(self.review.decomposition, *args))  # type: ignore[operator]
+        self.model.set_decomposition(change(self.model.decomposition, *args))  # type: ignore[operator]
 
     def _cycle(self, row_index: int, modality: str) -> None:
-        task = self.review.decomposition.subtasks[row_index]
-        role = editing.next_role(editing.role_of(task, modality))
-        self._edit(editing.with_role, row_index, modality, role)
+        task = self.model.decomposition.subtasks[row_index]
+        role = edits.next_role(edits.role_of(task, modality))
+        self._edit(edits.with_role, row_index, modality, role)
 
     def _remove_row(self) -> None:
-        if 0 <= self.grid.currentRow() < len(self.review.decomposition.subtasks):
-            self._edit(editing.without_subtask, self.grid.currentRow())
+        if 0 <= self.grid.currentRow() < len(self.model.decomposition.subtasks):
+            self._edit(edits.without_subtask, self.grid.currentRow())
         else:
             self.show_error("Select the row to remove first.")
 
     def _show(self, *_: object) -> None:
-        whole, problems = self.review.decomposition, self.review.problems()
+        whole, problems = self.model.decomposition, self.model.problems()
         self.show_error("")
         self._show_presets(whole)
         self.grid.setColumnCount(len(whole.modalities) + len(whole.regions))
@@ -165,15 +165,15 @@ class DecompositionWidget(Dock):
         self._say_problems(problems)
         values = (f"{r.name} = label {', '.join(map(str, r.labels))}" for r in whole.regions)
         values = (text.replace(" ", _TOGETHER) for text in values)
-        self.regions.say("; ".join(values))
+        self.regions.set_text("; ".join(values))
 
     def _show_asked(self) -> None:
-        self.undo.setEnabled(self.review.edits.can_undo)
-        self.redo.setEnabled(self.review.edits.can_redo)
-        self._say_problems(self.review.problems())
+        self.undo.setEnabled(self.model.undo_stack.can_undo)
+        self.redo.setEnabled(self.model.undo_stack.can_redo)
+        self._say_problems(self.model.problems())
 
-    def _say_problems(self, problems: tuple[Problem, ...]) -> None:
-        self.problems.say("\n".join(f"• {problem.message}" for problem in problems))
+    def _say_problems(self, problems: tuple[ValidationIssue, ...]) -> None:
+        self.problems.set_text("\n".join(f"• {problem.message}" for problem in problems))
 
     def _show_presets(self, whole: Decomposition) -> None:
         self.presets.clear()
@@ -182,7 +182,7 @@ class DecompositionWidget(Dock):
             self.presets.addItem(whole.name)
         self.presets.setCurrentText(whole.name)
 
-    def _show_header(self, whole: Decomposition, problems: tuple[Problem, ...]) -> None:
+    def _show_header(self, whole: Decomposition, problems: tuple[ValidationIssue, ...]) -> None:
         for k, name in enumerate((*whole.modalities, *whole.region_names)):
             item = QTableWidgetItem(name)
             wrong = [p.message for p in problems if p.where == name]
@@ -200,7 +200,7 @@ class DecompositionWidget(Dock):
         header.setForeground(self._in_header(ERROR_COLOUR if marked else QUIET_COLOUR))
         self.grid.setVerticalHeaderItem(k, header)
         for column, modality in enumerate(whole.modalities):
-            role = editing.role_of(task, modality)
+            role = edits.role_of(task, modality)
             cell = button(_LOOKS[role][0], f"{modality} is {_EXPLAINED[role]}. Click to change.")
             cell.setStyleSheet(f"QPushButton {{ {_LOOKS[role][1]}; border-radius: 3px }}")
             cell.setAccessibleName(f"{modality} in subtask {k + 1}: {role}")
@@ -210,7 +210,7 @@ class DecompositionWidget(Dock):
             box = QCheckBox()
             box.setChecked(region in task.regions)
             box.setToolTip(f"Subtask {task.name or k + 1} predicts {region}.")
-            box.toggled.connect(partial(self._edit, editing.with_region, k, region))
+            box.toggled.connect(partial(self._edit, edits.with_region, k, region))
             self.grid.setCellWidget(k, column, _centred(box))
 
     def _in_header(self, colour: str) -> QColor:
@@ -222,24 +222,24 @@ class DecompositionWidget(Dock):
             self, "Save the decomposition", filter="YAML (*.yaml)"
         )
         if path:
-            self.attempt(self.write, Path(path))
+            self.run_intent(self.write, Path(path))
 
     def write(self, path: Path) -> None:
         """Save the decomposition as YAML, under the name of the file."""
-        whole = self.review.decomposition.model_copy(update={"name": path.stem})
-        write_text(path, whole.checked().to_yaml())
-        self.review.set_decomposition(whole)
+        whole = self.model.decomposition.model_copy(update={"name": path.stem})
+        write_text(path, whole.validated().to_yaml())
+        self.model.set_decomposition(whole)
 
     def _ask_open(self) -> None:
         path, _ = QFileDialog.getOpenFileName(
             self, "Open a decomposition", filter="YAML (*.yaml *.yml)"
         )
         if path:
-            self.attempt(self.read, Path(path))
+            self.run_intent(self.read, Path(path))
 
     def read(self, path: Path) -> None:
         """Open a decomposition from YAML; the one before stays if it is refused."""
-        self.review.set_decomposition(Decomposition.read(path))
+        self.model.set_decomposition(Decomposition.read(path))
 
 
 def _centred(box: QCheckBox) -> QWidget:

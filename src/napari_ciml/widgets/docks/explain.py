@@ -6,18 +6,31 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import QHeaderView, QSlider, QTableWidget, QTableWidgetItem
 
-from napari_ciml.decomposition import Pair
-from napari_ciml.explanation.usual import FAR, unusual
-from napari_ciml.resources import faithfulness_page
-from napari_ciml.widgets.control.live import EXPLAINING
-from napari_ciml.widgets.control.questions import TITLE
-from napari_ciml.widgets.panels.contrast import readable
+from napari_ciml.decomposition.model import Pair
+from napari_ciml.explanation.typical_weights import FAR, flag_atypical_weights
+from napari_ciml.paths import faithfulness_report
+from napari_ciml.widgets.controllers.explanation import TITLE
+from napari_ciml.widgets.controllers.live import EXPLAINING
+from napari_ciml.widgets.panels.common import (
+    QUIET_COLOUR,
+    JobBar,
+    WrappingLabel,
+    button,
+    label,
+    row,
+    table,
+)
 from napari_ciml.widgets.panels.dock import Dock
 from napari_ciml.widgets.panels.maps_window import MapsWindow
-from napari_ciml.widgets.panels.page import Page
-from napari_ciml.widgets.panels.parts import QUIET_COLOUR, JobBar, Words, button, label, row, table
-from napari_ciml.widgets.panels.questions import Beside, QuestionPanel
-from napari_ciml.widgets.panels.weight_chart import RANGE, UNUSUAL_COLOUR, UsualRange, WeightChart
+from napari_ciml.widgets.panels.markdown_dialog import MarkdownDialog
+from napari_ciml.widgets.panels.questions import ComparisonWeights, QuestionPanel
+from napari_ciml.widgets.panels.readable_colours import readable
+from napari_ciml.widgets.panels.weight_chart import (
+    RANGE,
+    UNUSUAL_COLOUR,
+    TypicalRangeDelegate,
+    WeightChart,
+)
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -55,7 +68,7 @@ class ExplainWidget(Dock):
         self.run = button("Explain", "Map what each auxiliary modality added.")
         self.maps = button("Maps side by side", "All maps in this slice, as in Fig. 12.")
         self.window_of_maps: MapsWindow | None = None
-        self.page: Page | None = None
+        self.page: MarkdownDialog | None = None
         self.jobs = JobBar(self, "Explaining", EXPLAINING, TITLE)
         self.questions = QuestionPanel(self)
         self.chart = WeightChart()
@@ -68,31 +81,33 @@ class ExplainWidget(Dock):
         self.opacity.setValue(80)
         self.opacity.setToolTip("Opacity of the map.")
         self.hide_map = button("Hide map", "Take the map away.")
-        self.state = Words(colour=QUIET_COLOUR)
-        self.unusual = Words(colour=UNUSUAL_COLOUR)
-        self.meaning = Words(_MEANING, QUIET_COLOUR)
+        self.state = WrappingLabel(colour=QUIET_COLOUR)
+        self.unusual = WrappingLabel(colour=UNUSUAL_COLOUR)
+        self.meaning = WrappingLabel(_MEANING, QUIET_COLOUR)
         self.weights.setWordWrap(False)
         header = self.weights.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(_COMPARED, QHeaderView.ResizeMode.Stretch)
-        self.weights.setItemDelegateForColumn(_COMPARED, UsualRange(self.weights))
+        self.weights.setItemDelegateForColumn(_COMPARED, TypicalRangeDelegate(self.weights))
         self.column.addLayout(row(self.run, self.maps))
         for part in (self.jobs, self.questions, self.state, self.chart, self.unusual, self.weights):
             self.column.addWidget(part)
         self.column.addLayout(row(label("Map opacity"), self.opacity, self.hide_map))
         self.column.addWidget(self.meaning)
         self.column.addStretch()
-        self.finish()
-        self.run.clicked.connect(lambda: self.attempt(self.session.running.explain))
+        self.add_footer()
+        self.run.clicked.connect(lambda: self.run_intent(self.session.segmentation.explain))
         self.chart.chosen.connect(self.choose)
         self.weights.currentCellChanged.connect(self._row_chosen)
-        self.opacity.valueChanged.connect(lambda v: self.session.questions.map.set_opacity(v / 100))
-        self.hide_map.clicked.connect(self.session.questions.map.hide)
+        self.opacity.valueChanged.connect(
+            lambda v: self.session.explanation.map.set_opacity(v / 100)
+        )
+        self.hide_map.clicked.connect(self.session.explanation.map.hide)
         self.maps.clicked.connect(self._open_maps)
-        self.meaning.linkActivated.connect(lambda _: self.attempt(self._read))
-        self.session.questions.changed.connect(self._show)
-        self.session.questions.map.changed.connect(self._show_marked)
-        self.review.segmentation_changed.connect(self._show)
+        self.meaning.linkActivated.connect(lambda _: self.run_intent(self._read))
+        self.session.explanation.changed.connect(self._show)
+        self.session.explanation.map.changed.connect(self._show_marked)
+        self.model.segmentation_changed.connect(self._show)
         self.questions.beside_changed.connect(self._show_weights)
         self._answer: Explanation | None = None
         self._rows: list[tuple[Pair, str]] = []
@@ -100,7 +115,7 @@ class ExplainWidget(Dock):
 
     def choose(self, pair: Pair, auxiliary: str) -> None:
         """Show one map; chart and table follow."""
-        self.session.questions.show_map(pair, auxiliary)
+        self.session.explanation.show_map(pair, auxiliary)
 
     def _row_chosen(self, k: int) -> None:
         if 0 <= k < len(self._rows):
@@ -108,7 +123,7 @@ class ExplainWidget(Dock):
 
     def _show_marked(self) -> None:
         """Mark the map that is shown in chart and table."""
-        shown = self.session.questions.map
+        shown = self.session.explanation.map
         pair, auxiliary = shown.marked or (None, "")
         self.chart.mark(pair, auxiliary)
         there = shown.marked in self._rows
@@ -118,8 +133,8 @@ class ExplainWidget(Dock):
             self.opacity.setValue(round(100 * shown.opacity))
 
     def _read(self) -> None:
-        text, folder = faithfulness_page()
-        self.page = Page(self, "How far maps can be believed", text, folder)
+        text, folder = faithfulness_report()
+        self.page = MarkdownDialog(self, "How far maps can be believed", text, folder)
         self.page.show()
 
     def _open_maps(self) -> None:
@@ -130,15 +145,15 @@ class ExplainWidget(Dock):
         self.window_of_maps.draw()
 
     def _show(self) -> None:
-        found = self.session.questions.shown
+        found = self.session.explanation.shown
         for part in (self.chart, self.weights):
             part.setVisible(found is not None)
-        ready = self.review.segmentation is not None
+        ready = self.model.segmentation is not None
         self.run.setEnabled(ready)
         self.maps.setEnabled(found is not None)
         if found is None:
             self._rows, self._answer = [], None
-            self.state.say(_READY if ready else _NOT_YET)
+            self.state.set_text(_READY if ready else _NOT_YET)
             return
         self._rows, self._answer = list(found.weights), found
         self._show_weights()
@@ -150,11 +165,11 @@ class ExplainWidget(Dock):
             return
         beside = self.questions.compared_with()
         measured = self.questions.measured() if beside and beside.spread else ()
-        far = unusual(found.weights, measured)
+        far = flag_atypical_weights(found.weights, measured)
         self.chart.show_weights(found.weights, beside.weights if beside else {}, frozenset(far))
-        self.unusual.say(_in_words(far))
+        self.unusual.set_text(_in_words(far))
         as_usual = (_USUAL,) if beside and beside.spread and not far else ()
-        self.state.say("\n".join((*found.notices, *as_usual)))
+        self.state.set_text("\n".join((*found.notices, *as_usual)))
         self.weights.setColumnHidden(_COMPARED, beside is None)
         with QSignalBlocker(self.weights):
             self.weights.setRowCount(len(self._rows))
@@ -186,7 +201,7 @@ def _text(weight: float) -> str:
     return "-" if weight != weight else f"{weight:.2f}"
 
 
-def _compared(beside: Beside | None, key: tuple[Pair, str]) -> str:
+def _compared(beside: ComparisonWeights | None, key: tuple[Pair, str]) -> str:
     if beside is None or key not in beside.weights:
         return ""
     spread = f" ± {beside.spread[key]:.2f}" if key in beside.spread else ""

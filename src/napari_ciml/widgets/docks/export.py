@@ -5,13 +5,20 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QLineEdit
 
-from napari_ciml.export.bundle import FORMATS, KINDS, Wish
-from napari_ciml.export.dicom_series import series_in
-from napari_ciml.measures.faults import Fault
-from napari_ciml.widgets.control import standing
-from napari_ciml.widgets.control.leaving import EXPORTING, OPENING, SAVING
+from napari_ciml.export.bundle import FORMATS, KINDS, ExportOptions
+from napari_ciml.export.dicom_series import dicom_files_in
+from napari_ciml.metrics.label_checks import LabelIssue
+from napari_ciml.widgets.controllers import view_state
+from napari_ciml.widgets.controllers.persistence import EXPORTING, OPENING, SAVING
+from napari_ciml.widgets.panels.common import (
+    QUIET_COLOUR,
+    JobBar,
+    WrappingLabel,
+    button,
+    label,
+    row,
+)
 from napari_ciml.widgets.panels.dock import Dock
-from napari_ciml.widgets.panels.parts import QUIET_COLOUR, JobBar, Words, button, label, row
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -55,9 +62,9 @@ class ExportWidget(Dock):
         self.export = button("Export ...", "Write what is ticked to a folder.")
         self.save = button("Save session ...", "Save the whole review to a folder.")
         self.open = button("Open session ...", "Go on with a saved review.")
-        self.which = Words()
+        self.which = WrappingLabel()
         self.jobs = JobBar(self, EXPORTING, SAVING, OPENING)
-        self.done = Words(colour=QUIET_COLOUR)
+        self.done = WrappingLabel(colour=QUIET_COLOUR)
         for kind, box in self.kinds.items():
             self.column.addWidget(box)
             if kind == "dicom-seg":
@@ -70,17 +77,17 @@ class ExportWidget(Dock):
         self.column.addWidget(self.jobs)
         self.column.addWidget(self.done)
         self.column.addStretch()
-        self.finish()
+        self.add_footer()
         self.choose_series.clicked.connect(self._ask_series)
         self.export.clicked.connect(self._ask_export)
         self.save.clicked.connect(self._ask_save)
         self.open.clicked.connect(self._ask_open)
-        self.review.segmentation_changed.connect(self._show)
-        self.session.measuring.changed.connect(self._show_which)
-        self.review.explanation_changed.connect(self._show)
-        self.review.case_changed.connect(self._show_case)
+        self.model.segmentation_changed.connect(self._show)
+        self.session.label_maps.changed.connect(self._show_which)
+        self.model.explanation_changed.connect(self._show)
+        self.model.case_changed.connect(self._show_case)
         self.grid.activated.connect(self._set_grid)
-        self.review.grid_changed.connect(self._show_grid)
+        self.model.grid_changed.connect(self._show_grid)
         self._show_case()
 
     def export_to(self, folder: Path) -> None:
@@ -88,31 +95,31 @@ class ExportWidget(Dock):
         kinds = frozenset(k for k, box in self.kinds.items() if box.isChecked() and box.isEnabled())
 
         def intent() -> None:
-            series = series_in(self.series) if self.series and "dicom-seg" in kinds else []
-            wish = Wish(kinds, self.format.currentText(), series, self.review.grid)
+            series = dicom_files_in(self.series) if self.series and "dicom-seg" in kinds else []
+            wish = ExportOptions(kinds, self.format.currentText(), series, self.model.grid)
             subject = self.subject.text().strip()
-            self.session.leaving.export(folder, wish, subject, self._exported)
+            self.session.persistence.export(folder, wish, subject, self._exported)
 
-        self.attempt(intent)
+        self.run_intent(intent)
 
     def save_to(self, folder: Path) -> None:
         """Save the session to a folder."""
         said = f"The session is saved in {folder}."
-        self.attempt(self.session.leaving.save, folder, lambda _: self.done.say(said))
+        self.run_intent(self.session.persistence.save, folder, lambda _: self.done.set_text(said))
 
     def open_from(self, folder: Path) -> None:
         """Open a saved session."""
-        self.done.say("")
-        self.attempt(self.session.leaving.open, folder)
+        self.done.set_text("")
+        self.run_intent(self.session.persistence.open, folder)
 
-    def use_series(self, folder: Path) -> None:
+    def set_source_series(self, folder: Path) -> None:
         """Let DICOM SEG refer to the series in a folder."""
         self.series = folder
         self.choose_series.setText(f"Source series: {folder.name}")
         self.kinds["dicom-seg"].setChecked(True)
 
     def _ask_series(self) -> None:
-        self._ask("The folder of the source series", self.use_series)
+        self._ask("The folder of the source series", self.set_source_series)
 
     def _ask_export(self) -> None:
         self._ask("Export to a folder", self.export_to)
@@ -128,7 +135,7 @@ class ExportWidget(Dock):
         if path:
             then(Path(path))  # type: ignore[operator]
 
-    def _exported(self, paths: list[Path], faults: tuple[Fault, ...]) -> None:
+    def _exported(self, paths: list[Path], faults: tuple[LabelIssue, ...]) -> None:
         folder = paths[0].parent if paths else ""
         said = f"{len(paths)} files are in {folder}." if paths else "Nothing was ticked."
         if faults:
@@ -137,10 +144,10 @@ class ExportWidget(Dock):
                 f"\nIn the correction there may be {count} to mend; Check, in Correct, lists all. "
                 f"{faults[0].sentence}"
             )
-        self.done.say(said)
+        self.done.set_text(said)
 
     def _show_case(self) -> None:
-        case = self.review.case
+        case = self.model.case
         self.grid.clear()
         if case is not None:
             self.grid.addItems(sorted(case.images, key=lambda name: name != case.reference))
@@ -148,35 +155,37 @@ class ExportWidget(Dock):
         self._show()
 
     def _set_grid(self, k: int) -> None:
-        self.review.set_grid(self.grid.itemText(k) if k else None)
+        self.model.set_grid(self.grid.itemText(k) if k else None)
 
     def _show_grid(self) -> None:
-        self.grid.setCurrentIndex(max(self.grid.findText(self.review.grid or ""), 0))
+        self.grid.setCurrentIndex(max(self.grid.findText(self.model.grid or ""), 0))
 
     def _show_which(self) -> None:
         """Say which label map leaves; a correction that stays behind must be seen."""
-        chosen = self.session.measuring.current()
-        if self.review.segmentation is None or chosen is None:
-            self.which.say("")
+        chosen = self.session.label_maps.current()
+        if self.model.segmentation is None or chosen is None:
+            self.which.set_text("")
             return
-        how = "corrected by hand" if standing.is_painted(chosen) else "as computed"
+        how = "corrected by hand" if view_state.has_user_edits(chosen) else "as computed"
         said = [f"It writes '{chosen.name}', {how}."]
         said += [
             f"'{layer.name}' has your corrections and is not written; choose it in Lesions."
-            for layer in self.session.measuring.label_maps()
-            if layer is not chosen and standing.is_painted(layer)
+            for layer in self.session.label_maps.label_maps()
+            if layer is not chosen and view_state.has_user_edits(layer)
         ]
-        self.which.say("\n".join(said))
+        self.which.set_text("\n".join(said))
 
     def _show(self) -> None:
-        review = self.review
+        model = self.model
         self._show_which()
-        self.save.setEnabled(review.case is not None)
-        self.export.setEnabled(review.segmentation is not None)
-        self.kinds["maps"].setEnabled(review.explanation is not None)
-        if review.case is None:
-            self.done.say("Open a case, or a saved session.")
-        elif review.segmentation is None:
-            self.done.say("Segment the case to export it; the session can be saved at any time.")
+        self.save.setEnabled(model.case is not None)
+        self.export.setEnabled(model.segmentation is not None)
+        self.kinds["maps"].setEnabled(model.explanation is not None)
+        if model.case is None:
+            self.done.set_text("Open a case, or a saved session.")
+        elif model.segmentation is None:
+            self.done.set_text(
+                "Segment the case to export it; the session can be saved at any time."
+            )
         else:
-            self.done.say("")
+            self.done.set_text("")

@@ -10,24 +10,24 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QComboBox, QFileDialog
 
 from napari_ciml.errors import CimlError
-from napari_ciml.inference.plan import untrained
-from napari_ciml.widgets.control.materials import Corrected, Material
-from napari_ciml.widgets.control.tuning import Tuning
-from napari_ciml.widgets.layers.origin import origin_of
-from napari_ciml.widgets.looking.mirrors import without_mirrors
+from napari_ciml.inference.plan import unsupported_parts
+from napari_ciml.training.finetune.inputs import CorrectedCase, FineTuneInput
+from napari_ciml.widgets.controllers.finetuning import FineTuneController
+from napari_ciml.widgets.display.linked_layers import primary_layers
+from napari_ciml.widgets.layers.metadata import origin_of
 from napari_ciml.widgets.panels.close_guard import CloseGuard
-from napari_ciml.widgets.panels.curves import Curves
+from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel, button, label, row
 from napari_ciml.widgets.panels.dock import Dock
-from napari_ciml.widgets.panels.learning_options import LearningOptions
-from napari_ciml.widgets.panels.learnt import learnt_table, show_learnt, told_of
-from napari_ciml.widgets.panels.material_table import MaterialTable
-from napari_ciml.widgets.panels.meanings import Meanings
-from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Words, button, label, row
+from napari_ciml.widgets.panels.finetune_options import LearningOptions
+from napari_ciml.widgets.panels.finetune_results import learnt_table, result_notices, show_learnt
+from napari_ciml.widgets.panels.label_convention import LabelConventionBox
+from napari_ciml.widgets.panels.training_case_table import TrainingCaseTable
+from napari_ciml.widgets.panels.training_curves import Curves
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-    from napari_ciml.training.finetune.outcome import Progressed
+    from napari_ciml.training.finetune.results import StepReport
 
 _EMPTY = (
     "Open a case, and segment it or add its label map; correct it with napari's brush; then the "
@@ -47,16 +47,16 @@ class FineTuneWidget(Dock):
 
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__(napari_viewer)
-        self.tuning = Tuning(self.session)
+        self.tuning = FineTuneController(self.session)
         self.guard: CloseGuard | None = None
-        self.labels, self.certain, self.meanings = QComboBox(), QComboBox(), Meanings()
+        self.labels, self.certain, self.meanings = QComboBox(), QComboBox(), LabelConventionBox()
         self.labels.setToolTip("The corrected label map of the open case.")
         self.certain.setToolTip("A Labels layer that marks the part of the case that is corrected.")
         self.keep_case = button("Keep this case", "Keep it with these labels, and open the next.")
         self.add_folder = button("Add folder ...", "Cases with their label maps, on disk.")
-        self.empty = Words(colour=QUIET_COLOUR)
-        self.others, self.options = MaterialTable(), LearningOptions()
-        self.untrained = Words(colour=QUIET_COLOUR)
+        self.empty = WrappingLabel(colour=QUIET_COLOUR)
+        self.others, self.options = TrainingCaseTable(), LearningOptions()
+        self.untrained = WrappingLabel(colour=QUIET_COLOUR)
         self.start = button("Learn from this", "Learn in the background; go on working.")
         self.pause = button("Pause", "Hold; go on later.")
         self.pause.setCheckable(True)
@@ -64,10 +64,10 @@ class FineTuneWidget(Dock):
         self.discard = button("Discard", "End now and forget it.")
         self.adopt = button("Use the new version", "The one before stays where it is.")
         self.back = button("Back to the version before", "Use the old version again.")
-        self.interrupted = Words()
+        self.interrupted = WrappingLabel()
         self.go_on = button("Go on with it", "From where it was left.")
         self.forget = button("Forget it", "It cannot be gone on with then.")
-        self.state, self.verdict = Words(colour=QUIET_COLOUR), Words()
+        self.state, self.verdict = WrappingLabel(colour=QUIET_COLOUR), WrappingLabel()
         self.curves = Curves()
         self.scores = learnt_table()
         self._lay_out()
@@ -100,52 +100,52 @@ class FineTuneWidget(Dock):
             self.column.addWidget(part)
         self.column.addLayout(row(self.adopt, self.back))
         self.column.addStretch()
-        self.finish()
+        self.add_footer()
 
     def _connect(self) -> None:
         tuning = self.tuning
         self.labels.currentTextChanged.connect(self._say_meaning)
-        self.start.clicked.connect(lambda: self.attempt(self._start))
+        self.start.clicked.connect(lambda: self.run_intent(self._start))
         self.pause.toggled.connect(tuning.pause)
         self.keep.clicked.connect(tuning.finish)
         self.discard.clicked.connect(tuning.discard)
-        self.adopt.clicked.connect(lambda: self.attempt(tuning.adopt))
-        self.back.clicked.connect(lambda: self.attempt(tuning.go_back))
-        self.keep_case.clicked.connect(lambda: self.attempt(self._keep_case))
+        self.adopt.clicked.connect(lambda: self.run_intent(tuning.adopt))
+        self.back.clicked.connect(lambda: self.run_intent(tuning.go_back))
+        self.keep_case.clicked.connect(lambda: self.run_intent(self._keep_case))
         self.add_folder.clicked.connect(self._ask)
-        self.go_on.clicked.connect(lambda: self.attempt(tuning.go_on))
-        self.forget.clicked.connect(tuning.forget)
+        self.go_on.clicked.connect(lambda: self.run_intent(tuning.resume_interrupted))
+        self.forget.clicked.connect(tuning.discard_interrupted)
         tuning.progressed.connect(self._on_progress)
         tuning.changed.connect(self._refresh)
-        tuning.runner.told.connect(self.verdict.say)
+        tuning.runner.told.connect(self.verdict.set_text)
         tuning.runner.failed.connect(self.show_error)
         layers = self.viewer.layers
         for happened in (layers.events.inserted, layers.events.removed, layers.events.renamed):
             happened.connect(self._list_layers)
-        self.review.case_changed.connect(self._list_layers)
-        self.review.decomposition_changed.connect(self._say_untrained)
-        self.review.checkpoint_changed.connect(self._say_untrained)
+        self.model.case_changed.connect(self._list_layers)
+        self.model.decomposition_changed.connect(self._say_untrained)
+        self.model.checkpoint_changed.connect(self._say_untrained)
         self.destroyed.connect(tuning.close)
 
     def _start(self) -> None:
         shown = self._shown()
         others = self.others.materials(but=shown.case if shown else None)
-        ours = [Material(shown, regions=self.meanings.regions())] if shown else []
+        ours = [FineTuneInput(shown, regions=self.meanings.regions())] if shown else []
         materials = [*others, *ours]
         if not any(material.learn for material in materials):
             raise CimlError("Open a case, and segment it or add its label map, first.")
         self.curves.clear()
-        self.verdict.say("")
+        self.verdict.set_text("")
         self.tuning.start(materials, self.options.settings())
 
-    def _shown(self) -> Corrected | None:
+    def _shown(self) -> CorrectedCase | None:
         """Return the open case with the labels chosen."""
-        case, layer = self.review.case, self._layer(self.labels)
+        case, layer = self.model.case, self._layer(self.labels)
         if case is None or layer is None:
             return None
         certain = self._layer(self.certain)
         believed = None if certain is None else np.asarray(certain.data) > 0
-        return Corrected(case, np.array(layer.data), believed)
+        return CorrectedCase(case, np.array(layer.data), believed)
 
     def _keep_case(self) -> None:
         shown = self._shown()
@@ -158,10 +158,10 @@ class FineTuneWidget(Dock):
         return next((layer for layer in self.viewer.layers if layer.name == name), None)
 
     def _list_layers(self, *_: object) -> None:
-        case, before = self.review.case, self.labels.currentText()
+        case, before = self.model.case, self.labels.currentText()
         names = [
             layer.name
-            for layer in without_mirrors(self.viewer.layers)
+            for layer in primary_layers(self.viewer.layers)
             if isinstance(layer, Labels)
             and not ((found := origin_of(layer)) and found.kind == "brain")
             and case is not None
@@ -178,7 +178,7 @@ class FineTuneWidget(Dock):
                 box.setCurrentIndex(max(0, box.findText(chosen)))
         if self.labels.currentText() != before:
             self._say_meaning()
-        self.empty.say("" if names else _EMPTY)
+        self.empty.set_text("" if names else _EMPTY)
 
     def _say_meaning(self) -> None:
         layer = self._layer(self.labels)
@@ -191,27 +191,27 @@ class FineTuneWidget(Dock):
             self.others.add(Path(folder))
 
     def _say_untrained(self) -> None:
-        info, wanted = self.review.info, self.review.decomposition
-        problems = untrained(info, wanted) if info is not None else ()
-        self.untrained.say("\n".join(problem.message for problem in problems))
+        info, wanted = self.model.info, self.model.decomposition
+        problems = unsupported_parts(info, wanted) if info is not None else ()
+        self.untrained.set_text("\n".join(problem.message for problem in problems))
 
-    def _on_progress(self, progress: "Progressed") -> None:
+    def _on_progress(self, progress: "StepReport") -> None:
         curves, share = self.curves, progress.share
         curves.add("Dice loss", share, progress.dice)
         curves.add("cross-entropy", share, progress.cross_entropy)
         curves.add("KL", share, progress.kl)
         if progress.looked is not None:
-            curves.add("Dice, corrected", share, progress.looked.worth)
+            curves.add("Dice, corrected", share, progress.looked.score)
             if progress.looked.replay:
                 values = progress.looked.replay.values()
                 curves.add("Dice, replay", share, sum(values) / len(values))
-        self.state.say(f"Step {progress.step}; {progress.left / 60:.1f} minutes left.")
+        self.state.set_text(f"Step {progress.step}; {progress.left / 60:.1f} minutes left.")
 
     def _refresh(self) -> None:
         tuning = self.tuning
         self.start.setEnabled(not tuning.running)
         held = tuning.interrupted is not None and not tuning.running
-        self.interrupted.say("A fine-tune was interrupted before it was done." if held else "")
+        self.interrupted.set_text("A fine-tune was interrupted before it was done." if held else "")
         for part in (self.go_on, self.forget):
             part.setVisible(held)
         for part in (self.pause, self.keep, self.discard):
@@ -219,13 +219,13 @@ class FineTuneWidget(Dock):
         if not tuning.running:
             self.pause.setChecked(False)
         if tuning.paused:
-            self.state.say("Paused.")
+            self.state.set_text("Paused.")
         elif tuning.waits:
-            self.state.say("Waiting: the device is busy with the case.")
+            self.state.set_text("Waiting: the device is busy with the case.")
         elif tuning.running:
-            self.state.say("Learning ...")
+            self.state.set_text("Learning ...")
         else:
-            self.state.say("")
+            self.state.set_text("")
         self.back.setVisible(tuning.before is not None)
         self._show_result()
 
@@ -235,6 +235,6 @@ class FineTuneWidget(Dock):
             part.setVisible(result is not None)
         if result is None:
             return
-        self.adopt.setEnabled(result.taken > 0 and self.review.checkpoint != result.path)
+        self.adopt.setEnabled(result.interpolation > 0 and self.model.checkpoint != result.path)
         show_learnt(self.scores, result)
-        self.verdict.say(told_of(result))
+        self.verdict.set_text(result_notices(result))

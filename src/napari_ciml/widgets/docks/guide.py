@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from napari.layers import Labels
 from qtpy.QtWidgets import QFrame, QLabel, QPushButton, QVBoxLayout
 
-from napari_ciml.resources import sample_data
-from napari_ciml.widgets.control.session import Session
+from napari_ciml.paths import sample_data
+from napari_ciml.widgets.controllers.session import Session
+from napari_ciml.widgets.panels.common import QUIET_COLOUR, JobBar, WrappingLabel, button
 from napari_ciml.widgets.panels.dock import Dock
-from napari_ciml.widgets.panels.parts import QUIET_COLOUR, JobBar, Words, button
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -51,7 +51,7 @@ class Step:
 
 def _paint(session: Session) -> None:
     """Take up the brush on the segmentation."""
-    session.looking.arranging.arrange("single")
+    session.display.arranging.arrange("single")
     layer = session.layers.segmentation()
     if layer is not None:
         viewer = session.layers.viewer
@@ -61,7 +61,7 @@ def _paint(session: Session) -> None:
 
 
 def _arranged(session: Session) -> bool:
-    return session.looking.arranging.now != "single"
+    return session.display.arranging.current != "single"
 
 
 STEPS = (
@@ -72,7 +72,7 @@ STEPS = (
         "Open the sample case",
         "Open the phantom that ships: FLAIR, T1, T1CE and T2.",
         lambda session: session.open(sample_data() / "glioma"),
-        lambda session: session.review.case is not None,
+        lambda session: session.model.case is not None,
     ),
     Step(
         "Look",
@@ -80,7 +80,7 @@ STEPS = (
         "for slices. R is the patient's right. Key G goes there and back, K shows three planes.",
         "Show them side by side",
         "Every modality in a pane of its own; or back to one.",
-        lambda session: session.looking.arranging.toggle("panes"),
+        lambda session: session.display.arranging.toggle("panes"),
         _arranged,
     ),
     Step(
@@ -89,8 +89,8 @@ STEPS = (
         "The result lies over every modality, its volumes in Segment.",
         "Segment it",
         "Segment the case with the checkpoint that ships; takes seconds.",
-        lambda session: session.running.segment(),
-        lambda session: session.review.segmentation is not None,
+        lambda session: session.segmentation.segment(),
+        lambda session: session.model.segmentation is not None,
     ),
     Step(
         "Explain",
@@ -98,8 +98,8 @@ STEPS = (
         "a bar in Explain to see its map.",
         "Explain it",
         "Map what each auxiliary modality added.",
-        lambda session: session.running.explain(),
-        lambda session: session.review.explanation is not None,
+        lambda session: session.segmentation.explain(),
+        lambda session: session.model.explanation is not None,
     ),
     Step(
         "Correct, and let it learn",
@@ -108,7 +108,7 @@ STEPS = (
         "Take the brush",
         "Choose napari's brush on the segmentation.",
         _paint,
-        lambda session: session.keeping.touched,
+        lambda session: session.autosave.has_edits,
     ),
 )
 
@@ -127,21 +127,21 @@ class GuideWidget(Dock):
         self.done = [False] * len(STEPS)
         self.titles: list[QLabel] = []
         self.buttons: list[QPushButton] = []
-        self.column.addWidget(Words(_START))
+        self.column.addWidget(WrappingLabel(_START))
         for step in STEPS:
             self.column.addWidget(self._step(step))
-        self.end = Words()
+        self.end = WrappingLabel()
         self.jobs = JobBar(self, "Opening", "Loading", "Segmenting", "Explaining")
         self.column.addWidget(self.jobs)
         self.column.addWidget(self.end)
         self.column.addStretch()
-        self.finish()
-        review = self.review
+        self.add_footer()
+        model = self.model
         for happened in (
-            review.case_changed,
-            review.segmentation_changed,
-            review.explanation_changed,
-            self.session.looking.changed,
+            model.case_changed,
+            model.segmentation_changed,
+            model.explanation_changed,
+            self.session.display.changed,
         ):
             happened.connect(self._notice)
         self.viewer.layers.events.inserted.connect(self._watch)
@@ -155,11 +155,11 @@ class GuideWidget(Dock):
         column.setContentsMargins(0, 4, 0, 4)
         title = QLabel()
         made = button(step.press, step.tip)
-        made.clicked.connect(lambda: self.attempt(step.do, self.session))
+        made.clicked.connect(lambda: self.run_intent(step.do, self.session))
         self.titles.append(title)
         self.buttons.append(made)
         column.addWidget(title)
-        column.addWidget(Words(step.text, QUIET_COLOUR))
+        column.addWidget(WrappingLabel(step.text, QUIET_COLOUR))
         column.addWidget(made)
         return frame
 
@@ -179,7 +179,7 @@ class GuideWidget(Dock):
             mark = "✓" if self.done[k] else f"{k + 1}."
             shown = f"{mark} {step.title}"
             title.setText(f"<b>{shown}</b>" if k == following else shown)
-            ready = k < 1 or self.review.case is not None
-            needs = k < 3 or self.review.segmentation is not None
+            ready = k < 1 or self.model.case is not None
+            needs = k < 3 or self.model.segmentation is not None
             self.buttons[k].setEnabled(ready and needs)
-        self.end.say(_END if following is None else "")
+        self.end.set_text(_END if following is None else "")

@@ -5,20 +5,28 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QHeaderView, QSpinBox, QTableWidget, QTableWidgetItem
 
-from napari_ciml.inference.doubt import Doubt
+from napari_ciml.inference.uncertainty_maps import UncertaintyKind
 from napari_ciml.lesions import Lesion
-from napari_ciml.widgets.control.questions import TITLE as ASKING
-from napari_ciml.widgets.panels import lesion_texts
-from napari_ciml.widgets.panels.contrast import readable
-from napari_ciml.widgets.panels.parts import QUIET_COLOUR, JobBar, Words, button, label, row, table
-from napari_ciml.widgets.panels.reading_dock import ReadingDock
+from napari_ciml.widgets.controllers.explanation import TITLE as ASKING
+from napari_ciml.widgets.panels import texts
+from napari_ciml.widgets.panels.common import (
+    QUIET_COLOUR,
+    JobBar,
+    WrappingLabel,
+    button,
+    label,
+    row,
+    table,
+)
+from napari_ciml.widgets.panels.readable_colours import readable
+from napari_ciml.widgets.panels.reading_dock import LabelMapDock
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 _ALL = "all regions"
 _SAMPLES = 8
-_DOUBTS: tuple[Doubt, ...] = ("disagreement", "uncertainty", "spread")
+_DOUBTS: tuple[UncertaintyKind, ...] = ("disagreement", "uncertainty", "spread")
 _EMPTY = "Open a case and segment it; its lesions are listed here, the doubtful ones first."
 _BOXES = (
     "QTableView::indicator { width: 12px; height: 12px; border: 2px solid #7f868e }"
@@ -33,7 +41,7 @@ _ABOUT_DOUBT = (
 )
 
 
-class LesionsWidget(ReadingDock):
+class LesionsWidget(LabelMapDock):
     """List the lesions of a label map.
 
     Parameters
@@ -44,7 +52,7 @@ class LesionsWidget(ReadingDock):
 
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__(napari_viewer)
-        self.questions = self.session.questions
+        self.questions = self.session.explanation
         self.maps = QComboBox()
         self.maps.setToolTip("The label map whose lesions are listed.")
         self.jobs = JobBar(self, "Measuring", runner=self.measuring.runner)
@@ -73,7 +81,7 @@ class LesionsWidget(ReadingDock):
         self.why = button(
             "Why?", "Ask what each auxiliary added to this lesion; so does a double click."
         )
-        self.answer = Words(colour=QUIET_COLOUR)
+        self.answer = WrappingLabel(colour=QUIET_COLOUR)
         self.lesions = table("Seen", "Lesion", "How sure, and why")
         self.lesions.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         self.lesions.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
@@ -82,7 +90,7 @@ class LesionsWidget(ReadingDock):
         self.lesions.setToolTip(
             "Choose a lesion to go there, double-click to ask why; Space marks it as seen."
         )
-        self.state = Words(_EMPTY, QUIET_COLOUR)
+        self.state = WrappingLabel(_EMPTY, QUIET_COLOUR)
         self._rows: list[Lesion] = []
         self._lay_out()
         self._connect()
@@ -108,15 +116,15 @@ class LesionsWidget(ReadingDock):
         self.column.addWidget(self.state)
         self.column.addWidget(self.jobs)
         self.column.addWidget(self.runs)
-        self.finish()
+        self.add_footer()
 
     def _connect(self) -> None:
         self.maps.activated.connect(self._choose_map)
         self.show_doubt.clicked.connect(self._show_doubt)
         self.hide_doubt.clicked.connect(self.session.layers.hide_results)
         self.sample.clicked.connect(self._sample)
-        self.samples.valueChanged.connect(self.review.set_samples)
-        self.review.asked_changed.connect(self._show_samples)
+        self.samples.valueChanged.connect(self.model.set_samples)
+        self.model.request_changed.connect(self._show_samples)
         self.only.activated.connect(self._show_lesions)
         self.next.clicked.connect(self._seen_and_next)
         self.lesions.currentCellChanged.connect(self._go_to)
@@ -141,15 +149,15 @@ class LesionsWidget(ReadingDock):
 
     def _show_doubt(self) -> None:
         kind = _DOUBTS[self.kind.currentIndex()]
-        self.attempt(self.measuring.show_doubt, self.region.currentText(), kind)
+        self.run_intent(self.measuring.show_doubt, self.region.currentText(), kind)
 
     def _show_samples(self) -> None:
-        self.samples.setValue(self.review.asked.samples)
+        self.samples.setValue(self.model.request.kappa_samples)
 
     def _sample(self) -> None:
-        if not self.review.asked.samples:
+        if not self.model.request.kappa_samples:
             self.samples.setValue(_SAMPLES)
-        self.attempt(self.session.running.segment)
+        self.run_intent(self.session.segmentation.segment)
 
     def _show(self) -> None:
         found = self.findings.inventory.regions
@@ -161,9 +169,9 @@ class LesionsWidget(ReadingDock):
             box.setCurrentIndex(max(box.findText(before), 0))
         self.regions.setRowCount(len(found))
         for k, summary in enumerate(found):
-            for column, text in enumerate(lesion_texts.summary_texts(summary)):
+            for column, text in enumerate(texts.summary_texts(summary)):
                 item = QTableWidgetItem(text)
-                item.setToolTip(lesion_texts.about(summary))
+                item.setToolTip(texts.about(summary))
                 self.regions.setItem(k, column, item)
         self.regions.setFixedHeight(self.regions.rowHeight(0) * len(found) + 32)
         self.regions.setVisible(bool(found))
@@ -172,11 +180,11 @@ class LesionsWidget(ReadingDock):
     def _show_lesions(self, *_: object) -> None:
         only = self.only.currentText()
         self._rows = [
-            lesion for lesion in self.findings.to_look_at() if only in (_ALL, lesion.region)
+            lesion for lesion in self.findings.review_queue() if only in (_ALL, lesion.region)
         ]
         self.lesions.blockSignals(True)
         self.lesions.setCurrentCell(-1, -1)
-        self.measuring.leave_lesion()
+        self.measuring.hide_calipers()
         self.lesions.setRowCount(len(self._rows))
         for k, lesion in enumerate(self._rows):
             seen = QTableWidgetItem()
@@ -186,8 +194,8 @@ class LesionsWidget(ReadingDock):
                 | Qt.ItemFlag.ItemIsSelectable
             )
             self.lesions.setItem(k, 0, seen)
-            texts = lesion_texts.size(lesion), lesion_texts.sureness(lesion)
-            for column, text in enumerate(texts, 1):
+            cells = texts.size(lesion), texts.confidence(lesion)
+            for column, text in enumerate(cells, 1):
                 item = QTableWidgetItem(text)
                 item.setToolTip(text)
                 self.lesions.setItem(k, column, item)
@@ -209,30 +217,30 @@ class LesionsWidget(ReadingDock):
                 self.lesions.item(k, column).setData(Qt.ItemDataRole.ForegroundRole, ground)
         self.lesions.blockSignals(False)
         self.next.setEnabled(bool(self._rows))
-        self.why.setEnabled(bool(self._rows) and self.review.segmentation is not None)
+        self.why.setEnabled(bool(self._rows) and self.model.segmentation is not None)
         if self.findings.inventory.lesions:
             unlisted = sum(summary.unlisted for summary in self.findings.inventory.regions)
             specks = f" {unlisted} smaller ones are not listed." if unlisted else ""
-            self.state.say(f"{count} of {len(self._rows)} seen.{specks}")
+            self.state.set_text(f"{count} of {len(self._rows)} seen.{specks}")
         else:
-            run = self.review.segmentation
-            self.state.say(_EMPTY if run is None else "No lesion was found.")
+            run = self.model.segmentation
+            self.state.set_text(_EMPTY if run is None else "No lesion was found.")
 
     def _go_to(self, k: int, *_: object) -> None:
         if 0 <= k < len(self._rows):
             self.measuring.go_to(self._rows[k])
         else:
-            self.measuring.leave_lesion()
+            self.measuring.hide_calipers()
 
     def _ask(self) -> None:
         k = self.lesions.currentRow()
         if 0 <= k < len(self._rows):
-            self.attempt(self.questions.ask_about, self._rows[k])
+            self.run_intent(self.questions.ask_about, self._rows[k])
 
     def _show_answer(self) -> None:
         question = self.questions.chosen
         said = f"Why {question.name}? {question.in_words}. More in Explain." if question else ""
-        self.answer.say(said)
+        self.answer.set_text(said)
 
     def _mark(self, item: QTableWidgetItem) -> None:
         if item.column() == 0:

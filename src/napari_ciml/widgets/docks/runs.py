@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import QAbstractItemView, QCheckBox, QComboBox, QTableWidget, QTableWidgetItem
 
-from napari_ciml.whatif.asked import Asked, differences
-from napari_ciml.whatif.change import Change
-from napari_ciml.whatif.runs import Run
-from napari_ciml.widgets.layers.changes import FIRST_COLOUR, SECOND_COLOUR
-from napari_ciml.widgets.panels.change import ChangePanel
+from napari_ciml.session.comparison import LabelMapDiff
+from napari_ciml.session.request import SegmentationRequest, describe_changes
+from napari_ciml.session.runs import Run
+from napari_ciml.widgets.layers.run_comparison import FIRST_COLOUR, SECOND_COLOUR
+from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel, button, row, table
 from napari_ciml.widgets.panels.dock import Dock
-from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Words, button, row, table
+from napari_ciml.widgets.panels.run_change import ChangePanel
 from napari_ciml.widgets.panels.sensitivity import SensitivityPanel
 
 if TYPE_CHECKING:
@@ -34,14 +34,14 @@ class RunsWidget(Dock):
 
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__(napari_viewer)
-        self.comparing = self.session.comparing
+        self.comparing = self.session.run_comparison
         self.runs = table("Run", "mL")
         self.runs.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         self.runs.setSelectionMode(QTableWidget.SelectionMode.ExtendedSelection)
         self.runs.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked)
         self.runs.setToolTip("Hold Ctrl to select two.")
         self.runs.setMinimumHeight(110)
-        self.details = Words(colour=QUIET_COLOUR)
+        self.details = WrappingLabel(colour=QUIET_COLOUR)
         self.back = button("Go back to it", "Show the selected run, and ask for the same again.")
         self.compare = button("Compare two", "Two selected runs as contours over one modality.")
         self.change = ChangePanel(self.session)
@@ -52,12 +52,12 @@ class RunsWidget(Dock):
             "The two label maps in two panes, one camera and slice, over the modality looked at."
         )
         self.end = button("End comparing", "Take contours and label maps away.")
-        self.compared = Words()
+        self.compared = WrappingLabel()
         self.scores = table("Region", "first mL", "second mL", "Dice")
         self.scores.setToolTip("Volumes of the two runs, and the Dice of one with the other.")
         self.scores.verticalHeader().setDefaultSectionSize(26)
         self.sensitivity = SensitivityPanel(self)
-        for part in (Words(_HELP, QUIET_COLOUR), self.runs, self.details):
+        for part in (WrappingLabel(_HELP, QUIET_COLOUR), self.runs, self.details):
             self.column.addWidget(part)
         self.column.addLayout(row(self.back, self.compare))
         self.column.addWidget(self.change)
@@ -66,15 +66,15 @@ class RunsWidget(Dock):
         for part in (self.compared, self.scores, self.sensitivity):
             self.column.addWidget(part)
         self.column.addStretch()
-        self.finish()
-        self.back.clicked.connect(lambda: self.attempt(self._go_back))
-        self.compare.clicked.connect(lambda: self.attempt(self._compare))
+        self.add_footer()
+        self.back.clicked.connect(lambda: self.run_intent(self._go_back))
+        self.compare.clicked.connect(lambda: self.run_intent(self._compare))
         self.end.clicked.connect(self.comparing.end)
         self.beside.toggled.connect(self.comparing.set_beside)
         self.region.currentTextChanged.connect(self.comparing.show)
         self.runs.itemChanged.connect(self._renamed)
         self.runs.itemSelectionChanged.connect(self._selected)
-        self.review.runs.changed.connect(self._show)
+        self.model.runs.changed.connect(self._show)
         self.comparing.changed.connect(self._show_pair)
         self._show()
         self._show_pair()
@@ -82,10 +82,10 @@ class RunsWidget(Dock):
     def chosen(self) -> list[Run]:
         """Return the runs that are selected, oldest first."""
         rows = {index.row() for index in self.runs.selectedIndexes()}
-        return [run for k, run in enumerate(self.review.runs) if k in rows]
+        return [run for k, run in enumerate(self.model.runs) if k in rows]
 
     def _show(self) -> None:
-        runs = self.review.runs
+        runs = self.model.runs
         with QSignalBlocker(self.runs):
             self.runs.setRowCount(len(runs))
             for k, run in enumerate(runs):
@@ -98,7 +98,7 @@ class RunsWidget(Dock):
                 volumes.setFlags(volumes.flags() & ~Qt.ItemFlag.ItemIsEditable)
                 name.setToolTip(describe(run, runs[0]))
         if not self.chosen():
-            self.details.say(f"{len(runs)} runs." if runs else "Segment the case first.")
+            self.details.set_text(f"{len(runs)} runs." if runs else "Segment the case first.")
         self._selected()
 
     def _selected(self) -> None:
@@ -106,17 +106,17 @@ class RunsWidget(Dock):
         self.back.setEnabled(len(chosen) == 1)
         self.compare.setEnabled(len(chosen) == 2)
         if chosen:
-            first = self.review.runs[0]
-            self.details.say("\n".join(describe(run, first) for run in chosen))
+            first = self.model.runs[0]
+            self.details.set_text("\n".join(describe(run, first) for run in chosen))
 
     def _renamed(self, item: QTableWidgetItem) -> None:
-        self.review.runs.rename(self.review.runs[item.row()], item.text())
+        self.model.runs.rename(self.model.runs[item.row()], item.text())
         self._show()
 
     def _go_back(self) -> None:
         self.comparing.end()
         (run,) = self.chosen()
-        self.session.live.go_back(run)
+        self.session.live.restore_run(run)
 
     def _compare(self) -> None:
         first, second = self.chosen()
@@ -127,12 +127,12 @@ class RunsWidget(Dock):
         for part in (self.region, self.beside, self.end, self.compared, self.scores):
             part.setVisible(found is not None)
         with QSignalBlocker(self.beside):
-            self.beside.setChecked(self.comparing.beside)
+            self.beside.setChecked(self.comparing.side_by_side)
         if pair is None or found is None:
             return
-        self.region.setEnabled(not self.comparing.beside)
+        self.region.setEnabled(not self.comparing.side_by_side)
         coloured = zip((FIRST_COLOUR, SECOND_COLOUR), pair, strict=True)
-        self.compared.say(
+        self.compared.set_text(
             "<br>".join(f'<span style="color: {c}">■</span> {run.name}' for c, run in coloured)
         )
         with QSignalBlocker(self.region):
@@ -141,7 +141,7 @@ class RunsWidget(Dock):
             self.region.setCurrentText(self.comparing.region)
         self._show_scores(found)
 
-    def _show_scores(self, found: Change) -> None:
+    def _show_scores(self, found: LabelMapDiff) -> None:
         self.scores.setRowCount(len(found.regions))
         for k, (name, one) in enumerate(found.regions.items()):
             texts = (name, f"{one.before_ml:.1f}", f"{one.after_ml:.1f}", f"{one.dice:.3f}")
@@ -152,10 +152,10 @@ class RunsWidget(Dock):
 
 def describe(run: Run, first: Run) -> str:
     """Say what a run was asked for."""
-    edited = "; ".join(differences(first.asked, run.asked)) if run is not first else ""
+    edited = "; ".join(describe_changes(first.request, run.request)) if run is not first else ""
     whole = run.segmentation.plan.decomposition
     pairs = ", ".join(f"{pair.region} from {pair.primary}" for pair in whole.pairs)
-    beside = "; ".join((pairs, *differences(Asked(whole), run.asked)))
+    beside = "; ".join((pairs, *describe_changes(SegmentationRequest(whole), run.request)))
     return f"{run.name}: {edited or beside}; checkpoint {run.info.name}."
 
 

@@ -10,15 +10,23 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QTableWidgetItem
 
 from napari_ciml.errors import CimlError
 from napari_ciml.inference.settings import ENGINES, has_openvino
+from napari_ciml.inference.shipped_checkpoints import bundled_checkpoints
 from napari_ciml.network.checkpoint_info import CheckpointInfo
-from napari_ciml.network.checkpoint_page import checkpoint_page
-from napari_ciml.resources import shipped_checkpoints
-from napari_ciml.widgets.control.live import TITLE
-from napari_ciml.widgets.panels.change import ChangePanel
+from napari_ciml.network.model_card import render_model_card
+from napari_ciml.widgets.controllers.live import TITLE
+from napari_ciml.widgets.panels.common import (
+    QUIET_COLOUR,
+    JobBar,
+    WrappingLabel,
+    button,
+    label,
+    row,
+    table,
+)
 from napari_ciml.widgets.panels.dock import Dock
-from napari_ciml.widgets.panels.page import Page
-from napari_ciml.widgets.panels.parts import QUIET_COLOUR, JobBar, Words, button, label, row, table
-from napari_ciml.widgets.preferences import DEVICES
+from napari_ciml.widgets.panels.markdown_dialog import MarkdownDialog
+from napari_ciml.widgets.panels.run_change import ChangePanel
+from napari_ciml.widgets.settings import DEVICES
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -46,8 +54,8 @@ class SegmentWidget(Dock):
         self.read = button(
             "About ...", "What this checkpoint needs, gives and reached, and where it fails."
         )
-        self.page: Page | None = None
-        self.about = Words(colour=QUIET_COLOUR)
+        self.page: MarkdownDialog | None = None
+        self.about = WrappingLabel(colour=QUIET_COLOUR)
         self.device = QComboBox()
         self.device.addItems(DEVICES)
         self.device.setToolTip("Where to compute; auto takes a graphics card if there is one.")
@@ -72,7 +80,7 @@ class SegmentWidget(Dock):
         self.change = ChangePanel(self.session)
         self.volumes = table("Region", "mL", "")
         self.volumes.setToolTip("Volume of each region in millilitres.")
-        self.summary = Words(colour=QUIET_COLOUR)
+        self.summary = WrappingLabel(colour=QUIET_COLOUR)
         self.column.addLayout(row(self.checkpoints, self.read, self.browse))
         self.column.addWidget(self.about)
         self.column.addLayout(row(label("Compute on"), self.device, self.engine))
@@ -82,28 +90,28 @@ class SegmentWidget(Dock):
         for part in (self.jobs, self.volumes, self.summary, self.change):
             self.column.addWidget(part)
         self.column.addStretch()
-        self.finish()
+        self.add_footer()
         self.checkpoints.activated.connect(self._choose)
         self.browse.clicked.connect(self._ask)
         self.read.clicked.connect(self._read)
         self.device.currentTextChanged.connect(self._set_device)
         self.engine.activated.connect(self._set_engine)
-        self.clean.toggled.connect(self.review.set_clean)
-        self.mirror.toggled.connect(self.review.set_mirror)
-        self.coarser.toggled.connect(self.review.set_coarser)
-        self.run.clicked.connect(lambda: self.attempt(self.session.running.segment))
-        self.review.checkpoint_changed.connect(self._show_checkpoint)
-        self.review.device_changed.connect(self._show_settings)
-        self.review.engine_changed.connect(self._show_settings)
-        self.review.asked_changed.connect(self._show_settings)
-        self.review.segmentation_changed.connect(self._show_result)
+        self.clean.toggled.connect(self.model.set_postprocess)
+        self.mirror.toggled.connect(self.model.set_test_time_flips)
+        self.coarser.toggled.connect(self.model.set_multiscale)
+        self.run.clicked.connect(lambda: self.run_intent(self.session.segmentation.segment))
+        self.model.checkpoint_changed.connect(self._show_checkpoint)
+        self.model.device_changed.connect(self._show_settings)
+        self.model.engine_changed.connect(self._show_settings)
+        self.model.request_changed.connect(self._show_settings)
+        self.model.segmentation_changed.connect(self._show_result)
         self._show_settings()
         self._show_checkpoint()
         self._show_result()
 
     def choose(self, path: Path) -> None:
         """Use a checkpoint; what is refused is said, and the one before stays."""
-        self.attempt(self.review.set_checkpoint, path)
+        self.run_intent(self.model.set_checkpoint, path)
 
     def _choose(self) -> None:
         self.choose(Path(self.checkpoints.currentData()))
@@ -116,50 +124,50 @@ class SegmentWidget(Dock):
             self.choose(Path(path))
 
     def _read(self) -> None:
-        if self.review.info is not None:
-            info = self.review.info
-            self.page = Page(self, f"About {info.name}", checkpoint_page(info))
+        if self.model.info is not None:
+            info = self.model.info
+            self.page = MarkdownDialog(self, f"About {info.name}", render_model_card(info))
             self.page.show()
 
     def _set_device(self, device: str) -> None:
-        self.review.set_device(device)
+        self.model.set_device(device)
 
     def _set_engine(self) -> None:
-        self.review.set_engine(self.engine.currentData())
+        self.model.set_engine(self.engine.currentData())
 
     def _show_settings(self) -> None:
-        self.device.setCurrentText(self.review.device)
-        self.engine.setCurrentIndex(self.engine.findData(self.review.engine))
-        self.clean.setChecked(self.review.asked.clean)
-        self.mirror.setChecked(self.review.asked.mirror)
-        self.coarser.setChecked(self.review.asked.coarser)
+        self.device.setCurrentText(self.model.device)
+        self.engine.setCurrentIndex(self.engine.findData(self.model.engine))
+        self.clean.setChecked(self.model.request.postprocess)
+        self.mirror.setChecked(self.model.request.test_time_flips)
+        self.coarser.setChecked(self.model.request.multiscale)
 
     def _show_checkpoint(self) -> None:
-        current = self.review.checkpoint
+        current = self.model.checkpoint
         self.checkpoints.clear()
         try:
-            known = list(shipped_checkpoints())
+            known = list(bundled_checkpoints())
         except CimlError:
             known = []
         for path in dict.fromkeys([*known, *([current] if current else [])]):
             self.checkpoints.addItem(path.name, str(path))
         if current is not None:
             self.checkpoints.setCurrentIndex(self.checkpoints.findData(str(current)))
-        info = self.review.info
+        info = self.model.info
         self.read.setEnabled(info is not None)
-        self.about.say(describe(info) if info else "No checkpoint; choose one.")
+        self.about.set_text(describe(info) if info else "No checkpoint; choose one.")
 
     def _show_probability(self, region: str, *_: object) -> None:
-        case, found = self.review.case, self.review.segmentation
+        case, found = self.model.case, self.model.segmentation
         if case is not None and found is not None:
             self.session.layers.show_probability(case, found, region)
 
     def _show_result(self) -> None:
-        result = self.review.segmentation
+        result = self.model.segmentation
         self.volumes.setVisible(result is not None)
         if result is None:
-            case = self.review.case
-            self.summary.say(_NO_CASE if case is None else _NOT_YET)
+            case = self.model.case
+            self.summary.set_text(_NO_CASE if case is None else _NOT_YET)
             return
         whole = result.plan.decomposition
         self.volumes.setRowCount(len(whole.regions))
@@ -172,7 +180,7 @@ class SegmentWidget(Dock):
         self.volumes.setFixedHeight(32 * len(whole.regions) + 32)
         seconds = sum(result.seconds.values())
         where = f"{result.device} ({result.engine})"
-        self.summary.say(f"'{whole.name}' in {seconds:.1f} s on {where}.")
+        self.summary.set_text(f"'{whole.name}' in {seconds:.1f} s on {where}.")
 
 
 def engine_choice() -> QComboBox:
@@ -194,7 +202,7 @@ def describe(info: CheckpointInfo) -> str:
     """Say what a checkpoint supports and how it was judged."""
     whole, training = info.decomposition, info.training
     spacing = " x ".join(f"{mm:g}" for mm in info.spacing)
-    modalities, regions = ", ".join(whole.used_modalities), ", ".join(whole.region_names)
+    modalities, regions = ", ".join(whole.input_modalities), ", ".join(whole.region_names)
     parts = [f"{info.name}: {modalities} to {regions}, at {spacing} mm."]
     parts.append(f"{training.steps} steps on {training.cases} cases ({training.data}).")
     whole_input = [score for score in info.scores if not score.modalities]

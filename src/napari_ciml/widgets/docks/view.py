@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QPushButton
 
-from napari_ciml.widgets.layers.origin import known_origin
-from napari_ciml.widgets.looking.keys import ACTIONS, GESTURES, Action
-from napari_ciml.widgets.looking.windows import USUAL
+from napari_ciml.widgets.display.key_bindings import ACTIONS, GESTURES, Action
+from napari_ciml.widgets.display.window_level import USUAL
+from napari_ciml.widgets.layers.metadata import require_metadata
+from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel, button, label, row
 from napari_ciml.widgets.panels.dock import Dock
-from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Words, button, label, row
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -31,8 +31,8 @@ class ViewWidget(Dock):
 
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__(napari_viewer, scrolls=True)
-        self.looking = self.session.looking
-        self.empty = Words(_EMPTY)
+        self.looking = self.session.display
+        self.empty = WrappingLabel(_EMPTY)
         self.buttons: dict[str, QPushButton] = {}
         self.windows = QComboBox()
         self.windows.setToolTip("Brightness and contrast for the modality that is looked at.")
@@ -43,14 +43,14 @@ class ViewWidget(Dock):
         self.column.addLayout(row(self.window_of, self.windows, self.colours))
         self.column.addLayout(self._actions())
         for gesture, meaning in GESTURES:
-            self.column.addWidget(Words(f"<b>{gesture}</b>: {meaning}", QUIET_COLOUR))
-        self.column.addWidget(Words(_HELP, QUIET_COLOUR))
+            self.column.addWidget(WrappingLabel(f"<b>{gesture}</b>: {meaning}", QUIET_COLOUR))
+        self.column.addWidget(WrappingLabel(_HELP, QUIET_COLOUR))
         self.column.addStretch()
-        self.finish()
+        self.add_footer()
         self.windows.activated.connect(self._choose)
         self.colours.textActivated.connect(self.looking.set_colours)
         self.looking.changed.connect(self._show)
-        self.review.case_changed.connect(self._show)
+        self.model.case_changed.connect(self._show)
         self._show()
 
     def _actions(self) -> QGridLayout:
@@ -69,12 +69,12 @@ class ViewWidget(Dock):
         action.ask(self.looking, self.looking.viewer)
 
     def _choose(self, place: int) -> None:
-        layer = self.looking.modality()
+        layer = self.looking.active_modality()
         if layer is not None:
             self.looking.set_window(self.looking.windows_of(layer)[place])
 
     def _show(self) -> None:
-        layer = self.looking.modality() if self.review.case is not None else None
+        layer = self.looking.active_modality() if self.model.case is not None else None
         self.empty.setVisible(layer is None)
         for part in (*self.buttons.values(), self.windows):
             part.setEnabled(layer is not None)
@@ -83,7 +83,7 @@ class ViewWidget(Dock):
         self.colours.setVisible(layer is not None and bool(self.looking.colours_of(layer)))
         if layer is None:
             return
-        shows = known_origin(layer).shows
+        shows = require_metadata(layer).shows
         self.window_of.setText(f"Window of {shows}")
         known = self.looking.windows_of(layer)
         chosen = self.looking.window_of(layer) or USUAL

@@ -6,10 +6,17 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QTableWidgetItem
 
-from napari_ciml.widgets.control.leaving import OPENING, SAVING
-from napari_ciml.widgets.control.rounds import AHEAD, FINDING, Rounds
+from napari_ciml.widgets.controllers.persistence import OPENING, SAVING
+from napari_ciml.widgets.controllers.worklist import AHEAD, FINDING, WorklistController
+from napari_ciml.widgets.panels.common import (
+    QUIET_COLOUR,
+    JobBar,
+    WrappingLabel,
+    button,
+    row,
+    table,
+)
 from napari_ciml.widgets.panels.dock import Dock
-from napari_ciml.widgets.panels.parts import QUIET_COLOUR, JobBar, Words, button, row, table
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -31,7 +38,7 @@ class WorklistWidget(Dock):
 
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__(napari_viewer)
-        self.rounds = Rounds(self.session)
+        self.rounds = WorklistController(self.session)
         self.open = button(
             "Open worklist ...", "A folder with one folder for each case: files or DICOM."
         )
@@ -41,20 +48,20 @@ class WorklistWidget(Dock):
         self.next = button("Next", f"Save this case, go to the next one ({NEXT}).")
         self.ahead = QCheckBox("Segment the next case ahead of time")
         self.ahead.setToolTip("In the background; it waits while you ask for something else.")
-        self.ahead.setChecked(self.rounds.ahead)
+        self.ahead.setChecked(self.rounds.prefetch)
         self.jobs = JobBar(self, FINDING, AHEAD, SAVING, OPENING)
-        self.state = Words(_EMPTY, QUIET_COLOUR)
+        self.state = WrappingLabel(_EMPTY, QUIET_COLOUR)
         self.column.addWidget(self.open)
         self.column.addWidget(self.cases)
         self.column.addLayout(row(self.previous, self.next))
         for part in (self.ahead, self.jobs, self.state):
             self.column.addWidget(part)
         self.column.addStretch()
-        self.finish()
+        self.add_footer()
         self.open.clicked.connect(self._ask)
-        self.cases.cellDoubleClicked.connect(lambda k, _: self.attempt(self.rounds.go, k))
-        self.previous.clicked.connect(lambda: self.attempt(self.rounds.step, -1))
-        self.next.clicked.connect(lambda: self.attempt(self.rounds.step, 1))
+        self.cases.cellDoubleClicked.connect(lambda k, _: self.run_intent(self.rounds.go, k))
+        self.previous.clicked.connect(lambda: self.run_intent(self.rounds.step, -1))
+        self.next.clicked.connect(lambda: self.run_intent(self.rounds.step, 1))
         self.ahead.toggled.connect(self.rounds.set_ahead)
         self.rounds.changed.connect(self._show)
         for key, by in ((NEXT, 1), (PREVIOUS, -1)):
@@ -63,11 +70,11 @@ class WorklistWidget(Dock):
 
     def open_folder(self, folder: Path) -> None:
         """Open the cases of a folder."""
-        self.attempt(self.rounds.open, folder)
+        self.run_intent(self.rounds.open, folder)
 
     def _stepping(self, by: int) -> object:
         def step(_: object) -> None:
-            self.attempt(self.rounds.step, by)
+            self.run_intent(self.rounds.step, by)
 
         return step
 
@@ -86,7 +93,7 @@ class WorklistWidget(Dock):
             return
         self.cases.setRowCount(count)
         for k, case in enumerate(worklist.cases):
-            for column, text in enumerate((case.name, worklist.standing(k).stage)):
+            for column, text in enumerate((case.name, worklist.status(k).stage)):
                 item = QTableWidgetItem(text)
                 font = item.font()
                 font.setBold(k == current)
@@ -95,5 +102,7 @@ class WorklistWidget(Dock):
                 self.cases.setItem(k, column, item)
         self.cases.setCurrentCell(-1 if current is None else current, 0)
         self.cases.setMinimumHeight(min(360, 32 * count + 32))
-        done = sum(worklist.standing(k).stage == "exported" for k in range(count))
-        self.state.say(f"{count} cases, {done} exported. What is kept lies in {worklist.place}")
+        done = sum(worklist.status(k).stage == "exported" for k in range(count))
+        self.state.set_text(
+            f"{count} cases, {done} exported. What is kept lies in {worklist.state_folder}"
+        )

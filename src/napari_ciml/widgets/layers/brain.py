@@ -5,7 +5,7 @@ from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_ciml.cases.case import Case
-from napari_ciml.widgets.layers.origin import placed
+from napari_ciml.widgets.layers.metadata import layer_kwargs
 
 _WIDTH = 1
 """In voxels."""
@@ -18,7 +18,7 @@ def brain_layer(case: Case, mask: np.ndarray) -> Labels:
         name="brain mask",
         colormap=DirectLabelColormap(color_dict={None: "transparent", 0: "transparent", 1: "cyan"}),
         features={"index": [0, 1], "region": ["not shown to the network", "brain"]},
-        **placed(case, "brain", ""),
+        **layer_kwargs(case, "brain", ""),
     )
     layer.contour = _WIDTH
     layer.editable = False

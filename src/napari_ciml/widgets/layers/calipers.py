@@ -6,8 +6,8 @@ import numpy as np
 from napari.layers import Vectors
 
 from napari_ciml.cases.case import Case
-from napari_ciml.measures.size import Diameters
-from napari_ciml.widgets.layers.origin import made_here, placed
+from napari_ciml.metrics.diameters import Diameters
+from napari_ciml.widgets.layers.metadata import layer_kwargs, plugin_layers
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -25,7 +25,7 @@ def draw_calipers(viewer: "ViewerModel", case: Case, diameters: Diameters) -> No
     ends[..., 0] = slice_of(case, diameters)
     lines = np.stack((ends[:, 0], ends[:, 1] - ends[:, 0]), axis=1)
     name = f"{diameters.longest_mm:.1f} x {diameters.perpendicular_mm:.1f} mm"
-    there = made_here(viewer, "calipers")
+    there = plugin_layers(viewer, "calipers")
     if there:
         there[0].data, there[0].name, there[0].visible = lines, name, True
         return
@@ -35,7 +35,7 @@ def draw_calipers(viewer: "ViewerModel", case: Case, diameters: Diameters) -> No
         edge_color=_COLOUR,
         edge_width=_WIDTH,
         vector_style="line",
-        **placed(case, "calipers", ""),
+        **layer_kwargs(case, "calipers", ""),
     )
     active = viewer.layers.selection.active
     viewer.add_layer(layer)
@@ -50,5 +50,5 @@ def slice_of(case: Case, diameters: Diameters) -> int:
 
 def remove_calipers(viewer: "ViewerModel") -> None:
     """Take the lines away; the layer stays, which napari is slow to remove."""
-    for layer in made_here(viewer, "calipers"):
+    for layer in plugin_layers(viewer, "calipers"):
         layer.visible = False

@@ -7,10 +7,10 @@ import numpy as np
 from napari.layers import Image, Labels, Layer
 
 from napari_ciml.cases.case import Case
-from napari_ciml.decomposition import Pair
-from napari_ciml.inference.doubt import Doubt
-from napari_ciml.widgets.layers.looks import DOUBT_COLOURS, MAP_COLOURS
-from napari_ciml.widgets.layers.origin import KEY, known_origin, made_here, placed
+from napari_ciml.decomposition.model import Pair
+from napari_ciml.inference.uncertainty_maps import UncertaintyKind
+from napari_ciml.widgets.layers.colormaps import DOUBT_COLOURS, MAP_COLOURS
+from napari_ciml.widgets.layers.metadata import KEY, layer_kwargs, plugin_layers, require_metadata
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -59,23 +59,23 @@ class Overlays:
     def show_modality(self, name: str) -> None:
         """Make one modality the visible one."""
         for layer in self._made("modality"):
-            layer.visible = known_origin(layer).shows == name
+            layer.visible = require_metadata(layer).shows == name
 
     def show_probability(self, case: Case, segmentation: "Segmentation", region: str) -> None:
         """Show a region's probability."""
         values, name = segmentation.probabilities[region], f"probability of {region}"
-        origin = placed(case, "probability", "probability", region=region)
+        origin = layer_kwargs(case, "probability", "probability", region=region)
         self._overlay(values, name, origin, colormap="magma", blending="additive")
 
-    def show_doubt(
-        self, case: Case, values: np.ndarray, about: tuple[Doubt, str], largest: float
+    def show_uncertainty(
+        self, case: Case, values: np.ndarray, about: tuple[UncertaintyKind, str], largest: float
     ) -> None:
         """Show how unsure a segmentation is, from 0 to the largest value for every region.
 
         ``about`` is which doubt about which region.
         """
         kind, region = about
-        origin = placed(case, "doubt", kind, region=region)
+        origin = layer_kwargs(case, "doubt", kind, region=region)
         look = {"colormap": DOUBT_COLOURS, "blending": "translucent"}
         self._overlay(values, f"{kind} of {region}", origin, **look)
         for layer in self._made("doubt"):
@@ -84,7 +84,7 @@ class Overlays:
     def show_map(self, case: Case, explanation: "Explanation", pair: Pair, auxiliary: str) -> None:
         """Show what an auxiliary added to a pair, over the auxiliary's own image."""
         zeta, name = explanation.maps[pair, auxiliary], f"{auxiliary} for {' '.join(pair)}"
-        origin = placed(case, "map", name, region=pair.region)
+        origin = layer_kwargs(case, "map", name, region=pair.region)
         self._overlay(zeta, name, origin, colormap=MAP_COLOURS, blending="translucent")
         self.show_modality(auxiliary)
 
@@ -100,7 +100,7 @@ class Overlays:
             for attribute, value in {"data": values, "name": name, "visible": True}.items():
                 setattr(there[0], attribute, value)
             return
-        origin = placed(case, "checkerboard", name)
+        origin = layer_kwargs(case, "checkerboard", name)
         self.viewer.add_layer(
             Image(values, name=name, colormap="gray", contrast_limits=(0, 255), **origin)
         )
@@ -152,4 +152,4 @@ class Overlays:
             layer.contour = width
 
     def _made(self, *kinds: str) -> list[Layer]:
-        return made_here(self.viewer, *kinds)
+        return plugin_layers(self.viewer, *kinds)

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
-from napari_ciml.cases.alignment import Misalignment, checkerboard, misaligned
+from napari_ciml.cases.alignment import Misalignment, checkerboard, detect_misalignment
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.registration import RegistrationSettings
-from napari_ciml.monitor import Monitor
+from napari_ciml.progress import ProgressMonitor
+from napari_ciml.widgets.panels.common import WrappingLabel, button, label, row
 from napari_ciml.widgets.panels.dock import Dock
-from napari_ciml.widgets.panels.parts import Words, button, label, row
 
 if TYPE_CHECKING:
-    from napari_ciml.widgets.control.loaded import Loaded
+    from napari_ciml.widgets.controllers.case_loading import LoadedCase
 
 _NO_BOARD = "no checkerboard"
 
@@ -31,8 +31,8 @@ class AlignPanel(QWidget):
 
     def __init__(self, dock: Dock) -> None:
         super().__init__()
-        self.dock, self.session, self.review = dock, dock.session, dock.session.review
-        self._before: Loaded | None = None
+        self.dock, self.session, self.model = dock, dock.session, dock.session.model
+        self._before: LoadedCase | None = None
         self.kind = QComboBox()
         self.kind.addItems(["rigid", "affine"])
         self.kind.setToolTip("Rigid: turned and shifted. Affine: scaled and sheared as well.")
@@ -40,7 +40,7 @@ class AlignPanel(QWidget):
         self.refuse = button("As it was", "Take the alignment back.")
         self.board = QComboBox()
         self.board.setToolTip("A modality and the reference in turn: edges must go on.")
-        self.notice = Words()
+        self.notice = WrappingLabel()
         self.boards = QWidget()
         boards = row(label("Judge by"), self.board)
         self.boards.setLayout(boards)
@@ -52,14 +52,14 @@ class AlignPanel(QWidget):
         self.align.clicked.connect(self._align)
         self.refuse.clicked.connect(self._refuse)
         self.board.activated.connect(lambda _: self._show_board())
-        self.review.scan_changed.connect(self._show)
-        self.review.case_changed.connect(self._case_changed)
-        self._known: Loaded | None = None
+        self.model.sources_changed.connect(self._show)
+        self.model.case_changed.connect(self._case_changed)
+        self._known: LoadedCase | None = None
         self._show()
 
     def _align(self) -> None:
         settings = RegistrationSettings(kind="affine" if self.kind.currentIndex() else "rigid")
-        self.dock.attempt(self.session.load, settings)
+        self.dock.run_intent(self.session.load, settings)
 
     def _refuse(self) -> None:
         before = self._before
@@ -67,47 +67,47 @@ class AlignPanel(QWidget):
             self.session.runner.submit("Aligning", lambda _: before, self.session.show)
 
     def _case_changed(self) -> None:
-        now, last = self.session.loaded, self._known
+        now, last = self.session.loaded_case, self._known
         if now is None or now is last:
             return
         if last is not None and now.case.images is last.case.images:  # a brain mask came or went
             self._known = now
             return
-        aligned = bool(now.case.motions)
+        aligned = bool(now.case.transforms)
         refused = now is self._before
         if not aligned:
             self._before = None
-        elif last is not None and not last.case.motions and _same(last.case, now.case):
+        elif last is not None and not last.case.transforms and _same(last.case, now.case):
             self._before = last
         elif self._before is not None and not _same(self._before.case, now.case):
             self._before = None
         self._known = now
-        self.notice.say("")
+        self.notice.set_text("")
         self._show()
         if not aligned and not refused and len(now.case.images) > 1:
             self._check(now.case)
 
     def _check(self, case: Case) -> None:
-        def work(monitor: Monitor) -> tuple[Misalignment, ...]:
-            return misaligned(case.images, case.grid, case.reference, monitor)
+        def work(monitor: ProgressMonitor) -> tuple[Misalignment, ...]:
+            return detect_misalignment(case.images, case.grid, case.reference, monitor)
 
         def done(found: tuple[Misalignment, ...]) -> None:
-            if self.review.case is case:
-                self.notice.say("\n".join(map(str, found)))
+            if self.model.case is case:
+                self.notice.set_text("\n".join(map(str, found)))
 
         self.session.runner.submit("Checking the alignment", work, done)
 
     def _show(self) -> None:
-        case = self.review.case
-        self.align.setVisible(self.review.scan is not None)
-        self.kind.setVisible(self.review.scan is not None)
+        case = self.model.case
+        self.align.setVisible(self.model.discovered is not None)
+        self.kind.setVisible(self.model.discovered is not None)
         self.refuse.setVisible(self._before is not None)
         others = [] if case is None else [m for m in case.images if m != case.reference]
         self.board.clear()
         self.board.addItem(_NO_BOARD)
         for name in others:
             self.board.addItem(name, (name, False))
-            if self._before is not None and case is not None and name in case.motions:
+            if self._before is not None and case is not None and name in case.transforms:
                 self.board.addItem(f"{name} as it was", (name, True))
         self.boards.setVisible(bool(others))
 
@@ -120,13 +120,13 @@ class AlignPanel(QWidget):
         source = self._before if earlier and self._before is not None else now
         case, title = now.case, self.board.currentText()
 
-        def work(_: Monitor) -> np.ndarray:
+        def work(_: ProgressMonitor) -> np.ndarray:
             limits = now.limits[case.reference], source.limits[name]
             one, other = case.images[case.reference], source.case.images[name]
             return checkerboard(one, other, limits, case.grid)
 
         def done(values: np.ndarray) -> None:
-            if self.review.case is case and self.board.currentText() == title:
+            if self.model.case is case and self.board.currentText() == title:
                 self.session.layers.show_checkerboard(case, values, f"{title} / {case.reference}")
 
         self.session.runner.submit("Laying the checkerboard", work, done)

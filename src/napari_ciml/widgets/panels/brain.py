@@ -6,25 +6,25 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_ciml.cases.brain import (
+from napari_ciml.cases.case import Case
+from napari_ciml.cases.skull_stripping import (
     BrainFinder,
     brain_mask,
     brain_notice,
+    modalities_with_skull,
     skull_notice,
-    unstripped,
-    with_brain,
-    with_brain_found,
+    skull_strip,
+    with_brain_mask,
 )
-from napari_ciml.cases.case import Case
 from napari_ciml.errors import CimlError
-from napari_ciml.inference.skull import deep_brain_mask, finds_deeply
-from napari_ciml.monitor import Monitor
-from napari_ciml.widgets.control import standing
+from napari_ciml.inference.deepbet import deepbet_brain_mask, has_deepbet
+from napari_ciml.progress import ProgressMonitor
+from napari_ciml.widgets.controllers import view_state
+from napari_ciml.widgets.panels.common import WrappingLabel, button, row
 from napari_ciml.widgets.panels.dock import Dock
-from napari_ciml.widgets.panels.parts import Words, button, row
 
 if TYPE_CHECKING:
-    from napari_ciml.widgets.control.loaded import Loaded
+    from napari_ciml.widgets.controllers.case_loading import LoadedCase
 
 FINDING, LOOKING, TAKING_BACK = "Finding the brain", "Looking for the skull", "Showing whole heads"
 
@@ -47,12 +47,12 @@ class BrainPanel(QWidget):
 
     def __init__(self, dock: Dock) -> None:
         super().__init__()
-        self.dock, self.session, self.review = dock, dock.session, dock.session.review
+        self.dock, self.session, self.model = dock, dock.session, dock.session.model
         self.quiet = False
         # What was looked at, and which modalities of it show the skull.
         self._images: object = None
         self._heads: tuple[str, ...] = ()
-        self.notice = Words()
+        self.notice = WrappingLabel()
         self.find = button(
             "Find the brain", "Segment the brain alone; its border is shown to be looked at."
         )
@@ -64,49 +64,49 @@ class BrainPanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.notice)
         column.addLayout(row(self.find, self.deep, self.drop))
-        self.find.clicked.connect(lambda: dock.attempt(self._find, brain_mask))
-        self.deep.clicked.connect(lambda: dock.attempt(self._find, deep_brain_mask))
-        self.drop.clicked.connect(lambda: dock.attempt(self._drop))
-        self.review.case_changed.connect(self._case_changed)
+        self.find.clicked.connect(lambda: dock.run_intent(self._find, brain_mask))
+        self.deep.clicked.connect(lambda: dock.run_intent(self._find, deepbet_brain_mask))
+        self.drop.clicked.connect(lambda: dock.run_intent(self._drop))
+        self.model.case_changed.connect(self._case_changed)
         self._show()
 
     def _find(self, find: BrainFinder) -> None:
         now = self._now()
 
-        def work(monitor: Monitor) -> "Loaded":
-            return replace(now, case=with_brain_found(now.case, monitor, find))
+        def work(monitor: ProgressMonitor) -> "LoadedCase":
+            return replace(now, case=skull_strip(now.case, monitor, find))
 
         self.session.runner.submit(FINDING, work, lambda found: self._shown(now, found))
 
     def _drop(self) -> None:
         now = self._now()
-        whole = replace(now, case=with_brain(now.case, None))
+        whole = replace(now, case=with_brain_mask(now.case, None))
         self.session.runner.submit(
             TAKING_BACK, lambda _: whole, lambda found: self._shown(now, found)
         )
 
-    def _now(self) -> "Loaded":
-        if self.session.loaded is None:
+    def _now(self) -> "LoadedCase":
+        if self.session.loaded_case is None:
             raise CimlError("Open a case first.")
-        return self.session.loaded
+        return self.session.loaded_case
 
-    def _shown(self, before: "Loaded", now: "Loaded") -> Iterator[None]:
+    def _shown(self, before: "LoadedCase", now: "LoadedCase") -> Iterator[None]:
         """Show the case as it is now, looked at as before."""
         layers, viewer = self.session.layers, self.session.layers.viewer
-        if self.session.loaded is not before or now.case is before.case:
+        if self.session.loaded_case is not before or now.case is before.case:
             return
-        arranging = self.session.looking.arranging
-        looks = standing.looks(layers, before.case, arranging)
-        view, arranged = standing.view(viewer, arranging), arranging.now
-        yield from self.session.put(now)
-        standing.set_looks(layers, now.case, looks)
+        arranging = self.session.display.arranging
+        looks = view_state.layer_appearances(layers, before.case, arranging)
+        view, arranged = view_state.camera_state(viewer, arranging), arranging.current
+        yield from self.session.show_single_plane(now)
+        view_state.apply_layer_appearances(layers, now.case, looks)
         yield
         if view is not None:
-            yield from standing.set_view(viewer, view)
+            yield from view_state.apply_camera_state(viewer, view)
         arranging.arrange(arranged)
 
     def _case_changed(self) -> None:
-        case = self.review.case
+        case = self.model.case
         if case is None:
             return
         if case.brain is None and case.images is not self._images and not self.quiet:
@@ -120,16 +120,16 @@ class BrainPanel(QWidget):
                 self._heads = heads
                 self._show()
 
-        self.session.runner.submit(LOOKING, lambda _: unstripped(case), done)
+        self.session.runner.submit(LOOKING, lambda _: modalities_with_skull(case), done)
 
     def _show(self) -> None:
-        case = self.review.case
+        case = self.model.case
         masked = case is not None and case.brain is not None
         offered = case is not None and not masked and bool(self._heads)
         self.find.setVisible(offered)
-        self.deep.setVisible(offered and finds_deeply())
+        self.deep.setVisible(offered and has_deepbet())
         self.drop.setVisible(masked)
         if case is not None and masked:
-            self.notice.say(brain_notice(case))
+            self.notice.set_text(brain_notice(case))
         else:
-            self.notice.say(f"{skull_notice(self._heads)}." if offered else "")
+            self.notice.set_text(f"{skull_notice(self._heads)}." if offered else "")

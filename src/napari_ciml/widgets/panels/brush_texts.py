@@ -1,9 +1,9 @@
 """What the brush for a region is said to do."""
 
-from napari_ciml.decomposition import Region
+from napari_ciml.decomposition.model import Region
 
 
-def what_it_does(region: Region, regions: tuple[Region, ...], erase: bool) -> str:
+def describe_stroke(region: Region, regions: tuple[Region, ...], erase: bool) -> str:
     """Return what a stroke does to the region chosen, those in it and those around it."""
     inner = [other.name for other in regions if set(other.labels) < set(region.labels)]
     around = [other for other in regions if set(other.labels) > set(region.labels)]

@@ -5,7 +5,7 @@ from weakref import ref
 from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QMessageBox, QWidget
 
-from napari_ciml.widgets.control.tuning import Tuning
+from napari_ciml.widgets.controllers.finetuning import FineTuneController
 
 
 class CloseGuard(QObject):
@@ -21,7 +21,7 @@ class CloseGuard(QObject):
         With which this ends.
     """
 
-    def __init__(self, window: QWidget, tuning: Tuning, owner: QObject) -> None:
+    def __init__(self, window: QWidget, tuning: FineTuneController, owner: QObject) -> None:
         super().__init__(owner)
         # Not the window itself: it would never be freed.
         self.window, self.tuning = ref(window), tuning

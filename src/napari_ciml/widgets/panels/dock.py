@@ -6,9 +6,9 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_ciml.errors import CimlError
-from napari_ciml.widgets.control.session import session_of
-from napari_ciml.widgets.panels.parts import ERROR_COLOUR, Words, button
-from napari_ciml.widgets.panels.tabs import join_fellows
+from napari_ciml.widgets.controllers.session import get_session
+from napari_ciml.widgets.panels.common import ERROR_COLOUR, WrappingLabel, button
+from napari_ciml.widgets.panels.dock_tabs import tabify_with_siblings
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -27,25 +27,25 @@ class Dock(QWidget):
 
     def __init__(self, napari_viewer: "Viewer", scrolls: bool = False) -> None:
         super().__init__()
-        self.session = session_of(napari_viewer)
-        self.review, self.viewer = self.session.review, self.session.layers.viewer
+        self.session = get_session(napari_viewer)
+        self.model, self.viewer = self.session.model, self.session.layers.viewer
         self.column = QVBoxLayout(_scrolled(self) if scrolls else self)
-        self.error = Words(colour=ERROR_COLOUR)
+        self.error = WrappingLabel(colour=ERROR_COLOUR)
         self.copy = button("Copy details", "Copy the technical details, for a bug report.")
         self.copy.setVisible(False)
         self.copy.clicked.connect(self._copy_details)
         self._details, self._placed = "", False
         self.setMinimumWidth(330)
-        self.session.attach(self)
+        self.session.register_dock(self)
 
-    def finish(self) -> None:
+    def add_footer(self) -> None:
         """Add the foot; called once by each dock widget after its own parts."""
         self.column.addWidget(self.error)
         self.column.addWidget(self.copy)
 
     def show_error(self, sentence: str, details: str = "") -> None:
         """Show what went wrong."""
-        self.error.say(sentence)
+        self.error.set_text(sentence)
         self._details = details
         self.copy.setVisible(bool(details))
 
@@ -54,9 +54,9 @@ class Dock(QWidget):
         super().showEvent(event)
         if not self._placed:
             self._placed = True
-            join_fellows(self, Dock)
+            tabify_with_siblings(self, Dock)
 
-    def attempt(self, intent: object, *args: object) -> None:
+    def run_intent(self, intent: object, *args: object) -> None:
         """Call an intent of the session; what it refuses is shown here."""
         self.show_error("")
         try:

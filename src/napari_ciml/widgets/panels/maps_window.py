@@ -7,14 +7,14 @@ from qtpy.QtCore import QPointF, QRectF, Qt, QTimer, Signal
 from qtpy.QtGui import QColor, QImage, QLinearGradient, QMouseEvent, QPainter, QPaintEvent
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QVBoxLayout, QWidget
 
-from napari_ciml.cases.window import object_box
-from napari_ciml.decomposition import Pair
-from napari_ciml.whatif.question import Question
-from napari_ciml.widgets.control.session import Session
-from napari_ciml.widgets.layers.looks import MAP_COLOURS
-from napari_ciml.widgets.layers.origin import known_origin
-from napari_ciml.widgets.panels.map_pictures import Cut, picture, take
-from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Words, button, row
+from napari_ciml.cases.display_window import object_bounding_box
+from napari_ciml.decomposition.model import Pair
+from napari_ciml.session.questions import AnsweredQuery
+from napari_ciml.widgets.controllers.session import Session
+from napari_ciml.widgets.layers.colormaps import MAP_COLOURS
+from napari_ciml.widgets.layers.metadata import require_metadata
+from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel, button, row
+from napari_ciml.widgets.panels.map_rendering import SliceSpec, picture, take
 
 _CELL, _GAP, _NAMES, _HEAD, _SCALE = 104, 4, 76, 20, 34
 
@@ -43,12 +43,12 @@ class MapsGrid(QWidget):
         self.pictures: dict[tuple[Pair, str], np.ndarray] = {}
         self.setToolTip("Click a map to see it over the whole case.")
 
-    def draw(self, answer: Question | None, largest: float) -> None:
+    def draw(self, answer: AnsweredQuery | None, largest: float) -> None:
         """Cut all maps of an answer where the viewer's slice lies.
 
         ``largest`` is the value that is brightest, in this picture and in others beside it.
         """
-        case = self.session.review.case
+        case = self.session.model.case
         self.pictures = {}
         if case is None or answer is None:
             self.update()
@@ -58,17 +58,17 @@ class MapsGrid(QWidget):
         axis = dims.order[-3]
         step = round((dims.point[axis] - case.grid.translate[axis]) / case.grid.scale[axis])
         index = min(max(step, 0), case.grid.shape[axis] - 1)
-        mesh = Cut(axis, index).mesh(case, object_box(case.images[case.reference]))
+        mesh = SliceSpec(axis, index).mesh(case, object_bounding_box(case.images[case.reference]))
         labels = take(made.label_map, mesh).squeeze(axis)
         regions = {r.name: np.isin(labels, r.labels) for r in made.plan.decomposition.regions}
         limits = {
-            known_origin(layer).shows: layer.contrast_limits
+            require_metadata(layer).shows: layer.contrast_limits
             for layer in self.session.layers.modalities()
         }
-        share = found.largest / largest if largest else 1.0
+        share = found.scale / largest if largest else 1.0
         for pair, auxiliary in found.weights:
             image = take(case.images[auxiliary], mesh).squeeze(axis)
-            values = found.maps.sampled((pair, auxiliary), mesh).squeeze(axis) * share
+            values = found.maps.sample_at((pair, auxiliary), mesh).squeeze(axis) * share
             shown = limits.get(auxiliary, (float(image.min()), float(image.max())))
             self.pictures[pair, auxiliary] = picture(
                 image, shown, values, regions[pair.region], MAP_COLOURS
@@ -151,13 +151,13 @@ class MapsWindow(QWidget):
     """
 
     def __init__(
-        self, session: Session, beside: Callable[[], Question | None], parent: QWidget
+        self, session: Session, beside: Callable[[], AnsweredQuery | None], parent: QWidget
     ) -> None:
         super().__init__(parent, Qt.WindowType.Window)
         self.setWindowTitle("What each message added")
         self.session, self.beside = session, beside
         self.grid, self.other = MapsGrid(session), MapsGrid(session)
-        self.question, self.compared = Words(), Words()
+        self.question, self.compared = WrappingLabel(), WrappingLabel()
         self.save = button("Save picture ...", "Save these maps as a PNG file.")
         self.pictures = QWidget()
         places = QGridLayout(self.pictures)
@@ -166,27 +166,27 @@ class MapsWindow(QWidget):
             places.addWidget(words, 0, k)
             places.addWidget(grid, 1, k, Qt.AlignmentFlag.AlignTop)
         column = QVBoxLayout(self)
-        column.addLayout(row(Words(_LEGEND, QUIET_COLOUR), self.save))
+        column.addLayout(row(WrappingLabel(_LEGEND, QUIET_COLOUR), self.save))
         column.addWidget(self.pictures)
         self.save.clicked.connect(self._ask_save)
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.timeout.connect(self.draw)
         session.layers.viewer.dims.events.connect(self.follow)
-        session.questions.changed.connect(self.follow)
+        session.explanation.changed.connect(self.follow)
         self.destroyed.connect(self._later.stop)
 
     def draw(self) -> None:
         """Show the answer in the present slice, and what it is compared with."""
         if not self.isVisible():
             return
-        questions = self.session.questions
+        questions = self.session.explanation
         answers = (questions.answer, self.beside())
-        largest = max((a.explanation.largest for a in answers if a is not None), default=0.0)
+        largest = max((a.explanation.scale for a in answers if a is not None), default=0.0)
         for (words, grid), answer in zip(self._sides(), answers, strict=True):
             for part in (words, grid):
                 part.setVisible(answer is not None)
-            words.say(questions.title(answer) if answer is not None else "")
+            words.set_text(questions.title(answer) if answer is not None else "")
             grid.draw(answer, largest)
         self.adjustSize()
 
@@ -194,13 +194,13 @@ class MapsWindow(QWidget):
         """Draw anew, soon."""
         self._later.start(20)
 
-    def _sides(self) -> tuple[tuple[Words, MapsGrid], ...]:
+    def _sides(self) -> tuple[tuple[WrappingLabel, MapsGrid], ...]:
         return (self.question, self.grid), (self.compared, self.other)
 
     def closeEvent(self, event: object) -> None:  # noqa: N802
         """Follow no more."""
         self.session.layers.viewer.dims.events.disconnect(self.follow)
-        self.session.questions.changed.disconnect(self.follow)
+        self.session.explanation.changed.disconnect(self.follow)
         super().closeEvent(event)
 
     def _ask_save(self) -> None:

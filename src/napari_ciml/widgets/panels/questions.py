@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QComboBox, QListWidget, QVBoxLayout, QWidget
 
-from napari_ciml.decomposition import Pair
-from napari_ciml.explanation.usual import comparable
-from napari_ciml.network.checkpoint_info import UsualWeight
-from napari_ciml.whatif.question import Question
-from napari_ciml.widgets.control.questions import WHOLE
+from napari_ciml.decomposition.model import Pair
+from napari_ciml.explanation.typical_weights import comparable_statistics
+from napari_ciml.network.checkpoint_info import WeightStatistics
+from napari_ciml.session.questions import AnsweredQuery
+from napari_ciml.widgets.controllers.explanation import WHOLE
+from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel, label, row
 from napari_ciml.widgets.panels.dock import Dock
-from napari_ciml.widgets.panels.parts import QUIET_COLOUR, Words, label, row
 
 _HELP = (
     "Shift-click asks why: for the lesion under the mouse (the connected part of a region), or for "
@@ -22,13 +22,13 @@ _INNERMOST, _NOTHING, _MEASURED = "innermost", "nothing", "cases measured"
 
 
 @dataclass(frozen=True)
-class Beside:
+class ComparisonWeights:
     """Weights that others are compared with: of another answer, or over many cases."""
 
     name: str
     weights: Mapping[tuple[Pair, str], float]
     spread: Mapping[tuple[Pair, str], float] = field(default_factory=dict)
-    answer: Question | None = None
+    answer: AnsweredQuery | None = None
 
 
 class QuestionPanel(QWidget):
@@ -49,7 +49,7 @@ class QuestionPanel(QWidget):
 
     def __init__(self, dock: Dock) -> None:
         super().__init__()
-        self.dock, self.review, self.questions = dock, dock.review, dock.session.questions
+        self.dock, self.model, self.questions = dock, dock.model, dock.session.explanation
         self.what = QComboBox()
         self.what.addItems(["lesion", "voxel"])
         self.what.setToolTip("What a shift-click asks about.")
@@ -64,7 +64,7 @@ class QuestionPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        column.addWidget(Words(_HELP, QUIET_COLOUR))
+        column.addWidget(WrappingLabel(_HELP, QUIET_COLOUR))
         column.addLayout(row(label("About"), self.what, label("of"), self.region))
         column.addWidget(self.asked)
         column.addLayout(row(label("Compare with"), self.beside))
@@ -74,43 +74,47 @@ class QuestionPanel(QWidget):
         self.beside.activated.connect(self._compare)
         self.questions.changed.connect(self.show_questions)
         self.questions.refused.connect(dock.show_error)
-        self.review.segmentation_changed.connect(self._show_regions)
+        self.model.segmentation_changed.connect(self._show_regions)
         self._show_regions()
         self.show_questions()
 
-    def compared_with(self) -> Beside | None:
+    def compared_with(self) -> ComparisonWeights | None:
         """Return what the weights are compared with."""
         name = self.beside.currentText()
         found = self.questions.shown
         if name == _MEASURED and found is not None:
-            usual = comparable(found.weights, self.measured())
+            usual = comparable_statistics(found.weights, self.measured())
             means = {key: weight.mean for key, weight in usual.items()}
-            return Beside(name, means, {key: weight.sd for key, weight in usual.items()})
-        named = {self.questions.title(one): one for one in self.questions.asked}
+            return ComparisonWeights(name, means, {key: weight.sd for key, weight in usual.items()})
+        named = {self.questions.title(one): one for one in self.questions.answered}
         answer = self.questions.whole if name == WHOLE else named.get(name)
-        return None if answer is None else Beside(name, answer.explanation.weights, answer=answer)
+        return (
+            None
+            if answer is None
+            else ComparisonWeights(name, answer.explanation.weights, answer=answer)
+        )
 
-    def answer_beside(self) -> Question | None:
+    def answer_beside(self) -> AnsweredQuery | None:
         """Return the answer that is compared with, if it is one and not the one that is shown."""
         beside, shown = self.compared_with(), self.questions.answer
         if beside is None or beside.answer is None or shown is None:
             return None
         return None if beside.answer.same_as(shown) else beside.answer
 
-    def measured(self) -> tuple[UsualWeight, ...]:
+    def measured(self) -> tuple[WeightStatistics, ...]:
         """Return what is usual by the checkpoint that made the segmentation, if it says so."""
-        current = self.review.runs.current
-        return current.info.weights if current is not None else ()
+        current = self.model.runs.current
+        return current.info.weight_statistics if current is not None else ()
 
     def show_questions(self) -> None:
         """Show what was asked and what can be compared with."""
-        asked, chosen = self.questions.asked, self.questions.chosen
+        asked, chosen = self.questions.answered, self.questions.chosen
         names = [self.questions.title(question) for question in asked]
         with QSignalBlocker(self.asked):
             self.asked.clear()
             self.asked.addItems([WHOLE.capitalize(), *names])
             self.asked.setCurrentRow(1 + asked.index(chosen) if chosen else 0)
-        self.setVisible(self.review.segmentation is not None)
+        self.setVisible(self.model.segmentation is not None)
         measured = [_MEASURED] if self.measured() else []
         others = [_NOTHING, *measured, WHOLE, *names]
         usual = _MEASURED if measured else _NOTHING
@@ -120,7 +124,7 @@ class QuestionPanel(QWidget):
             self.beside.setCurrentText(self._compared if self._compared in others else usual)
 
     def _show_regions(self) -> None:
-        made = self.review.segmentation
+        made = self.model.segmentation
         names = made.plan.decomposition.region_names if made else ()
         kept = self.region.currentText()
         self.region.clear()
@@ -140,5 +144,5 @@ class QuestionPanel(QWidget):
 
     def _choose(self, k: int) -> None:
         self.dock.show_error("")
-        if 0 <= k <= len(self.questions.asked):
-            self.questions.choose(self.questions.asked[k - 1] if k else None)
+        if 0 <= k <= len(self.questions.answered):
+            self.questions.choose(self.questions.answered[k - 1] if k else None)

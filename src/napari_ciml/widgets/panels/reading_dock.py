@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 
-class ReadingDock(Dock):
+class LabelMapDock(Dock):
     """A dock about the label map that is looked at: who measures it, keeps it, and what was found.
 
     Parameters
@@ -19,5 +19,5 @@ class ReadingDock(Dock):
 
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__(napari_viewer)
-        self.findings = self.review.findings
-        self.measuring, self.keeping = self.session.measuring, self.session.keeping
+        self.findings = self.model.findings
+        self.measuring, self.keeping = self.session.label_maps, self.session.autosave

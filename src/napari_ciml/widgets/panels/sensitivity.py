@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QHeaderView, QTableWidgetItem, QVBoxLayout, QWidget
 
-from napari_ciml.monitor import Monitor
+from napari_ciml.progress import ProgressMonitor
+from napari_ciml.widgets.panels.common import QUIET_COLOUR, JobBar, WrappingLabel, button, table
 from napari_ciml.widgets.panels.dock import Dock
-from napari_ciml.widgets.panels.parts import QUIET_COLOUR, JobBar, Words, button, table
 from napari_ciml.widgets.panels.table_file import save_table
 
 if TYPE_CHECKING:
-    from napari_ciml.whatif.sensitivity import Cost
+    from napari_ciml.explanation.sensitivity import MutingEffect
 
 TITLE = "Muting every message"
 
@@ -31,49 +31,49 @@ class SensitivityPanel(QWidget):
 
     def __init__(self, dock: Dock) -> None:
         super().__init__()
-        self.dock, self.session, self.review = dock, dock.session, dock.session.review
+        self.dock, self.session, self.model = dock, dock.session, dock.session.model
         self.run = button("Sensitivity", _TIP)
         self.jobs = JobBar(dock, TITLE)
-        self.words = Words(colour=QUIET_COLOUR)
+        self.words = WrappingLabel(colour=QUIET_COLOUR)
         self.costs = table("Muted")
         self.save = button("Save table ...", "Save what every muting costs as CSV.")
-        self._costs: tuple[Cost, ...] = ()
+        self._costs: tuple[MutingEffect, ...] = ()
         self.costs.setToolTip("What each muting changes, region by region.")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         for part in (self.run, self.jobs, self.words, self.costs, self.save):
             column.addWidget(part)
-        self.run.clicked.connect(lambda: dock.attempt(self._ask))
+        self.run.clicked.connect(lambda: dock.run_intent(self._ask))
         self.save.clicked.connect(self._save)
-        self.review.segmentation_changed.connect(self._clear)
+        self.model.segmentation_changed.connect(self._clear)
         self._clear()
 
     def _ask(self) -> None:
-        case, path = self.session.running.ready()
-        segmentation = self.review.segmentation
+        case, path = self.session.segmentation.require_ready()
+        segmentation = self.model.segmentation
         assert segmentation is not None
 
-        def work(monitor: Monitor) -> "tuple[Cost, ...]":
-            from napari_ciml.whatif.sensitivity import sensitivity
-            from napari_ciml.widgets.control.checkpoints import load_checkpoint
+        def work(monitor: ProgressMonitor) -> "tuple[MutingEffect, ...]":
+            from napari_ciml.explanation.sensitivity import sensitivity
+            from napari_ciml.widgets.controllers.checkpoint_cache import load_checkpoint
 
             return sensitivity(case, load_checkpoint(path), segmentation, monitor)
 
-        def done(costs: "tuple[Cost, ...]") -> None:
-            if self.review.segmentation is segmentation:
+        def done(costs: "tuple[MutingEffect, ...]") -> None:
+            if self.model.segmentation is segmentation:
                 self._show(costs)
 
         self.session.runner.submit(TITLE, work, done)
 
     def _clear(self) -> None:
-        self.run.setEnabled(self.review.segmentation is not None)
+        self.run.setEnabled(self.model.segmentation is not None)
         for part in (self.costs, self.save):
             part.hide()
-        self.words.say("")
+        self.words.set_text("")
 
-    def _show(self, costs: "tuple[Cost, ...]") -> None:
+    def _show(self, costs: "tuple[MutingEffect, ...]") -> None:
         if not costs:
-            self.words.say("This run passes no message.")
+            self.words.set_text("This run passes no message.")
             return
         names = list(costs[0].ml)
         self.costs.setColumnCount(1 + len(names))
@@ -85,7 +85,9 @@ class SensitivityPanel(QWidget):
             for column, name in enumerate(names, 1):
                 text = f"{cost.ml[name]:+.1f}  ({cost.dice[name]:.3f})"
                 self.costs.setItem(k, column, QTableWidgetItem(text))
-        self.words.say("Change in mL, and Dice with this run in brackets; the costliest first.")
+        self.words.set_text(
+            "Change in mL, and Dice with this run in brackets; the costliest first."
+        )
         self.costs.verticalHeader().setDefaultSectionSize(24)
         header = self.costs.horizontalHeader()
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)

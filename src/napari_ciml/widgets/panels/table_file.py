@@ -5,7 +5,7 @@ from pathlib import Path
 
 from qtpy.QtWidgets import QFileDialog
 
-from napari_ciml.export.text import write_table
+from napari_ciml.files import write_table
 from napari_ciml.widgets.panels.dock import Dock
 
 
@@ -14,4 +14,4 @@ def save_table(dock: Dock, name: str, rows: Sequence[Mapping[str, object]]) -> N
     path, _ = QFileDialog.getSaveFileName(dock, "Save the table", name, "CSV (*.csv)")
     if path:
         file = Path(path)
-        dock.attempt(write_table, file if file.suffix else file.with_suffix(".csv"), rows)
+        dock.run_intent(write_table, file if file.suffix else file.with_suffix(".csv"), rows)

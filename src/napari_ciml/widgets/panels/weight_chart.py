@@ -7,7 +7,7 @@ from qtpy.QtCore import QEvent, QModelIndex, QPointF, QRectF, Qt, Signal
 from qtpy.QtGui import QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent
 from qtpy.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem, QToolTip, QWidget
 
-from napari_ciml.decomposition import Pair
+from napari_ciml.decomposition.model import Pair
 from napari_ciml.export.report import PALETTE
 
 _BAR, _GAP, _NAMES, _LEGEND = 18, 6, 84, 22
@@ -141,7 +141,7 @@ class WeightChart(QWidget):
         return None
 
 
-class UsualRange(QStyledItemDelegate):
+class TypicalRangeDelegate(QStyledItemDelegate):
     """Draws below an item's text where its weight lies, in [0, 1], and where it usually does."""
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex) -> None:

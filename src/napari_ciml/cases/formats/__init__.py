@@ -1,0 +1,1 @@
+"""Volume files: one module per format, and the dispatch to them."""

@@ -1,0 +1,1 @@
+"""Decompositions: regions, subtasks and messages; edits of them; presets."""

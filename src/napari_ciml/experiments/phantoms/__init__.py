@@ -1,6 +1,0 @@
-"""Phantom cases with a known reference: a glioma in brain MR, lesions in PET/CT."""
-
-from napari_ciml.experiments.phantoms.phantom import Phantom, make_phantom
-from napari_ciml.experiments.phantoms.write import write_phantoms
-
-__all__ = ["Phantom", "make_phantom", "write_phantoms"]

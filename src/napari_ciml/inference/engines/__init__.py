@@ -1,0 +1,1 @@
+"""Engines that run the network on one tile: PyTorch and OpenVINO."""

@@ -1,0 +1,40 @@
+"""Folders that ship with the package: sample cases, checkpoints, documents."""
+
+from pathlib import Path
+
+from napari_ciml.errors import InputError
+
+_HERE = Path(__file__).parent
+
+
+def sample_data() -> Path:
+    """Return the folder of sample cases and checkpoints, in the package or in the checkout.
+
+    Raises
+    ------
+    InputError
+        If it is in neither.
+    """
+    return _shipped("sample_data")
+
+
+def faithfulness_report() -> tuple[str, Path]:
+    """Return what was measured of the maps, in Markdown, and the folder of its pictures.
+
+    Raises
+    ------
+    InputError
+        If it is missing from this installation.
+    """
+    folder = _shipped("docs")
+    text = (folder / "results.md").read_text(encoding="utf-8")
+    _, _, found = text.partition("## Are the maps faithful?")
+    return f"## Are the maps faithful?{found.partition(chr(10) + '## ')[0]}", folder
+
+
+def _shipped(name: str) -> Path:
+    """Return a folder that ships, in the package or in the checkout."""
+    for folder in (_HERE / name, _HERE.parents[1] / name):
+        if folder.is_dir():
+            return folder
+    raise InputError(f"'{name}' is missing from this installation; install napari-ciml again.")

@@ -1,0 +1,163 @@
+"""The usual way: MONAI's sliding window over the whole volume, in float32, on the same weights.
+
+In a quick run only some of its tiles are computed, and their mean stands for the others.
+"""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from monai.inferers import SlidingWindowInferer
+from torch import Tensor, nn
+
+from napari_ciml.cases.case import Case, open_case
+from napari_ciml.cases.intensity import foreground, normalise
+from napari_ciml.cases.labels import label_map
+from napari_ciml.cases.writing import write_on_native_grid
+from napari_ciml.files import ensure_writable_folder
+from napari_ciml.inference.device import choose_device
+from napari_ciml.inference.memory import peak_memory_mib
+from napari_ciml.inference.settings import THRESHOLD
+from napari_ciml.network.checkpoint import load_checkpoint
+from napari_ciml.network.checkpoint_info import CheckpointInfo
+from napari_ciml.network.ciml import CIML
+from napari_ciml.progress import ProgressMonitor
+from napari_ciml.research.bench.clock import StageTimer, seconds_since_start
+from napari_ciml.research.bench.config import BenchConfig
+
+TILE = 64
+
+_QUICK_TILES = 3
+
+
+class Stacked(nn.Module):
+    """The network as the library wants it.
+
+    From one tensor, (B, M, Z, Y, X) in the order of the modalities used, to one, (B, pairs, Z, Y,
+    X) in the order of the decomposition's pairs.
+    """
+
+    def __init__(self, network: CIML) -> None:
+        super().__init__()
+        self.network = network
+        self.modalities = network.decomposition.input_modalities
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits of every pair."""
+        named = {name: images[:, k : k + 1] for k, name in enumerate(self.modalities)}
+        return torch.cat([found.logits for found in self.network(named).values()], dim=1)
+
+
+class Tiles:
+    """The network tile by tile, told of, and timed where not all tiles are computed.
+
+    Parameters
+    ----------
+    network : callable
+        What a tile is given to.
+    limit : int, optional
+        So many tiles are computed; each later one gets the answer of the last.
+    monitor : Monitor
+        Hears of every tile, under the name given.
+    name : str
+        Whose tiles these are.
+    """
+
+    def __init__(
+        self,
+        network: Callable[[Tensor], Tensor],
+        limit: int | None,
+        monitor: ProgressMonitor,
+        name: str,
+    ) -> None:
+        self.network, self.limit, self.monitor, self.name = network, limit, monitor, name
+        self.count, self._spent = 0, 0.0
+        self._last: Tensor | None = None
+
+    def __call__(self, tile: Tensor) -> Tensor:
+        """Return the logits of a tile."""
+        self.count += 1
+        if self._last is not None and self.limit is not None and self.count > self.limit:
+            return self._last
+        self.monitor.step(f"{self.name}, tile", self.count)
+        start = time.perf_counter()
+        self._last = self.network(tile)
+        if self.limit is not None:
+            self._last.sum().item()  # a graphics card is waited for
+        self._spent += time.perf_counter() - start
+        return self._last
+
+    @property
+    def spared(self) -> float:
+        """Seconds that the tiles not computed would have taken."""
+        if self.limit is None or self.count <= self.limit:
+            return 0.0
+        return self._spent / self.limit * (self.count - self.limit)
+
+
+def half_overlap(setup: BenchConfig, monitor: ProgressMonitor) -> dict[str, object]:
+    """Segment with tiles that overlap by one half."""
+    return segment_by_tiles(setup, 0.5, monitor)
+
+
+def quarter_overlap(setup: BenchConfig, monitor: ProgressMonitor) -> dict[str, object]:
+    """Segment with tiles that overlap by a quarter."""
+    return segment_by_tiles(setup, 0.25, monitor)
+
+
+def segment_by_tiles(
+    setup: BenchConfig, overlap: float, monitor: ProgressMonitor
+) -> dict[str, object]:
+    """Segment from files to a written label map; reading and writing are ours."""
+    start, device, clock = seconds_since_start(), choose_device(), StageTimer()
+    folder = ensure_writable_folder(setup.result(f"monai {overlap}"))
+    with clock.stage("read"):
+        case = open_case(setup.case, monitor=monitor)
+    with clock.stage("load"):
+        checkpoint = load_checkpoint(setup.checkpoint)
+        network = Stacked(checkpoint.network).to(device)
+    with clock.stage("prepare"):
+        images, inside = normalised(case, checkpoint.info)
+    tiles = Tiles(
+        network, _QUICK_TILES if setup.quick else None, monitor, f"MONAI, overlap {overlap}"
+    )
+    with clock.stage("network"), torch.inference_mode():
+        inferer = SlidingWindowInferer(TILE, 1, overlap, mode="gaussian")
+        logits = inferer(images[None].to(device), tiles)
+    clock.add("network", tiles.spared)
+    with clock.stage("assemble"):
+        probabilities = logits[0].sigmoid().cpu().numpy()
+        labels = _label_map(probabilities, inside, checkpoint.info)
+    with clock.stage("write"):
+        write_on_native_grid(folder / "segmentation.nii.gz", labels, case)
+    found = {
+        "start": start,
+        "seconds": clock.seconds,
+        "peak_memory_mib": round(peak_memory_mib(), 1),
+        "precision": "float32",
+        "tiles": tiles.count,
+    }
+    if tiles.spared:
+        (folder / "segmentation.nii.gz").unlink()  # no answer to compare with
+        found["estimate"] = f"{tiles.limit} of {tiles.count} tiles timed"
+    return found
+
+
+def normalised(case: Case, info: CheckpointInfo) -> tuple[Tensor, np.ndarray]:
+    """Return all modalities, (M, Z, Y, X) float32 on the case grid, and the foreground of any."""
+    masks = {name: foreground(case.images[name]) for name in info.decomposition.input_modalities}
+    images = [
+        torch.from_numpy(normalise(case.images[name], mask, info.normalisation[name]))
+        for name, mask in masks.items()
+    ]
+    return torch.stack(images), np.logical_or.reduce(list(masks.values()))
+
+
+def _label_map(probabilities: np.ndarray, inside: np.ndarray, info: CheckpointInfo) -> np.ndarray:
+    whole = info.decomposition
+    masks = {}
+    for region in whole.region_names:
+        chosen = [k for k, pair in enumerate(whole.pairs) if pair.region == region]
+        masks[region] = (probabilities[chosen].mean(axis=0) >= THRESHOLD) & inside
+    return label_map(masks, whole.regions)

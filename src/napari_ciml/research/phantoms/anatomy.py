@@ -1,0 +1,134 @@
+"""Brains of different shape, made from one atlas: the ICBM 152 (2009a) maps that nilearn ships."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
+
+from napari_ciml.errors import InputError
+from napari_ciml.research.phantoms.fields import Shape, blur, grid_points, smooth_field
+
+_TILT = 8.0
+_SCALE = 0.09
+_WARP_MM = 5.0
+_DETAIL_MM = 1.8
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """Tissue shares of every voxel, each (Z, Y, X) float32 in [0, 1].
+
+    ``white`` and ``grey`` matter, ``fluid`` (all CSF), ``ventricles`` (the inner part of it), and
+    ``brain``, the mask of what is left after skull stripping (bool).
+    """
+
+    white: np.ndarray
+    grey: np.ndarray
+    fluid: np.ndarray
+    ventricles: np.ndarray
+    brain: np.ndarray
+
+
+@lru_cache(maxsize=4)
+def atlas(spacing: float) -> Anatomy:
+    """Return the atlas at a voxel size in mm, axes of a BraTS volume (LPS: x to the left).
+
+    Raises
+    ------
+    InputError
+        If nilearn is not installed.
+    """
+    try:
+        from nilearn import datasets
+    except ImportError as error:
+        raise InputError(
+            "Glioma phantoms need nilearn: pip install 'napari-ciml[phantoms]'."
+        ) from error
+    loaders = (
+        datasets.load_mni152_wm_template,
+        datasets.load_mni152_gm_template,
+        datasets.load_mni152_brain_mask,
+    )
+    # nilearn's axes are x to the right, y to the front; LPS has both the other way round.
+    maps = [np.asarray(load(resolution=1).dataobj, np.float32)[::-1, ::-1].T for load in loaders]
+    white, grey, mask = (_coarser(volume, spacing) for volume in maps)
+    brain = mask > 0.5
+    total = np.maximum(white + grey, 1.0)
+    white, grey = white / total * brain, grey / total * brain
+    fluid = np.clip(1 - white - grey, 0, 1) * brain
+    depth = ndimage.distance_transform_edt(brain) * spacing
+    ventricles = fluid * (depth > 25) * _central(brain.shape)
+    return Anatomy(white, grey, fluid, ventricles.astype(np.float32), brain)
+
+
+@lru_cache(maxsize=4)
+def depth_mm(spacing: float) -> np.ndarray:
+    """Return how deep in the atlas' brain each voxel lies, (Z, Y, X) float32 in mm; 0 outside."""
+    depth = ndimage.distance_transform_edt(atlas(spacing).brain) * spacing
+    return np.asarray(depth, np.float32)
+
+
+def deform(
+    rng: np.random.Generator, spacing: float, push: np.ndarray | None = None
+) -> tuple[Anatomy, np.ndarray]:
+    """Return a brain of random pose and shape, and where each of its voxels lies in the atlas.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of randomness.
+    spacing : float
+        Voxel size in mm.
+    push : numpy.ndarray, optional
+        Further displacement in voxels, (3, Z, Y, X): a mass effect.
+    """
+    base = atlas(spacing)
+    shape: Shape = base.brain.shape
+    points = _affine(rng, shape)
+    for scale_mm, amplitude in ((40.0, _WARP_MM), (14.0, _DETAIL_MM)):
+        for axis in range(3):
+            field = smooth_field(rng, shape, scale_mm / spacing)
+            points[axis] += field * rng.uniform(0.3, 1) * amplitude / spacing
+    if push is not None:
+        points += push
+    return sample(base, points, rng), points
+
+
+def sample(base: Anatomy, points: np.ndarray, rng: np.random.Generator) -> Anatomy:
+    """Sample an anatomy at points, widen or narrow its fluid spaces, and strip it imperfectly."""
+    white, grey, fluid, ventricles, brain = (
+        ndimage.map_coordinates(volume.astype(np.float32), points, order=1, mode="constant")
+        for volume in vars(base).values()
+    )
+    # Atrophy: a power below 1 widens sulci and ventricles, above 1 narrows them.
+    fluid = np.clip(fluid, 0, 1) ** rng.uniform(0.6, 1.5)
+    matter = (1 - fluid) / np.maximum(white + grey, 1e-3)
+    edge = 0.5 + 0.12 * smooth_field(rng, brain.shape, 12) * rng.uniform(0, 1) ** 2
+    mask = brain > edge
+    return Anatomy(
+        white * matter * mask, grey * matter * mask, fluid * mask, ventricles * mask, mask
+    )
+
+
+def _affine(rng: np.random.Generator, shape: Shape) -> np.ndarray:
+    turn = Rotation.from_euler("xyz", rng.normal(0, _TILT / 2, 3), degrees=True).as_matrix()
+    stretch = np.diag(np.exp(rng.normal(0, _SCALE / 2, 3)))
+    if rng.random() < 0.5:
+        stretch[2, 2] *= -1
+    centre = (np.array(shape, np.float32) - 1) / 2
+    points = grid_points(shape).reshape(3, -1) - centre[:, None]
+    moved = (turn @ stretch).astype(np.float32) @ points + centre[:, None].astype(np.float32)
+    return moved.reshape(3, *shape)
+
+
+def _central(shape: Shape) -> np.ndarray:
+    """Exclude fluid that is deep but not ventricular: the fissure and the basal cisterns."""
+    z, y, x = np.meshgrid(*(np.linspace(-1, 1, edge) for edge in shape), indexing="ij")
+    return (np.abs(x) < 0.45) & (np.abs(y) < 0.6) & (z > -0.35) & (z < 0.45)
+
+
+def _coarser(volume: np.ndarray, spacing: float) -> np.ndarray:
+    smooth = blur(volume, 0.4 * np.sqrt(max(spacing**2 - 1, 0.0)))
+    return ndimage.zoom(smooth, 1 / spacing, order=1, grid_mode=True, mode="nearest")

@@ -1,0 +1,278 @@
+"""`reproduce report`: what all studies found, as one page made from their tables."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from napari_ciml.errors import InputError
+from napari_ciml.files import write_text
+from napari_ciml.research import TABLES
+from napari_ciml.research.phantoms.protocols import PROTOCOLS
+from napari_ciml.research.shapes.study import FIGURE as SHAPES_FIGURE
+from napari_ciml.research.shapes.study import TABLE as SHAPES_TABLE
+from napari_ciml.research.studies.alignment import ALIGNMENT
+from napari_ciml.research.studies.catalogue import STUDIES, study
+from napari_ciml.research.studies.early_fusion import TABLE as PEERS_TABLE
+from napari_ciml.research.studies.faithfulness import MUTING, RANDOMISED
+from napari_ciml.research.studies.figures import draw_muting, draw_variants
+from napari_ciml.research.studies.finetuning import LEARNING
+from napari_ciml.research.studies.learning_table import learning_rows, protocol_rows
+from napari_ciml.research.studies.native_alignment import NATIVE
+from napari_ciml.research.studies.statistics import (
+    MEAN,
+    Difference,
+    difference,
+    estimate,
+    rank_correlation,
+    with_mean,
+)
+
+PAGE = "results.md"
+
+_HEAD = """# What of the paper holds here
+
+Made by `napari-ciml reproduce report` from the tables in [`studies`](studies); beside each one a
+JSON file has the settings to repeat it with. Dice is a mean over test cases, then over seeds, with
+the standard deviation over seeds. A difference is paired by case, with a 95 % confidence interval.
+"""
+
+
+def write_report(output: Path) -> Path:
+    """Write the page and its figures from the tables below ``output``.
+
+    A text ``studies/<name>.md`` is put below the study's table: what to make of it.
+
+    Raises
+    ------
+    InputError
+        If there is no table.
+    """
+    folder = output / TABLES
+    sections = [text for text in _sections(folder) if text]
+    if not sections:
+        raise InputError(f"{folder}: holds no table; run a study first.")
+    return write_text(output / PAGE, "\n".join([_HEAD, *sections]))
+
+
+def _sections(folder: Path) -> Iterator[str]:
+    yield _shapes(folder)
+    for name in STUDIES:
+        yield _study(folder, name)
+    yield _peers(folder)
+    yield _faithfulness(folder)
+    for cases, name in LEARNING.items():
+        yield _learning(folder / name, cases)
+    yield _alignment(folder)
+
+
+def _study(folder: Path, name: str) -> str:
+    path = folder / f"{name}.csv"
+    if not path.is_file():
+        return ""
+    table = with_mean(pd.read_csv(path))
+    about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    variants, reference = list(about["variants"]), about["reference"]
+    regions = list(dict.fromkeys(table.region))
+    draw_variants(table, variants, folder / f"{name}.png")
+    head = ["variant", *(f"Dice {region}" for region in regions), "HD95 mm", "difference in MEAN"]
+    rows = [[*head, "parameters", "GFLOP a patch"]]
+    for variant in variants:
+        cost = about["variants"][variant]
+        rows.append(
+            [
+                f"**{variant}**" if variant == reference else variant,
+                *(_plus_minus(table, variant, region) for region in regions),
+                f"{estimate(table, variant, MEAN, 'hd95_mm').mean:.1f}",
+                "" if variant == reference else _interval(difference(table, variant, reference)),
+                f"{cost['parameters'] / 1e6:.2f} M",
+                f"{cost['gflops']:.2f}",
+            ]
+        )
+    seeds, cases = table.seed.nunique(), table.case.nunique()
+    known = study(name, "small")
+    return _section(
+        f"{known.title} ({known.source})",
+        f"{cases} test cases, {seeds} seeds; data: {_data(about['data'])}. Differences are to "
+        f"{reference}.",
+        _markdown(rows),
+        f"![Dice by variant]({TABLES}/{name}.png)",
+        _note(folder, name),
+    )
+
+
+def _shapes(folder: Path) -> str:
+    if not (folder / SHAPES_TABLE).is_file():
+        return ""
+    table = pd.read_csv(folder / SHAPES_TABLE)
+    parts = ["auxiliary only", "overlap", "primary only", "background"]
+    rows = [["primary", "beta", "seeds", "Dice", "nats a set", *parts]]
+    for (primary, beta), group in table.groupby(["primary", "beta"]):
+        shares = [f"{group[part].mean():.3f} ± {group[part].std():.3f}" for part in parts]
+        dice = f"{group.dice.mean():.4f} ± {group.dice.std():.4f}"
+        rows.append(
+            [str(primary), f"{beta:g}", str(len(group)), dice, f"{group.nats.mean():.0f}", *shares]
+        )
+    return _section(
+        "ShapeComposition (section 4.3, Fig. 9)",
+        "Where the nats of the complementary information lie, as shares of their sum.",
+        _markdown(rows),
+        f"![Fig. 9 redrawn]({TABLES}/{SHAPES_FIGURE})",
+        _note(folder, "shapes"),
+    )
+
+
+def _peers(folder: Path) -> str:
+    path = folder / PEERS_TABLE
+    if not path.is_file():
+        return ""
+    table = pd.read_csv(path)
+    about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    regions = list(dict.fromkeys(table.region))
+    rows = [
+        ["tested on", "variant", *(f"Dice {r}" for r in regions), "parameters", "GFLOP a patch"]
+    ]
+    for (group, variant), found in table.groupby(["group", "variant"], sort=False):
+        dices = found.groupby("region").dice.agg(["mean", "std"])
+        cases, cost = found.case.nunique(), about[variant]
+        rows.append(
+            [
+                f"{cases} {'of the data set' if group == 'test' else 'others'}",
+                str(variant),
+                *(f"{dices['mean'][r]:.3f} ± {dices['std'][r]:.3f}" for r in regions),
+                f"{cost['parameters'] / 1e6:.2f} M",
+                f"{cost['gflops']:.2f}",
+            ]
+        )
+    settings = about["CIML"]["settings"]
+    return _section(
+        "CIML and early fusion at equal data, steps and parameters",
+        f"`{settings['decomposition']['name']}`, {settings['epochs'] * settings['iterations']} "
+        "steps from random weights; standard deviation over cases.",
+        _markdown(rows),
+        _note(folder, "peers"),
+    )
+
+
+def _faithfulness(folder: Path) -> str:
+    if not (folder / MUTING).is_file():
+        return ""
+    table = pd.read_csv(folder / MUTING)
+    draw_muting(table, folder / "muting.png")
+    rows = [["said to be added", "lost when muted", "Spearman's rho", "on average within a pair"]]
+    for said in ("weight", "information"):
+        for lost in ("logit_drop", "dice_drop"):
+            by_pair = table.groupby(["primary", "region"])[["case", said, lost]]
+            within = [rank_correlation(group, said, lost).mean for _, group in by_pair]
+            rows.append(
+                [
+                    said,
+                    lost.replace("_", " "),
+                    _interval(rank_correlation(table, said, lost)),
+                    f"{sum(within) / len(within):+.2f}",
+                ]
+            )
+    random = pd.read_csv(folder / RANDOMISED).spearman
+    return _section(
+        "Are the maps faithful?",
+        f"{len(table)} mutings: every message, on {table.case.nunique()} cases, "
+        f"{table.seed.nunique()} networks. Weight is eq. 16, information the mean of the map.",
+        _markdown(rows),
+        f"Maps of the same network with its convolutions drawn anew: Spearman's rho with the "
+        f"trained network's maps, over voxels, {random.mean():+.2f} ± {random.std():.2f}.",
+        f"![Said and lost]({TABLES}/muting.png)",
+        _note(folder, "muting"),
+    )
+
+
+def _learning(path: Path, cases: str) -> str:
+    if not path.is_file():
+        return ""
+    table = pd.read_csv(path)
+    about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    return _section(
+        f"Learning from one case ({cases})",
+        "Each fine-tune is from one case; *taken* is how far the version went from the old weights "
+        "(0) to the learnt ones (1). Mean Dice over regions and cases; *others* are of the same "
+        "kind and taught nothing, nor did what is measured of the cases not to forget.",
+        _markdown(learning_rows(table, about["lessons"])),
+        *_protocols(table),
+        _note(path.parent, path.stem),
+    )
+
+
+def _protocols(table: pd.DataFrame) -> tuple[str, ...]:
+    names = [name for name in dict.fromkeys(table.protocol) if name in PROTOCOLS]
+    if not names:
+        return ()
+    return "Mean signals, of white matter in T1 (enhancing tumour in T1CE is drawn apart):", (
+        _markdown(protocol_rows(names))
+    )
+
+
+def _alignment(folder: Path) -> str:
+    if not (folder / ALIGNMENT).is_file():
+        return ""
+    table = pd.read_csv(folder / ALIGNMENT)
+    groups = [*table.groupby("moved"), ("**all**", table)]
+    rows = [["moved", "trials", "before mm", "after mm", "worst trial mm", "worst point mm"]]
+    for name, group in groups:
+        before, after = (
+            f"{group[when].mean():.2f} ± {group[when].std():.2f}"
+            for when in ("before_mm", "after_mm")
+        )
+        worst = f"{group.after_mm.max():.2f}", f"{group.largest_mm.max():.2f}"
+        rows.append([str(name), str(len(group)), before, after, *worst])
+    return _section(
+        "Registration of modalities",
+        f"{len(table)} random motions of phantoms: turns of up to {table.degrees.max():.0f} "
+        f"degrees, the brain moved by up to {table.before_mm.max():.0f} mm. The one moved lies on "
+        "thick slices of its own and is registered to T1CE. Target registration error: mean over "
+        "the brain, then mean and standard deviation over trials.",
+        _markdown(rows),
+        *_native(folder),
+        _note(folder, "alignment"),
+    )
+
+
+def _native(folder: Path) -> tuple[str, ...]:
+    if not (folder / NATIVE).is_file():
+        return ()
+    table = pd.read_csv(folder / NATIVE)
+    rows = [["moved", "before mm", "after mm", "worst point mm"]]
+    rows += [
+        [row.moved, f"{row.before_mm:.2f}", f"{row.after_mm:.2f}", f"{row.largest_mm:.2f}"]
+        for row in table.itertuples()
+    ]
+    return "A patient as scanned, judged by the same modalities as a data set prepared them:", (
+        _markdown(rows)
+    )
+
+
+def _data(text: str) -> str:
+    return "made-up volumes" if text.startswith("puzzles") else " ".join(text.split()[:2])
+
+
+def _plus_minus(table: pd.DataFrame, variant: str, region: str) -> str:
+    found = estimate(table, variant, region)
+    return f"{found.mean:.3f} ± {found.deviation:.3f}"
+
+
+def _interval(found: Difference) -> str:
+    text = f"{found.mean:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
+    return f"**{text}**" if found.told else text
+
+
+def _note(folder: Path, name: str) -> str:
+    path = folder / f"{name}.md"
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+
+
+def _section(title: str, *parts: str) -> str:
+    return "\n\n".join([f"## {title}", *(part for part in parts if part)]) + "\n"
+
+
+def _markdown(rows: list[list[str]]) -> str:
+    head, *body = (f"| {' | '.join(row)} |" for row in rows)
+    return "\n".join([head, "|" + " --- |" * len(rows[0]), *body])

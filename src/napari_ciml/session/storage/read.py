@@ -1,0 +1,251 @@
+"""Opening a saved review session."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from weakref import ref
+
+from pydantic import ValidationError
+
+from napari_ciml.cases.case import load_case
+from napari_ciml.cases.geometry import Grid
+from napari_ciml.cases.lazy_volumes import LazyResampledVolumes
+from napari_ciml.cases.reference import Reference
+from napari_ciml.cases.skull_stripping import with_brain_mask
+from napari_ciml.decomposition.model import Message, Pair
+from napari_ciml.errors import DeviceError, InputError
+from napari_ciml.explanation.explain import Explanation
+from napari_ciml.inference.cache import InferenceCache
+from napari_ciml.inference.device import choose_device, choose_engine
+from napari_ciml.inference.plan import InferencePlan
+from napari_ciml.inference.runtime import Runtime
+from napari_ciml.inference.sampling import Uncertainty
+from napari_ciml.inference.segment import Segmentation
+from napari_ciml.inference.settings import SegmentSettings
+from napari_ciml.inference.tiles import Tiling
+from napari_ciml.network.checkpoint_info import file_hash
+from napari_ciml.progress import ProgressMonitor
+from napari_ciml.session.questions import AnsweredQuery
+from napari_ciml.session.request import SegmentationRequest
+from napari_ciml.session.runs import Run
+from napari_ciml.session.storage.schema import (
+    FILE,
+    SavedExplanation,
+    SavedQuestion,
+    SavedRequest,
+    SavedRun,
+    SavedSession,
+    SavedSettings,
+    SavedTiles,
+)
+from napari_ciml.session.storage.shared import SessionVolumes
+from napari_ciml.session.storage.snapshot import EditedLabelMap, SessionSnapshot
+from napari_ciml.session.storage.sources import find_sources, rediscover
+from napari_ciml.session.storage.volumes import read_verified
+
+
+def read_session(folder: Path) -> SavedSession:
+    """Read what a saved session says, without its volumes.
+
+    Raises
+    ------
+    InputError
+        If it is none, damaged, or of a newer version.
+    """
+    path = folder / FILE
+    try:
+        return SavedSession.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: there is no session to be read; choose another one.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise InputError(
+            f"{path}: {place}: {first['msg']}; it is damaged, or a newer version's."
+        ) from error
+
+
+def open_session(folder: Path, monitor: ProgressMonitor) -> SessionSnapshot:
+    """Open a saved session, as it was.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where it was saved.
+    monitor : Monitor
+        Told at each step; hears if the checkpoint is gone or another one by now.
+
+    Raises
+    ------
+    InputError
+        If an image or a volume is missing, damaged or changed.
+    CancelledError
+        If the monitor's ``stop`` is set.
+    """
+    saved = read_session(folder)
+    sources = find_sources(folder, saved, monitor)
+    case = load_case(
+        sources,
+        name=saved.name,
+        reference=saved.reference,
+        motions=saved.motions,
+        monitor=monitor,
+    )
+    if saved.brain is not None:
+        case = with_brain_mask(case, read_verified(folder, saved.brain) > 0)
+    found, modalities = rediscover(saved, sources)
+    common = SessionVolumes(folder, case, monitor)
+    runs = [_run(common, run) for run in saved.runs]
+    questions = [_question(common, one, runs[one.run].segmentation) for one in saved.questions]
+    return SessionSnapshot(
+        scan=found,
+        modalities=tuple(modalities),
+        case=case,
+        asked=_asked(saved),
+        past=[_asked(one) for one in saved.past],
+        future=[_asked(one) for one in saved.future],
+        checkpoint=_checkpoint(saved, monitor),
+        device=saved.device,
+        engine=saved.engine,
+        runs=runs,
+        current=saved.current,
+        corrections=[
+            EditedLabelMap(one.name, read_verified(folder, one.volume), one.current, one.regions)
+            for one in saved.corrections
+        ],
+        live=saved.live,
+        questions=questions,
+        shown=saved.shown,
+        grid=saved.grid,
+        marks=saved.marks,
+        reference=_reference(folder, saved),
+        looked_at=saved.active_label_map,
+        laid_over=saved.laid_over,
+        two_runs=saved.two_runs,
+        looks=saved.looks,
+        view=saved.view,
+    )
+
+
+def _asked(saved: SavedRequest) -> SegmentationRequest:
+    weights = {Pair(one.primary, one.region): one.weight for one in saved.weights}
+    return SegmentationRequest(
+        saved.decomposition,
+        saved.thresholds,
+        weights,
+        postprocess=saved.postprocess,
+        test_time_flips=saved.test_time_flips,
+        multiscale=saved.multiscale,
+        kappa_samples=saved.kappa_samples,
+    )
+
+
+def _checkpoint(saved: SavedSession, monitor: ProgressMonitor) -> Path | None:
+    """Return the checkpoint, if it is still there; that it is not keeps nobody from looking."""
+    if saved.checkpoint is None:
+        return None
+    path = Path(saved.checkpoint)
+    if not path.is_file():
+        monitor.notify(f"{path}: the checkpoint of this session is missing; choose another one.")
+        return None
+    if file_hash(path) != saved.checkpoint_sha256:
+        monitor.notify(f"{path}: the checkpoint has changed since the session was saved.")
+    return path
+
+
+def _reference(folder: Path, saved: SavedSession) -> Reference | None:
+    one = saved.reference_labels
+    if one is None:
+        return None
+    labels = read_verified(folder, one.volume)
+    return Reference(one.name, labels, one.regions, one.conventions, one.notices)
+
+
+def _run(common: SessionVolumes, run: SavedRun) -> Run:
+    common.monitor.step(f"Opening '{run.name}'")
+    pairs = {Pair(one.primary, one.region): common.volume(one.volume) for one in run.pairs}
+    settings = _settings(run.settings)
+    plan = InferencePlan(run.decomposition, tuple(pairs), _messages(run.muted), settings.weights)
+    seen = common.seen(plan.modalities, run.info)
+    kept = InferenceCache(_workspace(run.tiles, run.engine))
+    kept.store_probabilities(plan, pairs)
+    segmentation = Segmentation(
+        label_map=read_verified(common.folder, run.labels),  # painted on: each run has its own
+        probabilities={n: common.volume(one) for n, one in run.probabilities.items()},
+        volumes_ml=run.volumes_ml,
+        plan=plan,
+        checkpoint=run.checkpoint,
+        model_input=seen,
+        pair_probabilities=pairs,
+        settings=settings,
+        cache=kept,
+        case=ref(common.case),
+        engine=run.engine,
+        device=run.device,
+        seconds=run.seconds,
+        peak_memory_mib=run.peak_memory_mib,
+        notices=run.notices,
+        uncertainty=_uncertainty(common, run, seen.grid),
+    )
+    made = run.explanation
+    explanation = _answer(common, made, seen.grid) if made is not None else None
+    return Run(run.name, segmentation, explanation, run.info, run.named)
+
+
+def _question(
+    common: SessionVolumes, saved: SavedQuestion, segmentation: Segmentation
+) -> AnsweredQuery:
+    grid = segmentation.model_input.grid
+    return AnsweredQuery(saved.name, _answer(common, saved.explanation, grid), segmentation)
+
+
+def _settings(saved: SavedSettings) -> SegmentSettings:
+    return SegmentSettings(
+        device=saved.device,
+        engine=saved.engine,
+        muted=_messages(saved.muted),
+        postprocess=saved.clean,
+        thresholds=saved.thresholds,
+        weights={Pair(primary, region): weight for primary, region, weight in saved.weights},
+        kappa_samples=saved.samples,
+        seed=saved.seed,
+        test_time_flips=saved.mirror,
+        multiscale=saved.coarser,
+    )
+
+
+def _messages(named: Iterable[tuple[str, str]]) -> frozenset[Message]:
+    return frozenset(Message(primary, auxiliary) for primary, auxiliary in named)
+
+
+def _workspace(tiles: SavedTiles, name: str) -> Runtime:
+    """Return where the run went on; where its device or engine is not there, the CPU and torch."""
+    try:
+        device = choose_device(tiles.device)
+        engine = choose_engine(name, device)
+    except DeviceError:
+        device, engine = choose_device("cpu"), "torch"
+    return Runtime(device, Tiling(tiles.shape, tiles.tile, tiles.starts), engine)
+
+
+def _uncertainty(common: SessionVolumes, run: SavedRun, grid: Grid) -> Uncertainty | None:
+    if run.uncertainty is None:
+        return None
+    parts = {
+        part: LazyResampledVolumes(
+            {n: common.volume(one) for n, one in found.items()}, grid, common.case.grid
+        )
+        for part, found in run.uncertainty.items()
+    }
+    how = run.settings
+    return Uncertainty(how.samples, how.seed, **parts, volumes_ml=run.sampled_ml)
+
+
+def _answer(common: SessionVolumes, saved: SavedExplanation, grid: Grid) -> Explanation:
+    maps, weights = {}, {}
+    for one in saved.maps:
+        triple = (Pair(one.primary, one.region), one.auxiliary)
+        maps[triple] = common.volume(one.volume)
+        weights[triple] = float("nan") if one.weight is None else one.weight
+    strongest = saved.strongest and (Pair(*saved.strongest[:2]), saved.strongest[2])
+    placed = LazyResampledVolumes(maps, grid, common.case.grid, 1 / (saved.largest or 1.0))
+    return Explanation(placed, weights, saved.largest, strongest, saved.notices)

@@ -1,0 +1,66 @@
+"""Colours and names of what is shown."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from napari.layers import Image
+from napari.utils.colormaps import Colormap, DirectLabelColormap
+
+from napari_ciml.decomposition.model import Region
+from napari_ciml.export.report import MAP_STOPS
+from napari_ciml.metrics.agreement import ADDED, AGREED, MISSED
+
+MAP_COLOURS = Colormap(MAP_STOPS, name="complementary information")
+
+PET_COLOURS = {"inverted grey": "gray_r", "hot": "hot"}
+
+DOUBT_COLOURS = Colormap(
+    [[0.2, 0.05, 0.3, 0.0], [0.55, 0.1, 0.45, 0.55], [0.95, 0.45, 0.2, 0.8], [1, 0.95, 0.65, 1]],
+    name="doubt",
+)
+"""Purple, orange, pale yellow, ever lighter; where nothing is in doubt the image shows."""
+
+DIFFERENCE_COLOURS = DirectLabelColormap(
+    color_dict={
+        None: "transparent",
+        0: "transparent",
+        AGREED: "#8a8a8a70",
+        MISSED: "#2b8cff",
+        ADDED: "#ff9d1e",
+    }
+)
+"""A veil of grey, blue and orange, which the colour-blind tell apart."""
+
+DIFFERENCE_WORDS = {"index": [0, AGREED, MISSED, ADDED], "is": ["", "agreed", "missed", "added"]}
+"""What the status bar says of a difference."""
+
+
+def label_colours(regions: Sequence[Region]) -> DirectLabelColormap:
+    """Return fixed colours: each label value that of the innermost region it belongs to."""
+    colours: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
+    for region in sorted(regions, key=lambda r: -len(r.labels)):
+        colours.update(dict.fromkeys(region.labels, region.colour))
+    return DirectLabelColormap(color_dict=colours)
+
+
+def label_features(regions: Sequence[Region]) -> dict[str, list[Any]]:
+    """Return what the status bar says of each label value: the regions it belongs to."""
+    values = sorted({label for region in regions for label in region.labels})
+    inside_out = sorted(regions, key=lambda r: len(r.labels))
+    names = [" in ".join(r.name for r in inside_out if value in r.labels) for value in values]
+    return {"index": [0, *values], "region": ["background", *names]}
+
+
+def colours_of(modality: str) -> str:
+    """Return the name of the colormap a modality is shown in at first."""
+    return next(iter(PET_COLOURS.values())) if modality == "PET" else "gray"
+
+
+def set_limits(layer: Image, limits: tuple[float, float]) -> None:
+    """Set what is black and what is white, beyond the range of before, too.
+
+    The range goes first: of layers that are linked, each would clip the other's limits to its own.
+    """
+    low, high = layer.contrast_limits_range
+    layer.contrast_limits_range = (min(low, limits[0]), max(high, limits[1]))
+    layer.contrast_limits = limits

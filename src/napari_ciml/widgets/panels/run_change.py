@@ -1,0 +1,74 @@
+"""What the last edit changed: words, millilitres, Dice, and which voxels are shown."""
+
+from qtpy.QtCore import QSignalBlocker
+from qtpy.QtWidgets import QComboBox, QTableWidgetItem, QVBoxLayout, QWidget
+
+from napari_ciml.session.comparison import ALL, RegionChange
+from napari_ciml.widgets.controllers.session import Session
+from napari_ciml.widgets.layers.run_comparison import ADDED_COLOUR, REMOVED_COLOUR
+from napari_ciml.widgets.panels.common import WrappingLabel, label, row, table
+
+_NONE = "nothing"
+
+
+class ChangePanel(QWidget):
+    """Shows the change that the live decomposition has made.
+
+    Parameters
+    ----------
+    session : Session
+        Whose.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.live = session.live
+        self.words = WrappingLabel()
+        self.table = table("Region", "mL", "Change", "Dice")
+        self.table.setToolTip("Volumes now, the change in mL, and the Dice with the run before.")
+        self.shown = QComboBox()
+        self.shown.setToolTip("Voxels that the last edit added or removed, as a layer.")
+        self.legend = label(
+            f'<span style="color: {ADDED_COLOUR}">■</span> added '
+            f'<span style="color: {REMOVED_COLOUR}">■</span> removed'
+        )
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addWidget(self.words)
+        column.addWidget(self.table)
+        column.addLayout(row(label("Show changed"), self.shown))
+        column.addWidget(self.legend)
+        self.shown.activated.connect(self._choose)
+        self.live.changed.connect(self._show)
+        self._show()
+
+    def _choose(self) -> None:
+        name = self.shown.currentText()
+        self.live.show(None if name == _NONE else name)
+
+    def _show(self) -> None:
+        change = self.live.change
+        self.setVisible(change is not None)
+        if change is None:
+            return
+        self.words.set_text(f"{change.cause} (against {change.against})")
+        self.table.setRowCount(len(change.regions))
+        for k, (name, found) in enumerate(change.regions.items()):
+            texts = (name, f"{found.after_ml:.1f}", f"{found.ml:+.2f}", _dice(found))
+            for column, text in enumerate(texts):
+                self.table.setItem(k, column, QTableWidgetItem(text))
+        self.table.setFixedHeight(26 * len(change.regions) + 28)
+        self.table.verticalHeader().setDefaultSectionSize(26)
+        with QSignalBlocker(self.shown):
+            self.shown.clear()
+            self.shown.addItems([ALL, *change.regions, _NONE])
+            self.shown.setCurrentText(self.live.shown or _NONE)
+
+
+def _dice(found: RegionChange) -> str:
+    """Say how the two agree, or how each agrees with the reference."""
+    if found.to_reference is None:
+        return f"{found.dice:.3f}"
+    before, after = found.to_reference
+    return f"{found.dice:.3f}; reference {before:.3f} → {after:.3f}"

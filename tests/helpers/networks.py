@@ -1,0 +1,44 @@
+"""Tiny networks and their input, for the tests of everything that has a network in it."""
+
+import torch
+from torch import Tensor
+
+from napari_ciml.decomposition.model import Decomposition, Region, Subtask
+from napari_ciml.decomposition.presets import PRESETS
+from napari_ciml.network.ciml import CIML
+from napari_ciml.network.settings import NetworkSettings
+
+BRATS = PRESETS["brats2020"]
+
+# Two primaries together, auxiliaries that are nobody's primary, a subtask without messages.
+MIXED = Decomposition(
+    name="mixed",
+    modalities=("PET", "CT", "MR"),
+    regions=(Region(name="lesion", labels=(1,), colour="#ff0000"),),
+    subtasks=(
+        Subtask(primary=("PET", "CT"), regions=("lesion",), auxiliaries=("MR",)),
+        Subtask(primary=("CT",), regions=("lesion",), auxiliaries=("PET", "MR")),
+        Subtask(primary=("MR",), regions=("lesion",)),
+    ),
+).validated()
+
+
+def network(decomposition: Decomposition = BRATS, **settings: object) -> CIML:
+    """Return a network of two base filters with the same random weights every time."""
+    torch.manual_seed(0)
+    settings = {"base_filters": 2, "norm": "instance", **settings}
+    return CIML(decomposition, NetworkSettings(**settings))
+
+
+def images(decomposition: Decomposition, edge: int = 32, batch: int = 1) -> dict[str, Tensor]:
+    """Return noise for every modality, the same every time."""
+    torch.manual_seed(1)
+    return {m: torch.randn(batch, 1, edge, edge, edge) for m in decomposition.modalities}
+
+
+def settled(norm: str) -> CIML:
+    """Return a network in evaluation mode whose batch norms have seen something."""
+    net = network(norm=norm)
+    with torch.no_grad():
+        net(images(BRATS, batch=2), noise=torch.randn_like)
+    return net.eval()
