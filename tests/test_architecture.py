@@ -22,7 +22,6 @@ FLOORS = (
     {"inference"},
     {"explanation"},
     {"lesions", "training", "export", "session"},
-    {"research"},
     {"widgets.jobs", "widgets.event_loop", "widgets.gc_tuning", "widgets.settings"},
     {"widgets.layers"},
     {"widgets.display"},
@@ -30,6 +29,7 @@ FLOORS = (
     {"widgets.panels"},
     {"widgets.docks"},
     {"widgets"},
+    {"research"},
     {"cli"},
 )
 

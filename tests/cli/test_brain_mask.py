@@ -20,7 +20,7 @@ HEAD = Case("case", {"T1": np.zeros((4, 4, 4), np.float32)}, GRID, "T1", GRID, {
 
 @pytest.mark.parametrize("choice", [None, "off", "auto", "deep"])
 def test_skull_is_said_ignored_or_removed(choice: str | None, monkeypatch) -> None:
-    monkeypatch.setattr(skull_stripping, "unstripped", lambda _: ("T1",))
+    monkeypatch.setattr(skull_stripping, "modalities_with_skull", lambda _: ("T1",))
     mask = np.ones((4, 4, 4), bool)
     asked: list[object] = []
 
@@ -28,7 +28,7 @@ def test_skull_is_said_ignored_or_removed(choice: str | None, monkeypatch) -> No
         asked.append(find)
         return replace(case, brain=mask)
 
-    monkeypatch.setattr(skull_stripping, "with_brain_found", found)
+    monkeypatch.setattr(skull_stripping, "skull_strip", found)
     said: list[str] = []
     parser = argparse.ArgumentParser()
     add_arguments(parser)

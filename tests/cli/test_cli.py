@@ -342,12 +342,13 @@ def test_finetune_tells_before_and_after_and_goes_on_after_ctrl_c(
 
 def test_open_hears_how_to_segment(monkeypatch: pytest.MonkeyPatch, case_folder: Path) -> None:
     heard = []
-    monkeypatch.setattr("napari_ciml.cli.virtual_display.ensure", lambda _: None)
+    monkeypatch.setattr("napari_ciml.cli.virtual_display.ensure_display", lambda _: None)
     monkeypatch.setattr("napari_ciml.widgets.launch.open_viewer", lambda o, **_: heard.append(o))
     asked = ("--mute", "T2:T1", "--raw", "--mirror", "--two-voxel-sizes")
     assert main(["open", str(case_folder), *asked]) == 0
     assert main(["open", str(case_folder)]) == 0
     told, plain = heard
     assert told.muted == {Message("T2", "T1")}
-    assert (told.clean, told.mirror, told.coarser) == (False, True, True)
-    assert (plain.clean, plain.mirror, plain.coarser, plain.muted) == (True, False, None, set())
+    assert (told.postprocess, told.test_time_flips, told.multiscale) == (False, True, True)
+    assert (plain.postprocess, plain.test_time_flips, plain.multiscale) == (True, False, None)
+    assert plain.muted == set()

@@ -151,7 +151,7 @@ def test_it_says_how_it_was_made_and_names_nobody(
     case: Case, segmentation: Segmentation, explanation: Explanation, tmp_path: Path
 ) -> None:
     context = ReportContext(checkpoint="tiny", day=date(2024, 2, 29))
-    told = replace(case, assumed=("T2 is Series 1 (Doe Jane).",), notices=("T2 was moved.",))
+    told = replace(case, assumptions=("T2 is Series 1 (Doe Jane).",), notices=("T2 was moved.",))
     report = composed(told, segmentation, explanation, context)
     text = write_report_html(tmp_path / "report.html", report).read_text()
     assert "T2 was moved." in text

@@ -84,7 +84,7 @@ def test_voxel_sizes_follow_the_checkpoint_unless_they_were_changed(tmp_path: Pa
     for coarser in (False, True):
         paths[coarser] = tmp_path / f"{coarser}.safetensors"
         info = tiny_info(BRATS.decomposition).model_copy(
-            update={"finish": PostprocessingSettings(multiscale=coarser)}
+            update={"postprocessing": PostprocessingSettings(multiscale=coarser)}
         )
         save_checkpoint(paths[coarser], CIML(info.decomposition, info.network), info)
     for coarser in (False, True, False, True):

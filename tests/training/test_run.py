@@ -122,7 +122,7 @@ def test_folds_are_dealt_once(data: Path, tmp_path: Path) -> None:
 
 
 def test_what_an_interrupted_run_has_learnt_can_be_had(plan: RunPlan) -> None:
-    longer = plan.settings.model_copy(update={"epochs": 5, "average": 0.9})
+    longer = plan.settings.model_copy(update={"epochs": 5, "ema_decay": 0.9})
     monitor = ProgressMonitor(report=lambda p: monitor.stop.set() if p.done == 7 else None)
     plan = RunPlan(**{**vars(plan), "settings": longer})
     with pytest.raises(CancelledError):

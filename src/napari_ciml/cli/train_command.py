@@ -240,8 +240,8 @@ def _settings(args: argparse.Namespace) -> "TrainSettings":
             "beta": args.beta,
             "modality_dropout": args.modality_dropout,
             "message_dropout": args.message_dropout,
-            "scanners": args.scanners,
-            "average": args.average,
+            "scanner_augmentation": args.scanners,
+            "ema_decay": args.average,
             "seed": args.seed,
         }
     )

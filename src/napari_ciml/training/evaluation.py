@@ -64,7 +64,7 @@ def evaluate_checkpoint(
     weights = weight_statistics(checkpoint, cases, device, monitor)
     write_table(output / WEIGHTS, [weight.model_dump() for weight in weights])
     if into is not None:
-        info = checkpoint.info.model_copy(update={"weights": weights})
+        info = checkpoint.info.model_copy(update={"weight_statistics": weights})
         save_checkpoint(into, checkpoint.network, info, stored_dtype(checkpoint.path))
     summaries = {name: summarise(scores) for name, scores in found.items()}
     return write_text(output / PAGE, "\n".join(_page(whole.region_names, summaries, calibration)))

@@ -99,7 +99,7 @@ def _train_once(
     checkpoint = _train(plan, plan.output, kept, held_out, monitor)
     if held_out:
         judged = predict_for_calibration(held_out, checkpoint, plan.hardware.device, monitor)
-        info = checkpoint.info.model_copy(update={"finish": fit_postprocessing(judged)})
+        info = checkpoint.info.model_copy(update={"postprocessing": fit_postprocessing(judged)})
         checkpoint = replace(checkpoint, info=info)
     scores = score(held_out, [checkpoint], plan.hardware.device, monitor)
     fewer = _with_fewer_modalities(plan, checkpoint, held_out, monitor)

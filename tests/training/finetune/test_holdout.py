@@ -60,7 +60,7 @@ def test_a_region_that_the_case_lacks_does_not_matter() -> None:
 
 def test_what_is_not_certain_is_neither_learnt_nor_judged() -> None:
     certain = box((0, 40), (0, 40), (0, 20))
-    case = replace(marked(box((5, 35), (10, 30), (10, 30))), certain=certain)
+    case = replace(marked(box((5, 35), (10, 30), (10, 30))), label_confidence_mask=certain)
     split = hold_out([case], 0.2, seed=0)
     together = split.train[0].label_confidence_mask | split.validation[0].label_confidence_mask
     np.testing.assert_array_equal(together, certain)

@@ -35,7 +35,7 @@ def case(ball: TrainingCase) -> TrainingCase:
     """The ball, certain in most of the volume."""
     certain = np.ones(ball.regions.shape[1:], bool)
     certain[..., 30:] = False
-    return replace(ball, certain=certain)
+    return replace(ball, label_confidence_mask=certain)
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_the_best_found_before_is_not_lost(
     done = run_job(folder, ProgressMonitor(), ended)
     assert done.corrected_after["lesion"] > done.corrected_before["lesion"] + 0.1
     assert done.steps == 20
-    assert done.interpolation == load_checkpoint(done.path).info.training.options["take"] == 0.5
+    assert done.interpolation == load_checkpoint(done.path).info.training.options["interpolation"] == 0.5
     assert set(before) == set(load_checkpoint(done.path).network.state_dict())
 
 
@@ -163,13 +163,13 @@ import os, random, signal, sys, time
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from napari_ciml.progress import Monitor
+from napari_ciml.progress import ProgressMonitor
 from napari_ciml.network.checkpoint import load_checkpoint
-from napari_ciml.training.finetune import keeper, run
-from napari_ciml.training.finetune.job import LessonFolder
-from napari_ciml.training.finetune.learn import learn
+from napari_ciml.training.finetune import autosave, run
+from napari_ciml.training.finetune.job import FineTuneJobFolder
+from napari_ciml.training.finetune.learn import run_job
 autosave._SHARE, run._LOOKS = float("inf"), 100000
-folder, new, times = LessonFolder(Path(sys.argv[1])), Path(sys.argv[2]), int(sys.argv[3])
+folder, new, times = FineTuneJobFolder(Path(sys.argv[1])), Path(sys.argv[2]), int(sys.argv[3])
 draw, steps = random.Random(0), []
 
 def changed():
@@ -179,7 +179,7 @@ def changed():
 for _ in range(times):
     child = os.fork()
     if not child:
-        learn(folder, Monitor())
+        run_job(folder, ProgressMonitor())
         os._exit(0)
     # Before it has begun, before its first step, or some steps later; then at any moment.
     for _ in range(draw.randint(0, 3)):
@@ -191,7 +191,7 @@ for _ in range(times):
     os.waitpid(child, 0)
     if new.exists():
         load_checkpoint(new)
-    steps.append(autosave.gone_by(folder.path)[0])
+    steps.append(autosave.saved_progress(folder.path)[0])
 print(*steps)
 """
 

@@ -111,11 +111,11 @@ def test_it_goes_as_far_as_it_does_no_harm(
         whole = states[-1][name] - first[name]
         return round(float(((now[name] - first[name]) / whole).mean()), 2)
 
-    monkeypatch.setattr(run, "part_way", remembered)
+    monkeypatch.setattr(run, "interpolate_weights", remembered)
     monkeypatch.setattr(VersionEvaluator, "measure", judged)
     short = QUICK.model_copy(update={"steps": 2})
     done = finetune(blind, [ball], [ball], short, tmp_path / "run", ProgressMonitor(), hardware=CPU)
-    assert done.interpolation == load_checkpoint(done.path).info.training.options["take"] == taken
+    assert done.interpolation == load_checkpoint(done.path).info.training.options["interpolation"] == taken
     assert done.retains_replay
     assert done.corrected_after["lesion"] == pytest.approx(taken, abs=0.02)
 
@@ -149,7 +149,7 @@ def test_what_judges_replay_teaches_nothing(
             taught.extend(replay)
             super().__init__(corrected, replay, *a)
 
-    monkeypatch.setattr("napari_ciml.training.finetune.run.Mixed", Spied)
+    monkeypatch.setattr("napari_ciml.training.finetune.run.ReplayMixDataset", Spied)
     replay = [replace(ball), inverted(ball), replace(ball), inverted(ball)]
     short = QUICK.model_copy(update={"steps": 2})
     done = finetune(blind, [ball], replay, short, tmp_path / "run", ProgressMonitor(), hardware=CPU)
@@ -175,7 +175,7 @@ def test_only_what_is_certain_teaches(
     certain[:, :, :16] = True
     wrong = ball.regions.copy()
     wrong[..., 16:] = True  # nonsense, but marked as not certain
-    partly = replace(TrainingCase.of(ball.images, wrong), certain=certain)
+    partly = replace(TrainingCase.of(ball.images, wrong), label_confidence_mask=certain)
     done = finetune(blind, [partly], [], QUICK, tmp_path / "run", ProgressMonitor(), hardware=CPU)
     assert done.corrected_after["lesion"] > 0.7
     judged = finetune(
@@ -288,7 +288,7 @@ def test_full_memory_makes_patches_smaller(
 
 
 def test_what_is_adapted(blind: Checkpoint, ball: TrainingCase, tmp_path: Path) -> None:
-    short = QUICK.model_copy(update={"adapt": "decoders"})
+    short = QUICK.model_copy(update={"trainable": "decoders"})
     done = finetune(blind, [ball], [], short, tmp_path / "a", ProgressMonitor(), hardware=CPU)
     new, old = load_checkpoint(done.path).network.state_dict(), blind.network.state_dict()
     moved = {name.split(".")[0] for name in new if not torch.equal(new[name], old[name])}

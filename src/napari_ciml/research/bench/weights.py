@@ -49,7 +49,7 @@ def write_checkpoint(setup: BenchConfig, monitor: ProgressMonitor) -> None:
             "name": "bench",
             "network": wider.model_copy(update={"norm": "batch"}),
             "spacing": _SPACING,
-            "finish": PostprocessingSettings(),
+            "postprocessing": PostprocessingSettings(),
             "scores": (),
             "training": TrainingRecord(data="nothing", cases=0, steps=0, seed=0),
         }

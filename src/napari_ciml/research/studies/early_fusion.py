@@ -98,7 +98,7 @@ def _settings(preset: str, epochs: int) -> TrainSettings:
             "spacing": (2.0, 2.0, 2.0),
             "epochs": epochs,
             "learning_rate": 2e-3,
-            "average": 0.99,
+            "ema_decay": 0.99,
         }
     )
 

@@ -164,7 +164,7 @@ class _Run:
         self._measure(self.begun.network)
         if self.resumes and self.path.is_file():
             found = load_checkpoint(self.path)
-            self._measure(found.network, float(found.info.training.options["take"]))
+            self._measure(found.network, float(found.info.training.options["interpolation"]))
         self._save()
         clock = Clock(self.settings.minutes * 60, self.settings.steps, share)
         patch = self.checkpoint.info.patch
@@ -297,10 +297,10 @@ class _Run:
             cases=len(self.split.train),
             steps=self.steps,
             seed=self.settings.seed,
-            options=self.settings.model_dump(exclude={"seed"}, exclude_none=True) | {"take": share},
+            options=self.settings.model_dump(exclude={"seed"}, exclude_none=True) | {"interpolation": share},
             parent=self.checkpoint.sha256,
         )
-        return space.model_copy(update={"training": record, "scores": (), "weights": ()})
+        return space.model_copy(update={"training": record, "scores": (), "weight_statistics": ()})
 
     def _save(self) -> None:
         network = self.begun.network
