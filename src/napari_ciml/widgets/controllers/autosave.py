@@ -32,9 +32,8 @@ from napari_ciml.session.autosave import (
 from napari_ciml.session.model import SessionModel
 from napari_ciml.widgets.jobs import JobRunner
 from napari_ciml.widgets.layers.case_layers import CaseLayers
-from napari_ciml.widgets.layers.drawn import is_unedited
 from napari_ciml.widgets.layers.label_maps import add_correction
-from napari_ciml.widgets.layers.metadata import origin_of, require_metadata
+from napari_ciml.widgets.layers.metadata import is_unedited, origin_of, require_metadata
 
 _WITHIN_MS = 1500
 """From a stroke to its being kept."""

@@ -13,9 +13,14 @@ from napari_ciml.session.storage.snapshot import EditedLabelMap
 from napari_ciml.widgets.display.layouts import LayoutManager
 from napari_ciml.widgets.layers.case_layers import CaseLayers
 from napari_ciml.widgets.layers.colormaps import set_limits
-from napari_ciml.widgets.layers.drawn import clear_paint_history, is_unedited, mark_unedited
 from napari_ciml.widgets.layers.label_maps import add_correction
-from napari_ciml.widgets.layers.metadata import plugin_layers, require_metadata
+from napari_ciml.widgets.layers.metadata import (
+    clear_paint_history,
+    is_unedited,
+    mark_unedited,
+    plugin_layers,
+    require_metadata,
+)
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -8,9 +8,13 @@ from napari.layers import Labels, Vectors
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QSplitter
 
-from napari_ciml.widgets.display.crosshair import make_crosshair, move_crosshair
 from napari_ciml.widgets.display.linked_zoom import LinkedZoom
-from napari_ciml.widgets.display.ortho_view import OrthogonalView, click_to_go
+from napari_ciml.widgets.display.ortho_view import (
+    OrthogonalView,
+    click_to_go,
+    make_crosshair,
+    move_crosshair,
+)
 from napari_ciml.widgets.event_loop import call_later, run_stepwise
 from napari_ciml.widgets.gc_tuning import skip_gc_collect
 

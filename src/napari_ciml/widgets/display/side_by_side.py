@@ -9,8 +9,7 @@ from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QTimer
 
 from napari_ciml.widgets.display.annotations import Annotations
-from napari_ciml.widgets.display.linked_layers import LinkedLayer
-from napari_ciml.widgets.display.order import reorder_layers
+from napari_ciml.widgets.display.linked_layers import LinkedLayer, reorder_layers
 from napari_ciml.widgets.display.panes import SPACING, GridLayout
 from napari_ciml.widgets.gc_tuning import skip_gc_collect
 from napari_ciml.widgets.layers.case_layers import CaseLayers

@@ -14,13 +14,13 @@ from napari_ciml.widgets.panels.brain import BrainPanel
 from napari_ciml.widgets.panels.common import (
     ERROR_COLOUR,
     QUIET_COLOUR,
-    JobBar,
     WrappingLabel,
     button,
     row,
     table,
 )
 from napari_ciml.widgets.panels.dock import Dock
+from napari_ciml.widgets.panels.job_bar import JobBar
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

@@ -10,15 +10,14 @@ from napari_ciml.cases.formats.volumes import SUFFIXES
 from napari_ciml.metrics.agreement import RegionScore
 from napari_ciml.widgets.panels.common import (
     QUIET_COLOUR,
-    JobBar,
     WrappingLabel,
     button,
     label,
     row,
     table,
 )
-from napari_ciml.widgets.panels.reading_dock import LabelMapDock
-from napari_ciml.widgets.panels.table_file import save_table
+from napari_ciml.widgets.panels.dock import LabelMapDock, save_table
+from napari_ciml.widgets.panels.job_bar import JobBar
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

@@ -18,9 +18,9 @@ from napari_ciml.errors import CimlError
 from napari_ciml.metrics.label_checks import SPECK_ML, LabelIssue
 from napari_ciml.widgets.controllers.checking import LabelMapChecks
 from napari_ciml.widgets.layers.label_maps import apply_fixes, select_brush
-from napari_ciml.widgets.panels.brush_texts import describe_stroke
 from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel, button, label, row, table
-from napari_ciml.widgets.panels.reading_dock import LabelMapDock
+from napari_ciml.widgets.panels.dock import LabelMapDock
+from napari_ciml.widgets.panels.texts import describe_stroke
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

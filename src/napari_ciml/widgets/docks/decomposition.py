@@ -17,13 +17,13 @@ from napari_ciml.widgets.controllers.live import EXPLAINING, TITLE
 from napari_ciml.widgets.panels.common import (
     ERROR_COLOUR,
     QUIET_COLOUR,
-    JobBar,
     WrappingLabel,
     button,
     row,
     table,
 )
 from napari_ciml.widgets.panels.dock import Dock
+from napari_ciml.widgets.panels.job_bar import JobBar
 from napari_ciml.widgets.panels.readable_colours import readable
 from napari_ciml.widgets.panels.run_change import ChangePanel
 from napari_ciml.widgets.panels.threshold_sliders import ThresholdSliders

@@ -13,7 +13,6 @@ from napari_ciml.widgets.controllers.explanation import TITLE
 from napari_ciml.widgets.controllers.live import EXPLAINING
 from napari_ciml.widgets.panels.common import (
     QUIET_COLOUR,
-    JobBar,
     WrappingLabel,
     button,
     label,
@@ -21,6 +20,7 @@ from napari_ciml.widgets.panels.common import (
     table,
 )
 from napari_ciml.widgets.panels.dock import Dock
+from napari_ciml.widgets.panels.job_bar import JobBar
 from napari_ciml.widgets.panels.maps_window import MapsWindow
 from napari_ciml.widgets.panels.markdown_dialog import MarkdownDialog
 from napari_ciml.widgets.panels.questions import ComparisonWeights, QuestionPanel

@@ -12,13 +12,13 @@ from napari_ciml.widgets.controllers import view_state
 from napari_ciml.widgets.controllers.persistence import EXPORTING, OPENING, SAVING
 from napari_ciml.widgets.panels.common import (
     QUIET_COLOUR,
-    JobBar,
     WrappingLabel,
     button,
     label,
     row,
 )
 from napari_ciml.widgets.panels.dock import Dock
+from napari_ciml.widgets.panels.job_bar import JobBar
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

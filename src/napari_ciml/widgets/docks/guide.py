@@ -9,8 +9,9 @@ from qtpy.QtWidgets import QFrame, QLabel, QPushButton, QVBoxLayout
 
 from napari_ciml.paths import sample_data
 from napari_ciml.widgets.controllers.session import Session
-from napari_ciml.widgets.panels.common import QUIET_COLOUR, JobBar, WrappingLabel, button
+from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel, button
 from napari_ciml.widgets.panels.dock import Dock
+from napari_ciml.widgets.panels.job_bar import JobBar
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

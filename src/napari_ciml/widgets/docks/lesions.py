@@ -11,15 +11,15 @@ from napari_ciml.widgets.controllers.explanation import TITLE as ASKING
 from napari_ciml.widgets.panels import texts
 from napari_ciml.widgets.panels.common import (
     QUIET_COLOUR,
-    JobBar,
     WrappingLabel,
     button,
     label,
     row,
     table,
 )
+from napari_ciml.widgets.panels.dock import LabelMapDock
+from napari_ciml.widgets.panels.job_bar import JobBar
 from napari_ciml.widgets.panels.readable_colours import readable
-from napari_ciml.widgets.panels.reading_dock import LabelMapDock
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

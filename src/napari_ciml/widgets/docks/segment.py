@@ -16,7 +16,6 @@ from napari_ciml.network.model_card import render_model_card
 from napari_ciml.widgets.controllers.live import TITLE
 from napari_ciml.widgets.panels.common import (
     QUIET_COLOUR,
-    JobBar,
     WrappingLabel,
     button,
     label,
@@ -24,6 +23,7 @@ from napari_ciml.widgets.panels.common import (
     table,
 )
 from napari_ciml.widgets.panels.dock import Dock
+from napari_ciml.widgets.panels.job_bar import JobBar
 from napari_ciml.widgets.panels.markdown_dialog import MarkdownDialog
 from napari_ciml.widgets.panels.run_change import ChangePanel
 from napari_ciml.widgets.settings import DEVICES

@@ -10,13 +10,13 @@ from napari_ciml.widgets.controllers.persistence import OPENING, SAVING
 from napari_ciml.widgets.controllers.worklist import AHEAD, FINDING, WorklistController
 from napari_ciml.widgets.panels.common import (
     QUIET_COLOUR,
-    JobBar,
     WrappingLabel,
     button,
     row,
     table,
 )
 from napari_ciml.widgets.panels.dock import Dock
+from napari_ciml.widgets.panels.job_bar import JobBar
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

@@ -10,14 +10,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Image, Labels, Layer
+from napari.utils.colormaps import DirectLabelColormap
 
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.display_window import object_bounding_box
 from napari_ciml.cases.geometry import Grid
-from napari_ciml.widgets.layers.brain import brain_layer
 from napari_ciml.widgets.layers.colormaps import colours_of, label_colours, label_features
-from napari_ciml.widgets.layers.drawn import DRAWN, clear_paint_history, is_unedited
-from napari_ciml.widgets.layers.metadata import KEY, LayerMetadata, layer_kwargs, require_metadata
+from napari_ciml.widgets.layers.metadata import (
+    DRAWN,
+    KEY,
+    LayerMetadata,
+    clear_paint_history,
+    is_unedited,
+    layer_kwargs,
+    require_metadata,
+)
 from napari_ciml.widgets.layers.overlays import CHANGES, RESULTS, Overlays
 
 if TYPE_CHECKING:
@@ -148,3 +155,21 @@ class CaseLayers(Overlays):
         layer.metadata = {KEY: replace(require_metadata(layer), kind="correction")}
         layer.name = "segmentation (edited)"
         return True
+
+
+_WIDTH = 1
+"""In voxels."""
+
+
+def brain_layer(case: Case, mask: np.ndarray) -> Labels:
+    """Return the outline of a brain mask, (Z, Y, X) bool; it is to be looked at only."""
+    layer = Labels(
+        mask.astype(np.uint8),
+        name="brain mask",
+        colormap=DirectLabelColormap(color_dict={None: "transparent", 0: "transparent", 1: "cyan"}),
+        features={"index": [0, 1], "region": ["not shown to the network", "brain"]},
+        **layer_kwargs(case, "brain", ""),
+    )
+    layer.contour = _WIDTH
+    layer.editable = False
+    return layer

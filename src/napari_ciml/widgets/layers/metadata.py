@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Layer
+import numpy as np
+from napari.layers import Labels, Layer
 
 from napari_ciml.cases.case import Case
 from napari_ciml.decomposition.model import Region
@@ -71,3 +72,26 @@ def voxel_at(case: Case, position: Sequence[float]) -> tuple[int, int, int]:
     places = zip(position[-3:], case.grid.scale, case.grid.translate, strict=True)
     z, y, x = (round((mm - first) / step) for mm, step, first in places)
     return z, y, x
+
+
+DRAWN = "drawn"
+"""Metadata key of a segmentation as it was computed, to see whether the user has painted on it."""
+
+
+def is_unedited(layer: Layer) -> bool:
+    """Whether a layer of ours shows what was computed, and no stroke of the user's."""
+    drawn = layer.metadata.get(DRAWN)
+    return origin_of(layer) is not None and (drawn is None or np.array_equal(layer.data, drawn))
+
+
+def clear_paint_history(layer: Labels) -> None:
+    """Empty napari's undo list, which would paint strokes of the data before on the new data."""
+    mode = layer.mode
+    layer.editable = False
+    layer.editable = True
+    layer.mode = mode
+
+
+def mark_unedited(layer: Labels) -> None:
+    """Let a label map that was painted on go with its case: its strokes are kept elsewhere."""
+    layer.metadata[DRAWN] = np.array(layer.data)

@@ -1,11 +1,14 @@
 """What all dock widgets are: a column of parts with the session's state and errors at its foot."""
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QFileDialog, QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_ciml.errors import CimlError
+from napari_ciml.files import write_table
 from napari_ciml.widgets.controllers.session import get_session
 from napari_ciml.widgets.panels.common import ERROR_COLOUR, WrappingLabel, button
 from napari_ciml.widgets.panels.dock_tabs import tabify_with_siblings
@@ -77,3 +80,26 @@ def _scrolled(dock: QWidget) -> QWidget:
     outer.setContentsMargins(0, 0, 0, 0)
     outer.addWidget(area)
     return inner
+
+
+class LabelMapDock(Dock):
+    """A dock about the label map that is looked at: who measures it, keeps it, and what was found.
+
+    Parameters
+    ----------
+    napari_viewer : napari.viewer.Viewer
+        Where it is shown.
+    """
+
+    def __init__(self, napari_viewer: "Viewer") -> None:
+        super().__init__(napari_viewer)
+        self.findings = self.model.findings
+        self.measuring, self.keeping = self.session.label_maps, self.session.autosave
+
+
+def save_table(dock: Dock, name: str, rows: Sequence[Mapping[str, object]]) -> None:
+    """Ask for a file, and write rows to it; the dock says what keeps it from being written."""
+    path, _ = QFileDialog.getSaveFileName(dock, "Save the table", name, "CSV (*.csv)")
+    if path:
+        file = Path(path)
+        dock.run_intent(write_table, file if file.suffix else file.with_suffix(".csv"), rows)

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QHeaderView, QTableWidgetItem, QVBoxLayout, QWidget
 
 from napari_ciml.progress import ProgressMonitor
-from napari_ciml.widgets.panels.common import QUIET_COLOUR, JobBar, WrappingLabel, button, table
-from napari_ciml.widgets.panels.dock import Dock
-from napari_ciml.widgets.panels.table_file import save_table
+from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel, button, table
+from napari_ciml.widgets.panels.dock import Dock, save_table
+from napari_ciml.widgets.panels.job_bar import JobBar
 
 if TYPE_CHECKING:
     from napari_ciml.explanation.sensitivity import MutingEffect

@@ -1,5 +1,6 @@
 """What the tables of lesions and regions say."""
 
+from napari_ciml.decomposition.model import Region
 from napari_ciml.lesions import Lesion, RegionSummary
 
 
@@ -38,3 +39,18 @@ def about(summary: RegionSummary) -> str:
     lines = [f"Sum of products (RANO): {summary.sum_of_products_mm2:.0f} mm²"]
     lines += [f"{name} alone: {ml:.1f} mL" for name, ml in summary.segmentor_ml.items()]
     return "\n".join(lines)
+
+
+def describe_stroke(region: Region, regions: tuple[Region, ...], erase: bool) -> str:
+    """Return what a stroke does to the region chosen, those in it and those around it."""
+    inner = [other.name for other in regions if set(other.labels) < set(region.labels)]
+    around = [other for other in regions if set(other.labels) > set(region.labels)]
+    closest = min(around, key=lambda other: len(other.labels), default=None)
+    if erase:
+        out = " and ".join((region.name, *inner))
+        rest = f"it stays in {closest.name}" if closest is not None else "nothing is left there"
+        return f"Erasing takes out of {out} what is painted over; {rest}."
+    stay = "stay" if len(inner) > 1 else "stays"
+    kept = f"; {' and '.join(inner)} in it {stay}" if inner else ""
+    into = "".join(f", in {other.name}" for other in sorted(around, key=lambda r: len(r.labels)))
+    return f"Painting adds to {region.name}{into}{kept}."
