@@ -210,7 +210,7 @@ def test_only_what_the_target_needs_is_smoothed(name: str, monkeypatch) -> None:
         sizes.append(array.size)
         return whole(grid, array)
 
-    monkeypatch.setattr(Grid, "image", image)
+    monkeypatch.setattr(Grid, "to_sitk", image)
     part = resample(values, source, target, fill=-1000)
     monkeypatch.setattr(geometry, "_REACH", 1e6)
     np.testing.assert_allclose(part, resample(values, source, target, fill=-1000), atol=2e-3)

@@ -38,7 +38,7 @@ def run_on(labels: np.ndarray) -> SimpleNamespace:
         probabilities={"WT": whole},
         uncertainty=None,
         plan=SimpleNamespace(weight=lambda _: 1.0),
-        pairs={Pair("FLAIR", "WT"): flair, Pair("T2", "WT"): t2},
+        pair_probabilities={Pair("FLAIR", "WT"): flair, Pair("T2", "WT"): t2},
         model_input=SimpleNamespace(grid=COARSE, foreground=np.ones(COARSE.shape, bool)),
     )
 
@@ -133,7 +133,7 @@ def test_doubt_by_hand() -> None:
     assert found.regions[0].ml_in_words.endswith(" ± 3")
     means = [lesion.uncertainty for lesion in found.lesions if lesion.region == "WT"]
     assert means == pytest.approx([0.7, 0.7])
-    del run.pairs[Pair("T2", "WT")]
+    del run.pair_probabilities[Pair("T2", "WT")]
     assert uncertainty_map(run, case, "WT", "disagreement") is None
 
 

@@ -65,7 +65,7 @@ def test_the_wanted_ones_are_proposed_and_the_others_say_why_not(patient: Path) 
         "Series 8": "could be T1CE as well; Series 7 is proposed",
         "Series 9": "could be T1CE as well; Series 7 is proposed",
     }.items():
-        assert reason in told[title].note
+        assert reason in told[title].exclusion_reason
     assert "T1CE is Series 7 (AX T1 POST) (2 more could be)." in found.assumed
 
 
@@ -115,7 +115,7 @@ def test_the_fuller_examination_is_proposed(tmp_path: Path) -> None:
     ):
         series(tmp_path, number, name, StudyInstanceUID=study)
     told = by_title(discover_volumes(tmp_path))
-    assert told["Series 4"].note == "of another examination"
+    assert told["Series 4"].exclusion_reason == "of another examination"
     assert told["Series 1"].modality == "T1"
 
 
@@ -236,9 +236,10 @@ HEADERS = """
 import sys
 from pathlib import Path
 sys.modules.update({hidden!r})
-from napari_ciml.cases.discovery import scan
+from napari_ciml.cases.discovery import discover_volumes
 try:
-    print(len(scan(Path({path!r})).sources), "SimpleITK" in sys.modules, "torch" in sys.modules)
+    sources = discover_volumes(Path({path!r})).sources
+    print(len(sources), "SimpleITK" in sys.modules, "torch" in sys.modules)
 except Exception as error:
     print(error)
 """
