@@ -4,12 +4,13 @@ from threading import Event
 
 import numpy as np
 import pytest
+import torch
 
 from napari_ciml.cases.case import open_case
 from napari_ciml.decomposition.edits import without_subtask
 from napari_ciml.decomposition.model import Message, Pair
 from napari_ciml.decomposition.presets import PRESETS
-from napari_ciml.errors import CancelledError, InputError
+from napari_ciml.errors import CancelledError, CimlError, InputError
 from napari_ciml.inference.ensemble import ensemble
 from napari_ciml.inference.segment import segment
 from napari_ciml.inference.settings import SegmentSettings
@@ -98,6 +99,15 @@ def test_two_voxel_sizes_are_the_checkpoints_default_or_as_asked(
     for pair, found in told.pair_probabilities.items():
         np.testing.assert_array_equal(found, asked.pair_probabilities[pair])
         assert not np.array_equal(found, one.pair_probabilities[pair])
+
+
+def test_probabilities_that_are_not_finite_are_refused(
+    case_folder: Path, tiny_checkpoint: Checkpoint
+) -> None:
+    with torch.no_grad():
+        next(tiny_checkpoint.network.segmentor("T1CE").parameters()).fill_(float("nan"))
+    with pytest.raises(CimlError, match="from T1CE are not finite"):
+        segment(open_case(case_folder), tiny_checkpoint)
 
 
 def test_missing_modality(case_folder: Path, tiny_checkpoint: Checkpoint) -> None:

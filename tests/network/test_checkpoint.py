@@ -1,6 +1,7 @@
 import json
 import os
 import pickle
+import re
 from pathlib import Path
 
 import pytest
@@ -292,6 +293,17 @@ def test_weights_that_are_not_the_networks_are_refused_before_any_is_read(
     save_file(tensors, path, metadata={METADATA_KEY: info.model_dump_json()})
     monkeypatch.setattr(module, "safe_open", NoWeights)
     with pytest.raises(CheckpointError, match=rf"{number} weights \(first: "):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused_by_name(tmp_path: Path, value: float) -> None:
+    path = saved(tmp_path)
+    info, tensors = read_info(path), load_file(path)
+    last = sorted(name for name, tensor in tensors.items() if tensor.is_floating_point())[-1]
+    tensors[last].view(-1)[-1] = value
+    save_file(tensors, path, metadata={METADATA_KEY: info.model_dump_json()})
+    with pytest.raises(CheckpointError, match=rf"{re.escape(last)}.* not finite"):
         load_checkpoint(path)
 
 

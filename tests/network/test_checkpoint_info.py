@@ -30,6 +30,13 @@ def described(path: Path, text: str) -> Path:
         {"spacing": [1, 0, 1]},
         {"spacing": [1, -2, 1]},
         {"spacing": [1, float("inf"), 1]},
+        {"spacing": [1, 1e-9, 1]},
+        {"spacing": [1, 0.1, 1]},
+        {"spacing": [1e300, 1, 1]},
+        {"postprocessing": {"temperatures": {"WT": 1e300}}},
+        {"postprocessing": {"temperatures": {"WT": 1e-300}}},
+        {"postprocessing": {"min_component_ml": {"WT": 1e300}}},
+        {"patch": [32, 32, 10**9 // 16 * 16]},
         {"patch": [0, 32, 32]},
         {"patch": [40, 32, 32]},
         {"normalisation": {"FLAIR": "zscore"}},
@@ -41,6 +48,16 @@ def test_a_description_nothing_can_work_with_is_refused(tmp_path: Path, changes:
     fields = json.loads(INFO.model_dump_json()) | changes
     with pytest.raises(CheckpointError, match=r"damaged|format"):
         read_info(described(tmp_path / "a.safetensors", json.dumps(fields)))
+
+
+@pytest.mark.parametrize("length", [0x0280, 0x0380, 0x0480, 0x10580])
+def test_a_header_whose_length_looks_like_a_pickle_is_read(tmp_path: Path, length: int) -> None:
+    path = described(tmp_path / "a.safetensors", INFO.model_dump_json())
+    content = path.read_bytes()
+    header = content[8 : 8 + int.from_bytes(content[:8], "little")]
+    padded = header.ljust(-(-(len(header) - length) // 0x10000) * 0x10000 + length)
+    path.write_bytes(len(padded).to_bytes(8, "little") + padded + content[8 + len(header) :])
+    assert read_info(path) == INFO
 
 
 def test_json_nested_to_exhaust_the_stack_is_refused(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from napari_ciml.cases.case import Case
 from napari_ciml.cases.labels import label_map, region_masks
 from napari_ciml.cases.preprocessing import PreprocessedCase, to_case_grid
 from napari_ciml.decomposition.model import Pair
+from napari_ciml.errors import CimlError
 from napari_ciml.inference.plan import InferencePlan
 from napari_ciml.inference.postprocessing import apply_temperature, remove_small_and_fill_holes
 from napari_ciml.inference.settings import SegmentSettings
@@ -27,7 +28,15 @@ class EnsembledSegmentation:
 
 
 def ensemble(pairs: Mapping[Pair, np.ndarray], plan: InferencePlan) -> dict[str, np.ndarray]:
-    """Average a region's probability over the pairs that predict it (section 4.1.1), by weight."""
+    """Average a region's probability over the pairs that predict it (section 4.1.1), by weight.
+
+    Raises
+    ------
+    CimlError
+        If the network gave a pair values that are not finite numbers.
+    """
+    for pair, values in pairs.items():
+        _require_finite(pair, values)
     return {
         name: _mean({pair: v for pair, v in pairs.items() if pair.region == name}, plan)
         for name in plan.decomposition.region_names
@@ -73,6 +82,14 @@ def assemble(
     final = region_masks(labels, regions)
     volumes = {name: float(mask.sum() * case.grid.voxel_ml) for name, mask in final.items()}
     return EnsembledSegmentation(labels, probabilities, volumes)
+
+
+def _require_finite(pair: Pair, values: np.ndarray) -> None:
+    if not np.isfinite(values.sum(dtype=np.float64)):
+        raise CimlError(
+            f"The network's probabilities of {pair.region} from {pair.primary} are not finite "
+            "numbers, so there is no result; check the checkpoint, or segment with --engine torch."
+        )
 
 
 def _mean(values: Mapping[Pair, np.ndarray], plan: InferencePlan) -> np.ndarray:

@@ -78,8 +78,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
     Raises
     ------
     CheckpointError
-        As `read_info`; and if the weights' names or shapes are not those of the network that the
-        file describes, before any of them is read.
+        As `read_info`; if the weights' names or shapes are not those of the network that the file
+        describes, before any of them is read; and if a weight is not a finite number.
     """
     info = read_info(path)
     with torch.device("meta"):
@@ -89,6 +89,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
         _refuse_mismatch(path, found, {name: tuple(t.shape) for name, t in expected.items()})
         state = {name: file.get_tensor(name).to(expected[name].dtype) for name in found}
+    _require_finite(path, state)
     network.load_state_dict(state, assign=True)
     network.eval().requires_grad_(requires_grad=False)
     return Checkpoint(path, info, file_hash(path), network)
@@ -99,6 +100,15 @@ def stored_dtype(path: Path) -> torch.dtype:
     with safe_open(path, framework="pt") as file:
         found = {file.get_tensor(name).dtype for name in file.keys()}  # noqa: SIM118
     return min((d for d in found if d.is_floating_point), key=lambda d: d.itemsize)
+
+
+def _require_finite(path: Path, state: dict[str, torch.Tensor]) -> None:
+    broken = [name for name, value in state.items() if not bool(torch.isfinite(value).all())]
+    if broken:
+        raise CheckpointError(
+            f"{path}: {len(broken)} weights (first: {broken[0]}) hold values that are not finite "
+            "numbers; get the file again, or train again with a lower learning rate."
+        )
 
 
 def _refuse_mismatch(

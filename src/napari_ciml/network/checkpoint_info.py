@@ -24,8 +24,12 @@ METADATA_KEY = "napari_ciml"
 _PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
 
 
-Millimetres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Edge = Annotated[int, Field(ge=STRIDE, multiple_of=STRIDE)]
+Millimetres = Annotated[float, Field(ge=0.3, le=20, allow_inf_nan=False)]
+"""Voxel size that a network may work at; smaller voxels than scanners give fill the memory."""
+
+Edge = Annotated[int, Field(ge=STRIDE, le=512, multiple_of=STRIDE)]
+Temperature = Annotated[float, Field(ge=0.05, le=20, allow_inf_nan=False)]
+Millilitres = Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)]
 
 
 class _Frozen(BaseModel):
@@ -99,8 +103,8 @@ class PostprocessingSettings(_Frozen):
         Average in a pass at voxels 1.25 times as large, unless asked otherwise.
     """
 
-    temperatures: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = {}
-    min_component_ml: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = {}
+    temperatures: dict[str, Temperature] = {}
+    min_component_ml: dict[str, Millilitres] = {}
     fill_holes: tuple[str, ...] = ()
     multiscale: bool = False
 
@@ -134,7 +138,9 @@ class CheckpointInfo(_Frozen):
         As measured after training, so that an unusual case stands out; there may be none.
     """
 
-    format_version: int = Field(default=FORMAT_VERSION, ge=FORMAT_VERSION, le=FORMAT_VERSION)
+    format_version: int = Field(
+        default=FORMAT_VERSION, strict=True, ge=FORMAT_VERSION, le=FORMAT_VERSION
+    )
     architecture: str = ARCHITECTURE
     name: str
     description: str = ""
@@ -220,13 +226,6 @@ def _metadata(path: Path) -> dict[str, str]:
     if not path.is_file():
         raise CheckpointError(f"{path}: there is no such checkpoint; choose a .safetensors file.")
     try:
-        with path.open("rb") as file:
-            start = file.read(4)
-        if start.startswith(_PICKLE_STARTS):
-            raise CheckpointError(
-                f"{path}: this is a pickle, which can run any code when it is opened; "
-                "only .safetensors checkpoints are read."
-            )
         with safe_open(path, framework="numpy") as file:
             return dict(file.metadata() or {})
     except OSError as error:
@@ -234,6 +233,14 @@ def _metadata(path: Path) -> dict[str, str]:
             f"{path}: the checkpoint cannot be read; check its access rights."
         ) from error
     except SafetensorError as error:
+        # Not before: the length that a sound file begins with may look like a pickle's start.
+        with path.open("rb") as file:
+            is_pickle = file.read(4).startswith(_PICKLE_STARTS)
+        if is_pickle:
+            raise CheckpointError(
+                f"{path}: this is a pickle, which can run any code when it is opened; "
+                "only .safetensors checkpoints are read."
+            ) from error
         raise CheckpointError(
             f"{path}: this is not a complete .safetensors file; get it again."
         ) from error

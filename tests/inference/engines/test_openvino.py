@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import openvino
 import pytest
 import SimpleITK as sitk
 import torch
@@ -219,6 +220,26 @@ def test_networks_are_kept_beside_their_checkpoint(
     assert shipped == tmp_path / "user" / "compiled" / beside.name
     monkeypatch.setattr("os.access", lambda *_: False)
     assert conversion.cache_folder(tmp_path / "mine.safetensors") == shipped
+
+
+@pytest.mark.parametrize("suffix", [".bin", ".xml", ".sha256"])
+def test_a_damaged_cached_network_is_converted_again(tmp_path: Path, suffix: str) -> None:
+    net, monitor = network(BRATS).eval(), ProgressMonitor()
+    core, checkpoint = openvino.Core(), tmp_path / "mine.safetensors"
+    conversion.convert_or_load(core, net, "key", checkpoint, monitor)
+    folder = conversion.cache_folder(checkpoint)
+    cached = {path.suffix: path.read_bytes() for path in folder.iterdir()}
+    assert set(cached) == {".bin", ".xml", ".sha256"}
+    content = cached[suffix]
+    damaged = folder / f"key{suffix}"
+    damaged.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
+    steps: list[str] = []
+    loud = ProgressMonitor(report=lambda progress: steps.append(progress.stage))
+    conversion.convert_or_load(core, net, "key", checkpoint, loud)
+    assert len(steps) == 1
+    assert (folder / "key.bin").read_bytes() == cached[".bin"]
+    conversion.convert_or_load(core, net, "key", checkpoint, loud)
+    assert len(steps) == 1
 
 
 def test_networks_not_used_for_long_are_deleted(

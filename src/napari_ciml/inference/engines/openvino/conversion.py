@@ -1,5 +1,6 @@
 """Converting a network, keeping it on disk, and cutting out the part of it that is to run."""
 
+import hashlib
 import os
 import tempfile
 import warnings
@@ -23,7 +24,7 @@ BESIDE = ".napari-ciml-compiled"
 _NETWORKS = 8
 """How many networks are kept in a place; then the one that was not used for longest goes."""
 
-_FORM = 4
+_FORM = 5
 """Counts the forms of what is kept; models of another form are not read."""
 
 
@@ -144,9 +145,24 @@ def cache_folder(checkpoint: Path) -> Path:
 
 def _read(core: openvino.Core, path: Path) -> openvino.Model | None:
     try:
-        return core.read_model(path) if path.is_file() else None
-    except RuntimeError:  # cut off by a crash: it is made again
+        if not path.is_file() or _digest_file(path).read_text() != _digest(path):
+            return None
+        return core.read_model(path)
+    except (OSError, UnicodeDecodeError, RuntimeError):  # damaged, or cut off by a crash
         return None
+
+
+def _digest_file(path: Path) -> Path:
+    return path.with_suffix(".sha256")
+
+
+def _digest(path: Path) -> str:
+    """Return the SHA-256 of a model's two files, in hexadecimal."""
+    digests = []
+    for suffix in (".xml", ".bin"):
+        with path.with_suffix(suffix).open("rb") as file:
+            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return " ".join(digests)
 
 
 def _prune(folder: Path) -> None:
@@ -154,6 +170,7 @@ def _prune(folder: Path) -> None:
     by_use = sorted(folder.parent.glob("*/*.bin"), key=_used, reverse=True)
     for path in by_use[_NETWORKS:]:
         path.with_suffix(".xml").unlink(missing_ok=True)  # first: what has none is not read
+        _digest_file(path).unlink(missing_ok=True)
         path.unlink(missing_ok=True)
 
 
@@ -168,5 +185,6 @@ def _write(model: openvino.Model, path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         made = Path(folder) / path.name
         openvino.save_model(model, made, compress_to_fp16=False)
-        for suffix in (".bin", ".xml"):
+        _digest_file(made).write_text(_digest(made))
+        for suffix in (".bin", ".sha256", ".xml"):
             os.replace(made.with_suffix(suffix), path.with_suffix(suffix))
