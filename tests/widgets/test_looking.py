@@ -18,9 +18,8 @@ from qtpy.QtWidgets import QWidget
 from helpers.cases import write_case
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.decomposition.presets import PRESETS
-from napari_ciml.widgets.controllers.live import REDO, UNDO
 from napari_ciml.widgets.display import window_level
-from napari_ciml.widgets.display.key_bindings import ACTIONS
+from napari_ciml.widgets.display.key_bindings import ACTIONS, REDO, UNDO
 from napari_ciml.widgets.display.linked_layers import LinkedLayer, is_linked_copy, reorder_layers
 from napari_ciml.widgets.event_loop import run_stepwise
 from napari_ciml.widgets.layers.case_layers import brain_layer

@@ -4,9 +4,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
-import npe2
 import pytest
 from napari.viewer import Viewer
 from pytestqt.qtbot import QtBot
@@ -14,17 +14,15 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QMainWindow, QMenu
 
+from napari_ciml.widgets import docks as docks_package
 from napari_ciml.widgets.controllers.session import Session, get_session
 from napari_ciml.widgets.docks.case import CaseWidget
 from napari_ciml.widgets.docks.segment import SegmentWidget
 from napari_ciml.widgets.panels.dock import Dock
-from napari_ciml.widgets.panels.dock_tabs import OURS, dock_of
-from napari_ciml.widgets.workbench import Workbench
+from napari_ciml.widgets.panels.dock_tabs import MENU_SUFFIX, dock_of
+from napari_ciml.widgets.workbench import Workbench, dock_contributions
 
-NAMES = tuple(
-    widget.display_name
-    for widget in npe2.PluginManifest.from_distribution("napari-ciml").contributions.widgets or ()
-)
+NAMES = tuple(dock.name for dock in dock_contributions())
 
 
 @pytest.fixture
@@ -42,13 +40,21 @@ def opened(
         choices[name].trigger()
     session = get_session(viewer)
     session.model.set_checkpoint(tiny_checkpoint_path)
-    yield viewer, {name: viewer.window.dock_widgets[f"{name}{OURS}"] for name in NAMES}
+    yield viewer, {name: viewer.window.dock_widgets[f"{name}{MENU_SUFFIX}"] for name in NAMES}
     session.close()
+
+
+def test_manifest_and_code_list_the_same_dock_widgets() -> None:
+    folder = Path(docks_package.__file__).parent
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    assert {dock.command for dock in dock_contributions()} == modules
+    for dock in dock_contributions():
+        assert dock.python_name.partition(":")[0] == f"{docks_package.__name__}.{dock.command}"
+        assert issubclass(resolve_name(dock.python_name), Dock)
 
 
 def test_each_one_opens_and_all_share_a_session(opened: tuple[Viewer, dict[str, Dock]]) -> None:
     viewer, docks = opened
-    assert len(docks) == 13
     assert {id(dock.session) for dock in docks.values()} == {id(get_session(viewer))}
 
 
@@ -68,7 +74,7 @@ def test_they_lie_over_each_other_the_newest_on_top(
 def test_the_menu_finds_what_the_command_line_has_opened(desk: Workbench) -> None:
     assert list(desk.docks) == list(NAMES)
     widgets = desk.viewer.window.dock_widgets
-    assert {name: widgets[f"{name}{OURS}"] for name in NAMES} == desk.docks
+    assert {name: widgets[f"{name}{MENU_SUFFIX}"] for name in NAMES} == desk.docks
     choice = _choices(desk.viewer.window.plugins_menu)["Runs"]
     choice.trigger()
     assert len(desk.viewer.window.dock_widgets) == len(widgets)

@@ -167,10 +167,10 @@ def test_a_case_that_cannot_be_saved_is_not_left(
 def test_keys_go_on_and_back_and_none_of_them_is_taken(listed: Workbench, qtbot: QtBot) -> None:
     from napari.settings import get_settings
 
-    from napari_ciml.widgets.docks.worklist import NEXT, PREVIOUS
+    from napari_ciml.widgets.display.key_bindings import NEXT_CASE, PREVIOUS_CASE
 
     keys = [str(k) for keys in get_settings().shortcuts.shortcuts.values() for k in keys]
-    assert not {key.replace("Control-", "Ctrl+") for key in (NEXT, PREVIOUS)} & set(keys)
+    assert not {key.replace("Control-", "Ctrl+") for key in (NEXT_CASE, PREVIOUS_CASE)} & set(keys)
     listed.viewer.window.activate()
     canvas = listed.viewer.window._qt_viewer.canvas.native
     ctrl = Qt.KeyboardModifier.ControlModifier

@@ -17,7 +17,7 @@ from napari_ciml.research.bench.report import (
 from napari_ciml.research.bench.table import AIMS, render
 from napari_ciml.research.bench.window import percentile
 
-OURS = {
+MENU_SUFFIX = {
     "seconds": {"read": 1.0, "load": 1.0, "segment": 4.0, "write": 2.0, "total": 8.0},
     "stages": {"network": 3.0},
     "kept_mib": {"messages": 157.0, "states": 600.0, "answers": 80.0},
@@ -38,11 +38,11 @@ RESULTS = {
         "threads": 2,
         "matrix_peak_gflops": {"float32": 200.0, "bfloat16": 400.0},
     },
-    "cold": {**OURS, "seconds": {"total": 20.0}, "peak_memory_mib": 1200.0},
-    "warm": OURS,
+    "cold": {**MENU_SUFFIX, "seconds": {"total": 20.0}, "peak_memory_mib": 1200.0},
+    "warm": MENU_SUFFIX,
 }
 PEERS = {
-    "torch": {**OURS, "engine": "torch", "seconds": {"total": 12.0}},
+    "torch": {**MENU_SUFFIX, "engine": "torch", "seconds": {"total": 12.0}},
     "monai 0.5": {"seconds": {"total": 240.0}, "peak_memory_mib": 2000.0},
     "monai 0.25": {"seconds": {"total": 80.0}, "peak_memory_mib": 2000.0},
     "nnunet": {"seconds": {"total": 16.0}, "peak_memory_mib": 3000.0},

@@ -14,6 +14,7 @@ from napari_ciml.errors import CancelledError, CimlError
 from napari_ciml.progress import Progress, ProgressMonitor
 from napari_ciml.session.comparison import ALL, LabelMapDiff, diff_runs
 from napari_ciml.session.runs import Run
+from napari_ciml.widgets.display.key_bindings import REDO, UNDO
 from napari_ciml.widgets.layers.run_comparison import hide_change, show_change
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
 TITLE = "Following the edit"
 EXPLAINING = "Explaining the edit"
-
-UNDO, REDO = "Alt-Z", "Alt-Shift-Z"
-"""Keys for what is asked for; napari's own undo strokes of the brush."""
 
 _REST = 250
 """Milliseconds without an edit after which the last one is followed."""

@@ -36,16 +36,21 @@ class DisplayController:
     Signals
     -------
     changed()
-        Something that the dock shows is different now.
+        The layout, the modality, its window/level or its colormap has changed.
+    canvas_added(ViewerModel)
+        A further canvas was built, for an orthogonal plane.
     """
 
     changed = Signal()
+    canvas_added = Signal(object)
 
     def __init__(self, layers: CaseLayers, model: SessionModel) -> None:
         self.layers, self.model = layers, model
         self.annotations = Annotations(layers.viewer)
         self.overlaid = OverlayVisibility(layers.viewer)
-        self.arranging = LayoutManager(layers, model, self.annotations, self._bind, self._arranged)
+        self.arranging = LayoutManager(
+            layers, model, self.annotations, self._on_canvas, self._arranged
+        )
         self._flat: tuple[Any, Any, float] | None = None
         self._windows: dict[str, window_level.WindowPreset] = {}
         self._gestures: list[Callable[..., object]] = []
@@ -167,6 +172,7 @@ class DisplayController:
     def close(self) -> None:
         """Let mouse and window go."""
         self.changed.disconnect()
+        self.canvas_added.disconnect()
         self.arranging.close()
         for gesture in self._gestures:
             if gesture in self.viewer.mouse_drag_callbacks:
@@ -224,8 +230,6 @@ class DisplayController:
         self._say_window()
         self.changed.emit()
 
-    def _bind(self, viewer: "ViewerModel") -> None:
-        from napari_ciml.widgets.display.key_bindings import bind
-
-        bind(self, viewer)
+    def _on_canvas(self, viewer: "ViewerModel") -> None:
+        self.canvas_added.emit(viewer)
         viewer.mouse_drag_callbacks.extend(self._gestures)

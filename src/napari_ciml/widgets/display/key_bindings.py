@@ -1,4 +1,4 @@
-"""Every key of the plugin, as data: bound to the canvas, listed in *View* and in the guide."""
+"""All key bindings of the plugin, as data: bound to the canvas, listed in *View* and the guide."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,140 +10,169 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 
+UNDO, REDO = "Alt-Z", "Alt-Shift-Z"
+"""Undo and redo of edits of the request; Ctrl-Z is napari's, for strokes."""
+
+NEXT_CASE, PREVIOUS_CASE = "Control-PageDown", "Control-PageUp"
+ERASE = "Alt-0"
+MOST_BRUSH_KEYS = 9
+
+
 @dataclass(frozen=True)
 class Action:
-    """What can be asked for by a key and by a button.
+    """Something that a key and a button of the dock widget *View* trigger.
 
     Parameters
     ----------
     key : str
-        As napari writes it.
+        Key in napari's notation, as ``Shift-K``.
     title, tip : str
-        In the user's words.
-    ask : callable
-        Takes the controller and the viewer in which the key was pressed.
+        Text of the button and its tooltip.
+    run : callable
+        Called with the display controller and the viewer in which the key was pressed.
     """
 
     key: str
     title: str
     tip: str
-    ask: Callable[[DisplayController, "ViewerModel"], None]
+    run: Callable[[DisplayController, "ViewerModel"], None]
+
+
+def brush_key(number: int) -> str:
+    """Return the key that selects the brush of a region, counted from 1."""
+    return f"Alt-{number}"
+
+
+def key_text(key: str) -> str:
+    """Return a key as the user reads it, as ``Shift + K``."""
+    return (
+        key.replace("Control-", "Ctrl + ").replace("Shift-", "Shift + ").replace("Alt-", "Alt + ")
+    )
 
 
 ACTIONS = (
     Action(
         "G",
         "Modalities side by side",
-        "Every modality in a pane of its own with the labels over it, one camera; or one again.",
-        lambda looking, _: looking.arranging.toggle("panes"),
+        "Show every modality in its own pane with the labels on top, linked; or one pane again.",
+        lambda display, _: display.arranging.toggle("panes"),
     ),
     Action(
         "K",
         "Three planes",
-        "Axial, coronal and sagittal with a crosshair that a click moves; or one plane again.",
-        lambda looking, _: looking.arranging.toggle("planes"),
+        "Show three orthogonal planes with a crosshair that a click moves; or one plane again.",
+        lambda display, _: display.arranging.toggle("planes"),
     ),
     Action(
         "Shift-K",
         "3-D",
-        "The volume seen from the front, head up; or a plane again.",
-        lambda looking, _: looking.toggle_3d(),
+        "Show the volume in 3-D from the front, head up; or a plane again.",
+        lambda display, _: display.toggle_3d(),
     ),
     Action(
         "J",
         "Crosshair to the mouse",
-        "Move every plane to the voxel under the mouse.",
-        lambda looking, model: looking.move_crosshair_to_cursor(model),
+        "Move the crosshair and every plane to the voxel under the mouse.",
+        lambda display, viewer: display.move_crosshair_to_cursor(viewer),
     ),
     Action(
         "Shift-J",
         "Zoom together",
-        "In three planes, zoom all of them at once around the crosshair; or each by itself.",
-        lambda looking, _: looking.toggle_linked_zoom(),
+        "Zoom the three planes together around the crosshair; or each on its own.",
+        lambda display, _: display.toggle_linked_zoom(),
     ),
     Action(
         "N",
         "Next modality",
-        "Show the next modality of the case in the same place.",
-        lambda looking, _: looking.next_modality(),
+        "Show the next modality at the same position.",
+        lambda display, _: display.next_modality(),
     ),
     Action(
         "Shift-N",
         "Previous modality",
-        "Show the modality before in the same place.",
-        lambda looking, _: looking.next_modality(-1),
+        "Show the previous modality at the same position.",
+        lambda display, _: display.next_modality(-1),
     ),
     Action(
         "W",
         "Next window",
-        "Take the next brightness and contrast there is for this modality.",
-        lambda looking, _: looking.next_window(),
+        "Apply the next window/level preset of this modality.",
+        lambda display, _: display.next_window(),
     ),
     Action(
         "Shift-W",
         "Previous window",
-        "Take the brightness and contrast before.",
-        lambda looking, _: looking.next_window(-1),
+        "Apply the previous window/level preset of this modality.",
+        lambda display, _: display.next_window(-1),
     ),
     Action(
         "H",
         "Hide labels",
-        "Hide the labels to see what is beneath them; or show them again.",
-        lambda looking, _: looking.overlaid.toggle_labels(),
+        "Hide the labels to see the image beneath; or show them again.",
+        lambda display, _: display.overlaid.toggle_labels(),
     ),
     Action(
         "Q",
         "Contours",
         "Show segmentation and reference as contours; or filled.",
-        lambda looking, _: looking.overlaid.toggle_outline(),
+        lambda display, _: display.overlaid.toggle_outline(),
     ),
     Action(
         ".",
         "More opaque",
         "Make labels and maps more opaque.",
-        lambda looking, _: looking.overlaid.change_opacity(),
+        lambda display, _: display.overlaid.change_opacity(),
     ),
     Action(
         ",",
         "Less opaque",
-        "Make labels and maps more transparent.",
-        lambda looking, _: looking.overlaid.change_opacity(-1),
+        "Make labels and maps less opaque.",
+        lambda display, _: display.overlaid.change_opacity(-1),
     ),
     Action(
         "U",
         "Letters and scale",
-        "The sides of the patient, a scale in mm and the window at the borders; or none.",
-        lambda looking, _: looking.toggle_annotations(),
+        "Show orientation letters, a scale bar and the window/level at the borders; or hide them.",
+        lambda display, _: display.toggle_annotations(),
     ),
 )
 
-GESTURES = (
+SHORTCUTS = (
     (
         "Ctrl + drag, or middle button",
-        "Window: to the right wider, upwards brighter. Not while a labels tool is chosen.",
+        "Window/level: right is wider, up is brighter. Not while a labels tool is active.",
     ),
     ("Click, in three planes", "Moves the crosshair."),
-    ("Mouse wheel; Ctrl + wheel", "napari's own: zooms; goes through slices."),
+    ("Mouse wheel; Ctrl + wheel", "napari: zooms; scrolls through slices."),
     (
-        "Ctrl-PageDown, Ctrl-PageUp",
-        "Worklist: saves this case and goes to the next one, the one before.",
+        f"{key_text(NEXT_CASE)}; {key_text(PREVIOUS_CASE)}",
+        "Worklist: saves this case and opens the next; the previous.",
     ),
-    ("Ctrl-Z, Ctrl-Shift-Z", "napari's own: undo and redo what was painted."),
-    ("Alt-Z, Alt-Shift-Z", "Undo and redo an edit of the decomposition."),
-    ("Alt-1, Alt-2, ...; Alt-0", "Correct: paints a region; erases."),
-    ("Space; double click", "Lesions: ticks the one in the list as seen; asks why of it."),
-    ("Shift + click", "Asks why: maps and weights for the lesion, or voxel, under the mouse."),
+    ("Ctrl + Z; Ctrl + Shift + Z", "napari: undoes; redoes a brush stroke."),
+    (f"{key_text(UNDO)}; {key_text(REDO)}", "Undoes; redoes an edit of the decomposition."),
+    (
+        f"{key_text(brush_key(1))}, {key_text(brush_key(2))}, ...; {key_text(ERASE)}",
+        "Correct: selects the brush of a region; the eraser.",
+    ),
+    ("Space; double click", "Lesions: marks the selected lesion as reviewed; explains it."),
+    ("Shift + click", "Explains the lesion or voxel under the mouse: weights and maps."),
 )
+"""Mouse gestures and the keys that other dock widgets bind."""
 
 
-def bind(looking: DisplayController, model: "ViewerModel") -> None:
-    """Bind every key to a viewer's canvas."""
+def bind(display: DisplayController, viewer: "ViewerModel") -> None:
+    """Bind the keys of all actions to a viewer's canvas, and to the canvases added to it later."""
+    display.canvas_added.connect(lambda added: _bind_actions(display, added))
+    _bind_actions(display, viewer)
+
+
+def _bind_actions(display: DisplayController, viewer: "ViewerModel") -> None:
     for action in ACTIONS:
-        model.bind_key(action.key, _handler(action, looking), overwrite=True)
+        viewer.bind_key(action.key, _handler(action, display), overwrite=True)
 
 
-def _handler(action: Action, looking: DisplayController) -> Callable[["ViewerModel"], None]:
-    def pressed(model: "ViewerModel") -> None:
-        action.ask(looking, model)
+def _handler(action: Action, display: DisplayController) -> Callable[["ViewerModel"], None]:
+    def on_key(viewer: "ViewerModel") -> None:
+        action.run(display, viewer)
 
-    return pressed
+    return on_key

@@ -17,6 +17,7 @@ from napari_ciml.decomposition.model import Region
 from napari_ciml.errors import CimlError
 from napari_ciml.metrics.label_checks import SPECK_ML, LabelIssue
 from napari_ciml.widgets.controllers.checking import LabelMapChecks
+from napari_ciml.widgets.display.key_bindings import ERASE, MOST_BRUSH_KEYS, brush_key
 from napari_ciml.widgets.layers.label_maps import apply_fixes, select_brush
 from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel, button, label, row, table
 from napari_ciml.widgets.panels.dock import LabelMapDock
@@ -25,7 +26,6 @@ from napari_ciml.widgets.panels.texts import describe_stroke
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-MOST_KEYS = 9
 _SHOWN = 100
 """So many faults are listed one by one."""
 
@@ -78,11 +78,11 @@ class CorrectWidget(LabelMapDock):
         self._show_offer()
         self._show_brushes()
         self._show_faults((), "")
-        for number in range(1, MOST_KEYS + 1):
+        for number in range(1, MOST_BRUSH_KEYS + 1):
             self.viewer.bind_key(
-                f"Alt-{number}", lambda _, k=number: self._pick_by_key(k), overwrite=True
+                brush_key(number), lambda _, k=number: self._pick_by_key(k), overwrite=True
             )
-        self.viewer.bind_key("Alt-0", lambda _: self.erase.click(), overwrite=True)
+        self.viewer.bind_key(ERASE, lambda _: self.erase.click(), overwrite=True)
 
     def brush(self, region: str) -> QPushButton:
         """Return the button that takes up the brush for a region."""

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QPushButton
 
-from napari_ciml.widgets.display.key_bindings import ACTIONS, GESTURES, Action
+from napari_ciml.widgets.display.key_bindings import ACTIONS, SHORTCUTS, Action, key_text
 from napari_ciml.widgets.display.window_level import USUAL
 from napari_ciml.widgets.layers.metadata import require_metadata
 from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel, button, label, row
@@ -42,7 +42,7 @@ class ViewWidget(Dock):
         self.column.addWidget(self.empty)
         self.column.addLayout(row(self.window_of, self.windows, self.colours))
         self.column.addLayout(self._actions())
-        for gesture, meaning in GESTURES:
+        for gesture, meaning in SHORTCUTS:
             self.column.addWidget(WrappingLabel(f"<b>{gesture}</b>: {meaning}", QUIET_COLOUR))
         self.column.addWidget(WrappingLabel(_HELP, QUIET_COLOUR))
         self.column.addStretch()
@@ -62,11 +62,11 @@ class ViewWidget(Dock):
             made.clicked.connect(lambda _=False, a=action: self._ask(a))
             self.buttons[action.title] = made
             grid.addWidget(made, k, 0)
-            grid.addWidget(QLabel(f"<b>{action.key.replace('Shift-', 'Shift + ')}</b>"), k, 1)
+            grid.addWidget(QLabel(f"<b>{key_text(action.key)}</b>"), k, 1)
         return grid
 
     def _ask(self, action: Action) -> None:
-        action.ask(self.looking, self.looking.viewer)
+        action.run(self.looking, self.looking.viewer)
 
     def _choose(self, place: int) -> None:
         layer = self.looking.active_modality()

@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QTableWidgetItem
 
 from napari_ciml.widgets.controllers.persistence import OPENING, SAVING
 from napari_ciml.widgets.controllers.worklist import AHEAD, FINDING, WorklistController
+from napari_ciml.widgets.display.key_bindings import NEXT_CASE, PREVIOUS_CASE, key_text
 from napari_ciml.widgets.panels.common import (
     QUIET_COLOUR,
     WrappingLabel,
@@ -20,9 +21,6 @@ from napari_ciml.widgets.panels.job_bar import JobBar
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
-
-NEXT, PREVIOUS = "Control-PageDown", "Control-PageUp"
-"""Keys."""
 
 _EMPTY = "Open a folder of case folders to go through them one after the other."
 
@@ -44,8 +42,10 @@ class WorklistWidget(Dock):
         )
         self.cases = table("Case", "State")
         self.cases.setToolTip("Double-click a case to go there; the one that is open is saved.")
-        self.previous = button("Previous", f"Save this case, go to the one before ({PREVIOUS}).")
-        self.next = button("Next", f"Save this case, go to the next one ({NEXT}).")
+        self.previous = button(
+            "Previous", f"Save this case, go to the one before ({key_text(PREVIOUS_CASE)})."
+        )
+        self.next = button("Next", f"Save this case, go to the next one ({key_text(NEXT_CASE)}).")
         self.ahead = QCheckBox("Segment the next case ahead of time")
         self.ahead.setToolTip("In the background; it waits while you ask for something else.")
         self.ahead.setChecked(self.rounds.prefetch)
@@ -64,7 +64,7 @@ class WorklistWidget(Dock):
         self.next.clicked.connect(lambda: self.run_intent(self.rounds.step, 1))
         self.ahead.toggled.connect(self.rounds.set_ahead)
         self.rounds.changed.connect(self._show)
-        for key, by in ((NEXT, 1), (PREVIOUS, -1)):
+        for key, by in ((NEXT_CASE, 1), (PREVIOUS_CASE, -1)):
             self.viewer.bind_key(key, self._stepping(by), overwrite=True)
         self._show()
 

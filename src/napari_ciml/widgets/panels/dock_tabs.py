@@ -3,7 +3,7 @@
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QTabWidget, QWidget
 
-OURS = " (CIML)"
+MENU_SUFFIX = " (CIML)"
 """What napari's menu adds to the name of a dock widget; by that name it finds it again."""
 
 
@@ -24,7 +24,7 @@ def tabify_with_siblings(widget: QWidget, kind: type[QWidget]) -> None:
     main = dock.window() if dock is not None else None
     if dock is None or not isinstance(main, QMainWindow) or dock.isFloating():
         return
-    dock.setWindowTitle(dock.windowTitle().removesuffix(OURS))
+    dock.setWindowTitle(dock.windowTitle().removesuffix(MENU_SUFFIX))
     area = main.dockWidgetArea(dock)
     frames = (dock_of(other) for other in main.findChildren(kind))
     fellows = [
