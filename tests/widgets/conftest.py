@@ -24,7 +24,7 @@ def desk(
     made = add_dock_widgets(viewer)
     made.session.model.set_checkpoint(tiny_checkpoint_path)
     yield made
-    made.finetune.tuning.close()
+    made.finetune.controller.close()
     made.session.close()
 
 

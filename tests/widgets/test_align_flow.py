@@ -73,8 +73,8 @@ def test_told_cancelled_aligned_judged_and_refused(
     desk, panel, model = desk_beside, desk_beside.case.alignment, desk_beside.session.model
     before = model.case
     assert panel.notice.text().startswith("T1 seems to lie about 1")
-    assert not panel.refuse.isVisibleTo(desk.case)
-    assert [panel.board.itemText(k) for k in range(9)][:3] == ["no checkerboard", "T1", ""]
+    assert not panel.revert.isVisibleTo(desk.case)
+    assert [panel.checkerboard.itemText(k) for k in range(9)][:3] == ["no checkerboard", "T1", ""]
     assert apart(desk, phantom) > 0.1
 
     def slow(*_: object) -> None:
@@ -101,25 +101,25 @@ def test_told_cancelled_aligned_judged_and_refused(
     assert panel.notice.text() == ""
     assert "T1 was moved onto FLAIR (rigid: 1" in desk.case.notices.text()
 
-    pick(panel.board, "T1", desk, qtbot)
+    pick(panel.checkerboard, "T1", desk, qtbot)
     (board,) = plugin_layers(desk.viewer, "checkerboard")
     assert (board.visible, board.name) == (True, "T1 / FLAIR")
     now = desk.session.loaded_case
     limits = now.limits["FLAIR"], now.limits["T1"]
     expected = checkerboard(after.images["FLAIR"], after.images["T1"], limits, after.grid)
     np.testing.assert_array_equal(board.data, expected)
-    pick(panel.board, "T1 as it was", desk, qtbot)
+    pick(panel.checkerboard, "T1 as it was", desk, qtbot)
     assert board.name == "T1 as it was / FLAIR"
     assert (board.data != expected).mean() > 0.05
-    pick(panel.board, "no checkerboard", desk, qtbot)
+    pick(panel.checkerboard, "no checkerboard", desk, qtbot)
     assert not board.visible
 
-    click(panel.refuse, qtbot)
+    click(panel.revert, qtbot)
     wait(desk, qtbot)
     assert model.case is before
     assert apart(desk, phantom) > 0.1
-    assert not panel.refuse.isVisibleTo(desk.case)
-    assert panel.board.findText("T1 as it was") < 0
+    assert not panel.revert.isVisibleTo(desk.case)
+    assert panel.checkerboard.findText("T1 as it was") < 0
     click(panel.align, qtbot)
     wait(desk, qtbot)
     assert model.case.transforms["T1"] == after.transforms["T1"]

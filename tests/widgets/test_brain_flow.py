@@ -41,8 +41,8 @@ def test_cancelled_failed_found_used_and_taken_back(
     desk.case.open(head[0])
     wait(desk, qtbot)
     assert panel.notice.text().startswith("FLAIR, T1, T1CE, T2 show skull and scalp")
-    assert panel.find.isVisibleTo(desk.case)
-    assert not panel.drop.isVisibleTo(desk.case)
+    assert panel.find_brain.isVisibleTo(desk.case)
+    assert not panel.remove_mask.isVisibleTo(desk.case)
     whole = model.case
     desk.viewer.dims.set_current_step(0, 20)
     desk.session.layers.show_modality("T2")
@@ -98,7 +98,7 @@ def test_cancelled_failed_found_used_and_taken_back(
     assert model.case.notices == whole.notices
     assert model.segmentation is None
     assert plugin_layers(desk.viewer, "brain") == []
-    assert panel.find.isVisibleTo(desk.case)
+    assert panel.find_brain.isVisibleTo(desk.case)
 
 
 def test_offered_where_it_is_needed_alone_and_found_while_opening(
@@ -106,17 +106,17 @@ def test_offered_where_it_is_needed_alone_and_found_while_opening(
 ) -> None:
     desk, panel = loaded, loaded.case.brain
     assert panel.notice.text() == ""
-    assert not panel.find.isVisibleTo(desk.case)
-    panel.quiet = True
+    assert not panel.find_brain.isVisibleTo(desk.case)
+    panel.silent = True
     desk.case.open(head[0])
     wait(desk, qtbot)
     assert panel.notice.text() == ""
-    panel.quiet = False
+    panel.silent = False
     desk.session.open(head[0], find_brain=brain_mask)
     wait(desk, qtbot)
     assert desk.session.model.case.brain is not None
     assert len(plugin_layers(desk.viewer, "brain")) == 1
     click(desk, qtbot, "drop")
     wait(desk, qtbot)
-    assert panel.find.isVisibleTo(desk.case)
+    assert panel.find_brain.isVisibleTo(desk.case)
     assert "show skull" in panel.notice.text()

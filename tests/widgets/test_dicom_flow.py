@@ -69,14 +69,14 @@ def test_pet_in_inverted_grey_and_ct_with_windows(
     assert (pet.visible, ct.visible) == (True, False)
     np.testing.assert_allclose(pet.data.max(), positions(GRID).max() * 5 * 3.651592e-4, rtol=1e-5)
     view = desk.view
-    assert view.window_of.text() == "Window of PET"
+    assert view.window_label.text() == "Window of PET"
     pick(qtbot, view.colours, "hot")
     assert pet.colormap.name == "hot"
     pick(qtbot, view.windows, "SUV 0 to 5")
     assert pet.contrast_limits == [0, 5]
     qtbot.mouseClick(view.buttons["Next modality"], Qt.MouseButton.LeftButton)
     assert (pet.visible, ct.visible) == (False, True)
-    assert view.window_of.text() == "Window of CT"
+    assert view.window_label.text() == "Window of CT"
     assert not view.colours.isVisibleTo(view)
     pick(qtbot, view.windows, "bone")
     assert ct.contrast_limits == [-500, 1300]

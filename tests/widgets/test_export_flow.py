@@ -80,8 +80,8 @@ def stand(desk: Workbench) -> dict[str, Any]:
         "painted": [
             (p.name, p.labels, p.current) for p in view_state.edited_label_maps(layers, model.case)
         ],
-        "looks": view_state.layer_appearances(layers, model.case, desk.session.display.arranging),
-        "view": view_state.camera_state(desk.viewer, desk.session.display.arranging),
+        "looks": view_state.layer_appearances(layers, model.case, desk.session.display.layouts),
+        "view": view_state.camera_state(desk.viewer, desk.session.display.layouts),
     }
 
 
@@ -101,12 +101,12 @@ def test_export_with_clicks(
     painted[5, 5, 5] = 0
     layer.data = painted
     click(qtbot, segmented, export.export)
-    assert "1 thing to mend" in export.done.text()
-    assert "WT: a hole of 1 voxel" in export.done.text()
+    assert "1 thing to mend" in export.summary.text()
+    assert "WT: a hole of 1 voxel" in export.summary.text()
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"segmentation.nii.gz", "probability_WT.nii.gz", "segmentation.dcm"} <= names
     assert {"volumes.csv", "summary.json", "report.html", "report.pdf"} <= names
-    assert f"{len(names)} files are in" in export.done.text()
+    assert f"{len(names)} files are in" in export.summary.text()
     report = (tmp_path / "out" / "report.html").read_text()
     assert "Case 7" in report
     assert "corrected by hand" in report
@@ -155,7 +155,7 @@ def test_a_session_is_opened_as_it_was(
     desk, viewer, model = segmented, segmented.viewer, segmented.session.model
     desk.session.live.set_on(False)
     click(qtbot, desk, desk.explain.run)
-    click(qtbot, desk, desk.segment.clean)
+    click(qtbot, desk, desk.segment.postprocess)
     model.set_decomposition(PRESETS["fig3"])
     model.set_threshold("WT", 0.35)  # nothing has followed it yet
     model.set_threshold("TC", 0.4)
@@ -186,12 +186,12 @@ def test_a_session_is_opened_as_it_was(
     assert before["marks"]
     answers += [tmp_path / "session", tmp_path / "session"]
     click(qtbot, desk, desk.export.save)
-    assert "saved in" in desk.export.done.text()
+    assert "saved in" in desk.export.summary.text()
 
     # Something else happens in between.
     viewer.layers["T2"].visible = False
     layer.data = np.zeros_like(layer.data)
-    click(qtbot, desk, desk.segment.clean)
+    click(qtbot, desk, desk.segment.postprocess)
     model.set_decomposition(PRESETS["brats2020"])
     desk.explain.opacity.setValue(90)
     click(qtbot, desk, desk.explain.hide_map)
@@ -205,12 +205,12 @@ def test_a_session_is_opened_as_it_was(
         np.testing.assert_equal(after[name], value, err_msg=name)
     (one,) = [painted for painted in after["painted"] if painted[2]]
     np.testing.assert_array_equal(one[1], before["painted"][0][1])
-    assert not desk.segment.clean.isChecked()
+    assert not desk.segment.postprocess.isChecked()
     assert desk.explain.weights.rowCount() == len(desk.session.explanation.shown.weights)
     assert desk.explain.weights.currentRow() == 2
     assert desk.explain.opacity.value() == 35
     assert desk.export.grid.currentText() == "T2"
-    assert desk.decomposition.knobs.sliders["WT"].value() == 35
+    assert desk.decomposition.sliders.sliders["WT"].value() == 35
     assert not desk.decomposition.live.isChecked()
     qtbot.waitUntil(lambda: not desk.session.label_maps.runner.busy)
     click(qtbot, desk, desk.decomposition.redo)
@@ -235,7 +235,7 @@ def test_a_session_is_arranged_and_compared_as_it_was(
     laid_over: str,
 ) -> None:
     desk, viewer, model = segmented, segmented.viewer, segmented.session.model
-    arranging, measuring = desk.session.display.arranging, desk.session.label_maps
+    arranging, measuring = desk.session.display.layouts, desk.session.label_maps
 
     def arrange(wanted: str) -> None:
         arranging.arrange(wanted)
@@ -246,14 +246,14 @@ def test_a_session_is_arranged_and_compared_as_it_was(
 
     view_state.add_correction(viewer, model.case, model.segmentation.label_map // 2, (), "mine")
     measuring.choose_named("mine")
-    desk.compare.others.setCurrentText("segmentation")
-    desk.compare.others.activated.emit(desk.compare.others.currentIndex())
+    desk.compare.references.setCurrentText("segmentation")
+    desk.compare.references.activated.emit(desk.compare.references.currentIndex())
     qtbot.waitUntil(lambda: model.findings.comparison is not None, timeout=60000)
     if laid_over.startswith("difference"):
         desk.compare.scores.setCurrentCell(0, 0)
     else:
         desk.lesions.region.setCurrentText("WT")
-        click(qtbot, desk, desk.lesions.show_doubt)
+        click(qtbot, desk, desk.lesions.show_uncertainty)
     viewer.scene.camera.zoom = 2.5
     alone = looked_at()
     assert laid_over in alone
@@ -264,7 +264,7 @@ def test_a_session_is_arranged_and_compared_as_it_was(
 
     arrange("single")
     zoom = viewer.scene.camera.zoom
-    click(qtbot, desk, desk.segment.clean)
+    click(qtbot, desk, desk.segment.postprocess)
     desk.session.reference_comparison.compare_with(None)
     measuring.choose_named("segmentation")
     viewer.scene.camera.zoom = 1.0

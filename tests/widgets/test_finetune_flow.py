@@ -45,36 +45,36 @@ def how_long(desk: Workbench, steps: int) -> None:
 
 
 def ended(desk: Workbench, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: not desk.finetune.tuning.running, timeout=60000)
+    qtbot.waitUntil(lambda: not desk.finetune.controller.running, timeout=60000)
 
 
 def test_learn_adopt_and_go_back(painted: Workbench, qtbot: QtBot, tmp_path: Path) -> None:
     widget, model = painted.finetune, painted.session.model
     old = model.checkpoint
     assert widget.labels.currentText() == "segmentation"
-    assert widget.certain.currentText() == "everywhere"
-    assert not widget.keep.isEnabled()
+    assert widget.corrected_part.currentText() == "everywhere"
+    assert not widget.finish.isEnabled()
     qtbot.mouseClick(widget.start, LEFT)
     assert not widget.start.isEnabled()
     ended(painted, qtbot)
     assert widget.error.text() == ""
     assert widget.curves.points["Dice loss"]
     assert widget.scores.rowCount() == 3
-    made = widget.tuning.result.path
+    made = widget.controller.result.path
     assert made == tmp_path / "user" / "checkpoints" / "tiny-v1.safetensors"
     assert load_checkpoint(made).info.training.parent == load_checkpoint(old).sha256
     assert model.checkpoint == old
     qtbot.mouseClick(widget.adopt, LEFT)
     assert model.checkpoint == made
     assert not widget.adopt.isEnabled()
-    qtbot.mouseClick(widget.back, LEFT)
+    qtbot.mouseClick(widget.revert, LEFT)
     assert model.checkpoint == old
     assert old.exists()
     assert widget.adopt.isEnabled()
-    widget.tuning.result = replace(widget.tuning.result, taken=0.0)
-    widget.tuning.changed.emit()
+    widget.controller.result = replace(widget.controller.result, taken=0.0)
+    widget.controller.changed.emit()
     assert not widget.adopt.isEnabled()
-    assert "Nothing better was found" in widget.verdict.text()
+    assert "Nothing better was found" in widget.notices.text()
 
 
 def test_it_gives_way_to_the_case(
@@ -93,14 +93,14 @@ def test_it_gives_way_to_the_case(
     painted.session.runner.submit("Segmenting", slow, lambda _: None)
     assert begun.wait(5)
     qtbot.waitUntil(lambda: widget.state.text().startswith("Waiting"), timeout=5000)
-    assert widget.tuning.controls.pause.is_set()
+    assert widget.controller.controls.pause.is_set()
     go_on.set()
-    qtbot.waitUntil(lambda: not widget.tuning.controls.pause.is_set(), timeout=5000)
+    qtbot.waitUntil(lambda: not widget.controller.controls.pause.is_set(), timeout=5000)
     qtbot.mouseClick(widget.pause, LEFT)
     assert widget.state.text() == "Paused."
-    qtbot.mouseClick(widget.keep, LEFT)
+    qtbot.mouseClick(widget.finish, LEFT)
     ended(painted, qtbot)
-    assert widget.tuning.result is not None
+    assert widget.controller.result is not None
 
 
 def test_discard_and_failures(
@@ -112,7 +112,7 @@ def test_discard_and_failures(
     qtbot.waitUntil(lambda: "Step" in widget.state.text(), timeout=30000)
     qtbot.mouseClick(widget.discard, LEFT)
     ended(painted, qtbot)
-    assert widget.tuning.result is None
+    assert widget.controller.result is None
     assert painted.session.model.checkpoint == old
 
     def breaks(*_: object) -> None:
@@ -135,12 +135,12 @@ def test_a_label_that_means_nothing_is_refused_until_its_meaning_is_said(
     assert "has label 3, which is in no region of brats2020 (1, 2, 4)" in widget.error.text()
     assert "say that its labels are those of brats2021 or brats2013" in widget.error.text()
     how_long(painted, 2)
-    widget.meanings.setCurrentText("brats2021")
+    widget.convention.setCurrentText("brats2021")
     qtbot.mouseClick(widget.start, LEFT)
     ended(painted, qtbot)
     assert widget.error.text() == ""
-    qtbot.mouseClick(widget.keep_case, LEFT)
-    assert widget.others.meanings(0).currentText() == "brats2021"
+    qtbot.mouseClick(widget.add_case, LEFT)
+    assert widget.training_cases.convention(0).currentText() == "brats2021"
 
 
 def test_what_a_reference_means_is_known(painted: Workbench) -> None:
@@ -148,11 +148,11 @@ def test_what_a_reference_means_is_known(painted: Workbench) -> None:
     meaning = LABEL_CONVENTIONS["brats2013"]
     other = Reference("other.nii.gz", np.full(case.grid.shape, 3, np.uint8), meaning)
     painted.session.reference_comparison.compare_with(other)
-    assert widget.meanings.currentText() == "as decomposed"
+    assert widget.convention.currentText() == "as decomposed"
     widget.labels.setCurrentText("reference: other.nii.gz")
-    assert widget.meanings.currentText() == "brats2013"
+    assert widget.convention.currentText() == "brats2013"
     widget.labels.setCurrentText("segmentation")
-    assert widget.meanings.currentText() == "as decomposed"
+    assert widget.convention.currentText() == "as decomposed"
 
 
 def test_without_a_case_it_says_what_is_missing(desk: Workbench, qtbot: QtBot) -> None:
@@ -168,7 +168,7 @@ def test_only_a_part_that_is_certain(
     painted.viewer.add_labels(mask, name="slice 20")
     widget = painted.finetune
     how_long(painted, 40)
-    widget.certain.setCurrentText("slice 20")
+    widget.corrected_part.setCurrentText("slice 20")
     seen: list[float] = []
 
     def step(_: object, batch: dict, __: int) -> list[float]:
@@ -185,11 +185,11 @@ def test_several_cases_and_what_each_is_for(
     painted: Workbench, qtbot: QtBot, case_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     widget, options = painted.finetune, painted.finetune.options
-    qtbot.mouseClick(widget.keep_case, LEFT)
+    qtbot.mouseClick(widget.add_case, LEFT)
     first = painted.session.model.case
-    assert widget.others.rows.rowCount() == 1
-    qtbot.mouseClick(widget.keep_case, LEFT)
-    assert widget.others.rows.rowCount() == 1
+    assert widget.training_cases.rows.rowCount() == 1
+    qtbot.mouseClick(widget.add_case, LEFT)
+    assert widget.training_cases.rows.rowCount() == 1
     painted.case.open(case_folder)
     qtbot.waitUntil(lambda: painted.session.model.case is not first, timeout=90000)
     shape = painted.session.model.case.grid.shape
@@ -199,36 +199,36 @@ def test_several_cases_and_what_each_is_for(
     write_phantoms(data, "glioma", 1, 0, 8.0, ProgressMonitor())
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_, **__: str(data))
     qtbot.mouseClick(widget.add_folder, LEFT)
-    widget.others.purpose(1).setCurrentText("not to forget")
+    widget.training_cases.purpose(1).setCurrentText("not to forget")
     options.rate.setValue(1e-3)
     options.beta.setValue(0.1)
     options.held_out.setValue(0.5)
     qtbot.mouseClick(widget.start, LEFT)
     ended(painted, qtbot)
     assert widget.error.text() == ""
-    result = widget.tuning.result
+    result = widget.controller.result
     assert (result.held_out, result.chosen_on) == (True, "1 case that taught nothing")
-    assert "chosen on 1 case that taught nothing" in widget.verdict.text()
+    assert "chosen on 1 case that taught nothing" in widget.notices.text()
     assert set(result.replay_before) == {"WT", "TC", "ET"}
     assert widget.scores.horizontalHeaderItem(1).text() == "Held out"
     record = load_checkpoint(result.path).info.training
     assert record.data == "1 corrected and 1 other cases"
     assert (record.options["learning_rate"], record.options["beta"]) == (1e-3, 0.1)
-    qtbot.mouseClick(widget.others.rows.cellWidget(0, 3), LEFT)
-    qtbot.mouseClick(widget.others.rows.cellWidget(0, 3), LEFT)
-    assert not widget.others.isVisibleTo(widget)
+    qtbot.mouseClick(widget.training_cases.rows.cellWidget(0, 3), LEFT)
+    qtbot.mouseClick(widget.training_cases.rows.cellWidget(0, 3), LEFT)
+    assert not widget.training_cases.isVisibleTo(widget)
 
 
 def test_what_is_untrained_is_said(painted: Workbench) -> None:
     model = painted.session.model
-    assert painted.finetune.untrained.text() == ""
+    assert painted.finetune.unsupported.text() == ""
     task = model.decomposition.subtasks[0]
     other = task.model_copy(update={"regions": ("WT", "TC", "ET")})
     rest = model.decomposition.subtasks[1:]
     model.set_decomposition(model.decomposition.model_copy(update={"subtasks": (other, *rest)}))
     missing = sorted({"WT", "TC", "ET"} - set(task.regions))
     for region in missing:
-        assert f"{region} from {task.name} is untrained" in painted.finetune.untrained.text()
+        assert f"{region} from {task.name} is untrained" in painted.finetune.unsupported.text()
 
 
 @pytest.mark.drawn(True)
@@ -243,7 +243,7 @@ def test_closing_asks_stops_and_leaves_what_can_be_gone_on_with(
     answer(QMessageBox.StandardButton.No)
     window.close()
     assert window.isVisible()
-    assert widget.tuning.running
+    assert widget.controller.running
     answer(QMessageBox.StandardButton.Yes)
     assert not widget.guard.eventFilter(window, QCloseEvent())
     (kept,) = (tmp_path / "user" / "fine-tunes").iterdir()
@@ -258,13 +258,13 @@ def test_closing_asks_stops_and_leaves_what_can_be_gone_on_with(
     qtbot.addWidget(later)
     later.show()
     assert "was interrupted" in later.interrupted.text()
-    qtbot.mouseClick(later.go_on, LEFT)
-    qtbot.waitUntil(lambda: not later.tuning.running, timeout=60000)
+    qtbot.mouseClick(later.resume, LEFT)
+    qtbot.waitUntil(lambda: not later.controller.running, timeout=60000)
     assert later.error.text() == ""
-    assert later.tuning.result.steps == steps + 2
-    assert load_checkpoint(later.tuning.result.path)
+    assert later.controller.result.steps == steps + 2
+    assert load_checkpoint(later.controller.result.path)
     assert not kept.exists()
-    assert not later.go_on.isVisible()
+    assert not later.resume.isVisible()
 
 
 def answer(button: QMessageBox.StandardButton) -> None:

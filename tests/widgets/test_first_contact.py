@@ -51,7 +51,7 @@ def without_tip(dock: Dock) -> list[str]:
 def test_every_control_says_what_it_does(loaded: Workbench, qtbot: QtBot, tmp_path: Path) -> None:
     qtbot.mouseClick(loaded.segment.run, LEFT)
     qtbot.waitUntil(lambda: not loaded.session.runner.busy, timeout=60000)
-    loaded.finetune.others.add(tmp_path)
+    loaded.finetune.training_cases.add(tmp_path)
     found = {name: without_tip(dock) for name, dock in loaded.docks.items()}
     assert {name: tips for name, tips in found.items() if tips} == {}
 
@@ -68,11 +68,11 @@ def test_an_empty_dock_says_what_to_do(desk: Workbench) -> None:
 
 
 def test_about_the_checkpoint(desk: Workbench, qtbot: QtBot) -> None:
-    qtbot.mouseClick(desk.segment.read, LEFT)
-    text = desk.segment.page.text.toPlainText()
+    qtbot.mouseClick(desk.segment.about, LEFT)
+    text = desk.segment.dialog.text.toPlainText()
     for said in ("tiny", "Where it fails", "FLAIR", "WT", "It was not measured", "4 x 4 x 4 mm"):
         assert said in text
-    desk.segment.page.close()
+    desk.segment.dialog.close()
 
 
 def test_five_steps(
@@ -82,7 +82,7 @@ def test_five_steps(
     guide, session = desk.guide, desk.session
     case_folder.rename(case_folder.parent / "glioma")
     monkeypatch.setattr(guide_widget, "sample_data", lambda: case_folder.parent)
-    assert guide.done == [False] * 5
+    assert guide.completed == [False] * 5
     assert [button.isEnabled() for button in guide.buttons] == [True] + [False] * 4
 
     def press(step: int) -> None:
@@ -90,26 +90,26 @@ def test_five_steps(
         qtbot.waitUntil(lambda: not session.runner.busy, timeout=60000)
 
     press(0)
-    assert guide.done == [True] + [False] * 4
+    assert guide.completed == [True] + [False] * 4
     assert guide.titles[0].text() == "✓ Open a case"
     assert guide.titles[1].text() == "<b>2. Look</b>"
     press(1)
     qtbot.waitUntil(
-        lambda: guide.done[1] and not session.display.arranging.hanging.busy, timeout=90000
+        lambda: guide.completed[1] and not session.display.layouts.side_by_side.busy, timeout=90000
     )
     qtbot.mouseClick(desk.segment.run, LEFT)
-    qtbot.waitUntil(lambda: guide.done[2], timeout=60000)
+    qtbot.waitUntil(lambda: guide.completed[2], timeout=60000)
     press(3)
-    assert guide.done == [True] * 4 + [False]
+    assert guide.completed == [True] * 4 + [False]
     press(4)
-    qtbot.waitUntil(lambda: not session.display.arranging.hanging.shown, timeout=90000)
+    qtbot.waitUntil(lambda: not session.display.layouts.side_by_side.shown, timeout=90000)
     layer = desk.viewer.layers.selection.active
     assert layer is session.layers.segmentation()
     assert layer.mode == "paint"
     empty = tuple(np.argwhere(layer.data != 3)[0])
     layer.selected_label = 3
     layer.paint(empty, 3)
-    assert guide.done == [True] * 5
+    assert guide.completed == [True] * 5
     assert "open a case of your own" in guide.end.text()
 
 

@@ -30,7 +30,7 @@ def test_a_layer_that_was_there_before_is_found_once_it_is_removed() -> None:
     viewer, thresholds = ViewerModel(), gc.get_threshold()
     viewer.add_layer(Image(np.zeros((2, 2))))
     sparing = GcThrottle(viewer)
-    sparing.begin(viewer)
+    sparing.start(viewer)
     assert gc.get_freeze_count() > 0
     assert gc.get_threshold() != thresholds
     viewer.add_layer(Image(np.zeros((3, 3))))
@@ -38,7 +38,7 @@ def test_a_layer_that_was_there_before_is_found_once_it_is_removed() -> None:
     assert gc.get_freeze_count() > 0
     viewer.layers.remove(viewer.layers[0])
     assert (gc.get_freeze_count(), gc.get_threshold()) == (0, thresholds)
-    sparing.begin(viewer)
+    sparing.start(viewer)
     assert gc.get_freeze_count() == 0
 
 

@@ -2,13 +2,13 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from napari_ciml.errors import CimlError
-from napari_ciml.widgets.latency_probe import LoopProbe, listen_while
+from napari_ciml.widgets.latency_probe import LatencyProbe, measure_latency
 from napari_ciml.widgets.workbench import Workbench
 
 
 def test_every_moment_of_a_standstill_counts(qtbot: QtBot) -> None:
     times = iter([0.0, 0.006, 0.0102, 0.0402])
-    probe = LoopProbe(clock=lambda: next(times))
+    probe = LatencyProbe(clock=lambda: next(times))
     probe.start()
     probe.tick()
     probe.tick()
@@ -18,7 +18,7 @@ def test_every_moment_of_a_standstill_counts(qtbot: QtBot) -> None:
 
 
 def test_the_loop_is_listened_to_until_nothing_runs(loaded: Workbench) -> None:
-    heard = listen_while(loaded, loaded.session.segmentation.segment)
+    heard = measure_latency(loaded, loaded.session.segmentation.segment)
     assert loaded.session.model.segmentation is not None
     assert heard.seconds > 0
     assert len(heard.delays_ms) == pytest.approx(heard.seconds / 0.005, rel=0.2)
@@ -33,4 +33,4 @@ def test_what_fails_is_raised(loaded: Workbench) -> None:
         loaded.session.runner.submit("Failing", work, lambda _: None)
 
     with pytest.raises(CimlError, match="nothing came of it"):
-        listen_while(loaded, failing)
+        measure_latency(loaded, failing)

@@ -13,7 +13,7 @@ from napari_ciml.decomposition.model import Pair
 from napari_ciml.inference import segment as engine
 from napari_ciml.progress import ProgressMonitor
 from napari_ciml.session.comparison import ADDED, ALL, REMOVED
-from napari_ciml.widgets.layers.metadata import origin_of
+from napari_ciml.widgets.layers.metadata import metadata_of
 from napari_ciml.widgets.workbench import Workbench
 
 pytestmark = pytest.mark.drawn(False)
@@ -47,7 +47,7 @@ def drag(slider: QSlider, value: int) -> None:
 
 
 def changed_layer(desk: Workbench) -> object:
-    (layer,) = [la for la in desk.viewer.layers if getattr(origin_of(la), "kind", "") == "change"]
+    (layer,) = [la for la in desk.viewer.layers if getattr(metadata_of(la), "kind", "") == "change"]
     return layer
 
 
@@ -73,7 +73,7 @@ def test_muting_is_followed_by_itself_and_undone_by_a_key(
     np.testing.assert_array_equal(layer.data, after.label_map)
     panel = segmented.decomposition.change
     assert panel.isVisibleTo(segmented.decomposition)
-    assert panel.words.text() == "T2 muted for FLAIR (against 1: brats2020)"
+    assert panel.summary.text() == "T2 muted for FLAIR (against 1: brats2020)"
     ml = after.volumes_ml["WT"] - before.volumes_ml["WT"]
     assert panel.table.item(0, 2).text() == f"{ml:+.2f}"
     assert segmented.segment.volumes.item(0, 1).text() == f"{after.volumes_ml['WT']:.1f}"
@@ -84,7 +84,7 @@ def test_muting_is_followed_by_itself_and_undone_by_a_key(
     assert model.segmentation is before
     assert segmented.decomposition.role_button(0, "T2").text() == "a"
     np.testing.assert_array_equal(layer.data, before.label_map)
-    assert panel.words.text() == "T2 heard for FLAIR (against 2: T2 muted for FLAIR)"
+    assert panel.summary.text() == "T2 heard for FLAIR (against 2: T2 muted for FLAIR)"
     click(qtbot, segmented.decomposition.redo)
     settle(qtbot, segmented)
     assert model.segmentation is after
@@ -95,7 +95,7 @@ def test_muting_is_followed_by_itself_and_undone_by_a_key(
 def test_a_threshold_by_slider_shows_what_it_adds(segmented: Workbench, qtbot: QtBot) -> None:
     model = segmented.session.model
     before = model.segmentation
-    drag(segmented.decomposition.knobs.sliders["WT"], 40)
+    drag(segmented.decomposition.sliders.sliders["WT"], 40)
     settle(qtbot, segmented)
     after = model.segmentation
     assert after.settings.thresholds == {"WT": 0.4}
@@ -116,11 +116,11 @@ def test_a_threshold_by_slider_shows_what_it_adds(segmented: Workbench, qtbot: Q
     click(qtbot, segmented.decomposition.undo)
     settle(qtbot, segmented)
     assert model.segmentation is before
-    assert segmented.decomposition.knobs.sliders["WT"].value() == 50
+    assert segmented.decomposition.sliders.sliders["WT"].value() == 50
 
 
 def test_a_pair_weighed_out_is_left_out(segmented: Workbench, qtbot: QtBot) -> None:
-    model, knobs = segmented.session.model, segmented.decomposition.knobs
+    model, knobs = segmented.session.model, segmented.decomposition.sliders
     drag(knobs.sliders[Pair("T2", "WT")], 0)
     settle(qtbot, segmented)
     without = model.segmentation
@@ -146,28 +146,28 @@ def test_without_live_nothing_follows_until_it_is_on(segmented: Workbench, qtbot
 def test_specks_mirroring_and_samples_are_undone_too(segmented: Workbench, qtbot: QtBot) -> None:
     model, dock = segmented.session.model, segmented.segment
     first = model.segmentation
-    tick(qtbot, dock.clean)
+    tick(qtbot, dock.postprocess)
     settle(qtbot, segmented)
     kept = model.segmentation
     assert not kept.settings.postprocess
     assert dock.change.isVisibleTo(dock)
-    assert dock.change.words.text() == "specks and holes kept (against 1: brats2020)"
+    assert dock.change.summary.text() == "specks and holes kept (against 1: brats2020)"
 
-    tick(qtbot, dock.coarser)
+    tick(qtbot, dock.multiscale)
     settle(qtbot, segmented)
     assert model.segmentation.settings.multiscale
-    assert dock.change.words.text() == "two voxel sizes (against 2: specks and holes kept)"
+    assert dock.change.summary.text() == "two voxel sizes (against 2: specks and holes kept)"
     qtbot.keyClick(segmented.viewer.window._qt_viewer.canvas.native, "z", Qt.AltModifier)
     settle(qtbot, segmented)
     assert model.segmentation is kept
 
-    tick(qtbot, dock.mirror)
+    tick(qtbot, dock.test_time_flips)
     settle(qtbot, segmented)
     assert model.segmentation is kept  # eight passes wait for Segment
     click(qtbot, dock.run)
     wait(qtbot, segmented)
     assert model.segmentation.settings.test_time_flips
-    assert dock.change.words.text() == "mirrored (against 2: specks and holes kept)"
+    assert dock.change.summary.text() == "mirrored (against 2: specks and holes kept)"
 
     segmented.lesions.samples.setValue(2)
     settle(qtbot, segmented)
@@ -175,7 +175,11 @@ def test_specks_mirroring_and_samples_are_undone_too(segmented: Workbench, qtbot
     for expected in ((2, True, False), (0, True, False), (0, False, False), (0, False, True)):
         asked = model.request
         assert (asked.kappa_samples, asked.test_time_flips, asked.postprocess) == expected
-        shown = (segmented.lesions.samples.value(), dock.mirror.isChecked(), dock.clean.isChecked())
+        shown = (
+            segmented.lesions.samples.value(),
+            dock.test_time_flips.isChecked(),
+            dock.postprocess.isChecked(),
+        )
         assert shown == expected
         qtbot.keyClick(segmented.viewer.window._qt_viewer.canvas.native, "z", Qt.AltModifier)
         settle(qtbot, segmented)
@@ -198,7 +202,7 @@ def test_an_answer_to_an_edit_before_the_last_is_dropped(
         return real(*arguments)
 
     monkeypatch.setattr(engine, "segment", slow)
-    slider = segmented.decomposition.knobs.sliders["TC"]
+    slider = segmented.decomposition.sliders.sliders["TC"]
     drag(slider, 45)
     qtbot.waitUntil(begun.is_set, timeout=5000)
     drag(slider, 40)
@@ -224,7 +228,7 @@ def test_what_was_edited_during_a_run_is_followed(
     monkeypatch.setattr(engine, "segment", slow)
     click(qtbot, loaded.segment.run)
     qtbot.waitUntil(begun.is_set, timeout=5000)
-    drag(loaded.decomposition.knobs.sliders["WT"], 45)
+    drag(loaded.decomposition.sliders.sliders["WT"], 45)
     qtbot.wait(2 * loaded.session.live._timer.interval())
     go.set()
     wait(qtbot, loaded)
@@ -279,7 +283,7 @@ def test_dice_against_a_reference_that_is_loaded(segmented: Workbench, qtbot: Qt
     labels = model.segmentation.label_map.copy()
     whole = model.segmentation.plan.decomposition
     model.findings.set_reference(Reference("another reader", labels, whole.regions))
-    segmented.decomposition.knobs.sliders["WT"].setValue(40)
+    segmented.decomposition.sliders.sliders["WT"].setValue(40)
     settle(qtbot, segmented)
     found = segmented.session.live.change.regions["WT"]
     assert found.to_reference == (1.0, found.dice)

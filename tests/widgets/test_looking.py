@@ -49,7 +49,7 @@ def press(loaded: Workbench, qtbot: QtBot) -> Callable[[str], None]:
 
 
 def settled(desk: Workbench, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: not desk.session.display.arranging.busy, timeout=90000)
+    qtbot.waitUntil(lambda: not desk.session.display.layouts.busy, timeout=90000)
 
 
 def drag(
@@ -181,7 +181,7 @@ def test_dragging_changes_window_and_level(loaded: Workbench, qtbot: QtBot) -> N
     # Upwards: a lower level, so a brighter picture.
     assert window()[1] == pytest.approx(same - wider * 60 / 300, rel=1e-3)
     corner = loaded.viewer.canvas.overlays["ciml_corner"].text
-    assert window_level.describe(layer.contrast_limits) in corner
+    assert window_level.describe_window(layer.contrast_limits) in corner
 
     before = tuple(layer.contrast_limits)
     drag(qtbot, canvas(loaded), (0, -60), LEFT)
@@ -306,7 +306,7 @@ def test_another_layer_is_hung_beside_the_others(
     loaded: Workbench, press: Callable[[str], None], qtbot: QtBot
 ) -> None:
     press("G")
-    hanging = loaded.session.display.arranging.hanging
+    hanging = loaded.session.display.layouts.side_by_side
     seen = loaded.viewer.scene.camera.zoom
     loaded.viewer.add_labels(np.ones((20, 22, 24), np.uint8), name="mine", scale=(3, 3, 3))
     over = [layer for layer in loaded.viewer.layers if layer.name.startswith("mine")]
@@ -353,7 +353,7 @@ def test_another_case_is_arranged_as_the_one_before(
     qtbot.waitUntil(lambda: not loaded.session.runner.busy, timeout=90000)
     settled(loaded, qtbot)
     assert loaded.session.model.case.grid.size == (20, 22, 24)
-    assert loaded.session.display.arranging.current == arrangement
+    assert loaded.session.display.layouts.current == arrangement
     assert loaded.viewer.canvas.grid.enabled == (arrangement == "panes")
     press(key)
     assert layer_names(loaded) == ["T2", "T1CE", "T1", "FLAIR", "segmentation"]
@@ -367,10 +367,10 @@ def test_three_planes_share_a_point(
     labels = with_labels(loaded)
     before, steps = layer_names(loaded), loaded.viewer.dims.nsteps
     press("K")
-    coronal, sagittal = loaded.session.display.arranging.planes.planes
+    coronal, sagittal = loaded.session.display.layouts.orthogonal_views.views
     assert loaded.viewer.dims.nsteps == steps
-    assert coronal.annotations.view.plane == "coronal"
-    assert sagittal.annotations.view.plane == "sagittal"
+    assert coronal.annotations.orientation.plane == "coronal"
+    assert sagittal.annotations.orientation.plane == "sagittal"
     assert coronal.model.scene.camera.orientation[1] == "up"
     loaded.viewer.dims.point = (10.0, 3.0, -4.0)
     assert coronal.model.dims.point == loaded.viewer.dims.point
@@ -385,23 +385,25 @@ def test_three_planes_share_a_point(
 
     # What is painted in one plane is in all, and contours too.
     labels.paint((20, 5, 5), 4)
-    assert coronal.mirrors[labels].layer.data[20, 5, 5] == 4
+    assert coronal.linked_layers[labels].layer.data[20, 5, 5] == 4
     press("Q")
-    assert coronal.mirrors[labels].layer.contour == 1
+    assert coronal.linked_layers[labels].layer.contour == 1
     press("N")
-    assert [m.layer.visible for o, m in coronal.mirrors.items() if o.name == "FLAIR"] == [False]
+    assert [m.layer.visible for o, m in coronal.linked_layers.items() if o.name == "FLAIR"] == [
+        False
+    ]
 
     press("K")
     assert layer_names(loaded) == before
     press("K")
-    assert loaded.session.display.arranging.planes.shown
+    assert loaded.session.display.layouts.orthogonal_views.shown
 
 
 def test_a_click_moves_the_crosshair(
     loaded: Workbench, press: Callable[[str], None], qtbot: QtBot
 ) -> None:
     press("K")
-    coronal = loaded.session.display.arranging.planes.planes[0]
+    coronal = loaded.session.display.layouts.orthogonal_views.views[0]
     widget = coronal.canvas.canvas.native
     y = loaded.viewer.dims.point[1]
     place = QPoint(widget.width() // 4, widget.height() // 4)
@@ -420,14 +422,14 @@ def test_the_mouse_in_further_planes(
 ) -> None:
     """Window by dragging, and asking why, as in the axial plane."""
     press("K")
-    coronal = loaded.session.display.arranging.planes.planes[0]
+    coronal = loaded.session.display.layouts.orthogonal_views.views[0]
     widget = coronal.canvas.canvas.native
     flair = loaded.viewer.layers["FLAIR"]
     low, high = flair.contrast_limits
     drag(qtbot, widget, (60, 0), LEFT, Qt.KeyboardModifier.ControlModifier)
     wider = flair.contrast_limits
     assert wider[1] - wider[0] > 1.1 * (high - low)
-    assert coronal.mirrors[flair].layer.contrast_limits == wider
+    assert coronal.linked_layers[flair].layer.contrast_limits == wider
     asked = []
     monkeypatch.setattr(loaded.session.explanation, "ask_at", asked.append)
     middle = widget.rect().center()
@@ -443,9 +445,9 @@ def test_three_planes_zoom_together_around_the_point(
     loaded: Workbench, press: Callable[[str], None], qtbot: QtBot
 ) -> None:
     press("K")
-    planes, main = loaded.session.display.arranging.planes, loaded.viewer
-    coronal = planes.planes[0].model
-    cameras = [main.scene.camera, *(plane.model.scene.camera for plane in planes.planes)]
+    planes, main = loaded.session.display.layouts.orthogonal_views, loaded.viewer
+    coronal = planes.views[0].model
+    cameras = [main.scene.camera, *(plane.model.scene.camera for plane in planes.views)]
     before = [camera.zoom for camera in cameras]
     main.dims.point = (10.0, 6.0, -7.0)
     z, x = coronal.scene.camera.center[-2:]
@@ -464,7 +466,7 @@ def test_a_scale_leaves_room_for_the_letter(
     loaded: Workbench, press: Callable[[str], None]
 ) -> None:
     press("K")
-    coronal = loaded.session.display.arranging.planes.planes[0].model
+    coronal = loaded.session.display.layouts.orthogonal_views.views[0].model
     bar = coronal.canvas.overlays["scale_bar"]
     for zoom in (0.5, 1.0, 4.0, 40.0):
         coronal.scene.camera.zoom = zoom
@@ -524,9 +526,9 @@ def test_a_turn_adds_or_shows_one_layer(loaded: Workbench, qtbot: QtBot) -> None
     listen(viewer.layers)
     for key in ("G", "G", "K", "K"):
         qtbot.keyClick(canvas(loaded), key)
-        if key == "K" and not looking.arranging.planes.planes:
-            qtbot.waitUntil(lambda: len(looking.arranging.planes.planes) > 0, timeout=90000)
-            listen(looking.arranging.planes.planes[0].model.layers)
+        if key == "K" and not looking.layouts.orthogonal_views.views:
+            qtbot.waitUntil(lambda: len(looking.layouts.orthogonal_views.views) > 0, timeout=90000)
+            listen(looking.layouts.orthogonal_views.views[0].model.layers)
         settled(loaded, qtbot)
     turn.stop()
     done = ["".join(words) for heard, words in groupby(happened, "turn".__ne__) if heard]

@@ -116,8 +116,8 @@ def test_lesions_after_a_run_and_a_click_goes_there(loaded: Workbench, qtbot: Qt
     assert widget.lesions.item(1, 0).checkState() == Qt.CheckState.Checked
     widget.lesions.item(1, 0).setCheckState(Qt.CheckState.Unchecked)
     assert findings.marks == ()
-    widget.only.setCurrentText("ET")
-    widget.only.activated.emit(widget.only.currentIndex())
+    widget.region_filter.setCurrentText("ET")
+    widget.region_filter.activated.emit(widget.region_filter.currentIndex())
     assert {lesion.region for lesion in widget._rows} == {"ET"}
     assert not drawn.visible
 
@@ -125,7 +125,7 @@ def test_lesions_after_a_run_and_a_click_goes_there(loaded: Workbench, qtbot: Qt
 def test_doubt_as_a_layer_for_every_region(loaded: Workbench, qtbot: QtBot) -> None:
     run_segment(qtbot, loaded)
     model, widget = loaded.session.model, loaded.lesions
-    click(qtbot, widget.show_doubt)
+    click(qtbot, widget.show_uncertainty)
     wait(qtbot, loaded)
     (layer,) = plugin_layers(loaded.viewer, "doubt")
     assert layer.name == "disagreement of WT"
@@ -133,16 +133,16 @@ def test_doubt_as_a_layer_for_every_region(loaded: Workbench, qtbot: QtBot) -> N
     np.testing.assert_array_equal(layer.data, expected)
     assert layer.contrast_limits == [0, 0.5]
     widget.region.setCurrentText("ET")
-    click(qtbot, widget.show_doubt)
+    click(qtbot, widget.show_uncertainty)
     assert "One segmentor alone predicts ET" in widget.error.text()
     widget.kind.setCurrentText("uncertainty")
-    click(qtbot, widget.show_doubt)
+    click(qtbot, widget.show_uncertainty)
     wait(qtbot, loaded)
     assert plugin_layers(loaded.viewer, "doubt") == [layer]
     assert layer.name == "uncertainty of ET"
     assert layer.contrast_limits == [0, 1]
     assert widget.error.text() == ""
-    click(qtbot, widget.hide_doubt)
+    click(qtbot, widget.hide_uncertainty)
     assert not layer.visible
 
 
@@ -151,14 +151,14 @@ def test_the_spread_over_samples(loaded: Workbench, qtbot: QtBot) -> None:
     model, widget = loaded.session.model, loaded.lesions
     before = model.segmentation.label_map
     widget.kind.setCurrentText("spread")
-    click(qtbot, widget.show_doubt)
+    click(qtbot, widget.show_uncertainty)
     assert "Nothing was sampled" in widget.error.text()
     widget.samples.setValue(2)
     click(qtbot, widget.sample)
     wait(qtbot, loaded)
     assert model.segmentation.uncertainty.samples == 2
     np.testing.assert_array_equal(model.segmentation.label_map, before)
-    click(qtbot, widget.show_doubt)
+    click(qtbot, widget.show_uncertainty)
     wait(qtbot, loaded)
     (layer,) = plugin_layers(loaded.viewer, "doubt")
     np.testing.assert_array_equal(layer.data, model.segmentation.uncertainty.spread["WT"])
@@ -185,7 +185,7 @@ def test_a_correction_comes_back_after_a_crash(
     painted = paint_tumour(loaded).data.copy()
     wait(qtbot, loaded)
     assert len(kept_files()) == 1
-    assert loaded.correct.kept.text().startswith("Kept at")
+    assert loaded.correct.autosaved.text().startswith("Kept at")
 
     # Nothing is closed: another window finds what a crash would have left.
     case_folder.rename(tmp_path / "renamed")
@@ -195,7 +195,7 @@ def test_a_correction_comes_back_after_a_crash(
         wait(qtbot, after)
         assert "was kept on" in after.correct.offer.text()
         assert not after.session.label_maps.current().data.any()
-        click(qtbot, after.correct.bring_back)
+        click(qtbot, after.correct.restore)
         wait(qtbot, after)
         layer = labels_of(after)
         assert layer.name == "segmentation (brought back)"
@@ -211,11 +211,11 @@ def test_a_correction_comes_back_after_a_crash(
         assert after.correct.offer.text() == ""
         after.case.open(tmp_path / "renamed")
         wait(qtbot, after)
-        click(qtbot, after.correct.forget)
+        click(qtbot, after.correct.discard)
         assert kept_files() == []
         assert after.correct.offer.text() == ""
     finally:
-        after.finetune.tuning.close()
+        after.finetune.controller.close()
         after.session.close()
 
 
@@ -311,15 +311,17 @@ def test_a_region_is_picked_by_key_and_by_click(loaded: Workbench, qtbot: QtBot)
     qtbot.keyClick(canvas, Qt.Key.Key_3, alt)
     assert (layer.selected_label, layer.mode, layer.preserve_labels) == (4, "paint", False)
     assert loaded.viewer.layers.selection.active is layer
-    assert widget.how.text() == "Painting adds to ET, in TC, in WT."
+    assert widget.stroke_hint.text() == "Painting adds to ET, in TC, in WT."
     qtbot.keyClick(canvas, Qt.Key.Key_1, alt)
     assert (layer.selected_label, layer.mode) == (2, "paint")
-    assert widget.how.text() == "Painting adds to WT; TC and ET in it stay."
+    assert widget.stroke_hint.text() == "Painting adds to WT; TC and ET in it stay."
     qtbot.keyClick(canvas, Qt.Key.Key_0, alt)
     assert (layer.selected_label, layer.mode) == (2, "erase")
     click(qtbot, widget.brush("TC"))
     assert (layer.selected_label, layer.mode) == (1, "erase")
-    assert widget.how.text().endswith("out of TC and ET what is painted over; it stays in WT.")
+    assert widget.stroke_hint.text().endswith(
+        "out of TC and ET what is painted over; it stays in WT."
+    )
     click(qtbot, widget.erase)
     assert (layer.selected_label, layer.mode) == (1, "paint")
 
@@ -423,9 +425,9 @@ def test_a_stroke_in_another_plane_keeps_to_the_regions_and_is_kept(
     loaded: Workbench, qtbot: QtBot
 ) -> None:
     layer, looking = paint_tumour(loaded), loaded.session.display
-    looking.arranging.toggle("planes")
-    qtbot.waitUntil(lambda: not looking.arranging.planes.busy, timeout=90000)
-    mirror = looking.arranging.planes.planes[0].mirrors[layer].layer
+    looking.layouts.toggle("planes")
+    qtbot.waitUntil(lambda: not looking.layouts.orthogonal_views.busy, timeout=90000)
+    mirror = looking.layouts.orthogonal_views.views[0].linked_layers[layer].layer
     wait(qtbot, loaded)
     for path in kept_files():
         path.unlink()
@@ -444,26 +446,26 @@ def test_faults_are_found_mended_and_mending_is_undone(loaded: Workbench, qtbot:
     widget = loaded.correct
     click(qtbot, widget.check)
     wait(qtbot, loaded)
-    said = [widget.faults.item(k, 0).text() for k in range(widget.faults.rowCount())]
+    said = [widget.issues.item(k, 0).text() for k in range(widget.issues.rowCount())]
     assert [text.split(" (")[0] for text in said] == [
         "WT: a hole of 1 voxel",
         "TC: a speck of 1 voxel",
     ]
-    remedy = widget.faults.cellWidget(0, 1)
-    assert widget.faults.columnWidth(1) >= remedy.sizeHint().width()
-    widget.faults.setCurrentCell(0, 0)
+    remedy = widget.issues.cellWidget(0, 1)
+    assert widget.issues.columnWidth(1) >= remedy.sizeHint().width()
+    widget.issues.setCurrentCell(0, 0)
     assert loaded.viewer.dims.current_step[0] == 18
     layer.mode = "paint"
-    click(qtbot, widget.faults.cellWidget(1, 1))
+    click(qtbot, widget.issues.cellWidget(1, 1))
     wait(qtbot, loaded)
     assert layer.mode == "paint"
     assert layer.data[11, 11, 11] == 2
-    assert widget.faults.rowCount() == 1
+    assert widget.issues.rowCount() == 1
     layer.visible = False
     click(qtbot, widget.fix_all)
     wait(qtbot, loaded)
     assert layer.data[18, 18, 18] == 2
-    assert widget.verdict.text() == "Nothing is wrong with it."
+    assert widget.summary.text() == "Nothing is wrong with it."
     layer.undo()
     assert layer.data[18, 18, 18] == 0
     wait(qtbot, loaded)
@@ -477,11 +479,11 @@ def test_saving_asks_when_something_is_wrong(
     path = tmp_path / "mine.nii.gz"
     loaded.correct.write(path)
     wait(qtbot, loaded)
-    assert "Not saved yet: 1 to look at first" in loaded.correct.verdict.text()
+    assert "Not saved yet: 1 to look at first" in loaded.correct.summary.text()
     assert not path.exists()
     click(qtbot, loaded.correct.save_anyway)
     wait(qtbot, loaded)
-    assert loaded.correct.verdict.text() == "Saved as mine.nii.gz."
+    assert loaded.correct.summary.text() == "Saved as mine.nii.gz."
     saved, grid = read_labels(path)
     np.testing.assert_array_equal(saved, layer.data)
     assert grid.is_close(loaded.session.model.case.grid)
@@ -492,7 +494,7 @@ def test_compared_with_another_reader(loaded: Workbench, qtbot: QtBot, tmp_path:
     widget = loaded.compare
     widget.read(reference_file(tmp_path, loaded, shift=2))
     wait(qtbot, loaded)
-    assert widget.others.currentText() == "reader.nii.gz"
+    assert widget.references.currentText() == "reader.nii.gz"
     texts = [widget.scores.item(0, k).text() for k in range(6)]
     assert texts[:4] == ["WT", "28.3", "27.0", f"{2 * 800 / 2048:.3f}"]
     assert widget.scores.item(2, 4).text() == "6.0"  # two voxels of 3 mm
@@ -526,8 +528,8 @@ def test_compared_with_another_reader(loaded: Workbench, qtbot: QtBot, tmp_path:
     click(qtbot, widget.hide_difference)
     assert labels_of(loaded).visible
     assert not shown.visible
-    widget.others.setCurrentText("nothing")
-    widget.others.activated.emit(0)
+    widget.references.setCurrentText("nothing")
+    widget.references.activated.emit(0)
     assert not outline.visible
     assert loaded.session.model.findings.comparison is None
     wait(qtbot, loaded)
@@ -547,9 +549,9 @@ def test_labels_of_two_meanings_are_asked_about(
     wait(qtbot, loaded)
     assert "may be brats2021 or brats2013; say which" in widget.notices.text()
     assert loaded.session.model.findings.comparison is None
-    assert widget.meanings.isVisibleTo(widget)
-    widget.meanings.setCurrentText("brats2021")
-    widget.meanings.activated.emit(1)
+    assert widget.conventions.isVisibleTo(widget)
+    widget.conventions.setCurrentText("brats2021")
+    widget.conventions.activated.emit(1)
     wait(qtbot, loaded)
     assert widget.scores.item(2, 3).text() == "1.000"
 
@@ -575,8 +577,8 @@ def test_compared_with_the_run_before(loaded: Workbench, qtbot: QtBot) -> None:
     click(qtbot, loaded.decomposition.role_button(0, "T2"))
     run_segment(qtbot, loaded)
     widget = loaded.compare
-    widget.others.setCurrentText(RUN_BEFORE)
-    widget.others.activated.emit(widget.others.currentIndex())
+    widget.references.setCurrentText(RUN_BEFORE)
+    widget.references.activated.emit(widget.references.currentIndex())
     wait(qtbot, loaded)
     found = loaded.session.model.findings.comparison
     np.testing.assert_array_equal(found.reference.labels, first)

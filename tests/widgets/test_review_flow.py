@@ -19,7 +19,7 @@ from napari_ciml.network.checkpoint_info import PostprocessingSettings, Score
 from napari_ciml.widgets import settings
 from napari_ciml.widgets.controllers import session as session_module
 from napari_ciml.widgets.docks.segment import engine_choice
-from napari_ciml.widgets.layers.metadata import origin_of
+from napari_ciml.widgets.layers.metadata import metadata_of
 from napari_ciml.widgets.workbench import Workbench
 
 pytestmark = pytest.mark.drawn(False)
@@ -49,7 +49,7 @@ def test_the_engine_is_chosen_and_mirroring_asked_for(loaded: Workbench, qtbot: 
     loaded.session.live.set_on(False)
     assert (model.engine, model.request.test_time_flips) == ("auto", False)
     qtbot.keyClick(dock.engine, Qt.Key.Key_Down)
-    qtbot.mouseClick(dock.mirror, LEFT, pos=QPoint(8, dock.mirror.height() // 2))
+    qtbot.mouseClick(dock.test_time_flips, LEFT, pos=QPoint(8, dock.test_time_flips.height() // 2))
     assert (model.engine, model.request.test_time_flips) == ("torch", True)
     run_segment(qtbot, loaded)
     made = model.segmentation
@@ -61,7 +61,7 @@ def test_the_engine_is_chosen_and_mirroring_asked_for(loaded: Workbench, qtbot: 
     assert "(torch)" in dock.summary.text()
     model.set_engine("auto")
     model.set_test_time_flips(False)
-    assert (dock.engine.currentData(), dock.mirror.isChecked()) == ("auto", False)
+    assert (dock.engine.currentData(), dock.test_time_flips.isChecked()) == ("auto", False)
 
 
 def test_an_engine_that_is_not_installed_is_greyed_and_says_why(
@@ -110,9 +110,9 @@ def test_from_a_folder_to_a_map(desk: Workbench, case_folder: Path, qtbot: QtBot
     centre = box.center().toPoint()
     qtbot.mouseClick(desk.explain.chart, LEFT, pos=QPoint(centre.x(), centre.y()))
     qtbot.waitUntil(
-        lambda: any(origin_of(layer).kind == "map" for layer in desk.viewer.layers), timeout=60000
+        lambda: any(metadata_of(layer).kind == "map" for layer in desk.viewer.layers), timeout=60000
     )
-    (shown,) = [layer for layer in desk.viewer.layers if origin_of(layer).kind == "map"]
+    (shown,) = [layer for layer in desk.viewer.layers if metadata_of(layer).kind == "map"]
     assert shown.name == f"{auxiliary} for {pair.primary} {pair.region}"
     explanation = desk.session.model.explanation
     np.testing.assert_array_equal(shown.data, explanation.maps[pair, auxiliary])
@@ -124,7 +124,7 @@ def test_from_a_folder_to_a_map(desk: Workbench, case_folder: Path, qtbot: QtBot
     pair, auxiliary = list(explanation.maps)[row]
     name = f"{auxiliary} for {pair.primary} {pair.region}"
     qtbot.waitUntil(lambda: name in desk.viewer.layers, timeout=60000)
-    (again,) = [layer for layer in desk.viewer.layers if origin_of(layer).kind == "map"]
+    (again,) = [layer for layer in desk.viewer.layers if metadata_of(layer).kind == "map"]
     assert again.name == name
     np.testing.assert_array_equal(again.data, explanation.maps[pair, auxiliary])
     click(qtbot, desk.explain.hide_map)
@@ -157,7 +157,7 @@ def test_running_again_replaces_ours_and_nothing_else(loaded: Workbench, qtbot: 
     run_segment(qtbot, loaded)
     assert names(loaded).count("segmentation") == 1
     assert mine in loaded.viewer.layers
-    assert sum(origin_of(layer) is not None for layer in loaded.viewer.layers) == 5
+    assert sum(metadata_of(layer) is not None for layer in loaded.viewer.layers) == 5
 
     second = loaded.viewer.layers["segmentation"]
     second.paint((20, 20, 20), 4)
@@ -305,7 +305,7 @@ def test_what_a_missing_modality_costs_is_said(
     info = tiny_checkpoint.info.model_copy(update={"scores": scores})
     save_checkpoint(tmp_path / "scored.safetensors", tiny_checkpoint.network, info)
     desk.segment.choose(tmp_path / "scored.safetensors")
-    assert "20 cases held out: WT 0.92" in desk.segment.about.text()
+    assert "20 cases held out: WT 0.92" in desk.segment.description.text()
     (case_folder / "case_t1.nii.gz").unlink()
     desk.case.open(case_folder)
     wait(qtbot, desk)
@@ -392,8 +392,10 @@ def test_specks_are_kept_when_their_removal_is_switched_off(
     wait(qtbot, desk)
     run_segment(qtbot, desk)
     assert not desk.viewer.layers["segmentation"].data.any()
-    qtbot.mouseClick(desk.segment.clean, LEFT, pos=QPoint(8, desk.segment.clean.height() // 2))
-    assert not desk.segment.clean.isChecked()
+    qtbot.mouseClick(
+        desk.segment.postprocess, LEFT, pos=QPoint(8, desk.segment.postprocess.height() // 2)
+    )
+    assert not desk.segment.postprocess.isChecked()
     run_segment(qtbot, desk)
     assert desk.viewer.layers["segmentation"].data.any()
 

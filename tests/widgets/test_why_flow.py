@@ -16,7 +16,7 @@ from napari_ciml.files import read_table
 from napari_ciml.metrics import dice
 from napari_ciml.network.checkpoint import Checkpoint, save_checkpoint
 from napari_ciml.network.checkpoint_info import WeightStatistics
-from napari_ciml.widgets.layers.metadata import origin_of
+from napari_ciml.widgets.layers.metadata import metadata_of
 from napari_ciml.widgets.workbench import Workbench
 
 pytestmark = pytest.mark.drawn(False)
@@ -37,7 +37,7 @@ def wait(qtbot: QtBot, desk: Workbench) -> None:
 
 
 def made(desk: Workbench, kind: str) -> list[Layer]:
-    return [la for la in desk.viewer.layers if getattr(origin_of(la), "kind", "") == kind]
+    return [la for la in desk.viewer.layers if getattr(metadata_of(la), "kind", "") == kind]
 
 
 def shift_click(qtbot: QtBot, desk: Workbench, voxel: tuple[int, int, int]) -> None:
@@ -64,7 +64,7 @@ def segmented(loaded: Workbench, qtbot: QtBot) -> Workbench:
 
 @pytest.fixture
 def two_runs(segmented: Workbench, qtbot: QtBot) -> Iterator[Workbench]:
-    segmented.decomposition.knobs.sliders["WT"].setValue(40)
+    segmented.decomposition.sliders.sliders["WT"].setValue(40)
     wait(qtbot, segmented)
     return segmented
 
@@ -73,19 +73,19 @@ def test_back_to_a_named_run(two_runs: Workbench, qtbot: QtBot) -> None:
     model, dock = two_runs.session.model, two_runs.runs
     first, second = model.runs
     assert dock.runs.item(1, 0).text() == "2: WT from 0.40 on"
-    assert not dock.back.isEnabled()
+    assert not dock.restore.isEnabled()
     dock.runs.item(0, 0).setText("as it was")
     assert model.runs[0].name == "as it was"
     cell = dock.runs.visualItemRect(dock.runs.item(0, 0)).center()
     qtbot.mouseClick(dock.runs.viewport(), LEFT, pos=cell)
-    click(qtbot, dock.back)
+    click(qtbot, dock.restore)
     wait(qtbot, two_runs)
     assert model.segmentation is first.segmentation
     assert model.request.thresholds == {}
-    assert two_runs.decomposition.knobs.sliders["WT"].value() == 50
+    assert two_runs.decomposition.sliders.sliders["WT"].value() == 50
     labels = two_runs.viewer.layers["segmentation"].data
     np.testing.assert_array_equal(labels, first.segmentation.label_map)
-    assert two_runs.decomposition.change.words.text().endswith("(against 2: WT from 0.40 on)")
+    assert two_runs.decomposition.change.summary.text().endswith("(against 2: WT from 0.40 on)")
     assert len(model.runs) == 2
     click(qtbot, two_runs.decomposition.undo)
     wait(qtbot, two_runs)
@@ -116,7 +116,7 @@ def test_two_runs_as_contours(two_runs: Workbench, qtbot: QtBot) -> None:
 
 def test_two_runs_side_by_side(two_runs: Workbench, qtbot: QtBot) -> None:
     dock, runs, viewer = two_runs.runs, two_runs.session.model.runs, two_runs.viewer
-    arranging, grid = two_runs.session.display.arranging, viewer.canvas.grid
+    arranging, grid = two_runs.session.display.layouts, viewer.canvas.grid
     zoom, before = viewer.scene.camera.zoom, [layer.name for layer in viewer.layers]
     dock.runs.selectAll()
     click(qtbot, dock.compare)
@@ -124,8 +124,8 @@ def test_two_runs_side_by_side(two_runs: Workbench, qtbot: QtBot) -> None:
     contours = made(two_runs, "compared")
 
     def press() -> None:
-        place = QPoint(8, dock.beside.height() // 2)
-        qtbot.mouseClick(dock.beside, LEFT, pos=place)
+        place = QPoint(8, dock.side_by_side.height() // 2)
+        qtbot.mouseClick(dock.side_by_side, LEFT, pos=place)
         qtbot.waitUntil(lambda: not arranging.busy, timeout=60000)
 
     press()
@@ -161,7 +161,7 @@ def test_two_runs_side_by_side(two_runs: Workbench, qtbot: QtBot) -> None:
     two_runs.session.display.next_modality()
     qtbot.waitUntil(lambda: not grid.enabled and not arranging.busy, timeout=60000)
     assert [la.name for la in made(two_runs, "modality") if la.visible] == ["T1"]
-    assert not dock.beside.isChecked()
+    assert not dock.side_by_side.isChecked()
     click(qtbot, dock.end)
     click(qtbot, dock.compare)
     wait(qtbot, two_runs)
@@ -169,7 +169,7 @@ def test_two_runs_side_by_side(two_runs: Workbench, qtbot: QtBot) -> None:
     arranging.toggle("panes")
     qtbot.waitUntil(lambda: not arranging.busy, timeout=60000)
     assert arranging.current == "panes"
-    assert not dock.beside.isChecked()
+    assert not dock.side_by_side.isChecked()
     assert sum(layer.visible for layer in made(two_runs, "compared")) == 2
 
 
@@ -183,8 +183,8 @@ def test_a_session_compares_what_it_compared(
     wait(qtbot, two_runs)
     dock.region.setCurrentText("TC")
     if beside:
-        qtbot.mouseClick(dock.beside, LEFT, pos=QPoint(8, dock.beside.height() // 2))
-        qtbot.waitUntil(lambda: not session.display.arranging.busy, timeout=60000)
+        qtbot.mouseClick(dock.side_by_side, LEFT, pos=QPoint(8, dock.side_by_side.height() // 2))
+        qtbot.waitUntil(lambda: not session.display.layouts.busy, timeout=60000)
     session.model.runs.rename(session.model.runs[0], "first")
 
     def seen() -> list[str]:
@@ -194,14 +194,14 @@ def test_a_session_compares_what_it_compared(
     session.persistence.save(tmp_path / "session")
     wait(qtbot, two_runs)
     click(qtbot, dock.end)
-    qtbot.waitUntil(lambda: not session.display.arranging.busy, timeout=60000)
+    qtbot.waitUntil(lambda: not session.display.layouts.busy, timeout=60000)
     assert seen() != before
     session.persistence.open(tmp_path / "session")
     wait(qtbot, two_runs)
     qtbot.waitUntil(lambda: session.run_comparison.pair is not None, timeout=60000)
-    qtbot.waitUntil(lambda: not session.display.arranging.busy, timeout=60000)
+    qtbot.waitUntil(lambda: not session.display.layouts.busy, timeout=60000)
     assert session.run_comparison.pair[0].name == "first"
-    assert dock.beside.isChecked() is beside
+    assert dock.side_by_side.isChecked() is beside
     assert dock.region.currentText() == "TC"
     assert viewer.canvas.grid.enabled is beside
     assert viewer.scene.camera.zoom == pytest.approx(zoom)
@@ -216,12 +216,12 @@ def test_what_comes_between_two_runs_ends_side_by_side(two_runs: Workbench, qtbo
     wait(qtbot, two_runs)
 
     def beside() -> None:
-        qtbot.mouseClick(dock.beside, LEFT, pos=QPoint(8, dock.beside.height() // 2))
-        qtbot.waitUntil(lambda: not looking.arranging.busy, timeout=60000)
-        assert dock.beside.isChecked()
+        qtbot.mouseClick(dock.side_by_side, LEFT, pos=QPoint(8, dock.side_by_side.height() // 2))
+        qtbot.waitUntil(lambda: not looking.layouts.busy, timeout=60000)
+        assert dock.side_by_side.isChecked()
 
     def ended() -> bool:
-        return not (dock.beside.isChecked() or looking.arranging.busy)
+        return not (dock.side_by_side.isChecked() or looking.layouts.busy)
 
     beside()
     mine = viewer.add_labels(np.ones((4, 4, 4), np.uint8), name="mine")
@@ -236,7 +236,7 @@ def test_what_comes_between_two_runs_ends_side_by_side(two_runs: Workbench, qtbo
 
 
 def test_hidden_contours_are_hung_when_they_are_shown(two_runs: Workbench, qtbot: QtBot) -> None:
-    dock, arranging = two_runs.runs, two_runs.session.display.arranging
+    dock, arranging = two_runs.runs, two_runs.session.display.layouts
     dock.runs.selectAll()
     click(qtbot, dock.compare)
     wait(qtbot, two_runs)
@@ -261,13 +261,13 @@ def test_a_run_of_the_history_is_compared_with(
 ) -> None:
     dock, findings = two_runs.compare, two_runs.session.model.findings
     first, second = two_runs.session.model.runs
-    names = [dock.others.itemText(k) for k in range(dock.others.count())]
+    names = [dock.references.itemText(k) for k in range(dock.references.count())]
     assert first.name in names
     assert second.name not in names
-    dock.others.setCurrentText(first.name)
-    dock.others.activated.emit(dock.others.currentIndex())
+    dock.references.setCurrentText(first.name)
+    dock.references.activated.emit(dock.references.currentIndex())
     qtbot.waitUntil(lambda: findings.comparison is not None, timeout=60000)
-    assert dock.others.currentText() == first.name
+    assert dock.references.currentText() == first.name
     maps = [one.segmentation.label_map > 0 for one in (second, first)]
     assert findings.comparison.scores[0].dice == pytest.approx(dice(*maps))
     file = tmp_path / "scores.csv"
@@ -303,18 +303,18 @@ def test_sensitivity_on_request_and_cancelled(
         click(qtbot, panel.jobs.cancel)
         wait(qtbot, segmented)
     assert "cancelled" in panel.jobs.notices.text()
-    assert panel.costs.isHidden()
+    assert panel.effects.isHidden()
     before = segmented.session.model.segmentation
     click(qtbot, panel.run)
     wait(qtbot, segmented)
-    assert panel.costs.rowCount() == 12
+    assert panel.effects.rowCount() == 12
     file = tmp_path / "costs"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(file), ""))
     click(qtbot, panel.save)
     saved = read_table(file.with_suffix(".csv"))
     assert list(saved[0]) == ["primary", "auxiliary", "region", "change_ml", "dice"]
     assert len(saved) == 12 * 3
-    first = panel.costs.item(0, 0).text()
+    first = panel.effects.item(0, 0).text()
     assert first == f"{saved[0]['auxiliary']} for {saved[0]['primary']}"
     assert segmented.session.model.segmentation is before
     assert len(segmented.session.model.runs) == 1
@@ -339,42 +339,42 @@ def test_a_shift_click_asks_why_and_is_kept(segmented: Workbench, qtbot: QtBot) 
     np.testing.assert_array_equal(shown.data, question.explanation.maps[pair, auxiliary])
     assert segmented.viewer.layers[auxiliary].visible
 
-    dock.questions.what.setCurrentText("voxel")
+    dock.questions.scope.setCurrentText("voxel")
     dock.questions.region.setCurrentText("WT")
     shift_click(qtbot, segmented, (22, 22, 20))
     assert [one.name for one in session.explanation.answered][1] == "WT in voxel (20, 22, 22)"
     assert dock.weights.rowCount() == 6
-    dock.questions.asked.setCurrentRow(1)
+    dock.questions.history.setCurrentRow(1)
     assert dock.weights.rowCount() == 3
     click(qtbot, dock.run)
     wait(qtbot, segmented)
     assert dock.weights.rowCount() == 3
-    dock.questions.asked.setCurrentRow(0)
+    dock.questions.history.setCurrentRow(0)
     assert dock.weights.rowCount() == 18
-    dock.questions.beside.setCurrentText("ET at (20, 22, 22)")
-    dock.questions.beside.activated.emit(0)
+    dock.questions.reference.setCurrentText("ET at (20, 22, 22)")
+    dock.questions.reference.activated.emit(0)
     last = dock.weights.rowCount() - 1
     weight = question.explanation.weights[Pair("T1CE", "ET"), "T2"]
     assert dock.weights.item(last, 3).text() == f"{weight:.2f}"
 
     # An edit leaves them: what is asked again can be compared with the answer before.
     asked = session.explanation.answered
-    segmented.decomposition.knobs.sliders["WT"].setValue(40)
+    segmented.decomposition.sliders.sliders["WT"].setValue(40)
     wait(qtbot, segmented)
     assert session.explanation.answered == asked
     assert session.explanation.chosen is None
-    titles = [dock.questions.asked.item(k).text() for k in range(3)]
+    titles = [dock.questions.history.item(k).text() for k in range(3)]
     assert titles[1:] == [f"{one.name}, 1: brats2020" for one in asked]
-    dock.questions.what.setCurrentText("lesion")
+    dock.questions.scope.setCurrentText("lesion")
     dock.questions.region.setCurrentText("innermost")
     session.layers.segmentation().data = labels
     shift_click(qtbot, segmented, (22, 22, 20))
     assert [one.name for one in session.explanation.answered][2] == question.name
-    dock.questions.beside.setCurrentText(titles[1])
-    dock.questions.beside.activated.emit(0)
-    assert dock.questions.answer_beside() is question
+    dock.questions.reference.setCurrentText(titles[1])
+    dock.questions.reference.activated.emit(0)
+    assert dock.questions.reference_answer() is question
     click(qtbot, dock.maps)
-    window = dock.window_of_maps
+    window = dock.maps_window
     qtbot.waitUntil(lambda: window.other.isVisible() and len(window.other.pictures) == 3)
     assert window.compared.text() == titles[1]
     key = (pair, auxiliary)
@@ -408,7 +408,7 @@ def test_maps_side_by_side(
     click(qtbot, dock.run)
     wait(qtbot, segmented)
     click(qtbot, dock.maps)
-    window = dock.window_of_maps
+    window = dock.maps_window
     qtbot.waitUntil(lambda: len(window.grid.pictures) == 18)
     assert window.grid.columns == ["FLAIR", "T1", "T1CE", "T2"]
     assert len(window.grid.pairs) == 6
@@ -452,28 +452,28 @@ def test_an_unusual_weight_stands_out(
     click(qtbot, loaded.explain.run)
     wait(qtbot, loaded)
     dock = loaded.explain
-    assert dock.questions.beside.currentText() == "cases measured"
-    dock.questions.beside.setCurrentText("nothing")
-    dock.questions.beside.activated.emit(0)
-    assert dock.unusual.text() == ""
-    dock.questions.beside.setCurrentText("cases measured")
-    dock.questions.beside.activated.emit(1)
+    assert dock.questions.reference.currentText() == "cases measured"
+    dock.questions.reference.setCurrentText("nothing")
+    dock.questions.reference.activated.emit(0)
+    assert dock.atypical.text() == ""
+    dock.questions.reference.setCurrentText("cases measured")
+    dock.questions.reference.activated.emit(1)
     assert dock.weights.item(0, 3).text() == "0.90 ± 0.00"
     assert "usual" in dock.weights.item(0, 3).toolTip()
     assert dock.weights.item(1, 3).text() == "0.10 ± 9.00"
     assert dock.weights.item(1, 3).toolTip() == ""
     weight = loaded.session.model.explanation.weights[Pair("FLAIR", "WT"), "T1"]
     said = f"T1 added less than usual to WT in FLAIR: {weight:.2f}, usually 0.90 ± 0.00 (9 cases)."
-    assert dock.unusual.text() == f"Unusual: {said}"
+    assert dock.atypical.text() == f"Unusual: {said}"
     # The checkpoint that is chosen for the next run does not change what this one is held against.
     loaded.segment.choose(tiny_checkpoint.path)
     dock.questions.show_questions()
-    assert dock.questions.beside.currentText() == "cases measured"
+    assert dock.questions.reference.currentText() == "cases measured"
 
 
 def test_a_lesion_of_the_list_is_asked_about(segmented: Workbench, qtbot: QtBot) -> None:
     session, dock = segmented.session, segmented.lesions
-    assert not dock.why.isEnabled()
+    assert not dock.explain.isEnabled()
     layer = segmented.viewer.layers["segmentation"]
     labels = np.zeros_like(session.model.segmentation.label_map)
     labels[20:24, 20:26, 18:22] = 4
@@ -485,7 +485,7 @@ def test_a_lesion_of_the_list_is_asked_about(segmented: Workbench, qtbot: QtBot)
     k = next(k for k, lesion in enumerate(lesions) if lesion.region == "ET")
     place = dock.lesions.visualItemRect(dock.lesions.item(k, 1)).center()
     qtbot.mouseClick(dock.lesions.viewport(), LEFT, pos=place)
-    click(qtbot, dock.why)
+    click(qtbot, dock.explain)
     wait(qtbot, segmented)
     (question,) = session.explanation.answered
     name = "ET at ({}, {}, {})".format(*reversed(lesions[k].voxel))
@@ -517,7 +517,7 @@ def test_a_lesion_of_the_list_is_asked_about(segmented: Workbench, qtbot: QtBot)
 def test_the_measured_faithfulness_is_one_click_away(loaded: Workbench, qtbot: QtBot) -> None:
     dock = loaded.explain
     dock.meaning.linkActivated.emit("faithful")
-    page = dock.page
+    page = dock.dialog
     assert page.isVisible()
     assert "Spearman" in page.text.toPlainText()
     assert "Against networks" not in page.text.toPlainText()

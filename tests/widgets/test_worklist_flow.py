@@ -81,7 +81,7 @@ def test_the_next_case_is_read_ahead_unless_it_was_saved_again(
 ) -> None:
     from napari_ciml.session.storage import read
 
-    desk, model, rounds = listed, listed.session.model, listed.worklist.rounds
+    desk, model, rounds = listed, listed.session.model, listed.worklist.controller
     opened: list[Path] = []
     real = read.open_session
 
@@ -107,11 +107,11 @@ def test_the_next_case_is_read_ahead_unless_it_was_saved_again(
 
 def test_an_export_is_noted(listed: Workbench, qtbot: QtBot, tmp_path: Path) -> None:
     desk = listed
-    desk.worklist.ahead.setChecked(False)
+    desk.worklist.prefetch.setChecked(False)
     click(qtbot, desk, desk.worklist.next)
     # One that is read again, as to align it, is still the same case of the worklist.
     click(qtbot, desk, desk.case.load)
-    assert desk.worklist.rounds.current == 0
+    assert desk.worklist.controller.current == 0
     assert stages(desk) == ["new", "new", "new"]
     click(qtbot, desk, desk.segment.run)
     desk.export.export_to(tmp_path / "out")
@@ -124,7 +124,7 @@ def test_the_run_that_is_shown_counts_and_a_correction_that_was_set_aside(
     listed: Workbench, qtbot: QtBot, tmp_path: Path
 ) -> None:
     desk, model = listed, listed.session.model
-    desk.worklist.ahead.setChecked(False)
+    desk.worklist.prefetch.setChecked(False)
     desk.session.live.set_on(False)
     click(qtbot, desk, desk.worklist.next)
     click(qtbot, desk, desk.segment.run)
@@ -138,12 +138,12 @@ def test_the_run_that_is_shown_counts_and_a_correction_that_was_set_aside(
     assert stages(desk)[0] == "exported"
     click(qtbot, desk, desk.worklist.previous)
     layer = desk.viewer.layers["segmentation"]
-    assert desk.export.which.text() == "It writes 'segmentation', as computed."
+    assert desk.export.target.text() == "It writes 'segmentation', as computed."
     layer.paint((4, 4, 4), 4)
-    qtbot.waitUntil(lambda: "corrected by hand" in desk.export.which.text())
+    qtbot.waitUntil(lambda: "corrected by hand" in desk.export.target.text())
     model.set_threshold("WT", 0.6)
     click(qtbot, desk, desk.segment.run)
-    first_line, second = desk.export.which.text().splitlines()
+    first_line, second = desk.export.target.text().splitlines()
     assert first_line == "It writes 'segmentation', as computed."
     assert "has your corrections and is not written" in second
     click(qtbot, desk, desk.worklist.next)

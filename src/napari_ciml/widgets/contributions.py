@@ -14,7 +14,7 @@ from napari_ciml.cases.geometry import Grid, reorient
 from napari_ciml.cases.writing import write_on_native_grid, write_volume
 from napari_ciml.errors import CimlError, InputError
 from napari_ciml.paths import sample_data
-from napari_ciml.widgets.layers.colormaps import colours_of
+from napari_ciml.widgets.layers.colormaps import colormap_of
 from napari_ciml.widgets.layers.metadata import KEY, LayerMetadata
 
 LayerData = tuple[np.ndarray, dict[str, Any], str]
@@ -102,7 +102,7 @@ def _image(array: np.ndarray, grid: Grid, name: str, case: Case | None) -> Layer
     low, high = display_range(array, name, case.units.get(name, "") if case else "")
     attributes: dict[str, Any] = {
         "name": name,
-        "colormap": colours_of(name),
+        "colormap": colormap_of(name),
         "contrast_limits": (low, high) if high > low else (low, low + 1),
         "scale": grid.scale,
         "translate": grid.translate,

@@ -37,7 +37,7 @@ class GcThrottle:
         self._layers: WeakSet[Layer] = WeakSet()
         viewer.layers.events.removed.connect(self._removed)
 
-    def begin(self, viewer: "ViewerModel") -> None:
+    def start(self, viewer: "ViewerModel") -> None:
         """Leave out what is there now; only the first call does."""
         if not self._begun:
             self._begun = self._holds = True
@@ -45,7 +45,7 @@ class GcThrottle:
             gc.freeze()
             gc.set_threshold(*_USUAL[:2], _RARELY)
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """Search everything again, as often as ever."""
         if self._holds:
             self._holds = False
@@ -54,7 +54,7 @@ class GcThrottle:
 
     def _removed(self, event: object) -> None:
         if event.value in self._layers:  # type: ignore[attr-defined]
-            self.end()
+            self.stop()
 
 
 @contextmanager

@@ -39,11 +39,11 @@ def draw_guide(desk: Workbench, output: Path) -> None:
     bring_forward(desk.guide)
     _window(desk, folder / "guide.png")
     _looking(desk, folder)
-    desk.segment.read.click()
-    if desk.segment.page is not None:
+    desk.segment.about.click()
+    if desk.segment.dialog is not None:
         process_events()
-        _widget(desk.segment.page, folder / "about.png")
-        desk.segment.page.close()
+        _widget(desk.segment.dialog, folder / "about.png")
+        desk.segment.dialog.close()
     _explaining(desk, folder)
     _living(desk, folder)
     _going_on(desk, folder)
@@ -53,14 +53,14 @@ def _looking(desk: Workbench, folder: Path) -> None:
     """Draw modalities side by side, and three planes."""
     looking = desk.session.display
     bring_forward(desk.view)
-    looking.overlaid.toggle_outline()
-    looking.arranging.toggle("panes")
+    looking.overlays.toggle_outline()
+    looking.layouts.toggle("panes")
     _arranged(desk)
     _window(desk, folder / "side-by-side.png")
-    looking.arranging.toggle("planes")
+    looking.layouts.toggle("planes")
     _arranged(desk)
     _window(desk, folder / "planes.png")
-    looking.arranging.toggle("planes")
+    looking.layouts.toggle("planes")
     _arranged(desk)
 
 
@@ -79,7 +79,7 @@ def _explaining(desk: Workbench, folder: Path) -> None:
     listed = session.model.findings.review_queue()
     inner = [k for k, lesion in enumerate(listed) if lesion.region == "ET"]
     desk.lesions.lesions.setCurrentCell(inner[0] if inner else 0, 1)
-    desk.run_and_wait(desk.lesions.why.click)
+    desk.run_and_wait(desk.lesions.explain.click)
     _window(desk, folder / "lesions.png")
     bring_forward(desk.explain)
     _window(desk, folder / "why.png")
@@ -98,7 +98,7 @@ def _living(desk: Workbench, folder: Path) -> None:
 
 def _going_on(desk: Workbench, folder: Path) -> None:
     """Draw a worklist of the phantoms that ship: the second open, the third prepared meanwhile."""
-    rounds = desk.worklist.rounds
+    rounds = desk.worklist.controller
     bring_forward(desk.worklist)
     with TemporaryDirectory(prefix="worklist-") as place:
         desk.run_and_wait(lambda: rounds.open(sample_data() / "replay", Path(place)))
@@ -120,7 +120,7 @@ def _arranged(desk: Workbench) -> None:
     """Wait until panes and planes are there."""
     looking = desk.session.display
     process_events()
-    _until(lambda: not looking.arranging.busy)
+    _until(lambda: not looking.layouts.busy)
     process_events()
 
 

@@ -21,7 +21,7 @@ class LatencySamples(NamedTuple):
     seconds: float
 
 
-class LoopProbe(QObject):
+class LatencyProbe(QObject):
     """A timer that notes how late it is.
 
     A loop that stands still for 100 ms is late for whatever comes in meanwhile, so each of the
@@ -56,7 +56,7 @@ class LoopProbe(QObject):
             self._due += TICK_MS / 1000
 
 
-def segment_and_listen(case: Path, checkpoint: Path) -> LatencySamples:
+def measure_segmentation(case: Path, checkpoint: Path) -> LatencySamples:
     """Open a case in a viewer with all dock widgets, segment it, and listen to the event loop.
 
     Raises
@@ -71,12 +71,12 @@ def segment_and_listen(case: Path, checkpoint: Path) -> LatencySamples:
     if model.info is not None:
         model.set_decomposition(model.info.decomposition)
     desk.run_and_wait(lambda: desk.session.open(case))
-    heard = listen_while(desk, desk.session.segmentation.segment)
+    heard = measure_latency(desk, desk.session.segmentation.segment)
     desk.viewer.close()
     return heard
 
 
-def listen_while(desk: Workbench, intent: Callable[[], None]) -> LatencySamples:
+def measure_latency(desk: Workbench, intent: Callable[[], None]) -> LatencySamples:
     """Ask for something and listen to the event loop until nothing runs any more.
 
     Raises
@@ -84,7 +84,7 @@ def listen_while(desk: Workbench, intent: Callable[[], None]) -> LatencySamples:
     CimlError
         If it fails.
     """
-    runner, probe, loop = desk.session.runner, LoopProbe(), QEventLoop()
+    runner, probe, loop = desk.session.runner, LatencyProbe(), QEventLoop()
     failures: list[str] = []
 
     def failed(sentence: str, details: str) -> None:

@@ -134,7 +134,7 @@ def _desk(opening: LaunchOptions) -> Workbench:
     desk = add_dock_widgets(_window())
     session, model = desk.session, desk.session.model
     model.set_device(opening.device)
-    desk.case.brain.quiet = opening.quiet_skull
+    desk.case.brain.silent = opening.quiet_skull
     model.set_engine(opening.engine)
     if opening.checkpoint is not None:
         model.set_checkpoint(opening.checkpoint)

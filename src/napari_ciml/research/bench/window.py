@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from napari_ciml.inference.memory import peak_memory_mib
 from napari_ciml.progress import ProgressMonitor
 from napari_ciml.research.bench.config import BenchConfig
-from napari_ciml.widgets.latency_probe import TICK_MS, segment_and_listen
+from napari_ciml.widgets.latency_probe import TICK_MS, measure_segmentation
 
 
 def segment_in_the_window(setup: BenchConfig, monitor: ProgressMonitor) -> dict[str, object]:
     """Open the case in a viewer with its dock widgets, and press *Segment*."""
     monitor.step("Opening a window")
-    heard = segment_and_listen(setup.case, setup.checkpoint)
+    heard = measure_segmentation(setup.case, setup.checkpoint)
     return {
         "seconds": round(heard.seconds, 3),
         "median_ms": round(percentile(heard.delays_ms, 50), 2),

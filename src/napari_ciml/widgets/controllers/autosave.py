@@ -33,7 +33,7 @@ from napari_ciml.session.model import SessionModel
 from napari_ciml.widgets.jobs import JobRunner
 from napari_ciml.widgets.layers.case_layers import CaseLayers
 from napari_ciml.widgets.layers.label_maps import add_correction
-from napari_ciml.widgets.layers.metadata import is_unedited, origin_of, require_metadata
+from napari_ciml.widgets.layers.metadata import is_unedited, metadata_of, require_metadata
 
 _WITHIN_MS = 1500
 """From a stroke to its being kept."""
@@ -132,7 +132,7 @@ class AutosaveController(QObject):
 
     def _on_inserted(self, event: object) -> None:
         layer: Layer = event.value  # type: ignore[attr-defined]
-        origin = origin_of(layer)
+        origin = metadata_of(layer)
         if isinstance(layer, Labels) and origin and origin.kind in ("segmentation", "correction"):
             layer.events.paint.connect(self._on_paint)
             layer.events.set_data.connect(self._on_redrawn)

@@ -10,7 +10,7 @@ from napari_ciml.progress import ProgressMonitor
 from napari_ciml.session.comparison import LabelMapDiff, diff_label_maps
 from napari_ciml.session.runs import Run
 from napari_ciml.session.storage.schema import SavedRunComparison
-from napari_ciml.widgets.layers.run_comparison import hide_compared, show_compared, show_maps
+from napari_ciml.widgets.layers.run_comparison import hide_compared, show_contours, show_label_maps
 
 if TYPE_CHECKING:
     from napari_ciml.widgets.controllers.session import Session
@@ -114,7 +114,7 @@ class RunComparison:
             masks.append(np.isin(run.segmentation.label_map, labels))
             names.append(f"{region} in {run.name}")
         viewer = self.session.layers.viewer
-        show_compared(viewer, case, (masks[0], masks[1]), (names[0], names[1]))
+        show_contours(viewer, case, (masks[0], masks[1]), (names[0], names[1]))
         self.changed.emit()
 
     def set_beside(self, beside: bool) -> None:
@@ -129,26 +129,26 @@ class RunComparison:
                 for run in pair
                 for made in (run.segmentation,)
             ]
-            first, second = show_maps(self.session.layers.viewer, case, maps)
-            looking.arranging.pair(modality, first, second)
+            first, second = show_label_maps(self.session.layers.viewer, case, maps)
+            looking.layouts.pair(modality, first, second)
             self.side_by_side = True
             self.changed.emit()
         else:
             self.side_by_side = False
-            looking.arranging.arrange("single")
+            looking.layouts.arrange("single")
             self.show(self.region)
 
     def end(self) -> None:
         """Take contours and label maps away."""
         if self.pair is not None:
             if self.side_by_side:
-                self.session.display.arranging.arrange("single")
+                self.session.display.layouts.arrange("single")
             self._forget()
             hide_compared(self.session.layers.viewer)
 
     def _arranged(self) -> None:
         """Show contours again when something else was arranged instead of two label maps."""
-        if self.side_by_side and not self.session.display.arranging.paired:
+        if self.side_by_side and not self.session.display.layouts.shows_pair:
             self.side_by_side = False
             self.show(self.region)
 

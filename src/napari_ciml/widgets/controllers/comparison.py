@@ -13,7 +13,12 @@ from napari_ciml.errors import CimlError
 from napari_ciml.metrics.agreement import AGREED, slice_of_largest_difference
 from napari_ciml.session.findings import Comparison
 from napari_ciml.widgets.controllers.label_maps import ActiveLabelMap
-from napari_ciml.widgets.layers.label_maps import go_to, in_slice, show_difference, show_reference
+from napari_ciml.widgets.layers.label_maps import (
+    displayed_slice,
+    go_to,
+    show_difference,
+    show_reference,
+)
 from napari_ciml.widgets.layers.metadata import require_metadata
 
 RUN_BEFORE = "the run before"
@@ -101,7 +106,7 @@ class ReferenceComparison(QObject):
         self.shown = region
         values = found.differences[region]
         show_difference(viewer, case, values, region)
-        axis, seen = in_slice(viewer, case, values)
+        axis, seen = displayed_slice(viewer, case, values)
         if go_there and not (seen > AGREED).any():
             place = slice_of_largest_difference(values, axis)
             if place is not None:

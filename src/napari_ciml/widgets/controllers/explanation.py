@@ -19,7 +19,7 @@ from napari_ciml.session.questions import (
 )
 from napari_ciml.session.storage.schema import SavedMapView
 from napari_ciml.widgets.controllers.map_shown import MapOverlayController
-from napari_ciml.widgets.layers.metadata import origin_of, plugin_layers, voxel_at
+from napari_ciml.widgets.layers.metadata import metadata_of, plugin_layers, voxel_at
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -217,7 +217,7 @@ class ExplanationController:
             return
         case = self.session.model.case
         active = self.session.layers.viewer.layers.selection.active
-        found = origin_of(active) if active is not None else None
+        found = metadata_of(active) if active is not None else None
         if case is None or found is None or found.case is not case or viewer.dims.ndisplay != 2:
             return
         if active.mode not in ("pan_zoom", "pick"):

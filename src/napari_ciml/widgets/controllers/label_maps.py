@@ -17,7 +17,7 @@ from napari_ciml.progress import ProgressMonitor
 from napari_ciml.session.model import SessionModel
 from napari_ciml.widgets.controllers.autosave import AutosaveController
 from napari_ciml.widgets.jobs import JobRunner
-from napari_ciml.widgets.layers.calipers import draw_calipers, remove_calipers, slice_of
+from napari_ciml.widgets.layers.calipers import draw_calipers, hide_calipers, slice_of
 from napari_ciml.widgets.layers.case_layers import CaseLayers
 from napari_ciml.widgets.layers.label_maps import go_to, label_maps
 from napari_ciml.widgets.layers.metadata import require_metadata
@@ -156,7 +156,7 @@ class ActiveLabelMap(QObject):
 
     def hide_calipers(self) -> None:
         """Take away what was drawn of a lesion."""
-        remove_calipers(self.layers.viewer)
+        hide_calipers(self.layers.viewer)
 
     def drop_if_case_changed(
         self, case: Case, done: Callable[..., None]

@@ -60,8 +60,8 @@ class PersistenceController:
             runs=runs,
             current=runs.index(model.runs.current) if model.runs.current else None,
             corrections=view_state.edited_label_maps(session.layers, case),
-            looks=view_state.layer_appearances(session.layers, case, session.display.arranging),
-            view=view_state.camera_state(session.layers.viewer, session.display.arranging),
+            looks=view_state.layer_appearances(session.layers, case, session.display.layouts),
+            view=view_state.camera_state(session.layers.viewer, session.display.layouts),
             live=session.live.on,
             questions=session.explanation.answered,
             shown=session.explanation.to_state(),
@@ -140,7 +140,7 @@ class PersistenceController:
                 f"'{layer.name}' has other regions than the segmentation; choose another label "
                 "map in Lesions."
             )
-        looks = view_state.layer_appearances(layers, case, session.display.arranging)
+        looks = view_state.layer_appearances(layers, case, session.display.layouts)
         shown = {one.shows: one.limits for one in looks if one.limits is not None}
         context = ReportContext(
             checkpoint=model.runs.current.info.name if model.runs.current else "",

@@ -64,7 +64,7 @@ def _show(session: "Session", found: LoadedSession) -> Iterator[None]:
     for row, modality in enumerate(state.modalities):
         model.set_modality(row, modality)
     model.set_reference(state.case.reference)
-    arranged = session.display.arranging.current
+    arranged = session.display.layouts.current
     release_saved(session, state)
     yield from session.show_single_plane(found.loaded)
     yield
@@ -96,7 +96,7 @@ def _show(session: "Session", found: LoadedSession) -> Iterator[None]:
     if state.view is not None:
         yield from view_state.apply_camera_state(layers.viewer, state.view)
         arranged = state.view.arrangement
-    session.display.arranging.arrange(arranged)
+    session.display.layouts.arrange(arranged)
     if state.two_runs is not None:
         session.run_comparison.put(state.two_runs)
 

@@ -24,7 +24,7 @@ from napari_ciml.widgets.controllers.live import LiveUpdate
 from napari_ciml.widgets.controllers.persistence import PersistenceController
 from napari_ciml.widgets.controllers.segmentation import SegmentationController
 from napari_ciml.widgets.display.display import DisplayController
-from napari_ciml.widgets.display.key_bindings import bind
+from napari_ciml.widgets.display.key_bindings import bind_keys
 from napari_ciml.widgets.gc_tuning import GcThrottle
 from napari_ciml.widgets.jobs import JobRunner
 from napari_ciml.widgets.layers.case_layers import CaseLayers
@@ -67,7 +67,7 @@ class Session:
         self.segmentation = SegmentationController(self)
         self.loaded_case: LoadedCase | None = None
         self.display = DisplayController(self.layers, self.model)
-        bind(self.display, viewer)
+        bind_keys(self.display, viewer)
         self.live = LiveUpdate(self)
         self.run_comparison = RunComparison(self)
         self.explanation = ExplanationController(self)
@@ -148,7 +148,7 @@ class Session:
         runners = (self.runner, self.label_maps.runner)
         for part in (*runners, self.autosave, self.display, self.live):
             part.close()
-        self.gc_throttle.end()
+        self.gc_throttle.stop()
         atexit.unregister(self.close)
         for viewer, session in list(_sessions.items()):
             if session is self:
@@ -167,15 +167,15 @@ class Session:
 
     def show(self, loaded: LoadedCase) -> Iterator[None]:
         """Show a case that was read in place of the one before, arranged as that was."""
-        arranged = self.display.arranging.current
+        arranged = self.display.layouts.current
         yield from self.show_single_plane(loaded)
-        self.display.arranging.arrange(arranged)
+        self.display.layouts.arrange(arranged)
 
     def show_single_plane(self, loaded: LoadedCase) -> Iterator[None]:
         """Show a case that was read in place of the one before, in one plane."""
-        yield from self.display.arranging.to_single()
+        yield from self.display.layouts.to_single()
         self.loaded_case = loaded
-        self.gc_throttle.begin(self.layers.viewer)
+        self.gc_throttle.start(self.layers.viewer)
         yield from self.layers.show_case(loaded.case, loaded.limits)
         self.model.set_case(loaded.case, loaded.ranges)
         yield

@@ -12,7 +12,7 @@ from napari_ciml.session.storage.schema import CameraState, LayerAppearance, Sav
 from napari_ciml.session.storage.snapshot import EditedLabelMap
 from napari_ciml.widgets.display.layouts import LayoutManager
 from napari_ciml.widgets.layers.case_layers import CaseLayers
-from napari_ciml.widgets.layers.colormaps import set_limits
+from napari_ciml.widgets.layers.colormaps import set_contrast_limits
 from napari_ciml.widgets.layers.label_maps import add_correction
 from napari_ciml.widgets.layers.metadata import (
     clear_paint_history,
@@ -177,7 +177,7 @@ def _apply(layer: Layer, look: LayerAppearance) -> None:
     layer.visible, layer.opacity = look.visible, look.opacity
     if isinstance(layer, Image):
         if look.limits is not None:
-            set_limits(layer, look.limits)
+            set_contrast_limits(layer, look.limits)
         if look.gamma is not None:
             layer.gamma = look.gamma
         if look.colours is not None:

@@ -46,7 +46,7 @@ class Annotations:
     def __init__(self, viewer: "ViewerModel", *, corner: bool = True) -> None:
         self._viewer = ref(viewer)
         self.direction: Sequence[float] = _LPS
-        self.words = ""
+        self.corner_text = ""
         self._shown = False
         self._said: int | None = None
         self._coming: set[str] = set()
@@ -64,7 +64,7 @@ class Annotations:
         viewer.dims.events.ndisplay.connect(self.refresh)
 
     @property
-    def view(self) -> RadiologicalOrientation:
+    def orientation(self) -> RadiologicalOrientation:
         """How the planes shown lie."""
         viewer = self._viewer()
         order = viewer.dims.order[-3:] if viewer is not None else (0, 1, 2)
@@ -126,7 +126,7 @@ class Annotations:
 
     def set_corner_text(self, words: str) -> None:
         """Say something in the corner, above the plane."""
-        self.words = words
+        self.corner_text = words
         self.refresh()
 
     def refresh(self, *_: object) -> None:
@@ -134,7 +134,7 @@ class Annotations:
         viewer = self._viewer()
         if viewer is None or viewer.dims.ndim < 3:
             return
-        view, overlays = self.view, viewer.canvas.overlays
+        view, overlays = self.orientation, viewer.canvas.overlays
         if self._shown:
             viewer.scene.camera.orientation = (view.depth, view.vertical, view.horizontal)
         flat = self._shown and viewer.dims.ndisplay == 2
@@ -150,7 +150,11 @@ class Annotations:
         self._set_visible("scale_bar", self._shown)
 
     def _in_the_corner(self) -> str:
-        return "\n".join(filter(None, (self.words, self.view.describe()))) if self._corner else ""
+        return (
+            "\n".join(filter(None, (self.corner_text, self.orientation.describe())))
+            if self._corner
+            else ""
+        )
 
     def _add_letter(self, side: str) -> None:
         viewer = self._viewer()

@@ -14,7 +14,7 @@ from napari_ciml.widgets.display.annotations import Annotations
 from napari_ciml.widgets.display.layouts import LayoutManager
 from napari_ciml.widgets.display.overlay_visibility import OverlayVisibility
 from napari_ciml.widgets.layers.case_layers import CaseLayers
-from napari_ciml.widgets.layers.colormaps import PET_COLOURS, set_limits
+from napari_ciml.widgets.layers.colormaps import PET_COLOURS, set_contrast_limits
 from napari_ciml.widgets.layers.metadata import require_metadata
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ class DisplayController:
     def __init__(self, layers: CaseLayers, model: SessionModel) -> None:
         self.layers, self.model = layers, model
         self.annotations = Annotations(layers.viewer)
-        self.overlaid = OverlayVisibility(layers.viewer)
-        self.arranging = LayoutManager(
+        self.overlays = OverlayVisibility(layers.viewer)
+        self.layouts = LayoutManager(
             layers, model, self.annotations, self._on_canvas, self._arranged
         )
         self._flat: tuple[Any, Any, float] | None = None
@@ -67,14 +67,14 @@ class DisplayController:
         active, shown = self.viewer.layers.selection.active, self._visible_modalities()
         return active if active in shown else next(iter(shown), None)
 
-    def window_of(self, layer: Image) -> window_level.WindowPreset | None:
+    def window_preset(self, layer: Image) -> window_level.WindowPreset | None:
         """Return the window last chosen by name for a modality."""
         return self._windows.get(require_metadata(layer).shows)
 
-    def windows_of(self, layer: Image) -> tuple[window_level.WindowPreset, ...]:
+    def window_presets(self, layer: Image) -> tuple[window_level.WindowPreset, ...]:
         """Return the windows there are for a modality."""
         shows = require_metadata(layer).shows
-        return window_level.windows_of(shows, self._unit(shows))
+        return window_level.window_presets_of(shows, self._unit(shows))
 
     def next_modality(self, step: int = 1) -> None:
         """Show the next modality, or with -1 the one before; side by side, make it active."""
@@ -84,7 +84,7 @@ class DisplayController:
         current = self.active_modality()
         place = found.index(current) if current in found else -step
         chosen = found[(place + step) % len(found)]
-        if not self.arranging.hanging.shown:
+        if not self.layouts.side_by_side.shown:
             self.layers.show_modality(require_metadata(chosen).shows)
         if not isinstance(self.viewer.layers.selection.active, Labels):
             self.viewer.layers.selection.active = chosen
@@ -95,8 +95,8 @@ class DisplayController:
         layer = self.active_modality()
         if layer is None:
             return
-        known = self.windows_of(layer)
-        current = self.window_of(layer)
+        known = self.window_presets(layer)
+        current = self.window_preset(layer)
         place = known.index(current) if current in known else 0
         self.set_window(known[(place + step) % len(known)])
 
@@ -106,27 +106,27 @@ class DisplayController:
         if layer is not None:
             shows = require_metadata(layer).shows
             self._windows[shows] = window
-            limits = window_level.limits_of(window, layer.data, shows, self._unit(shows))
-            set_limits(layer, limits)
+            limits = window_level.preset_limits(window, layer.data, shows, self._unit(shows))
+            set_contrast_limits(layer, limits)
 
-    def colours_of(self, layer: Image) -> dict[str, str]:
+    def colormaps_of(self, layer: Image) -> dict[str, str]:
         """Return the colours there are for a modality, by name; none if it is grey and no more."""
         return PET_COLOURS if require_metadata(layer).shows == "PET" else {}
 
-    def set_colours(self, name: str) -> None:
+    def set_colormap(self, name: str) -> None:
         """Show the modality in colours by name."""
         layer = self.active_modality()
-        if layer is not None and name in self.colours_of(layer):
-            layer.colormap = self.colours_of(layer)[name]
+        if layer is not None and name in self.colormaps_of(layer):
+            layer.colormap = self.colormaps_of(layer)[name]
             self.changed.emit()
 
     def toggle_linked_zoom(self) -> None:
         """Let three planes zoom together, or each by itself."""
-        planes = self.arranging.planes
+        planes = self.layouts.orthogonal_views
         if planes is not None:
-            zooming = planes.zooming
-            zooming.together = not zooming.together
-            how = "together" if zooming.together else "each by itself"
+            zooming = planes.linked_zoom
+            zooming.linked = not zooming.linked
+            how = "together" if zooming.linked else "each by itself"
             self.viewer.status = f"The planes zoom {how}"
 
     def toggle_3d(self) -> None:
@@ -139,9 +139,9 @@ class DisplayController:
                 viewer.dims.point, camera.center, camera.zoom = self._flat
         else:
             flat = (viewer.dims.point, camera.center, camera.zoom)
-            self._flat = None if self.arranging.divided else flat
-            if self.arranging.divided:
-                self.arranging.arrange("single")
+            self._flat = None if self.layouts.has_panes else flat
+            if self.layouts.has_panes:
+                self.layouts.arrange("single")
             viewer.dims.order, viewer.dims.ndisplay = (0, 1, 2), 3
             viewer.reset_view()
             camera.set_view_direction((0, 1, 0), (1, 0, 0))
@@ -173,7 +173,7 @@ class DisplayController:
         """Let mouse and window go."""
         self.changed.disconnect()
         self.canvas_added.disconnect()
-        self.arranging.close()
+        self.layouts.close()
         for gesture in self._gestures:
             if gesture in self.viewer.mouse_drag_callbacks:
                 self.viewer.mouse_drag_callbacks.remove(gesture)
@@ -183,16 +183,16 @@ class DisplayController:
         with_control = event.button == _LEFT and tuple(event.modifiers) == ("Control",)
         active = self.viewer.layers.selection.active
         tool = active is not None and active.mode != "pan_zoom"
-        layer = self.arranging.hanging.modality_at(event.viewbox) or self.active_modality()
+        layer = self.layouts.side_by_side.modality_at(event.viewbox) or self.active_modality()
         if layer is None or tool or not (with_control or event.button == _MIDDLE):
             return
         start, limits = np.array(event.pos), tuple(layer.contrast_limits)
         yield
         while event.type == "mouse_move":
             right, down = np.array(event.pos) - start
-            set_limits(layer, window_level.window_after_drag(limits, right, down))
+            set_contrast_limits(layer, window_level.window_after_drag(limits, right, down))
             self._windows.pop(require_metadata(layer).shows, None)
-            self.viewer.status = window_level.describe(layer.contrast_limits)
+            self.viewer.status = window_level.describe_window(layer.contrast_limits)
             yield
 
     def _unit(self, modality: str) -> str:
@@ -218,11 +218,11 @@ class DisplayController:
         layer = self.active_modality()
         if layer is None:
             return
-        chosen = self.window_of(layer)
+        chosen = self.window_preset(layer)
         name = f"  ({chosen.name})" if chosen is not None else ""
         limits = tuple(layer.contrast_limits)
         self.annotations.set_corner_text(
-            f"{require_metadata(layer).shows}  {window_level.describe(limits)}{name}"
+            f"{require_metadata(layer).shows}  {window_level.describe_window(limits)}{name}"
         )
         self.changed.emit()
 

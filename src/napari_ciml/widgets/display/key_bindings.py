@@ -55,13 +55,13 @@ ACTIONS = (
         "G",
         "Modalities side by side",
         "Show every modality in its own pane with the labels on top, linked; or one pane again.",
-        lambda display, _: display.arranging.toggle("panes"),
+        lambda display, _: display.layouts.toggle("panes"),
     ),
     Action(
         "K",
         "Three planes",
         "Show three orthogonal planes with a crosshair that a click moves; or one plane again.",
-        lambda display, _: display.arranging.toggle("planes"),
+        lambda display, _: display.layouts.toggle("planes"),
     ),
     Action(
         "Shift-K",
@@ -109,25 +109,25 @@ ACTIONS = (
         "H",
         "Hide labels",
         "Hide the labels to see the image beneath; or show them again.",
-        lambda display, _: display.overlaid.toggle_labels(),
+        lambda display, _: display.overlays.toggle_labels(),
     ),
     Action(
         "Q",
         "Contours",
         "Show segmentation and reference as contours; or filled.",
-        lambda display, _: display.overlaid.toggle_outline(),
+        lambda display, _: display.overlays.toggle_outline(),
     ),
     Action(
         ".",
         "More opaque",
         "Make labels and maps more opaque.",
-        lambda display, _: display.overlaid.change_opacity(),
+        lambda display, _: display.overlays.change_opacity(),
     ),
     Action(
         ",",
         "Less opaque",
         "Make labels and maps less opaque.",
-        lambda display, _: display.overlaid.change_opacity(-1),
+        lambda display, _: display.overlays.change_opacity(-1),
     ),
     Action(
         "U",
@@ -160,7 +160,7 @@ SHORTCUTS = (
 """Mouse gestures and the keys that other dock widgets bind."""
 
 
-def bind(display: DisplayController, viewer: "ViewerModel") -> None:
+def bind_keys(display: DisplayController, viewer: "ViewerModel") -> None:
     """Bind the keys of all actions to a viewer's canvas, and to the canvases added to it later."""
     display.canvas_added.connect(lambda added: _bind_actions(display, added))
     _bind_actions(display, viewer)

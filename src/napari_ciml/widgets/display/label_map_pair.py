@@ -10,7 +10,7 @@ from napari_ciml.widgets.display.linked_layers import LinkedLayer, reorder_layer
 from napari_ciml.widgets.display.panes import SPACING, GridLayout
 from napari_ciml.widgets.gc_tuning import skip_gc_collect
 from napari_ciml.widgets.layers.case_layers import CaseLayers
-from napari_ciml.widgets.layers.metadata import origin_of
+from napari_ciml.widgets.layers.metadata import metadata_of
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class _Before:
 class LabelMapPairLayout(GridLayout):
     """Two label maps in two panes, and back; parameters are those of `GridLayout`."""
 
-    enlarged = 2.0
+    zoom_factor = 2.0
     """How much larger one plane would be shown alone."""
 
     def __init__(
@@ -49,7 +49,7 @@ class LabelMapPairLayout(GridLayout):
     def show(self, modality: Image, maps: tuple[Labels, Labels]) -> None:
         """Show two label maps over a modality."""
         if not self.busy and not self.shown:
-            self._take(self._pair(modality, maps))
+            self._run(self._pair(modality, maps))
 
     def _pair(self, modality: Image, maps: tuple[Labels, Labels]) -> Iterator[None]:
         viewer = self.layers.viewer
@@ -70,16 +70,16 @@ class LabelMapPairLayout(GridLayout):
         coming = self.annotations.show_stepwise()
         next(coming)  # nothing is at the borders now
         grid.enabled = True
-        viewer.scene.camera.zoom /= self.enlarged
+        viewer.scene.camera.zoom /= self.zoom_factor
         yield
-        mirror.appear()
+        mirror.show()
         for layer in maps:
             layer.visible = layer.name_overlay.visible = True
             yield
         modality.events.visible.connect(self._hidden)
         yield from coming
 
-    def _unite(self) -> Iterator[None]:
+    def _restore_steps(self) -> Iterator[None]:
         viewer, before, mirror = self.layers.viewer, self._before, self._mirror
         assert before is not None
         assert mirror is not None
@@ -93,7 +93,7 @@ class LabelMapPairLayout(GridLayout):
             layer.name_overlay.visible = False
         yield
         grid.enabled = False
-        viewer.scene.camera.zoom *= self.enlarged
+        viewer.scene.camera.zoom *= self.zoom_factor
         yield
         if mirror.layer in viewer.layers:
             with skip_gc_collect():
@@ -104,7 +104,7 @@ class LabelMapPairLayout(GridLayout):
         later = [layer for layer in viewer.layers if layer not in kept]
         reorder_layers(viewer.layers, (*kept, *later))
         for layer in before.hidden:
-            found = origin_of(layer)
+            found = metadata_of(layer)
             # Who compares shows what is compared.
             if found is None or found.kind != "compared":
                 layer.visible = True

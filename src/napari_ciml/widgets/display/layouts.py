@@ -45,10 +45,15 @@ class LayoutManager:
         bind: Callable[["ViewerModel"], None],
         arranged: Callable[[], None],
     ) -> None:
-        self.layers, self.model, self.bind, self.arranged = layers, model, bind, arranged
-        self.hanging = SideBySideLayout(layers, annotations, self._step)
-        self.pairing = LabelMapPairLayout(layers, annotations, self._step)
-        self.planes: OrthogonalViews | None = None
+        self.layers, self.model, self.on_canvas_added, self.on_changed = (
+            layers,
+            model,
+            bind,
+            arranged,
+        )
+        self.side_by_side = SideBySideLayout(layers, annotations, self._step)
+        self.label_map_pair = LabelMapPairLayout(layers, annotations, self._step)
+        self.orthogonal_views: OrthogonalViews | None = None
         self._pair: tuple[Image, tuple[Labels, Labels]] | None = None
         self._wanted: _Place | None = None
         self._closed = False
@@ -65,22 +70,26 @@ class LayoutManager:
         return self._wanted is not None or self._under_way
 
     @property
-    def paired(self) -> bool:
+    def shows_pair(self) -> bool:
         """Whether two label maps are side by side, or on the way to be."""
         return (self._wanted or self._there) == "pair"
 
     @property
-    def divided(self) -> bool:
+    def has_panes(self) -> bool:
         """Whether the canvas has several panes."""
-        return self.hanging.shown or self.pairing.shown
+        return self.side_by_side.shown or self.label_map_pair.shown
 
     @property
     def zoom_factor(self) -> float:
         """How much larger one plane would be shown alone, at the same view."""
-        for part in (self.hanging, self.pairing):
+        for part in (self.side_by_side, self.label_map_pair):
             if part.shown:
-                return part.enlarged
-        return self.planes.enlarged if self.planes is not None and self.planes.shown else 1.0
+                return part.zoom_factor
+        return (
+            self.orthogonal_views.zoom_factor
+            if self.orthogonal_views is not None and self.orthogonal_views.shown
+            else 1.0
+        )
 
     def toggle(self, wanted: Arrangement) -> None:
         """Arrange so, or go back to one plane."""
@@ -99,7 +108,9 @@ class LayoutManager:
 
     def visible_alone(self, layer: Layer) -> bool:
         """Whether a layer would be visible with one plane."""
-        return (self.pairing if self.pairing.shown else self.hanging).visible_alone(layer)
+        return (
+            self.label_map_pair if self.label_map_pair.shown else self.side_by_side
+        ).visible_alone(layer)
 
     def to_single(self) -> Iterator[None]:
         """Go back to one plane; a generator that ends when it is there."""
@@ -110,27 +121,33 @@ class LayoutManager:
     def close(self) -> None:
         """Let the window go."""
         self._closed = True
-        self.hanging.close()
-        self.pairing.close()
-        if self.planes is not None:
-            self.planes.close()
+        self.side_by_side.close()
+        self.label_map_pair.close()
+        if self.orthogonal_views is not None:
+            self.orthogonal_views.close()
 
     @property
     def _there(self) -> _Place:
-        if self.hanging.shown:
+        if self.side_by_side.shown:
             return "panes"
-        if self.pairing.shown:
+        if self.label_map_pair.shown:
             return "pair"
-        return "planes" if self.planes is not None and self.planes.shown else "single"
+        return (
+            "planes"
+            if self.orthogonal_views is not None and self.orthogonal_views.shown
+            else "single"
+        )
 
     @property
     def _under_way(self) -> bool:
-        parts = (self.hanging, self.pairing)
-        return any(part.busy for part in parts) or (self.planes is not None and self.planes.busy)
+        parts = (self.side_by_side, self.label_map_pair)
+        return any(part.busy for part in parts) or (
+            self.orthogonal_views is not None and self.orthogonal_views.busy
+        )
 
     def _step(self) -> None:
         self._go_on()
-        self.arranged()
+        self.on_changed()
 
     def _go_on(self) -> None:
         """Begin the next step to what is wanted, if none is under way."""
@@ -146,23 +163,25 @@ class LayoutManager:
             self._show(wanted)
 
     def _leave(self) -> None:
-        for part in (self.hanging, self.pairing):
+        for part in (self.side_by_side, self.label_map_pair):
             part.restore()
-        if self.planes is not None:
-            self.planes.leave()
+        if self.orthogonal_views is not None:
+            self.orthogonal_views.restore()
 
     def _show(self, wanted: _Place) -> None:
         case = self.model.case
         if wanted == "panes":
-            self.hanging.show()
+            self.side_by_side.show()
         elif wanted == "pair" and self._pair is not None:
-            self.pairing.show(*self._pair)
+            self.label_map_pair.show(*self._pair)
         elif case is not None and getattr(self.layers.viewer, "window", None) is not None:
             self._made().show(case.grid.direction)
 
     def _made(self) -> "OrthogonalViews":
-        if self.planes is None:
+        if self.orthogonal_views is None:
             from napari_ciml.widgets.display.ortho_views import OrthogonalViews
 
-            self.planes = OrthogonalViews(self.layers.viewer, self._step, self.bind)
-        return self.planes
+            self.orthogonal_views = OrthogonalViews(
+                self.layers.viewer, self._step, self.on_canvas_added
+            )
+        return self.orthogonal_views

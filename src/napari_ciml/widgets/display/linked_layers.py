@@ -46,7 +46,7 @@ class LinkedLayer:
             original.events.labels_update.connect(self.layer.refresh)
             self.layer.events.labels_update.connect(original.refresh)
 
-    def appear(self) -> None:
+    def show(self) -> None:
         """Be visible whenever the original is."""
         self.layer.visible = self.original.visible
         link_layers([self.original, self.layer], ["visible"])

@@ -26,7 +26,7 @@ class LinkedZoom:
         self._watching = watching
         self._zooms: WeakKeyDictionary[ViewerModel, float] = WeakKeyDictionary()
         self._following = False
-        self.together = True
+        self.linked = True
 
     def begin(self, main: ViewerModel) -> None:
         """Begin with a viewer alone."""
@@ -47,7 +47,7 @@ class LinkedZoom:
                 continue
             self._zooms[model] = camera.zoom
             factor = camera.zoom / before
-            if self.together and not self._following and self._watching():
+            if self.linked and not self._following and self._watching():
                 self._follow(model, factor)
 
     def _follow(self, leader: ViewerModel, factor: float) -> None:

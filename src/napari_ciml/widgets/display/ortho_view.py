@@ -33,36 +33,36 @@ class OrthogonalView:
     def __init__(self, main: ViewerModel, order: tuple[int, ...], direction: Sequence[float]):
         self.main, self.model = main, ViewerModel(order=order)
         self.canvas = QtViewer(self.model)
-        self.mirrors: dict[Layer, LinkedLayer] = {}
+        self.linked_layers: dict[Layer, LinkedLayer] = {}
         self.annotations = Annotations(self.model, corner=False)
         self.annotations.direction = direction
         self.order = order
         self.model.dims.events.point.connect(self._lead)
-        self.model.mouse_drag_callbacks.append(click_to_go(main))
+        self.model.mouse_drag_callbacks.append(crosshair_callback(main))
 
-    def follow_layers(self) -> Iterator[None]:
+    def sync_layers(self) -> Iterator[None]:
         """Show the layers the viewer has, no more and no less; one step for each."""
-        for layer in [layer for layer in self.mirrors if layer not in self.main.layers]:
-            mirror = self.mirrors.pop(layer)
+        for layer in [layer for layer in self.linked_layers if layer not in self.main.layers]:
+            mirror = self.linked_layers.pop(layer)
             mirror.close()
             with skip_gc_collect():
                 self.model.layers.remove(mirror.layer)
             yield
-        first = not self.mirrors
+        first = not self.linked_layers
         for layer in self.main.layers:
-            if layer not in self.mirrors:
-                self.mirrors[layer] = LinkedLayer(layer)
-                self.model.layers.append(self.mirrors[layer].layer)
+            if layer not in self.linked_layers:
+                self.linked_layers[layer] = LinkedLayer(layer)
+                self.model.layers.append(self.linked_layers[layer].layer)
                 # At once: later on all of them would be cut anew.
                 self.model.dims.order = self.order
                 yield
-                self.mirrors[layer].appear()
+                self.linked_layers[layer].show()
                 yield
-        order = [self.mirrors[layer].layer for layer in self.main.layers]
+        order = [self.linked_layers[layer].layer for layer in self.main.layers]
         reorder_layers(self.model.layers, order)
         self.model.dims.axis_labels = self.main.dims.axis_labels
         self.annotations.refresh()
-        self.follow_point()
+        self.sync_point()
         if first:
             coming = self.annotations.show_stepwise()
             next(coming)
@@ -70,16 +70,16 @@ class OrthogonalView:
             yield
             yield from coming
 
-    def follow_point(self) -> None:
+    def sync_point(self) -> None:
         """Go where the viewer is."""
-        if self.mirrors and self.model.dims.point != self.main.dims.point:
+        if self.linked_layers and self.model.dims.point != self.main.dims.point:
             self.model.dims.point = self.main.dims.point
 
     def close(self) -> None:
         """Follow no longer, and let the canvas go."""
-        for mirror in self.mirrors.values():
+        for mirror in self.linked_layers.values():
             mirror.close()
-        self.mirrors = {}
+        self.linked_layers = {}
         self.model.mouse_drag_callbacks.clear()
         self.model.keymap.clear()
         with suppress(RuntimeError):
@@ -89,11 +89,11 @@ class OrthogonalView:
     def _lead(self, *_: object) -> None:
         """Take the viewer along when this plane's slider is moved."""
         through = self.order[0]
-        if len(self.mirrors) == len(self.main.layers) and self.canvas.isVisible():
+        if len(self.linked_layers) == len(self.main.layers) and self.canvas.isVisible():
             self.main.dims.set_point(through, self.model.dims.point[through])
 
 
-def click_to_go(main: ViewerModel) -> Callable[[ViewerModel, Any], Iterator[None]]:
+def crosshair_callback(main: ViewerModel) -> Callable[[ViewerModel, Any], Iterator[None]]:
     """Return what moves the crosshair to where a canvas was clicked without dragging."""
 
     def clicked(viewer: ViewerModel, event: Any) -> Iterator[None]:

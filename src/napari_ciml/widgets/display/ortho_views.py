@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QDockWidget, QMainWindow, QSplitter
 from napari_ciml.widgets.display.linked_zoom import LinkedZoom
 from napari_ciml.widgets.display.ortho_view import (
     OrthogonalView,
-    click_to_go,
+    crosshair_callback,
     make_crosshair,
     move_crosshair,
 )
@@ -48,14 +48,14 @@ class OrthogonalViews:
         changed: Callable[[], None],
         bind: Callable[[ViewerModel], None],
     ) -> None:
-        self.viewer, self.changed, self.bind = viewer, changed, bind
-        self.planes: list[OrthogonalView] = []
+        self.viewer, self.on_changed, self.on_canvas_added = viewer, changed, bind
+        self.views: list[OrthogonalView] = []
         self.dock: QDockWidget | None = None
         self.crosshair: Vectors | None = None
         self.busy = self.closed = False
         self._smaller = 1.0
-        self.zooming = LinkedZoom(lambda: self.shown and not self.busy)
-        self._click = click_to_go(viewer)
+        self.linked_zoom = LinkedZoom(lambda: self.shown and not self.busy)
+        self._click = crosshair_callback(viewer)
 
     @property
     def shown(self) -> bool:
@@ -63,7 +63,7 @@ class OrthogonalViews:
         return self.crosshair is not None
 
     @property
-    def enlarged(self) -> float:
+    def zoom_factor(self) -> float:
         """How much larger one plane would be shown alone."""
         return 1 / self._smaller
 
@@ -72,7 +72,7 @@ class OrthogonalViews:
         if not self.busy and not self.shown:
             self._take(self._show(direction))
 
-    def leave(self) -> None:
+    def restore(self) -> None:
         """Go back to one plane."""
         if self.shown and not self.busy and not self.closed:
             self._take(self._leave())
@@ -80,9 +80,9 @@ class OrthogonalViews:
     def close(self) -> None:
         """Do nothing more; the window goes."""
         self.closed = True
-        for plane in self.planes:
+        for plane in self.views:
             plane.close()
-        self.planes, self.dock = [], None
+        self.views, self.dock = [], None
 
     def _show(self, direction: Sequence[float]) -> Iterator[None]:
         viewer = self.viewer
@@ -96,7 +96,7 @@ class OrthogonalViews:
         yield
         if self.dock is None:
             yield from self._build(direction)
-        for plane in self.planes:
+        for plane in self.views:
             plane.annotations.direction = direction
         assert self.dock is not None
         self.dock.show()
@@ -105,8 +105,8 @@ class OrthogonalViews:
         self._smaller = viewer.canvas.size[0] / height
         viewer.scene.camera.zoom *= self._smaller
         yield
-        for plane in self.planes:
-            yield from plane.follow_layers()
+        for plane in self.views:
+            yield from plane.sync_layers()
         self._connect("connect")
 
     def _build(self, direction: Sequence[float]) -> Iterator[None]:
@@ -121,26 +121,26 @@ class OrthogonalViews:
             window.setCorner(Qt.Corner.BottomRightCorner, sides.RightDockWidgetArea)
             window.resizeDocks([self.dock], [_HEIGHT], Qt.Orientation.Vertical)
         yield
-        self.zooming.begin(self.viewer)
+        self.linked_zoom.begin(self.viewer)
         for order in _ORDERS:
-            self.planes.append(OrthogonalView(self.viewer, order, direction))
-            self.bind(self.planes[-1].model)
-            self.zooming.add(self.planes[-1].model)
+            self.views.append(OrthogonalView(self.viewer, order, direction))
+            self.on_canvas_added(self.views[-1].model)
+            self.linked_zoom.add(self.views[-1].model)
             yield
-            self.planes[-1].canvas.setMinimumWidth(_NARROWEST)
-            both.addWidget(self.planes[-1].canvas)
+            self.views[-1].canvas.setMinimumWidth(_NARROWEST)
+            both.addWidget(self.views[-1].canvas)
             yield
 
     def _gone(self) -> None:
         """Forget the dock, which was closed."""
         if self.closed:
             return
-        self.dock, planes = None, self.planes
-        self.planes = []
+        self.dock, planes = None, self.views
+        self.views = []
         for plane in planes:
             plane.close()
         # Not at once: the whole window may be closing.
-        call_later(self.leave)
+        call_later(self.restore)
 
     def _leave(self) -> Iterator[None]:
         self._connect("disconnect")
@@ -164,20 +164,20 @@ class OrthogonalViews:
     def _follow_point(self, *_: object) -> None:
         if self.crosshair is not None and self.viewer.dims.ndim == 3:
             move_crosshair(self.crosshair, self.viewer)
-        for plane in self.planes:
-            plane.follow_point()
+        for plane in self.views:
+            plane.sync_point()
 
     def _follow_layers(self, *_: object) -> None:
         if self.busy or not self.shown:
             return
         if self.crosshair not in self.viewer.layers:
-            self.leave()
+            self.restore()
             return
 
         def steps() -> Iterator[None]:
             yield
-            for plane in self.planes:
-                yield from plane.follow_layers()
+            for plane in self.views:
+                yield from plane.sync_layers()
 
         self._take(steps())
 
@@ -208,7 +208,7 @@ class OrthogonalViews:
     def _arranged(self) -> None:
         self.busy = False
         if not self.closed:
-            self.changed()
+            self.on_changed()
 
 
 class _Both(QSplitter):

@@ -7,7 +7,7 @@ import numpy as np
 from napari.layers import Labels, Layer
 
 from napari_ciml.widgets.display.linked_layers import primary_layers
-from napari_ciml.widgets.layers.metadata import origin_of
+from napari_ciml.widgets.layers.metadata import metadata_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -36,7 +36,7 @@ class OverlayVisibility:
         shown = [
             layer
             for layer in self._labels()
-            if (found := origin_of(layer)) is None or found.kind not in _CONTOURS
+            if (found := metadata_of(layer)) is None or found.kind not in _CONTOURS
         ]
         width = 0 if any(layer.contour for layer in shown) else _OUTLINE
         for layer in shown:
@@ -64,7 +64,7 @@ class OverlayVisibility:
             if layer.visible
             and (
                 isinstance(layer, Labels)
-                or ((found := origin_of(layer)) is not None and found.kind in maps)
+                or ((found := metadata_of(layer)) is not None and found.kind in maps)
             )
         ]
 

@@ -32,7 +32,7 @@ class GridLayout(ABC):
     def __init__(
         self, layers: CaseLayers, annotations: Annotations, changed: Callable[[], None]
     ) -> None:
-        self.layers, self.annotations, self.changed = layers, annotations, changed
+        self.layers, self.annotations, self.on_changed = layers, annotations, changed
         self.busy = False
 
     @property
@@ -41,13 +41,13 @@ class GridLayout(ABC):
         """Whether there are panes."""
 
     @abstractmethod
-    def _unite(self) -> Iterator[None]:
+    def _restore_steps(self) -> Iterator[None]:
         """Go back to one picture, step by step."""
 
     def restore(self) -> None:
         """Show one picture again, as before."""
         if not self.busy and self.shown:
-            self._take(self._unite())
+            self._run(self._restore_steps())
 
     def close(self) -> None:
         """Do nothing more; the window goes."""
@@ -58,11 +58,11 @@ class GridLayout(ABC):
         if self.shown and not self.busy:
             call_later(self.restore)
 
-    def _take(self, steps: Iterator[None]) -> None:
+    def _run(self, steps: Iterator[None]) -> None:
         """Take steps, each in a turn of the event loop of its own."""
         self.busy = True
         run_stepwise(steps, self._arranged)
 
     def _arranged(self) -> None:
         self.busy = False
-        self.changed()
+        self.on_changed()

@@ -13,7 +13,7 @@ from napari_ciml.widgets.display.linked_layers import LinkedLayer, reorder_layer
 from napari_ciml.widgets.display.panes import SPACING, GridLayout
 from napari_ciml.widgets.gc_tuning import skip_gc_collect
 from napari_ciml.widgets.layers.case_layers import CaseLayers
-from napari_ciml.widgets.layers.metadata import origin_of, plugin_layers, require_metadata
+from napari_ciml.widgets.layers.metadata import metadata_of, plugin_layers, require_metadata
 
 _SELDOM = ("compared", "brain")
 """Kinds of labels that are hung only when they are visible."""
@@ -47,7 +47,7 @@ class _Group:
         self.modality.visible = True
         yield
         for mirror in self.mirrors:
-            mirror.appear()
+            mirror.show()
             yield
         self.modality.name_overlay.visible = True
         yield
@@ -77,7 +77,7 @@ class SideBySideLayout(GridLayout):
         return self._before is not None
 
     @property
-    def enlarged(self) -> float:
+    def zoom_factor(self) -> float:
         """How much larger one modality would be shown alone."""
         return float(self._panes)
 
@@ -94,7 +94,7 @@ class SideBySideLayout(GridLayout):
     def show(self) -> None:
         """Hang every modality in a pane of its own."""
         if not self.busy and not self.shown and len(self.layers.modalities()) > 1:
-            self._take(self._hang())
+            self._run(self._hang())
 
     def modality_at(self, pane: tuple[int, int] | None) -> Image | None:
         """Return the modality in a pane (row, column)."""
@@ -149,7 +149,7 @@ class SideBySideLayout(GridLayout):
                 self.layers.viewer.layers.append(mirror.layer)
                 yield
 
-    def _unite(self) -> Iterator[None]:
+    def _restore_steps(self) -> Iterator[None]:
         viewer, before = self.layers.viewer, self._before
         if before is None:
             return
@@ -203,16 +203,16 @@ class SideBySideLayout(GridLayout):
         another_case = set(self.layers.modalities()) != set(self._hung)
 
         def steps() -> Iterator[None]:
-            yield from self._unite()
+            yield from self._restore_steps()
             if not another_case:
                 yield from self._hang()
 
-        self._take(steps())
+        self._run(steps())
 
 
 def _lies_over(layer: Layer) -> bool:
     """Whether a layer is shown over every modality: labels, and what else is visible."""
-    found = origin_of(layer)
+    found = metadata_of(layer)
     if found is not None and found.kind == "modality":
         return False
     usual = found is not None and isinstance(layer, Labels) and found.kind not in _SELDOM

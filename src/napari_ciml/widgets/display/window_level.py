@@ -21,11 +21,11 @@ class WindowPreset:
     percentiles: bool = True
 
 
-USUAL = WindowPreset("usual", 0, 0)
+DEFAULT_WINDOW = WindowPreset("usual", 0, 0)
 """What a case is opened with; see `napari_ciml.cases.display_window.display_range`."""
 
 MR_WINDOWS = (
-    USUAL,
+    DEFAULT_WINDOW,
     WindowPreset("soft contrast", 0, 100),
     WindowPreset("strong contrast", 10, 98),
     WindowPreset("what is bright", 50, 99.9),
@@ -34,18 +34,18 @@ MR_WINDOWS = (
 """MR has no units, so its windows are shares of what lies inside the head."""
 
 
-def windows_of(modality: str, unit: str) -> tuple[WindowPreset, ...]:
+def window_presets_of(modality: str, unit: str) -> tuple[WindowPreset, ...]:
     """Return the windows there are for a modality whose values have a unit, the usual one first."""
     named = window_presets(modality, unit)
     if not named:
         return MR_WINDOWS
     return (
-        USUAL,
+        DEFAULT_WINDOW,
         *(WindowPreset(name, *limits, percentiles=False) for name, limits in named.items()),
     )
 
 
-def limits_of(
+def preset_limits(
     window: WindowPreset, image: np.ndarray, modality: str, unit: str
 ) -> tuple[float, float]:
     """Return what is black and what is white.
@@ -59,7 +59,7 @@ def limits_of(
     modality, unit : str
         Which it is, and of what its values are.
     """
-    if window == USUAL:
+    if window == DEFAULT_WINDOW:
         return display_range(image, modality, unit)
     if not window.percentiles:
         return window.low, window.high
@@ -91,7 +91,7 @@ def window_after_drag(
     return level - width / 2, level + width / 2
 
 
-def describe(limits: tuple[float, float]) -> str:
+def describe_window(limits: tuple[float, float]) -> str:
     """Return window width and level as workstations write them."""
     low, high = limits
     return f"W {high - low:.4g}  L {(low + high) / 2:.4g}"

@@ -41,15 +41,15 @@ class CompareWidget(LabelMapDock):
 
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__(napari_viewer)
-        self.against = self.session.reference_comparison
-        self.what = WrappingLabel()
-        self.others = QComboBox()
-        self.others.setToolTip("What the label map is compared with.")
+        self.comparison = self.session.reference_comparison
+        self.target = WrappingLabel()
+        self.references = QComboBox()
+        self.references.setToolTip("What the label map is compared with.")
         self.browse = button("File ...", "A reference, or another reader's label map.")
-        self.meanings = QComboBox()
-        self.meanings.setToolTip("Which label values make WT, TC and ET in that file.")
-        self.meaning = label("Its labels are those of")
-        self.jobs = JobBar(self, "Comparing", runner=self.measuring.runner)
+        self.conventions = QComboBox()
+        self.conventions.setToolTip("Which label values make WT, TC and ET in that file.")
+        self.convention_label = label("Its labels are those of")
+        self.jobs = JobBar(self, "Comparing", runner=self.active_map.runner)
         self.reading = JobBar(self, "Reading the reference", runner=self.session.autosave.runner)
         self.notices = WrappingLabel()
         self.scores = table("Region", "mL", "ref. mL", "Dice", "HD95", "mean")
@@ -59,9 +59,9 @@ class CompareWidget(LabelMapDock):
         self.hide_difference = button("Hide difference", "Show the label map again.")
         self.save = button("Save table ...", "Save these figures as CSV.")
         self.state = WrappingLabel(_EMPTY, QUIET_COLOUR)
-        self.column.addWidget(self.what)
-        self.column.addLayout(row(label("with"), self.others, self.browse, widest=1))
-        self.column.addLayout(row(self.meaning, self.meanings))
+        self.column.addWidget(self.target)
+        self.column.addLayout(row(label("with"), self.references, self.browse, widest=1))
+        self.column.addLayout(row(self.convention_label, self.conventions))
         for part in (self.notices, self.scores):
             self.column.addWidget(part)
         self.column.addLayout(row(self.hide_difference, self.save))
@@ -70,24 +70,24 @@ class CompareWidget(LabelMapDock):
         self.column.addWidget(self.reading)
         self.column.addWidget(self.jobs)
         self.add_footer()
-        self.others.activated.connect(self._choose)
+        self.references.activated.connect(self._choose)
         self.browse.clicked.connect(self._ask)
-        self.meanings.activated.connect(self._read_as)
+        self.conventions.activated.connect(self._read_as)
         self.scores.cellClicked.connect(lambda k, _: self._show_difference(k))
         self.scores.currentCellChanged.connect(lambda k, *_: self._show_difference(k))
         self.hide_difference.clicked.connect(self._hide)
         self.save.clicked.connect(self._save)
-        self.measuring.changed.connect(self._list_others)
-        self.against.changed.connect(self._list_others)
+        self.active_map.changed.connect(self._list_others)
+        self.comparison.changed.connect(self._list_others)
         self.findings.reference_changed.connect(self._show_reference)
         self.findings.comparison_changed.connect(self._show)
         self._show_reference()
         self._show()
-        self.measuring.watch()
+        self.active_map.watch()
 
     def read(self, path: Path) -> None:
         """Compare with a file."""
-        self.run_intent(self.against.compare_with_file, path)
+        self.run_intent(self.comparison.compare_with_file, path)
 
     def _ask(self) -> None:
         kinds = " ".join(f"*{suffix}" for suffix in SUFFIXES)
@@ -96,35 +96,35 @@ class CompareWidget(LabelMapDock):
             self.read(Path(path))
 
     def _choose(self) -> None:
-        name = self.others.currentText()
+        name = self.references.currentText()
         if name == _NOTHING:
-            self.against.compare_with(None)
+            self.comparison.compare_with(None)
         elif self.findings.reference is None or name != self.findings.reference.name:
-            self.against.compare_with_named(name)
+            self.comparison.compare_with_named(name)
 
     def _read_as(self) -> None:
         reference = self.findings.reference
-        if reference is not None and self.meanings.currentText() in reference.conventions:
-            self.against.compare_with(reference.with_convention(self.meanings.currentText()))
+        if reference is not None and self.conventions.currentText() in reference.conventions:
+            self.comparison.compare_with(reference.with_convention(self.conventions.currentText()))
 
     def _list_others(self) -> None:
-        reference, current = self.findings.reference, self.measuring.current()
-        self.what.set_text(f"Compare '{current.name}'" if current is not None else "")
-        names = [_NOTHING, *self.against.references()]
+        reference, current = self.findings.reference, self.active_map.current()
+        self.target.set_text(f"Compare '{current.name}'" if current is not None else "")
+        names = [_NOTHING, *self.comparison.references()]
         if reference is not None and reference.name not in names:
             names.append(reference.name)
-        self.others.clear()
-        self.others.addItems(names)
-        self.others.setCurrentText(reference.name if reference is not None else _NOTHING)
+        self.references.clear()
+        self.references.addItems(names)
+        self.references.setCurrentText(reference.name if reference is not None else _NOTHING)
 
     def _show_reference(self) -> None:
         self.show_error("")
         reference = self.findings.reference
         self._list_others()
         conventions = reference.conventions if reference is not None else ()
-        self.meanings.clear()
-        self.meanings.addItems(["choose ...", *conventions])
-        for part in (self.meaning, self.meanings):
+        self.conventions.clear()
+        self.conventions.addItems(["choose ...", *conventions])
+        for part in (self.convention_label, self.conventions):
             part.setVisible(len(conventions) > 1)
         self.notices.set_text("\n".join(reference.notices) if reference is not None else "")
 
@@ -140,7 +140,7 @@ class CompareWidget(LabelMapDock):
             for column, text in enumerate(_texts(score)):
                 self.scores.setItem(k, column, QTableWidgetItem(text))
         self.scores.setFixedHeight(self.scores.rowHeight(0) * len(scores) + 32)
-        shown = [k for k, score in enumerate(scores) if score.region == self.against.shown]
+        shown = [k for k, score in enumerate(scores) if score.region == self.comparison.shown]
         self.scores.setCurrentCell(*(shown or [-1]), 0)
         self.scores.blockSignals(False)
 
@@ -152,13 +152,13 @@ class CompareWidget(LabelMapDock):
     def _show_difference(self, k: int) -> None:
         found = self.findings.comparison
         if found is not None and 0 <= k < len(found.scores):
-            self.against.show_difference(found.scores[k].region, go_there=True)
+            self.comparison.show_difference(found.scores[k].region, go_there=True)
 
     def _hide(self) -> None:
         self.scores.blockSignals(True)
         self.scores.setCurrentCell(-1, -1)
         self.scores.blockSignals(False)
-        self.against.hide_difference()
+        self.comparison.hide_difference()
 
 
 def _texts(score: RegionScore) -> tuple[str, ...]:

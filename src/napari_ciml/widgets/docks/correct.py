@@ -46,29 +46,32 @@ class CorrectWidget(LabelMapDock):
 
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__(napari_viewer)
-        self.checking = LabelMapChecks(self.measuring)
+        self.checking = LabelMapChecks(self.active_map)
         self.offer = WrappingLabel()
-        self.bring_back = button("Bring it back", "Show it as a layer of its own.")
-        self.forget = button("Forget it", "Remove what was kept; this cannot be undone.")
-        self.what, self.brushes = WrappingLabel(), QHBoxLayout()
+        self.restore = button("Bring it back", "Show it as a layer of its own.")
+        self.discard = button("Forget it", "Remove what was kept; this cannot be undone.")
+        self.target, self.brushes = WrappingLabel(), QHBoxLayout()
         self.erase = button("Erase", "Take out of the region that is chosen (Alt+0).")
         self.erase.setCheckable(True)
-        self.how, self.kept = WrappingLabel(colour=QUIET_COLOUR), WrappingLabel(colour=QUIET_COLOUR)
-        self.smallest = QDoubleSpinBox()
-        self.smallest.setRange(0, 10)
-        self.smallest.setDecimals(3)
-        self.smallest.setSingleStep(0.01)
-        self.smallest.setValue(SPECK_ML)
-        self.smallest.setSuffix(" mL")
-        self.smallest.setToolTip("Parts smaller than this are called specks.")
+        self.stroke_hint, self.autosaved = (
+            WrappingLabel(colour=QUIET_COLOUR),
+            WrappingLabel(colour=QUIET_COLOUR),
+        )
+        self.min_volume = QDoubleSpinBox()
+        self.min_volume.setRange(0, 10)
+        self.min_volume.setDecimals(3)
+        self.min_volume.setSingleStep(0.01)
+        self.min_volume.setValue(SPECK_ML)
+        self.min_volume.setSuffix(" mL")
+        self.min_volume.setToolTip("Parts smaller than this are called specks.")
         self.check = button("Check", "Look for specks, holes, and ET outside of any context.")
         self.fix_all = button("Mend all", "Mend all that has a remedy; one undo takes it back.")
         self.save = button("Save ...", "Check, then write the label map on its file's own grid.")
         self.save_anyway = button("Save all the same", "Write it, and leave what was found.")
-        self.verdict = WrappingLabel()
-        self.faults = table("What and where", "")
-        self.faults.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
-        self.faults.setToolTip("Choose one to go there.")
+        self.summary = WrappingLabel()
+        self.issues = table("What and where", "")
+        self.issues.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
+        self.issues.setToolTip("Choose one to go there.")
         self._rows: tuple[LabelIssue, ...] = ()
         self._path: Path | None = None
         self._buttons: dict[str, QPushButton] = {}
@@ -94,42 +97,42 @@ class CorrectWidget(LabelMapDock):
         self.run_intent(self._look, self._checked_before_saving)
 
     def _lay_out(self) -> None:
-        header = self.faults.horizontalHeader()
+        header = self.issues.horizontalHeader()
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.Fixed)
         header.resizeSection(1, self.fix_all.sizeHint().width())
         self.column.addWidget(self.offer)
-        self.column.addLayout(row(self.bring_back, self.forget))
-        self.column.addWidget(self.what)
+        self.column.addLayout(row(self.restore, self.discard))
+        self.column.addWidget(self.target)
         self.brushes.addWidget(self.erase)
         self.column.addLayout(self.brushes)
-        self.column.addWidget(self.how)
-        self.column.addWidget(self.kept)
-        self.column.addLayout(row(label("Specks under"), self.smallest))
+        self.column.addWidget(self.stroke_hint)
+        self.column.addWidget(self.autosaved)
+        self.column.addLayout(row(label("Specks under"), self.min_volume))
         self.column.addLayout(row(self.check, self.save))
-        self.column.addWidget(self.verdict)
+        self.column.addWidget(self.summary)
         self.column.addLayout(row(self.fix_all, self.save_anyway))
-        self.column.addWidget(self.faults, stretch=1)
+        self.column.addWidget(self.issues, stretch=1)
         self.column.addStretch()
         self.add_footer()
 
     def _connect(self) -> None:
-        self.bring_back.clicked.connect(lambda: self.run_intent(self.keeping.bring_back))
-        self.forget.clicked.connect(lambda: self.run_intent(self.keeping.forget))
+        self.restore.clicked.connect(lambda: self.run_intent(self.autosave.bring_back))
+        self.discard.clicked.connect(lambda: self.run_intent(self.autosave.forget))
         self.erase.clicked.connect(self._erase_or_paint)
         self.check.clicked.connect(lambda: self.run_intent(self._look, self._checked))
         self.fix_all.clicked.connect(lambda: self._mend(self._rows))
         self.save.clicked.connect(self._ask)
         self.save_anyway.clicked.connect(lambda: self.run_intent(self._write))
-        self.faults.currentCellChanged.connect(self._go_to)
-        self.keeping.changed.connect(self._show_offer)
-        self.keeping.runner.failed.connect(self._on_failed)
-        self.measuring.changed.connect(self._show_brushes)
+        self.issues.currentCellChanged.connect(self._go_to)
+        self.autosave.changed.connect(self._show_offer)
+        self.autosave.runner.failed.connect(self._on_failed)
+        self.active_map.changed.connect(self._show_brushes)
         self.model.decomposition_changed.connect(self._show_brushes)
         self.model.case_changed.connect(lambda: self._show_faults((), ""))
 
     def _show_offer(self) -> None:
-        offered = self.keeping.offered
-        for part in (self.bring_back, self.forget):
+        offered = self.autosave.offered
+        for part in (self.restore, self.discard):
             part.setVisible(bool(offered))
         if offered:
             when = offered[0].saved.astimezone().strftime("%Y-%m-%d %H:%M")
@@ -137,13 +140,13 @@ class CorrectWidget(LabelMapDock):
             self.offer.set_text(f"A correction of this case was kept on {when}{more}.")
         else:
             self.offer.set_text("")
-        at = self.keeping.kept_at
-        self.kept.set_text(f"Kept at {at:%H:%M:%S}." if at else "")
+        at = self.autosave.kept_at
+        self.autosaved.set_text(f"Kept at {at:%H:%M:%S}." if at else "")
 
     def _show_brushes(self) -> None:
-        layer = self.measuring.current()
-        self.what.set_text(f"Paint on '{layer.name}':" if layer is not None else _EMPTY)
-        regions = self.measuring.regions() if layer is not None else ()
+        layer = self.active_map.current()
+        self.target.set_text(f"Paint on '{layer.name}':" if layer is not None else _EMPTY)
+        regions = self.active_map.regions() if layer is not None else ()
         if list(self._buttons) == [region.name for region in regions]:
             return
         for old in self._buttons.values():
@@ -160,16 +163,16 @@ class CorrectWidget(LabelMapDock):
             self._buttons[region.name] = made
 
     def _pick_by_key(self, number: int) -> None:
-        regions = self.measuring.regions()
+        regions = self.active_map.regions()
         if number <= len(regions):
             self._pick(regions[number - 1])
 
     def _pick(self, region: Region) -> None:
-        layer = self.measuring.current()
+        layer = self.active_map.current()
         if layer is not None:
             self._region = region
             erase = self.erase.isChecked()
-            select_brush(self.viewer, layer, region, self.measuring.regions(), erase=erase)
+            select_brush(self.viewer, layer, region, self.active_map.regions(), erase=erase)
             self._say_how()
 
     def _erase_or_paint(self) -> None:
@@ -177,18 +180,18 @@ class CorrectWidget(LabelMapDock):
             self._pick(self._region)
 
     def _say_how(self) -> None:
-        region, regions = self._region, self.measuring.regions()
+        region, regions = self._region, self.active_map.regions()
         self.erase.setEnabled(region is not None)
         if region is not None:
             self.erase.setToolTip(f"Take out of {region.name} what is painted over (Alt+0).")
         said = (
             describe_stroke(region, regions, self.erase.isChecked()) if region is not None else ""
         )
-        self.how.set_text(said)
+        self.stroke_hint.set_text(said)
 
     def _look(self, done: object) -> None:
-        self.verdict.set_text("Checking ...")
-        self.checking.check(self.smallest.value(), done)  # type: ignore[arg-type]
+        self.summary.set_text("Checking ...")
+        self.checking.check(self.min_volume.value(), done)  # type: ignore[arg-type]
 
     def _checked(self, faults: tuple[LabelIssue, ...]) -> None:
         self._path = None
@@ -205,29 +208,29 @@ class CorrectWidget(LabelMapDock):
     def _show_faults(self, faults: tuple[LabelIssue, ...], words: str) -> None:
         self._rows = faults
         more = f" The first {_SHOWN} are listed." if len(faults) > _SHOWN else ""
-        self.verdict.set_text(words + more)
-        self.faults.setVisible(bool(faults))
+        self.summary.set_text(words + more)
+        self.issues.setVisible(bool(faults))
         self.fix_all.setVisible(any(fault.value is not None for fault in faults))
         self.save_anyway.setVisible(bool(faults) and self._path is not None)
-        self.faults.blockSignals(True)
-        self.faults.setRowCount(min(len(faults), _SHOWN))
+        self.issues.blockSignals(True)
+        self.issues.setRowCount(min(len(faults), _SHOWN))
         for k, fault in enumerate(faults[:_SHOWN]):
             item = QTableWidgetItem(fault.sentence)
             item.setToolTip(fault.sentence)
-            self.faults.setItem(k, 0, item)
+            self.issues.setItem(k, 0, item)
             remedy = button("Mend", "Give it the label of what is around it.")
             remedy.setEnabled(fault.value is not None)
             remedy.clicked.connect(lambda _, f=fault: self._mend((f,)))
-            self.faults.setCellWidget(k, 1, remedy)
-            self.faults.setRowHeight(k, 2 * self.fontMetrics().lineSpacing() + 10)
-        self.faults.blockSignals(False)
+            self.issues.setCellWidget(k, 1, remedy)
+            self.issues.setRowHeight(k, 2 * self.fontMetrics().lineSpacing() + 10)
+        self.issues.blockSignals(False)
 
     def _go_to(self, k: int, *_: object) -> None:
         if 0 <= k < len(self._rows):
-            self.measuring.go_to(self._rows[k])
+            self.active_map.go_to(self._rows[k])
 
     def _mend(self, faults: tuple[LabelIssue, ...]) -> None:
-        layer, path = self.measuring.current(), self._path
+        layer, path = self.active_map.current(), self._path
         if layer is not None:
             apply_fixes(layer, faults)
             done = self._checked if path is None else self._checked_before_saving
@@ -244,9 +247,9 @@ class CorrectWidget(LabelMapDock):
         path, self._path = self._path, None
         if path is None:
             raise CimlError("Choose a file with Save ... first.")
-        self.verdict.set_text("Saving ...")
+        self.summary.set_text("Saving ...")
         self.checking.save(path, lambda: self._show_faults((), f"Saved as {path.name}."))
 
     def _on_failed(self, sentence: str, details: str) -> None:
-        self.verdict.set_text("")
+        self.summary.set_text("")
         self.show_error(sentence, details)

@@ -88,11 +88,11 @@ class DecompositionWidget(Dock):
             part.setFixedWidth(32)
         self.jobs = JobBar(self, TITLE, EXPLAINING)
         self.change = ChangePanel(self.session)
-        self.knobs = ThresholdSliders(self.model)
+        self.sliders = ThresholdSliders(self.model)
         self.column.addLayout(row(self.presets, self.live, self.undo, self.redo, widest=0))
         self.column.addWidget(WrappingLabel(_HELP, QUIET_COLOUR))
         self.column.addWidget(self.grid)
-        for part in (self.problems, self.jobs, self.change, self.knobs, self.regions):
+        for part in (self.problems, self.jobs, self.change, self.sliders, self.regions):
             self.column.addWidget(part)
         self.column.addLayout(row(self.add, self.remove))
         self.column.addLayout(row(self.save, self.open))

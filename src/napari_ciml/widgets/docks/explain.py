@@ -26,8 +26,8 @@ from napari_ciml.widgets.panels.markdown_dialog import MarkdownDialog
 from napari_ciml.widgets.panels.questions import ComparisonWeights, QuestionPanel
 from napari_ciml.widgets.panels.readable_colours import readable
 from napari_ciml.widgets.panels.weight_chart import (
-    RANGE,
-    UNUSUAL_COLOUR,
+    ATYPICAL_COLOUR,
+    RANGE_ROLE,
     TypicalRangeDelegate,
     WeightChart,
 )
@@ -67,8 +67,8 @@ class ExplainWidget(Dock):
         super().__init__(napari_viewer, scrolls=True)
         self.run = button("Explain", "Map what each auxiliary modality added.")
         self.maps = button("Maps side by side", "All maps in this slice, as in Fig. 12.")
-        self.window_of_maps: MapsWindow | None = None
-        self.page: MarkdownDialog | None = None
+        self.maps_window: MapsWindow | None = None
+        self.dialog: MarkdownDialog | None = None
         self.jobs = JobBar(self, "Explaining", EXPLAINING, TITLE)
         self.questions = QuestionPanel(self)
         self.chart = WeightChart()
@@ -82,7 +82,7 @@ class ExplainWidget(Dock):
         self.opacity.setToolTip("Opacity of the map.")
         self.hide_map = button("Hide map", "Take the map away.")
         self.state = WrappingLabel(colour=QUIET_COLOUR)
-        self.unusual = WrappingLabel(colour=UNUSUAL_COLOUR)
+        self.atypical = WrappingLabel(colour=ATYPICAL_COLOUR)
         self.meaning = WrappingLabel(_MEANING, QUIET_COLOUR)
         self.weights.setWordWrap(False)
         header = self.weights.horizontalHeader()
@@ -90,7 +90,14 @@ class ExplainWidget(Dock):
         header.setSectionResizeMode(_COMPARED, QHeaderView.ResizeMode.Stretch)
         self.weights.setItemDelegateForColumn(_COMPARED, TypicalRangeDelegate(self.weights))
         self.column.addLayout(row(self.run, self.maps))
-        for part in (self.jobs, self.questions, self.state, self.chart, self.unusual, self.weights):
+        for part in (
+            self.jobs,
+            self.questions,
+            self.state,
+            self.chart,
+            self.atypical,
+            self.weights,
+        ):
             self.column.addWidget(part)
         self.column.addLayout(row(label("Map opacity"), self.opacity, self.hide_map))
         self.column.addWidget(self.meaning)
@@ -108,7 +115,7 @@ class ExplainWidget(Dock):
         self.session.explanation.changed.connect(self._show)
         self.session.explanation.map.changed.connect(self._show_marked)
         self.model.segmentation_changed.connect(self._show)
-        self.questions.beside_changed.connect(self._show_weights)
+        self.questions.reference_changed.connect(self._show_weights)
         self._answer: Explanation | None = None
         self._rows: list[tuple[Pair, str]] = []
         self._show()
@@ -134,15 +141,15 @@ class ExplainWidget(Dock):
 
     def _read(self) -> None:
         text, folder = faithfulness_report()
-        self.page = MarkdownDialog(self, "How far maps can be believed", text, folder)
-        self.page.show()
+        self.dialog = MarkdownDialog(self, "How far maps can be believed", text, folder)
+        self.dialog.show()
 
     def _open_maps(self) -> None:
-        self.window_of_maps = MapsWindow(self.session, self.questions.answer_beside, self)
-        self.questions.beside_changed.connect(self.window_of_maps.follow)
-        self.window_of_maps.grid.chosen.connect(self.choose)
-        self.window_of_maps.show()
-        self.window_of_maps.draw()
+        self.maps_window = MapsWindow(self.session, self.questions.reference_answer, self)
+        self.questions.reference_changed.connect(self.maps_window.follow)
+        self.maps_window.grid.chosen.connect(self.choose)
+        self.maps_window.show()
+        self.maps_window.draw()
 
     def _show(self) -> None:
         found = self.session.explanation.shown
@@ -163,11 +170,11 @@ class ExplainWidget(Dock):
         found = self._answer
         if found is None:
             return
-        beside = self.questions.compared_with()
-        measured = self.questions.measured() if beside and beside.spread else ()
+        beside = self.questions.reference_weights()
+        measured = self.questions.weight_statistics() if beside and beside.spread else ()
         far = flag_atypical_weights(found.weights, measured)
         self.chart.show_weights(found.weights, beside.weights if beside else {}, frozenset(far))
-        self.unusual.set_text(_in_words(far))
+        self.atypical.set_text(_in_words(far))
         as_usual = (_USUAL,) if beside and beside.spread and not far else ()
         self.state.set_text("\n".join((*found.notices, *as_usual)))
         self.weights.setColumnHidden(_COMPARED, beside is None)
@@ -181,11 +188,11 @@ class ExplainWidget(Dock):
                 item = QTableWidgetItem(value)
                 if column >= _WEIGHT and key in far:
                     ground = self.weights.palette().base().color()
-                    item.setForeground(readable(UNUSUAL_COLOUR, ground))
+                    item.setForeground(readable(ATYPICAL_COLOUR, ground))
                     item.setToolTip(far[key])
                 if column == _COMPARED and beside and key in beside.spread:
                     mean, spread = beside.weights[key], beside.spread[key]
-                    item.setData(RANGE, (weight, mean - FAR * spread, mean + FAR * spread))
+                    item.setData(RANGE_ROLE, (weight, mean - FAR * spread, mean + FAR * spread))
                 self.weights.setItem(k, column, item)
         self.weights.setMinimumHeight(150)
 

@@ -62,20 +62,20 @@ class ExportWidget(Dock):
         self.export = button("Export ...", "Write what is ticked to a folder.")
         self.save = button("Save session ...", "Save the whole review to a folder.")
         self.open = button("Open session ...", "Go on with a saved review.")
-        self.which = WrappingLabel()
+        self.target = WrappingLabel()
         self.jobs = JobBar(self, EXPORTING, SAVING, OPENING)
-        self.done = WrappingLabel(colour=QUIET_COLOUR)
+        self.summary = WrappingLabel(colour=QUIET_COLOUR)
         for kind, box in self.kinds.items():
             self.column.addWidget(box)
             if kind == "dicom-seg":
                 self.column.addWidget(self.choose_series)
         self.column.addLayout(row(label("Volumes as"), self.format, label("on"), self.grid))
         self.column.addLayout(row(label("Name in the report"), self.subject))
-        self.column.addWidget(self.which)
+        self.column.addWidget(self.target)
         self.column.addWidget(self.export)
         self.column.addLayout(row(self.save, self.open))
         self.column.addWidget(self.jobs)
-        self.column.addWidget(self.done)
+        self.column.addWidget(self.summary)
         self.column.addStretch()
         self.add_footer()
         self.choose_series.clicked.connect(self._ask_series)
@@ -105,11 +105,13 @@ class ExportWidget(Dock):
     def save_to(self, folder: Path) -> None:
         """Save the session to a folder."""
         said = f"The session is saved in {folder}."
-        self.run_intent(self.session.persistence.save, folder, lambda _: self.done.set_text(said))
+        self.run_intent(
+            self.session.persistence.save, folder, lambda _: self.summary.set_text(said)
+        )
 
     def open_from(self, folder: Path) -> None:
         """Open a saved session."""
-        self.done.set_text("")
+        self.summary.set_text("")
         self.run_intent(self.session.persistence.open, folder)
 
     def set_source_series(self, folder: Path) -> None:
@@ -144,7 +146,7 @@ class ExportWidget(Dock):
                 f"\nIn the correction there may be {count} to mend; Check, in Correct, lists all. "
                 f"{faults[0].sentence}"
             )
-        self.done.set_text(said)
+        self.summary.set_text(said)
 
     def _show_case(self) -> None:
         case = self.model.case
@@ -164,7 +166,7 @@ class ExportWidget(Dock):
         """Say which label map leaves; a correction that stays behind must be seen."""
         chosen = self.session.label_maps.current()
         if self.model.segmentation is None or chosen is None:
-            self.which.set_text("")
+            self.target.set_text("")
             return
         how = "corrected by hand" if view_state.has_user_edits(chosen) else "as computed"
         said = [f"It writes '{chosen.name}', {how}."]
@@ -173,7 +175,7 @@ class ExportWidget(Dock):
             for layer in self.session.label_maps.label_maps()
             if layer is not chosen and view_state.has_user_edits(layer)
         ]
-        self.which.set_text("\n".join(said))
+        self.target.set_text("\n".join(said))
 
     def _show(self) -> None:
         model = self.model
@@ -182,10 +184,10 @@ class ExportWidget(Dock):
         self.export.setEnabled(model.segmentation is not None)
         self.kinds["maps"].setEnabled(model.explanation is not None)
         if model.case is None:
-            self.done.set_text("Open a case, or a saved session.")
+            self.summary.set_text("Open a case, or a saved session.")
         elif model.segmentation is None:
-            self.done.set_text(
+            self.summary.set_text(
                 "Segment the case to export it; the session can be saved at any time."
             )
         else:
-            self.done.set_text("")
+            self.summary.set_text("")

@@ -14,15 +14,15 @@ from napari_ciml.inference.plan import unsupported_parts
 from napari_ciml.training.finetune.inputs import CorrectedCase, FineTuneInput
 from napari_ciml.widgets.controllers.finetuning import FineTuneController
 from napari_ciml.widgets.display.linked_layers import primary_layers
-from napari_ciml.widgets.layers.metadata import origin_of
+from napari_ciml.widgets.layers.metadata import metadata_of
 from napari_ciml.widgets.panels.close_guard import CloseGuard
 from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel, button, label, row
 from napari_ciml.widgets.panels.dock import Dock
 from napari_ciml.widgets.panels.finetune_options import LearningOptions
-from napari_ciml.widgets.panels.finetune_results import learnt_table, result_notices, show_learnt
+from napari_ciml.widgets.panels.finetune_results import result_notices, results_table, show_results
 from napari_ciml.widgets.panels.label_convention import LabelConventionBox
 from napari_ciml.widgets.panels.training_case_table import TrainingCaseTable
-from napari_ciml.widgets.panels.training_curves import Curves
+from napari_ciml.widgets.panels.training_curves import TrainingCurves
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -47,34 +47,40 @@ class FineTuneWidget(Dock):
 
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__(napari_viewer)
-        self.tuning = FineTuneController(self.session)
+        self.controller = FineTuneController(self.session)
         self.guard: CloseGuard | None = None
-        self.labels, self.certain, self.meanings = QComboBox(), QComboBox(), LabelConventionBox()
+        self.labels, self.corrected_part, self.convention = (
+            QComboBox(),
+            QComboBox(),
+            LabelConventionBox(),
+        )
         self.labels.setToolTip("The corrected label map of the open case.")
-        self.certain.setToolTip("A Labels layer that marks the part of the case that is corrected.")
-        self.keep_case = button("Keep this case", "Keep it with these labels, and open the next.")
+        self.corrected_part.setToolTip(
+            "A Labels layer that marks the part of the case that is corrected."
+        )
+        self.add_case = button("Keep this case", "Keep it with these labels, and open the next.")
         self.add_folder = button("Add folder ...", "Cases with their label maps, on disk.")
         self.empty = WrappingLabel(colour=QUIET_COLOUR)
-        self.others, self.options = TrainingCaseTable(), LearningOptions()
-        self.untrained = WrappingLabel(colour=QUIET_COLOUR)
+        self.training_cases, self.options = TrainingCaseTable(), LearningOptions()
+        self.unsupported = WrappingLabel(colour=QUIET_COLOUR)
         self.start = button("Learn from this", "Learn in the background; go on working.")
         self.pause = button("Pause", "Hold; go on later.")
         self.pause.setCheckable(True)
-        self.keep = button("Stop, keep the best", "End now with the best version so far.")
+        self.finish = button("Stop, keep the best", "End now with the best version so far.")
         self.discard = button("Discard", "End now and forget it.")
         self.adopt = button("Use the new version", "The one before stays where it is.")
-        self.back = button("Back to the version before", "Use the old version again.")
+        self.revert = button("Back to the version before", "Use the old version again.")
         self.interrupted = WrappingLabel()
-        self.go_on = button("Go on with it", "From where it was left.")
-        self.forget = button("Forget it", "It cannot be gone on with then.")
-        self.state, self.verdict = WrappingLabel(colour=QUIET_COLOUR), WrappingLabel()
-        self.curves = Curves()
-        self.scores = learnt_table()
+        self.resume = button("Go on with it", "From where it was left.")
+        self.discard_interrupted = button("Forget it", "It cannot be gone on with then.")
+        self.state, self.notices = WrappingLabel(colour=QUIET_COLOUR), WrappingLabel()
+        self.curves = TrainingCurves()
+        self.scores = results_table()
         self._lay_out()
         self._connect()
         self._list_layers()
         self._say_untrained()
-        self.tuning.look_for_interrupted()
+        self.controller.look_for_interrupted()
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         """Watch the window that the widget has come to be in."""
@@ -83,41 +89,41 @@ class FineTuneWidget(Dock):
         while window.parentWidget() is not None:
             window = window.parentWidget()
         if self.guard is None or self.guard.window() is not window:
-            self.guard = CloseGuard(window, self.tuning, self)
+            self.guard = CloseGuard(window, self.controller, self)
 
     def _lay_out(self) -> None:
         self.column.addWidget(self.interrupted)
-        self.column.addLayout(row(self.go_on, self.forget))
+        self.column.addLayout(row(self.resume, self.discard_interrupted))
         self.column.addWidget(self.empty)
         self.column.addLayout(row(label("Learn from"), self.labels))
-        self.column.addLayout(row(label("its labels"), self.meanings))
-        self.column.addLayout(row(label("corrected"), self.certain))
-        self.column.addLayout(row(self.keep_case, self.add_folder))
-        for part in (self.others, self.options, self.untrained, self.start):
+        self.column.addLayout(row(label("its labels"), self.convention))
+        self.column.addLayout(row(label("corrected"), self.corrected_part))
+        self.column.addLayout(row(self.add_case, self.add_folder))
+        for part in (self.training_cases, self.options, self.unsupported, self.start):
             self.column.addWidget(part)
-        self.column.addLayout(row(self.pause, self.keep, self.discard))
-        for part in (self.state, self.curves, self.scores, self.verdict):
+        self.column.addLayout(row(self.pause, self.finish, self.discard))
+        for part in (self.state, self.curves, self.scores, self.notices):
             self.column.addWidget(part)
-        self.column.addLayout(row(self.adopt, self.back))
+        self.column.addLayout(row(self.adopt, self.revert))
         self.column.addStretch()
         self.add_footer()
 
     def _connect(self) -> None:
-        tuning = self.tuning
+        tuning = self.controller
         self.labels.currentTextChanged.connect(self._say_meaning)
         self.start.clicked.connect(lambda: self.run_intent(self._start))
         self.pause.toggled.connect(tuning.pause)
-        self.keep.clicked.connect(tuning.finish)
+        self.finish.clicked.connect(tuning.finish)
         self.discard.clicked.connect(tuning.discard)
         self.adopt.clicked.connect(lambda: self.run_intent(tuning.adopt))
-        self.back.clicked.connect(lambda: self.run_intent(tuning.go_back))
-        self.keep_case.clicked.connect(lambda: self.run_intent(self._keep_case))
+        self.revert.clicked.connect(lambda: self.run_intent(tuning.go_back))
+        self.add_case.clicked.connect(lambda: self.run_intent(self._keep_case))
         self.add_folder.clicked.connect(self._ask)
-        self.go_on.clicked.connect(lambda: self.run_intent(tuning.resume_interrupted))
-        self.forget.clicked.connect(tuning.discard_interrupted)
+        self.resume.clicked.connect(lambda: self.run_intent(tuning.resume_interrupted))
+        self.discard_interrupted.clicked.connect(tuning.discard_interrupted)
         tuning.progressed.connect(self._on_progress)
         tuning.changed.connect(self._refresh)
-        tuning.runner.told.connect(self.verdict.set_text)
+        tuning.runner.told.connect(self.notices.set_text)
         tuning.runner.failed.connect(self.show_error)
         layers = self.viewer.layers
         for happened in (layers.events.inserted, layers.events.removed, layers.events.renamed):
@@ -129,21 +135,21 @@ class FineTuneWidget(Dock):
 
     def _start(self) -> None:
         shown = self._shown()
-        others = self.others.materials(but=shown.case if shown else None)
-        ours = [FineTuneInput(shown, regions=self.meanings.regions())] if shown else []
+        others = self.training_cases.inputs(but=shown.case if shown else None)
+        ours = [FineTuneInput(shown, regions=self.convention.regions())] if shown else []
         materials = [*others, *ours]
         if not any(material.learn for material in materials):
             raise CimlError("Open a case, and segment it or add its label map, first.")
         self.curves.clear()
-        self.verdict.set_text("")
-        self.tuning.start(materials, self.options.settings())
+        self.notices.set_text("")
+        self.controller.start(materials, self.options.settings())
 
     def _shown(self) -> CorrectedCase | None:
         """Return the open case with the labels chosen."""
         case, layer = self.model.case, self._layer(self.labels)
         if case is None or layer is None:
             return None
-        certain = self._layer(self.certain)
+        certain = self._layer(self.corrected_part)
         believed = None if certain is None else np.asarray(certain.data) > 0
         return CorrectedCase(case, np.array(layer.data), believed)
 
@@ -151,7 +157,7 @@ class FineTuneWidget(Dock):
         shown = self._shown()
         if shown is None:
             raise CimlError("Open a case, and segment it or add its label map, first.")
-        self.others.add(shown, self.meanings.regions())
+        self.training_cases.add(shown, self.convention.regions())
 
     def _layer(self, box: QComboBox) -> Labels | None:
         name = box.currentText()
@@ -163,13 +169,13 @@ class FineTuneWidget(Dock):
             layer.name
             for layer in primary_layers(self.viewer.layers)
             if isinstance(layer, Labels)
-            and not ((found := origin_of(layer)) and found.kind == "brain")
+            and not ((found := metadata_of(layer)) and found.kind == "brain")
             and case is not None
             and layer.data.shape == case.grid.shape
         ]
         for box, first, last in (
             (self.labels, [], [_NOTHING]),
-            (self.certain, [_EVERYWHERE], []),
+            (self.corrected_part, [_EVERYWHERE], []),
         ):
             chosen = box.currentText() if box.count() > 1 else ""
             with QSignalBlocker(box):
@@ -182,18 +188,18 @@ class FineTuneWidget(Dock):
 
     def _say_meaning(self) -> None:
         layer = self._layer(self.labels)
-        found = origin_of(layer) if layer is not None else None
-        self.meanings.say(found.regions if found and found.kind == "reference" else ())
+        found = metadata_of(layer) if layer is not None else None
+        self.convention.set_regions(found.regions if found and found.kind == "reference" else ())
 
     def _ask(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Cases with their label maps")
         if folder:
-            self.others.add(Path(folder))
+            self.training_cases.add(Path(folder))
 
     def _say_untrained(self) -> None:
         info, wanted = self.model.info, self.model.decomposition
         problems = unsupported_parts(info, wanted) if info is not None else ()
-        self.untrained.set_text("\n".join(problem.message for problem in problems))
+        self.unsupported.set_text("\n".join(problem.message for problem in problems))
 
     def _on_progress(self, progress: "StepReport") -> None:
         curves, share = self.curves, progress.share
@@ -208,13 +214,13 @@ class FineTuneWidget(Dock):
         self.state.set_text(f"Step {progress.step}; {progress.left / 60:.1f} minutes left.")
 
     def _refresh(self) -> None:
-        tuning = self.tuning
+        tuning = self.controller
         self.start.setEnabled(not tuning.running)
         held = tuning.interrupted is not None and not tuning.running
         self.interrupted.set_text("A fine-tune was interrupted before it was done." if held else "")
-        for part in (self.go_on, self.forget):
+        for part in (self.resume, self.discard_interrupted):
             part.setVisible(held)
-        for part in (self.pause, self.keep, self.discard):
+        for part in (self.pause, self.finish, self.discard):
             part.setEnabled(tuning.running)
         if not tuning.running:
             self.pause.setChecked(False)
@@ -226,15 +232,15 @@ class FineTuneWidget(Dock):
             self.state.set_text("Learning ...")
         else:
             self.state.set_text("")
-        self.back.setVisible(tuning.before is not None)
+        self.revert.setVisible(tuning.before is not None)
         self._show_result()
 
     def _show_result(self) -> None:
-        result = self.tuning.result
+        result = self.controller.result
         for part in (self.scores, self.adopt):
             part.setVisible(result is not None)
         if result is None:
             return
         self.adopt.setEnabled(result.interpolation > 0 and self.model.checkpoint != result.path)
-        show_learnt(self.scores, result)
-        self.verdict.set_text(result_notices(result))
+        show_results(self.scores, result)
+        self.notices.set_text(result_notices(result))

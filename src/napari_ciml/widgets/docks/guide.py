@@ -52,7 +52,7 @@ class Step:
 
 def _paint(session: Session) -> None:
     """Take up the brush on the segmentation."""
-    session.display.arranging.arrange("single")
+    session.display.layouts.arrange("single")
     layer = session.layers.segmentation()
     if layer is not None:
         viewer = session.layers.viewer
@@ -62,7 +62,7 @@ def _paint(session: Session) -> None:
 
 
 def _arranged(session: Session) -> bool:
-    return session.display.arranging.current != "single"
+    return session.display.layouts.current != "single"
 
 
 STEPS = (
@@ -81,7 +81,7 @@ STEPS = (
         "for slices. R is the patient's right. Key G goes there and back, K shows three planes.",
         "Show them side by side",
         "Every modality in a pane of its own; or back to one.",
-        lambda session: session.display.arranging.toggle("panes"),
+        lambda session: session.display.layouts.toggle("panes"),
         _arranged,
     ),
     Step(
@@ -125,7 +125,7 @@ class GuideWidget(Dock):
 
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__(napari_viewer, scrolls=True)
-        self.done = [False] * len(STEPS)
+        self.completed = [False] * len(STEPS)
         self.titles: list[QLabel] = []
         self.buttons: list[QPushButton] = []
         self.column.addWidget(WrappingLabel(_START))
@@ -174,10 +174,10 @@ class GuideWidget(Dock):
     def _notice(self, *_: object) -> None:
         """See what has been done; what was done once stays ticked."""
         for k, step in enumerate(STEPS):
-            self.done[k] = self.done[k] or step.done(self.session)
-        following = self.done.index(False) if False in self.done else None
+            self.completed[k] = self.completed[k] or step.done(self.session)
+        following = self.completed.index(False) if False in self.completed else None
         for k, (step, title) in enumerate(zip(STEPS, self.titles, strict=True)):
-            mark = "✓" if self.done[k] else f"{k + 1}."
+            mark = "✓" if self.completed[k] else f"{k + 1}."
             shown = f"{mark} {step.title}"
             title.setText(f"<b>{shown}</b>" if k == following else shown)
             ready = k < 1 or self.model.case is not None

@@ -53,9 +53,9 @@ class LesionsWidget(LabelMapDock):
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__(napari_viewer)
         self.questions = self.session.explanation
-        self.maps = QComboBox()
-        self.maps.setToolTip("The label map whose lesions are listed.")
-        self.jobs = JobBar(self, "Measuring", runner=self.measuring.runner)
+        self.map_choice = QComboBox()
+        self.map_choice.setToolTip("The label map whose lesions are listed.")
+        self.jobs = JobBar(self, "Measuring", runner=self.active_map.runner)
         self.runs = JobBar(self, "Segmenting", ASKING)
         self.regions = table("Region", "mL", "n", "mm x mm", "Unsure", "Agree")
         self.regions.setToolTip(
@@ -67,18 +67,18 @@ class LesionsWidget(LabelMapDock):
         self.kind.addItems(_DOUBTS)
         self.kind.setToolTip(_ABOUT_DOUBT)
         self.region.setToolTip("About which region.")
-        self.show_doubt = button("Show", "Show it over the images, as a layer.")
-        self.hide_doubt = button("Hide", "Take it away.")
+        self.show_uncertainty = button("Show", "Show it over the images, as a layer.")
+        self.hide_uncertainty = button("Hide", "Take it away.")
         self.samples = QSpinBox()
         self.samples.setRange(0, 100)
         self.samples.setSpecialValueText("no samples")
         self.samples.setSuffix(" samples")
         self.samples.setToolTip("Of the complementary information, at this and every next run.")
         self.sample = button("Sample", "Segment again with so many samples; the answer stays.")
-        self.only = QComboBox()
-        self.only.setToolTip("Which lesions to list.")
+        self.region_filter = QComboBox()
+        self.region_filter.setToolTip("Which lesions to list.")
         self.next = button("Seen, next", "Mark this lesion as seen and go to the next one.")
-        self.why = button(
+        self.explain = button(
             "Why?", "Ask what each auxiliary added to this lesion; so does a double click."
         )
         self.answer = WrappingLabel(colour=QUIET_COLOUR)
@@ -96,7 +96,7 @@ class LesionsWidget(LabelMapDock):
         self._connect()
         self._list_maps()
         self._show()
-        self.measuring.watch()
+        self.active_map.watch()
 
     def _lay_out(self) -> None:
         header = self.regions.horizontalHeader()
@@ -105,12 +105,12 @@ class LesionsWidget(LabelMapDock):
         header = self.lesions.horizontalHeader()
         for column in (0, 1):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
-        self.column.addLayout(row(label("Label map"), self.maps))
+        self.column.addLayout(row(label("Label map"), self.map_choice))
         self.column.addWidget(self.regions)
         self.column.addLayout(row(self.kind, label("of"), self.region))
-        self.column.addLayout(row(self.show_doubt, self.hide_doubt))
+        self.column.addLayout(row(self.show_uncertainty, self.hide_uncertainty))
         self.column.addLayout(row(self.samples, self.sample))
-        self.column.addLayout(row(self.only, self.next, self.why))
+        self.column.addLayout(row(self.region_filter, self.next, self.explain))
         self.column.addWidget(self.lesions, stretch=1)
         self.column.addWidget(self.answer)
         self.column.addWidget(self.state)
@@ -119,37 +119,37 @@ class LesionsWidget(LabelMapDock):
         self.add_footer()
 
     def _connect(self) -> None:
-        self.maps.activated.connect(self._choose_map)
-        self.show_doubt.clicked.connect(self._show_doubt)
-        self.hide_doubt.clicked.connect(self.session.layers.hide_results)
+        self.map_choice.activated.connect(self._choose_map)
+        self.show_uncertainty.clicked.connect(self._show_doubt)
+        self.hide_uncertainty.clicked.connect(self.session.layers.hide_results)
         self.sample.clicked.connect(self._sample)
         self.samples.valueChanged.connect(self.model.set_samples)
         self.model.request_changed.connect(self._show_samples)
-        self.only.activated.connect(self._show_lesions)
+        self.region_filter.activated.connect(self._show_lesions)
         self.next.clicked.connect(self._seen_and_next)
         self.lesions.currentCellChanged.connect(self._go_to)
         self.lesions.cellDoubleClicked.connect(lambda *_: self._ask())
-        self.why.clicked.connect(self._ask)
+        self.explain.clicked.connect(self._ask)
         self.questions.changed.connect(self._show_answer)
         self.lesions.itemChanged.connect(self._mark)
-        self.measuring.changed.connect(self._list_maps)
+        self.active_map.changed.connect(self._list_maps)
         self.findings.inventory_changed.connect(self._show)
         self.findings.marks_changed.connect(self._show_marks)
 
     def _list_maps(self) -> None:
-        self.maps.clear()
-        current = self.measuring.current()
-        for k, layer in enumerate(self.measuring.label_maps()):
-            self.maps.addItem(layer.name)
+        self.map_choice.clear()
+        current = self.active_map.current()
+        for k, layer in enumerate(self.active_map.label_maps()):
+            self.map_choice.addItem(layer.name)
             if layer is current:
-                self.maps.setCurrentIndex(k)
+                self.map_choice.setCurrentIndex(k)
 
     def _choose_map(self, k: int) -> None:
-        self.measuring.choose(self.measuring.label_maps()[k])
+        self.active_map.choose(self.active_map.label_maps()[k])
 
     def _show_doubt(self) -> None:
         kind = _DOUBTS[self.kind.currentIndex()]
-        self.run_intent(self.measuring.show_doubt, self.region.currentText(), kind)
+        self.run_intent(self.active_map.show_doubt, self.region.currentText(), kind)
 
     def _show_samples(self) -> None:
         self.samples.setValue(self.model.request.kappa_samples)
@@ -162,29 +162,29 @@ class LesionsWidget(LabelMapDock):
     def _show(self) -> None:
         found = self.findings.inventory.regions
         names = [summary.region for summary in found]
-        for box, items in ((self.region, names), (self.only, [_ALL, *names])):
+        for box, items in ((self.region, names), (self.region_filter, [_ALL, *names])):
             before = box.currentText()
             box.clear()
             box.addItems(items)
             box.setCurrentIndex(max(box.findText(before), 0))
         self.regions.setRowCount(len(found))
         for k, summary in enumerate(found):
-            for column, text in enumerate(texts.summary_texts(summary)):
+            for column, text in enumerate(texts.summary_row(summary)):
                 item = QTableWidgetItem(text)
-                item.setToolTip(texts.about(summary))
+                item.setToolTip(texts.summary_tooltip(summary))
                 self.regions.setItem(k, column, item)
         self.regions.setFixedHeight(self.regions.rowHeight(0) * len(found) + 32)
         self.regions.setVisible(bool(found))
         self._show_lesions()
 
     def _show_lesions(self, *_: object) -> None:
-        only = self.only.currentText()
+        only = self.region_filter.currentText()
         self._rows = [
             lesion for lesion in self.findings.review_queue() if only in (_ALL, lesion.region)
         ]
         self.lesions.blockSignals(True)
         self.lesions.setCurrentCell(-1, -1)
-        self.measuring.hide_calipers()
+        self.active_map.hide_calipers()
         self.lesions.setRowCount(len(self._rows))
         for k, lesion in enumerate(self._rows):
             seen = QTableWidgetItem()
@@ -194,7 +194,7 @@ class LesionsWidget(LabelMapDock):
                 | Qt.ItemFlag.ItemIsSelectable
             )
             self.lesions.setItem(k, 0, seen)
-            cells = texts.size(lesion), texts.confidence(lesion)
+            cells = texts.size_text(lesion), texts.confidence_text(lesion)
             for column, text in enumerate(cells, 1):
                 item = QTableWidgetItem(text)
                 item.setToolTip(text)
@@ -217,7 +217,7 @@ class LesionsWidget(LabelMapDock):
                 self.lesions.item(k, column).setData(Qt.ItemDataRole.ForegroundRole, ground)
         self.lesions.blockSignals(False)
         self.next.setEnabled(bool(self._rows))
-        self.why.setEnabled(bool(self._rows) and self.model.segmentation is not None)
+        self.explain.setEnabled(bool(self._rows) and self.model.segmentation is not None)
         if self.findings.inventory.lesions:
             unlisted = sum(summary.unlisted for summary in self.findings.inventory.regions)
             specks = f" {unlisted} smaller ones are not listed." if unlisted else ""
@@ -228,9 +228,9 @@ class LesionsWidget(LabelMapDock):
 
     def _go_to(self, k: int, *_: object) -> None:
         if 0 <= k < len(self._rows):
-            self.measuring.go_to(self._rows[k])
+            self.active_map.go_to(self._rows[k])
         else:
-            self.measuring.hide_calipers()
+            self.active_map.hide_calipers()
 
     def _ask(self) -> None:
         k = self.lesions.currentRow()

@@ -34,7 +34,7 @@ class RunsWidget(Dock):
 
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__(napari_viewer)
-        self.comparing = self.session.run_comparison
+        self.comparison = self.session.run_comparison
         self.runs = table("Run", "mL")
         self.runs.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         self.runs.setSelectionMode(QTableWidget.SelectionMode.ExtendedSelection)
@@ -42,13 +42,13 @@ class RunsWidget(Dock):
         self.runs.setToolTip("Hold Ctrl to select two.")
         self.runs.setMinimumHeight(110)
         self.details = WrappingLabel(colour=QUIET_COLOUR)
-        self.back = button("Go back to it", "Show the selected run, and ask for the same again.")
+        self.restore = button("Go back to it", "Show the selected run, and ask for the same again.")
         self.compare = button("Compare two", "Two selected runs as contours over one modality.")
         self.change = ChangePanel(self.session)
         self.region = QComboBox()
         self.region.setToolTip("Whose contours are compared.")
-        self.beside = QCheckBox("Side by side")
-        self.beside.setToolTip(
+        self.side_by_side = QCheckBox("Side by side")
+        self.side_by_side.setToolTip(
             "The two label maps in two panes, one camera and slice, over the modality looked at."
         )
         self.end = button("End comparing", "Take contours and label maps away.")
@@ -59,23 +59,23 @@ class RunsWidget(Dock):
         self.sensitivity = SensitivityPanel(self)
         for part in (WrappingLabel(_HELP, QUIET_COLOUR), self.runs, self.details):
             self.column.addWidget(part)
-        self.column.addLayout(row(self.back, self.compare))
+        self.column.addLayout(row(self.restore, self.compare))
         self.column.addWidget(self.change)
-        self.column.addLayout(row(self.region, self.beside))
+        self.column.addLayout(row(self.region, self.side_by_side))
         self.column.addWidget(self.end)
         for part in (self.compared, self.scores, self.sensitivity):
             self.column.addWidget(part)
         self.column.addStretch()
         self.add_footer()
-        self.back.clicked.connect(lambda: self.run_intent(self._go_back))
+        self.restore.clicked.connect(lambda: self.run_intent(self._go_back))
         self.compare.clicked.connect(lambda: self.run_intent(self._compare))
-        self.end.clicked.connect(self.comparing.end)
-        self.beside.toggled.connect(self.comparing.set_beside)
-        self.region.currentTextChanged.connect(self.comparing.show)
+        self.end.clicked.connect(self.comparison.end)
+        self.side_by_side.toggled.connect(self.comparison.set_beside)
+        self.region.currentTextChanged.connect(self.comparison.show)
         self.runs.itemChanged.connect(self._renamed)
         self.runs.itemSelectionChanged.connect(self._selected)
         self.model.runs.changed.connect(self._show)
-        self.comparing.changed.connect(self._show_pair)
+        self.comparison.changed.connect(self._show_pair)
         self._show()
         self._show_pair()
 
@@ -103,7 +103,7 @@ class RunsWidget(Dock):
 
     def _selected(self) -> None:
         chosen = self.chosen()
-        self.back.setEnabled(len(chosen) == 1)
+        self.restore.setEnabled(len(chosen) == 1)
         self.compare.setEnabled(len(chosen) == 2)
         if chosen:
             first = self.model.runs[0]
@@ -114,23 +114,23 @@ class RunsWidget(Dock):
         self._show()
 
     def _go_back(self) -> None:
-        self.comparing.end()
+        self.comparison.end()
         (run,) = self.chosen()
         self.session.live.restore_run(run)
 
     def _compare(self) -> None:
         first, second = self.chosen()
-        self.comparing.compare(first, second)
+        self.comparison.compare(first, second)
 
     def _show_pair(self) -> None:
-        pair, found = self.comparing.pair, self.comparing.found
-        for part in (self.region, self.beside, self.end, self.compared, self.scores):
+        pair, found = self.comparison.pair, self.comparison.found
+        for part in (self.region, self.side_by_side, self.end, self.compared, self.scores):
             part.setVisible(found is not None)
-        with QSignalBlocker(self.beside):
-            self.beside.setChecked(self.comparing.side_by_side)
+        with QSignalBlocker(self.side_by_side):
+            self.side_by_side.setChecked(self.comparison.side_by_side)
         if pair is None or found is None:
             return
-        self.region.setEnabled(not self.comparing.side_by_side)
+        self.region.setEnabled(not self.comparison.side_by_side)
         coloured = zip((FIRST_COLOUR, SECOND_COLOUR), pair, strict=True)
         self.compared.set_text(
             "<br>".join(f'<span style="color: {c}">■</span> {run.name}' for c, run in coloured)
@@ -138,7 +138,7 @@ class RunsWidget(Dock):
         with QSignalBlocker(self.region):
             self.region.clear()
             self.region.addItems(found.regions)
-            self.region.setCurrentText(self.comparing.region)
+            self.region.setCurrentText(self.comparison.region)
         self._show_scores(found)
 
     def _show_scores(self, found: LabelMapDiff) -> None:

@@ -51,27 +51,27 @@ class SegmentWidget(Dock):
         self.checkpoints = QComboBox()
         self.checkpoints.setToolTip("The trained network to use.")
         self.browse = button("Other ...", "Choose a .safetensors checkpoint.")
-        self.read = button(
+        self.about = button(
             "About ...", "What this checkpoint needs, gives and reached, and where it fails."
         )
-        self.page: MarkdownDialog | None = None
-        self.about = WrappingLabel(colour=QUIET_COLOUR)
+        self.dialog: MarkdownDialog | None = None
+        self.description = WrappingLabel(colour=QUIET_COLOUR)
         self.device = QComboBox()
         self.device.addItems(DEVICES)
         self.device.setToolTip("Where to compute; auto takes a graphics card if there is one.")
         self.engine = engine_choice()
-        self.clean = QCheckBox("Remove specks and holes")
-        self.clean.setToolTip(
+        self.postprocess = QCheckBox("Remove specks and holes")
+        self.postprocess.setToolTip(
             "As measured to help this checkpoint; probabilities keep them. "
             "Alt+Z takes a change back."
         )
-        self.mirror = QCheckBox("Mirror")
-        self.mirror.setToolTip(
+        self.test_time_flips = QCheckBox("Mirror")
+        self.test_time_flips.setToolTip(
             "Average the case and its mirror images along every axis: eight times as long, so "
             "not before Segment is pressed. Alt+Z takes a change back."
         )
-        self.coarser = QCheckBox("Two voxel sizes")
-        self.coarser.setToolTip(
+        self.multiscale = QCheckBox("Two voxel sizes")
+        self.multiscale.setToolTip(
             "Average in what the network says at voxels 1.25 times as large: half as long again; "
             "ticked at first if the checkpoint says so. Alt+Z takes a change back."
         )
@@ -81,11 +81,11 @@ class SegmentWidget(Dock):
         self.volumes = table("Region", "mL", "")
         self.volumes.setToolTip("Volume of each region in millilitres.")
         self.summary = WrappingLabel(colour=QUIET_COLOUR)
-        self.column.addLayout(row(self.checkpoints, self.read, self.browse))
-        self.column.addWidget(self.about)
+        self.column.addLayout(row(self.checkpoints, self.about, self.browse))
+        self.column.addWidget(self.description)
         self.column.addLayout(row(label("Compute on"), self.device, self.engine))
-        self.column.addLayout(row(self.clean, self.mirror))
-        self.column.addWidget(self.coarser)
+        self.column.addLayout(row(self.postprocess, self.test_time_flips))
+        self.column.addWidget(self.multiscale)
         self.column.addWidget(self.run)
         for part in (self.jobs, self.volumes, self.summary, self.change):
             self.column.addWidget(part)
@@ -93,12 +93,12 @@ class SegmentWidget(Dock):
         self.add_footer()
         self.checkpoints.activated.connect(self._choose)
         self.browse.clicked.connect(self._ask)
-        self.read.clicked.connect(self._read)
+        self.about.clicked.connect(self._read)
         self.device.currentTextChanged.connect(self._set_device)
         self.engine.activated.connect(self._set_engine)
-        self.clean.toggled.connect(self.model.set_postprocess)
-        self.mirror.toggled.connect(self.model.set_test_time_flips)
-        self.coarser.toggled.connect(self.model.set_multiscale)
+        self.postprocess.toggled.connect(self.model.set_postprocess)
+        self.test_time_flips.toggled.connect(self.model.set_test_time_flips)
+        self.multiscale.toggled.connect(self.model.set_multiscale)
         self.run.clicked.connect(lambda: self.run_intent(self.session.segmentation.segment))
         self.model.checkpoint_changed.connect(self._show_checkpoint)
         self.model.device_changed.connect(self._show_settings)
@@ -126,8 +126,8 @@ class SegmentWidget(Dock):
     def _read(self) -> None:
         if self.model.info is not None:
             info = self.model.info
-            self.page = MarkdownDialog(self, f"About {info.name}", render_model_card(info))
-            self.page.show()
+            self.dialog = MarkdownDialog(self, f"About {info.name}", render_model_card(info))
+            self.dialog.show()
 
     def _set_device(self, device: str) -> None:
         self.model.set_device(device)
@@ -138,9 +138,9 @@ class SegmentWidget(Dock):
     def _show_settings(self) -> None:
         self.device.setCurrentText(self.model.device)
         self.engine.setCurrentIndex(self.engine.findData(self.model.engine))
-        self.clean.setChecked(self.model.request.postprocess)
-        self.mirror.setChecked(self.model.request.test_time_flips)
-        self.coarser.setChecked(self.model.request.multiscale)
+        self.postprocess.setChecked(self.model.request.postprocess)
+        self.test_time_flips.setChecked(self.model.request.test_time_flips)
+        self.multiscale.setChecked(self.model.request.multiscale)
 
     def _show_checkpoint(self) -> None:
         current = self.model.checkpoint
@@ -154,8 +154,8 @@ class SegmentWidget(Dock):
         if current is not None:
             self.checkpoints.setCurrentIndex(self.checkpoints.findData(str(current)))
         info = self.model.info
-        self.read.setEnabled(info is not None)
-        self.about.set_text(describe(info) if info else "No checkpoint; choose one.")
+        self.about.setEnabled(info is not None)
+        self.description.set_text(describe(info) if info else "No checkpoint; choose one.")
 
     def _show_probability(self, region: str, *_: object) -> None:
         case, found = self.model.case, self.model.segmentation

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QPushButton
 
 from napari_ciml.widgets.display.key_bindings import ACTIONS, SHORTCUTS, Action, key_text
-from napari_ciml.widgets.display.window_level import USUAL
+from napari_ciml.widgets.display.window_level import DEFAULT_WINDOW
 from napari_ciml.widgets.layers.metadata import require_metadata
 from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel, button, label, row
 from napari_ciml.widgets.panels.dock import Dock
@@ -31,16 +31,16 @@ class ViewWidget(Dock):
 
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__(napari_viewer, scrolls=True)
-        self.looking = self.session.display
+        self.display = self.session.display
         self.empty = WrappingLabel(_EMPTY)
         self.buttons: dict[str, QPushButton] = {}
         self.windows = QComboBox()
         self.windows.setToolTip("Brightness and contrast for the modality that is looked at.")
-        self.window_of = label("Window")
+        self.window_label = label("Window")
         self.colours = QComboBox()
         self.colours.setToolTip("The colours of the modality that is looked at.")
         self.column.addWidget(self.empty)
-        self.column.addLayout(row(self.window_of, self.windows, self.colours))
+        self.column.addLayout(row(self.window_label, self.windows, self.colours))
         self.column.addLayout(self._actions())
         for gesture, meaning in SHORTCUTS:
             self.column.addWidget(WrappingLabel(f"<b>{gesture}</b>: {meaning}", QUIET_COLOUR))
@@ -48,8 +48,8 @@ class ViewWidget(Dock):
         self.column.addStretch()
         self.add_footer()
         self.windows.activated.connect(self._choose)
-        self.colours.textActivated.connect(self.looking.set_colours)
-        self.looking.changed.connect(self._show)
+        self.colours.textActivated.connect(self.display.set_colormap)
+        self.display.changed.connect(self._show)
         self.model.case_changed.connect(self._show)
         self._show()
 
@@ -66,30 +66,30 @@ class ViewWidget(Dock):
         return grid
 
     def _ask(self, action: Action) -> None:
-        action.run(self.looking, self.looking.viewer)
+        action.run(self.display, self.display.viewer)
 
     def _choose(self, place: int) -> None:
-        layer = self.looking.active_modality()
+        layer = self.display.active_modality()
         if layer is not None:
-            self.looking.set_window(self.looking.windows_of(layer)[place])
+            self.display.set_window(self.display.window_presets(layer)[place])
 
     def _show(self) -> None:
-        layer = self.looking.active_modality() if self.model.case is not None else None
+        layer = self.display.active_modality() if self.model.case is not None else None
         self.empty.setVisible(layer is None)
         for part in (*self.buttons.values(), self.windows):
             part.setEnabled(layer is not None)
         self.windows.clear()
         self.colours.clear()
-        self.colours.setVisible(layer is not None and bool(self.looking.colours_of(layer)))
+        self.colours.setVisible(layer is not None and bool(self.display.colormaps_of(layer)))
         if layer is None:
             return
         shows = require_metadata(layer).shows
-        self.window_of.setText(f"Window of {shows}")
-        known = self.looking.windows_of(layer)
-        chosen = self.looking.window_of(layer) or USUAL
+        self.window_label.setText(f"Window of {shows}")
+        known = self.display.window_presets(layer)
+        chosen = self.display.window_preset(layer) or DEFAULT_WINDOW
         self.windows.addItems([window.name for window in known])
         self.windows.setCurrentIndex(known.index(chosen) if chosen in known else 0)
-        colours = self.looking.colours_of(layer)
+        colours = self.display.colormaps_of(layer)
         self.colours.addItems(colours)
         current = [name for name, value in colours.items() if value == layer.colormap.name]
         self.colours.setCurrentText(next(iter(current), ""))

@@ -36,7 +36,7 @@ class WorklistWidget(Dock):
 
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__(napari_viewer)
-        self.rounds = WorklistController(self.session)
+        self.controller = WorklistController(self.session)
         self.open = button(
             "Open worklist ...", "A folder with one folder for each case: files or DICOM."
         )
@@ -46,35 +46,35 @@ class WorklistWidget(Dock):
             "Previous", f"Save this case, go to the one before ({key_text(PREVIOUS_CASE)})."
         )
         self.next = button("Next", f"Save this case, go to the next one ({key_text(NEXT_CASE)}).")
-        self.ahead = QCheckBox("Segment the next case ahead of time")
-        self.ahead.setToolTip("In the background; it waits while you ask for something else.")
-        self.ahead.setChecked(self.rounds.prefetch)
+        self.prefetch = QCheckBox("Segment the next case ahead of time")
+        self.prefetch.setToolTip("In the background; it waits while you ask for something else.")
+        self.prefetch.setChecked(self.controller.prefetch)
         self.jobs = JobBar(self, FINDING, AHEAD, SAVING, OPENING)
         self.state = WrappingLabel(_EMPTY, QUIET_COLOUR)
         self.column.addWidget(self.open)
         self.column.addWidget(self.cases)
         self.column.addLayout(row(self.previous, self.next))
-        for part in (self.ahead, self.jobs, self.state):
+        for part in (self.prefetch, self.jobs, self.state):
             self.column.addWidget(part)
         self.column.addStretch()
         self.add_footer()
         self.open.clicked.connect(self._ask)
-        self.cases.cellDoubleClicked.connect(lambda k, _: self.run_intent(self.rounds.go, k))
-        self.previous.clicked.connect(lambda: self.run_intent(self.rounds.step, -1))
-        self.next.clicked.connect(lambda: self.run_intent(self.rounds.step, 1))
-        self.ahead.toggled.connect(self.rounds.set_ahead)
-        self.rounds.changed.connect(self._show)
+        self.cases.cellDoubleClicked.connect(lambda k, _: self.run_intent(self.controller.go, k))
+        self.previous.clicked.connect(lambda: self.run_intent(self.controller.step, -1))
+        self.next.clicked.connect(lambda: self.run_intent(self.controller.step, 1))
+        self.prefetch.toggled.connect(self.controller.set_ahead)
+        self.controller.changed.connect(self._show)
         for key, by in ((NEXT_CASE, 1), (PREVIOUS_CASE, -1)):
             self.viewer.bind_key(key, self._stepping(by), overwrite=True)
         self._show()
 
     def open_folder(self, folder: Path) -> None:
         """Open the cases of a folder."""
-        self.run_intent(self.rounds.open, folder)
+        self.run_intent(self.controller.open, folder)
 
     def _stepping(self, by: int) -> object:
         def step(_: object) -> None:
-            self.run_intent(self.rounds.step, by)
+            self.run_intent(self.controller.step, by)
 
         return step
 
@@ -84,7 +84,7 @@ class WorklistWidget(Dock):
             self.open_folder(Path(path))
 
     def _show(self) -> None:
-        worklist, current = self.rounds.worklist, self.rounds.current
+        worklist, current = self.controller.worklist, self.controller.current
         self.cases.setVisible(worklist is not None)
         count = len(worklist.cases) if worklist else 0
         self.next.setEnabled((-1 if current is None else current) + 1 < count)

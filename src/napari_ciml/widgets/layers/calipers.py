@@ -48,7 +48,7 @@ def slice_of(case: Case, diameters: Diameters) -> int:
     return int(np.clip(round(above / case.grid.scale[0]), 0, case.grid.shape[0] - 1))
 
 
-def remove_calipers(viewer: "ViewerModel") -> None:
+def hide_calipers(viewer: "ViewerModel") -> None:
     """Take the lines away; the layer stays, which napari is slow to remove."""
     for layer in plugin_layers(viewer, "calipers"):
         layer.visible = False

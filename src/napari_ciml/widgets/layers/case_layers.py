@@ -15,9 +15,9 @@ from napari.utils.colormaps import DirectLabelColormap
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.display_window import object_bounding_box
 from napari_ciml.cases.geometry import Grid
-from napari_ciml.widgets.layers.colormaps import colours_of, label_colours, label_features
+from napari_ciml.widgets.layers.colormaps import colormap_of, label_colours, label_features
 from napari_ciml.widgets.layers.metadata import (
-    DRAWN,
+    COMPUTED,
     KEY,
     LayerMetadata,
     clear_paint_history,
@@ -62,7 +62,7 @@ class CaseLayers(Overlays):
             layer = Image(
                 case.images[name],
                 name=name,
-                colormap=colours_of(name),
+                colormap=colormap_of(name),
                 contrast_limits=limits[name],
                 visible=name == case.reference,
                 interpolation2d="linear",
@@ -97,7 +97,7 @@ class CaseLayers(Overlays):
         while all(self._gave_away(layer) for layer in self._made("segmentation")):
             yield from self._add_empty_segmentation(case)
         (layer,) = self._made("segmentation")
-        layer.metadata[DRAWN] = labels
+        layer.metadata[COMPUTED] = labels
         layer.metadata[KEY] = LayerMetadata("segmentation", "", case, whole.regions)
         layer.data = fresh
         clear_paint_history(layer)
@@ -122,7 +122,7 @@ class CaseLayers(Overlays):
         empty = np.zeros(case.grid.shape, np.uint8)
         origin = layer_kwargs(case, "segmentation", "")
         layer = Labels(empty, name="segmentation", opacity=0.55, visible=False, **origin)
-        layer.metadata[DRAWN] = empty.copy()
+        layer.metadata[COMPUTED] = empty.copy()
         yield
         self.viewer.add_layer(layer)
         yield

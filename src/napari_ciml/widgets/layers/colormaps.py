@@ -14,7 +14,7 @@ MAP_COLOURS = Colormap(MAP_STOPS, name="complementary information")
 
 PET_COLOURS = {"inverted grey": "gray_r", "hot": "hot"}
 
-DOUBT_COLOURS = Colormap(
+UNCERTAINTY_COLOURS = Colormap(
     [[0.2, 0.05, 0.3, 0.0], [0.55, 0.1, 0.45, 0.55], [0.95, 0.45, 0.2, 0.8], [1, 0.95, 0.65, 1]],
     name="doubt",
 )
@@ -31,7 +31,7 @@ DIFFERENCE_COLOURS = DirectLabelColormap(
 )
 """A veil of grey, blue and orange, which the colour-blind tell apart."""
 
-DIFFERENCE_WORDS = {"index": [0, AGREED, MISSED, ADDED], "is": ["", "agreed", "missed", "added"]}
+DIFFERENCE_FEATURES = {"index": [0, AGREED, MISSED, ADDED], "is": ["", "agreed", "missed", "added"]}
 """What the status bar says of a difference."""
 
 
@@ -51,12 +51,12 @@ def label_features(regions: Sequence[Region]) -> dict[str, list[Any]]:
     return {"index": [0, *values], "region": ["background", *names]}
 
 
-def colours_of(modality: str) -> str:
+def colormap_of(modality: str) -> str:
     """Return the name of the colormap a modality is shown in at first."""
     return next(iter(PET_COLOURS.values())) if modality == "PET" else "gray"
 
 
-def set_limits(layer: Image, limits: tuple[float, float]) -> None:
+def set_contrast_limits(layer: Image, limits: tuple[float, float]) -> None:
     """Set what is black and what is white, beyond the range of before, too.
 
     The range goes first: of layers that are linked, each would clip the other's limits to its own.

@@ -12,7 +12,7 @@ from napari_ciml.decomposition.model import Region
 from napari_ciml.metrics.label_checks import LabelIssue
 from napari_ciml.widgets.layers.colormaps import (
     DIFFERENCE_COLOURS,
-    DIFFERENCE_WORDS,
+    DIFFERENCE_FEATURES,
     label_colours,
     label_features,
 )
@@ -80,7 +80,7 @@ def show_difference(
     look = {
         "name": f"difference in {region}",
         "colormap": DIFFERENCE_COLOURS,
-        "features": DIFFERENCE_WORDS,
+        "features": DIFFERENCE_FEATURES,
         "metadata": layer_kwargs(case, "difference", "difference", region=region)["metadata"],
     }
     _put(viewer, case, "difference", values, look)
@@ -98,7 +98,9 @@ def go_to(viewer: "ViewerModel", case: Case, voxel: tuple[int, int, int]) -> Non
     viewer.scene.camera.center = tuple(world)
 
 
-def in_slice(viewer: "ViewerModel", case: Case, values: np.ndarray) -> tuple[int, np.ndarray]:
+def displayed_slice(
+    viewer: "ViewerModel", case: Case, values: np.ndarray
+) -> tuple[int, np.ndarray]:
     """Return across which axis the viewer cuts, and what (Z, Y, X) values it shows of a case.
 
     In 3-D it shows all of them, and the axis is the first.

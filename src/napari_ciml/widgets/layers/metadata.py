@@ -31,7 +31,7 @@ class LayerMetadata:
     region: str = ""
 
 
-def origin_of(layer: Layer) -> LayerMetadata | None:
+def metadata_of(layer: Layer) -> LayerMetadata | None:
     """Return a layer's origin, or None if it was not made here."""
     found = layer.metadata.get(KEY)
     return found if isinstance(found, LayerMetadata) else None
@@ -42,13 +42,13 @@ def plugin_layers(viewer: "ViewerModel", *kinds: str) -> list[Layer]:
     return [
         layer
         for layer in viewer.layers
-        if (found := origin_of(layer)) is not None and found.kind in kinds
+        if (found := metadata_of(layer)) is not None and found.kind in kinds
     ]
 
 
 def require_metadata(layer: Layer) -> LayerMetadata:
     """Return the origin of a layer that was made here."""
-    found = origin_of(layer)
+    found = metadata_of(layer)
     if found is None:
         raise KeyError(layer.name)
     return found
@@ -74,14 +74,14 @@ def voxel_at(case: Case, position: Sequence[float]) -> tuple[int, int, int]:
     return z, y, x
 
 
-DRAWN = "drawn"
+COMPUTED = "drawn"
 """Metadata key of a segmentation as it was computed, to see whether the user has painted on it."""
 
 
 def is_unedited(layer: Layer) -> bool:
     """Whether a layer of ours shows what was computed, and no stroke of the user's."""
-    drawn = layer.metadata.get(DRAWN)
-    return origin_of(layer) is not None and (drawn is None or np.array_equal(layer.data, drawn))
+    drawn = layer.metadata.get(COMPUTED)
+    return metadata_of(layer) is not None and (drawn is None or np.array_equal(layer.data, drawn))
 
 
 def clear_paint_history(layer: Labels) -> None:
@@ -94,4 +94,4 @@ def clear_paint_history(layer: Labels) -> None:
 
 def mark_unedited(layer: Labels) -> None:
     """Let a label map that was painted on go with its case: its strokes are kept elsewhere."""
-    layer.metadata[DRAWN] = np.array(layer.data)
+    layer.metadata[COMPUTED] = np.array(layer.data)

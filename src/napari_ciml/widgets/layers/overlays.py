@@ -9,7 +9,7 @@ from napari.layers import Image, Labels, Layer
 from napari_ciml.cases.case import Case
 from napari_ciml.decomposition.model import Pair
 from napari_ciml.inference.uncertainty_maps import UncertaintyKind
-from napari_ciml.widgets.layers.colormaps import DOUBT_COLOURS, MAP_COLOURS
+from napari_ciml.widgets.layers.colormaps import MAP_COLOURS, UNCERTAINTY_COLOURS
 from napari_ciml.widgets.layers.metadata import KEY, layer_kwargs, plugin_layers, require_metadata
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Overlays:
         """
         kind, region = about
         origin = layer_kwargs(case, "doubt", kind, region=region)
-        look = {"colormap": DOUBT_COLOURS, "blending": "translucent"}
+        look = {"colormap": UNCERTAINTY_COLOURS, "blending": "translucent"}
         self._overlay(values, f"{kind} of {region}", origin, **look)
         for layer in self._made("doubt"):
             layer.contrast_limits_range = layer.contrast_limits = (0, largest)

@@ -15,7 +15,7 @@ from napari_ciml.cases.labels import erase_region, paint_region, region_of_paint
 from napari_ciml.decomposition.model import Region
 from napari_ciml.session.model import SessionModel
 from napari_ciml.widgets.layers.case_layers import CaseLayers
-from napari_ciml.widgets.layers.metadata import origin_of
+from napari_ciml.widgets.layers.metadata import metadata_of
 
 Box = tuple[slice, ...]
 
@@ -39,13 +39,13 @@ class RegionPainting:
 
     def _on_inserted(self, event: object) -> None:
         layer = event.value  # type: ignore[attr-defined]
-        found = origin_of(layer)
+        found = metadata_of(layer)
         if isinstance(layer, Labels) and found and found.kind in ("segmentation", "correction"):
             weak = ref(layer)
             install_region_tools(layer, lambda: self._regions_of(weak()))
 
     def _regions_of(self, layer: Labels | None) -> Sequence[Region]:
-        found = origin_of(layer) if layer is not None else None
+        found = metadata_of(layer) if layer is not None else None
         return (found.regions if found is not None else ()) or self._review.decomposition.regions
 
 

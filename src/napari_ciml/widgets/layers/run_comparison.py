@@ -11,7 +11,7 @@ from napari_ciml.cases.case import Case
 from napari_ciml.decomposition.model import Region
 from napari_ciml.session.comparison import ADDED, ALL, REMOVED, LabelMapDiff
 from napari_ciml.widgets.layers.colormaps import label_colours, label_features
-from napari_ciml.widgets.layers.metadata import layer_kwargs, origin_of, require_metadata
+from napari_ciml.widgets.layers.metadata import layer_kwargs, metadata_of, require_metadata
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -40,7 +40,7 @@ def hide_change(viewer: "ViewerModel") -> None:
         layer.visible = False
 
 
-def show_compared(
+def show_contours(
     viewer: "ViewerModel", case: Case, masks: tuple[np.ndarray, np.ndarray], names: tuple[str, str]
 ) -> None:
     """Show two masks as contours of two colours; filled labels make room."""
@@ -54,7 +54,7 @@ def show_compared(
         layer.contour = _WIDTH
 
 
-def show_maps(
+def show_label_maps(
     viewer: "ViewerModel", case: Case, maps: Sequence[tuple[str, np.ndarray, tuple[Region, ...]]]
 ) -> list[Labels]:
     """Show whole label maps of two runs, filled, instead of contours; named, with their regions."""
@@ -107,4 +107,4 @@ def _put(
 
 
 def _made(viewer: "ViewerModel", *kinds: str) -> list[Layer]:
-    return [la for la in viewer.layers if (found := origin_of(la)) and found.kind in kinds]
+    return [la for la in viewer.layers if (found := metadata_of(la)) and found.kind in kinds]

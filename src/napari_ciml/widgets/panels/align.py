@@ -37,21 +37,21 @@ class AlignPanel(QWidget):
         self.kind.addItems(["rigid", "affine"])
         self.kind.setToolTip("Rigid: turned and shifted. Affine: scaled and sheared as well.")
         self.align = button("Align", "Register the modalities to the reference, by their contents.")
-        self.refuse = button("As it was", "Take the alignment back.")
-        self.board = QComboBox()
-        self.board.setToolTip("A modality and the reference in turn: edges must go on.")
+        self.revert = button("As it was", "Take the alignment back.")
+        self.checkerboard = QComboBox()
+        self.checkerboard.setToolTip("A modality and the reference in turn: edges must go on.")
         self.notice = WrappingLabel()
         self.boards = QWidget()
-        boards = row(label("Judge by"), self.board)
+        boards = row(label("Judge by"), self.checkerboard)
         self.boards.setLayout(boards)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.notice)
-        column.addLayout(row(self.kind, self.align, self.refuse))
+        column.addLayout(row(self.kind, self.align, self.revert))
         column.addWidget(self.boards)
         self.align.clicked.connect(self._align)
-        self.refuse.clicked.connect(self._refuse)
-        self.board.activated.connect(lambda _: self._show_board())
+        self.revert.clicked.connect(self._refuse)
+        self.checkerboard.activated.connect(lambda _: self._show_board())
         self.model.sources_changed.connect(self._show)
         self.model.case_changed.connect(self._case_changed)
         self._known: LoadedCase | None = None
@@ -101,24 +101,24 @@ class AlignPanel(QWidget):
         case = self.model.case
         self.align.setVisible(self.model.discovered is not None)
         self.kind.setVisible(self.model.discovered is not None)
-        self.refuse.setVisible(self._before is not None)
+        self.revert.setVisible(self._before is not None)
         others = [] if case is None else [m for m in case.images if m != case.reference]
-        self.board.clear()
-        self.board.addItem(_NO_BOARD)
+        self.checkerboard.clear()
+        self.checkerboard.addItem(_NO_BOARD)
         for name in others:
-            self.board.addItem(name, (name, False))
+            self.checkerboard.addItem(name, (name, False))
             if self._before is not None and case is not None and name in case.transforms:
-                self.board.addItem(f"{name} as it was", (name, True))
+                self.checkerboard.addItem(f"{name} as it was", (name, True))
         self.boards.setVisible(bool(others))
 
     def _show_board(self) -> None:
-        chosen, now = self.board.currentData(), self._known
+        chosen, now = self.checkerboard.currentData(), self._known
         if chosen is None or now is None:
             self.session.layers.hide_checkerboard()
             return
         name, earlier = chosen
         source = self._before if earlier and self._before is not None else now
-        case, title = now.case, self.board.currentText()
+        case, title = now.case, self.checkerboard.currentText()
 
         def work(_: ProgressMonitor) -> np.ndarray:
             limits = now.limits[case.reference], source.limits[name]
@@ -126,7 +126,7 @@ class AlignPanel(QWidget):
             return checkerboard(one, other, limits, case.grid)
 
         def done(values: np.ndarray) -> None:
-            if self.model.case is case and self.board.currentText() == title:
+            if self.model.case is case and self.checkerboard.currentText() == title:
                 self.session.layers.show_checkerboard(case, values, f"{title} / {case.reference}")
 
         self.session.runner.submit("Laying the checkerboard", work, done)

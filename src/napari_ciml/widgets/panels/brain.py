@@ -48,25 +48,27 @@ class BrainPanel(QWidget):
     def __init__(self, dock: Dock) -> None:
         super().__init__()
         self.dock, self.session, self.model = dock, dock.session, dock.session.model
-        self.quiet = False
+        self.silent = False
         # What was looked at, and which modalities of it show the skull.
         self._images: object = None
         self._heads: tuple[str, ...] = ()
         self.notice = WrappingLabel()
-        self.find = button(
+        self.find_brain = button(
             "Find the brain", "Segment the brain alone; its border is shown to be looked at."
         )
-        self.deep = button(
+        self.find_by_network = button(
             "by network", "The same by deepbet's network, which has learnt from healthy adults."
         )
-        self.drop = button("Whole head again", "Do without the brain mask.")
+        self.remove_mask = button("Whole head again", "Do without the brain mask.")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.notice)
-        column.addLayout(row(self.find, self.deep, self.drop))
-        self.find.clicked.connect(lambda: dock.run_intent(self._find, brain_mask))
-        self.deep.clicked.connect(lambda: dock.run_intent(self._find, deepbet_brain_mask))
-        self.drop.clicked.connect(lambda: dock.run_intent(self._drop))
+        column.addLayout(row(self.find_brain, self.find_by_network, self.remove_mask))
+        self.find_brain.clicked.connect(lambda: dock.run_intent(self._find, brain_mask))
+        self.find_by_network.clicked.connect(
+            lambda: dock.run_intent(self._find, deepbet_brain_mask)
+        )
+        self.remove_mask.clicked.connect(lambda: dock.run_intent(self._drop))
         self.model.case_changed.connect(self._case_changed)
         self._show()
 
@@ -95,7 +97,7 @@ class BrainPanel(QWidget):
         layers, viewer = self.session.layers, self.session.layers.viewer
         if self.session.loaded_case is not before or now.case is before.case:
             return
-        arranging = self.session.display.arranging
+        arranging = self.session.display.layouts
         looks = view_state.layer_appearances(layers, before.case, arranging)
         view, arranged = view_state.camera_state(viewer, arranging), arranging.current
         yield from self.session.show_single_plane(now)
@@ -109,7 +111,7 @@ class BrainPanel(QWidget):
         case = self.model.case
         if case is None:
             return
-        if case.brain is None and case.images is not self._images and not self.quiet:
+        if case.brain is None and case.images is not self._images and not self.silent:
             self._images, self._heads = case.images, ()
             self._look(case)
         self._show()
@@ -126,9 +128,9 @@ class BrainPanel(QWidget):
         case = self.model.case
         masked = case is not None and case.brain is not None
         offered = case is not None and not masked and bool(self._heads)
-        self.find.setVisible(offered)
-        self.deep.setVisible(offered and has_deepbet())
-        self.drop.setVisible(masked)
+        self.find_brain.setVisible(offered)
+        self.find_by_network.setVisible(offered and has_deepbet())
+        self.remove_mask.setVisible(masked)
         if case is not None and masked:
             self.notice.set_text(brain_notice(case))
         else:

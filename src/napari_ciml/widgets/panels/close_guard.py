@@ -24,13 +24,13 @@ class CloseGuard(QObject):
     def __init__(self, window: QWidget, tuning: FineTuneController, owner: QObject) -> None:
         super().__init__(owner)
         # Not the window itself: it would never be freed.
-        self.window, self.tuning = ref(window), tuning
+        self.window, self.controller = ref(window), tuning
         window.installEventFilter(self)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         """Hold back the closing that the user does not confirm."""
         closing = event is not None and event.type() == QEvent.Type.Close
-        if not closing or watched is not self.window() or not self.tuning.running:
+        if not closing or watched is not self.window() or not self.controller.running:
             return False
         yes, no = QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.No
         answer = QMessageBox.question(
@@ -41,7 +41,7 @@ class CloseGuard(QObject):
             no,
         )
         if answer == yes:
-            self.tuning.close()
+            self.controller.close()
             return False
         assert event is not None
         event.ignore()

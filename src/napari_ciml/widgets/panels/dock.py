@@ -94,7 +94,7 @@ class LabelMapDock(Dock):
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__(napari_viewer)
         self.findings = self.model.findings
-        self.measuring, self.keeping = self.session.label_maps, self.session.autosave
+        self.active_map, self.autosave = self.session.label_maps, self.session.autosave
 
 
 def save_table(dock: Dock, name: str, rows: Sequence[Mapping[str, object]]) -> None:

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 _ROW = 32
 
 
-def learnt_table() -> QTableWidget:
+def results_table() -> QTableWidget:
     """Return the empty table."""
     made = table("Region", "Here", "after", "Replay", "after")
     made.setToolTip("Dice before and after: here, and on cases not to forget.")
     return made
 
 
-def show_learnt(scores: QTableWidget, result: "FineTuneResult") -> None:
+def show_results(scores: QTableWidget, result: "FineTuneResult") -> None:
     """Fill the table."""
     here = "Held out" if result.held_out else "Here"
     scores.setHorizontalHeaderLabels(["Region", here, "after", "Replay", "after"])

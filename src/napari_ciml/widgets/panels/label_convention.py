@@ -22,7 +22,7 @@ class LabelConventionBox(QComboBox):
         """Return what was chosen; empty for the decomposition's own."""
         return LABEL_CONVENTIONS.get(self.currentText(), ())
 
-    def say(self, regions: tuple[Region, ...]) -> None:
+    def set_regions(self, regions: tuple[Region, ...]) -> None:
         """Choose what is already known."""
         names = [name for name, known in LABEL_CONVENTIONS.items() if known == regions]
         self.setCurrentText(names[0] if names else _OWN)

@@ -41,7 +41,7 @@ class SliceSpec:
         return places[0], places[1], places[2]
 
 
-def picture(
+def render_slice(
     image: np.ndarray,
     limits: tuple[float, float],
     values: np.ndarray,
@@ -74,7 +74,9 @@ def picture(
     return np.asarray(np.round(mixed * 255), np.uint8)
 
 
-def take(array: np.ndarray, mesh: tuple[np.ndarray, np.ndarray, np.ndarray]) -> np.ndarray:
+def sample_nearest(
+    array: np.ndarray, mesh: tuple[np.ndarray, np.ndarray, np.ndarray]
+) -> np.ndarray:
     """Return the nearest voxels of a volume at a mesh of indices."""
     z, y, x = (np.round(part).astype(int) for part in mesh)
     return array[np.ix_(z, y, x)]

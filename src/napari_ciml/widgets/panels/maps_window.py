@@ -14,7 +14,7 @@ from napari_ciml.widgets.controllers.session import Session
 from napari_ciml.widgets.layers.colormaps import MAP_COLOURS
 from napari_ciml.widgets.layers.metadata import require_metadata
 from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel, button, row
-from napari_ciml.widgets.panels.map_rendering import SliceSpec, picture, take
+from napari_ciml.widgets.panels.map_rendering import SliceSpec, render_slice, sample_nearest
 
 _CELL, _GAP, _NAMES, _HEAD, _SCALE = 104, 4, 76, 20, 34
 
@@ -59,7 +59,7 @@ class MapsGrid(QWidget):
         step = round((dims.point[axis] - case.grid.translate[axis]) / case.grid.scale[axis])
         index = min(max(step, 0), case.grid.shape[axis] - 1)
         mesh = SliceSpec(axis, index).mesh(case, object_bounding_box(case.images[case.reference]))
-        labels = take(made.label_map, mesh).squeeze(axis)
+        labels = sample_nearest(made.label_map, mesh).squeeze(axis)
         regions = {r.name: np.isin(labels, r.labels) for r in made.plan.decomposition.regions}
         limits = {
             require_metadata(layer).shows: layer.contrast_limits
@@ -67,10 +67,10 @@ class MapsGrid(QWidget):
         }
         share = found.scale / largest if largest else 1.0
         for pair, auxiliary in found.weights:
-            image = take(case.images[auxiliary], mesh).squeeze(axis)
+            image = sample_nearest(case.images[auxiliary], mesh).squeeze(axis)
             values = found.maps.sample_at((pair, auxiliary), mesh).squeeze(axis) * share
             shown = limits.get(auxiliary, (float(image.min()), float(image.max())))
-            self.pictures[pair, auxiliary] = picture(
+            self.pictures[pair, auxiliary] = render_slice(
                 image, shown, values, regions[pair.region], MAP_COLOURS
             )
         self.pairs = list(dict.fromkeys(pair for pair, _ in self.pictures))

@@ -45,45 +45,45 @@ class QuestionPanel(QWidget):
         Something else is compared with.
     """
 
-    beside_changed = Signal()
+    reference_changed = Signal()
 
     def __init__(self, dock: Dock) -> None:
         super().__init__()
         self.dock, self.model, self.questions = dock, dock.model, dock.session.explanation
-        self.what = QComboBox()
-        self.what.addItems(["lesion", "voxel"])
-        self.what.setToolTip("What a shift-click asks about.")
+        self.scope = QComboBox()
+        self.scope.addItems(["lesion", "voxel"])
+        self.scope.setToolTip("What a shift-click asks about.")
         self.region = QComboBox()
         self.region.setToolTip("Which region it asks about; the innermost at that place, or one.")
-        self.asked = QListWidget()
-        self.asked.setToolTip("Questions that were asked; choose one to see its answer again.")
-        self.asked.setFixedHeight(46)
-        self.beside = QComboBox()
-        self.beside.setToolTip("Weights to compare with: the thin bars and the last column.")
+        self.history = QListWidget()
+        self.history.setToolTip("Questions that were asked; choose one to see its answer again.")
+        self.history.setFixedHeight(46)
+        self.reference = QComboBox()
+        self.reference.setToolTip("Weights to compare with: the thin bars and the last column.")
         self._compared = ""
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addWidget(WrappingLabel(_HELP, QUIET_COLOUR))
-        column.addLayout(row(label("About"), self.what, label("of"), self.region))
-        column.addWidget(self.asked)
-        column.addLayout(row(label("Compare with"), self.beside))
-        self.what.currentTextChanged.connect(self._set_what)
+        column.addLayout(row(label("About"), self.scope, label("of"), self.region))
+        column.addWidget(self.history)
+        column.addLayout(row(label("Compare with"), self.reference))
+        self.scope.currentTextChanged.connect(self._set_what)
         self.region.currentTextChanged.connect(self._set_region)
-        self.asked.currentRowChanged.connect(self._choose)
-        self.beside.activated.connect(self._compare)
+        self.history.currentRowChanged.connect(self._choose)
+        self.reference.activated.connect(self._compare)
         self.questions.changed.connect(self.show_questions)
         self.questions.refused.connect(dock.show_error)
         self.model.segmentation_changed.connect(self._show_regions)
         self._show_regions()
         self.show_questions()
 
-    def compared_with(self) -> ComparisonWeights | None:
+    def reference_weights(self) -> ComparisonWeights | None:
         """Return what the weights are compared with."""
-        name = self.beside.currentText()
+        name = self.reference.currentText()
         found = self.questions.shown
         if name == _MEASURED and found is not None:
-            usual = comparable_statistics(found.weights, self.measured())
+            usual = comparable_statistics(found.weights, self.weight_statistics())
             means = {key: weight.mean for key, weight in usual.items()}
             return ComparisonWeights(name, means, {key: weight.sd for key, weight in usual.items()})
         named = {self.questions.title(one): one for one in self.questions.answered}
@@ -94,14 +94,14 @@ class QuestionPanel(QWidget):
             else ComparisonWeights(name, answer.explanation.weights, answer=answer)
         )
 
-    def answer_beside(self) -> AnsweredQuery | None:
+    def reference_answer(self) -> AnsweredQuery | None:
         """Return the answer that is compared with, if it is one and not the one that is shown."""
-        beside, shown = self.compared_with(), self.questions.answer
+        beside, shown = self.reference_weights(), self.questions.answer
         if beside is None or beside.answer is None or shown is None:
             return None
         return None if beside.answer.same_as(shown) else beside.answer
 
-    def measured(self) -> tuple[WeightStatistics, ...]:
+    def weight_statistics(self) -> tuple[WeightStatistics, ...]:
         """Return what is usual by the checkpoint that made the segmentation, if it says so."""
         current = self.model.runs.current
         return current.info.weight_statistics if current is not None else ()
@@ -110,18 +110,18 @@ class QuestionPanel(QWidget):
         """Show what was asked and what can be compared with."""
         asked, chosen = self.questions.answered, self.questions.chosen
         names = [self.questions.title(question) for question in asked]
-        with QSignalBlocker(self.asked):
-            self.asked.clear()
-            self.asked.addItems([WHOLE.capitalize(), *names])
-            self.asked.setCurrentRow(1 + asked.index(chosen) if chosen else 0)
+        with QSignalBlocker(self.history):
+            self.history.clear()
+            self.history.addItems([WHOLE.capitalize(), *names])
+            self.history.setCurrentRow(1 + asked.index(chosen) if chosen else 0)
         self.setVisible(self.model.segmentation is not None)
-        measured = [_MEASURED] if self.measured() else []
+        measured = [_MEASURED] if self.weight_statistics() else []
         others = [_NOTHING, *measured, WHOLE, *names]
         usual = _MEASURED if measured else _NOTHING
-        with QSignalBlocker(self.beside):
-            self.beside.clear()
-            self.beside.addItems(others)
-            self.beside.setCurrentText(self._compared if self._compared in others else usual)
+        with QSignalBlocker(self.reference):
+            self.reference.clear()
+            self.reference.addItems(others)
+            self.reference.setCurrentText(self._compared if self._compared in others else usual)
 
     def _show_regions(self) -> None:
         made = self.model.segmentation
@@ -133,8 +133,8 @@ class QuestionPanel(QWidget):
         self.setVisible(made is not None)
 
     def _compare(self) -> None:
-        self._compared = self.beside.currentText()
-        self.beside_changed.emit()
+        self._compared = self.reference.currentText()
+        self.reference_changed.emit()
 
     def _set_what(self, text: str) -> None:
         self.questions.one_voxel = text == "voxel"

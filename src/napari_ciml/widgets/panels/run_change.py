@@ -23,7 +23,7 @@ class ChangePanel(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.live = session.live
-        self.words = WrappingLabel()
+        self.summary = WrappingLabel()
         self.table = table("Region", "mL", "Change", "Dice")
         self.table.setToolTip("Volumes now, the change in mL, and the Dice with the run before.")
         self.shown = QComboBox()
@@ -35,7 +35,7 @@ class ChangePanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        column.addWidget(self.words)
+        column.addWidget(self.summary)
         column.addWidget(self.table)
         column.addLayout(row(label("Show changed"), self.shown))
         column.addWidget(self.legend)
@@ -52,7 +52,7 @@ class ChangePanel(QWidget):
         self.setVisible(change is not None)
         if change is None:
             return
-        self.words.set_text(f"{change.cause} (against {change.against})")
+        self.summary.set_text(f"{change.cause} (against {change.against})")
         self.table.setRowCount(len(change.regions))
         for k, (name, found) in enumerate(change.regions.items()):
             texts = (name, f"{found.after_ml:.1f}", f"{found.ml:+.2f}", _dice(found))

@@ -34,14 +34,14 @@ class SensitivityPanel(QWidget):
         self.dock, self.session, self.model = dock, dock.session, dock.session.model
         self.run = button("Sensitivity", _TIP)
         self.jobs = JobBar(dock, TITLE)
-        self.words = WrappingLabel(colour=QUIET_COLOUR)
-        self.costs = table("Muted")
+        self.summary = WrappingLabel(colour=QUIET_COLOUR)
+        self.effects = table("Muted")
         self.save = button("Save table ...", "Save what every muting costs as CSV.")
         self._costs: tuple[MutingEffect, ...] = ()
-        self.costs.setToolTip("What each muting changes, region by region.")
+        self.effects.setToolTip("What each muting changes, region by region.")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        for part in (self.run, self.jobs, self.words, self.costs, self.save):
+        for part in (self.run, self.jobs, self.summary, self.effects, self.save):
             column.addWidget(part)
         self.run.clicked.connect(lambda: dock.run_intent(self._ask))
         self.save.clicked.connect(self._save)
@@ -67,33 +67,35 @@ class SensitivityPanel(QWidget):
 
     def _clear(self) -> None:
         self.run.setEnabled(self.model.segmentation is not None)
-        for part in (self.costs, self.save):
+        for part in (self.effects, self.save):
             part.hide()
-        self.words.set_text("")
+        self.summary.set_text("")
 
     def _show(self, costs: "tuple[MutingEffect, ...]") -> None:
         if not costs:
-            self.words.set_text("This run passes no message.")
+            self.summary.set_text("This run passes no message.")
             return
         names = list(costs[0].ml)
-        self.costs.setColumnCount(1 + len(names))
-        self.costs.setHorizontalHeaderLabels(["Muted", *names])
-        self.costs.setRowCount(len(costs))
+        self.effects.setColumnCount(1 + len(names))
+        self.effects.setHorizontalHeaderLabels(["Muted", *names])
+        self.effects.setRowCount(len(costs))
         for k, cost in enumerate(costs):
             message = cost.message
-            self.costs.setItem(k, 0, QTableWidgetItem(f"{message.auxiliary} for {message.primary}"))
+            self.effects.setItem(
+                k, 0, QTableWidgetItem(f"{message.auxiliary} for {message.primary}")
+            )
             for column, name in enumerate(names, 1):
                 text = f"{cost.ml[name]:+.1f}  ({cost.dice[name]:.3f})"
-                self.costs.setItem(k, column, QTableWidgetItem(text))
-        self.words.set_text(
+                self.effects.setItem(k, column, QTableWidgetItem(text))
+        self.summary.set_text(
             "Change in mL, and Dice with this run in brackets; the costliest first."
         )
-        self.costs.verticalHeader().setDefaultSectionSize(24)
-        header = self.costs.horizontalHeader()
+        self.effects.verticalHeader().setDefaultSectionSize(24)
+        header = self.effects.horizontalHeader()
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
-        self.costs.setMinimumHeight(min(len(costs), 6) * 24 + 30)
+        self.effects.setMinimumHeight(min(len(costs), 6) * 24 + 30)
         self._costs = costs
-        for part in (self.costs, self.save):
+        for part in (self.effects, self.save):
             part.show()
 
     def _save(self) -> None:

@@ -4,14 +4,14 @@ from napari_ciml.decomposition.model import Region
 from napari_ciml.lesions import Lesion, RegionSummary
 
 
-def size(lesion: Lesion) -> str:
+def size_text(lesion: Lesion) -> str:
     """Return region, volume, diameters and their product, as RANO asks."""
     d = lesion.diameters
     size = f"{d.longest_mm:.1f} x {d.perpendicular_mm:.1f} mm\nproduct {d.product_mm2:.0f} mm²"
     return f"{lesion.region}  {lesion.volume_ml:.3g} mL\n{size}"
 
 
-def confidence(lesion: Lesion) -> str:
+def confidence_text(lesion: Lesion) -> str:
     """Return how sure it is, who sees it, and why to look."""
     reasons = [f"! {reason}" for reason in lesion.reasons]
     if lesion.probability is None or lesion.uncertainty is None:
@@ -21,7 +21,7 @@ def confidence(lesion: Lesion) -> str:
     return "\n".join((means, f"seen by {shares}", *reasons))
 
 
-def summary_texts(summary: RegionSummary) -> tuple[str, ...]:
+def summary_row(summary: RegionSummary) -> tuple[str, ...]:
     """Return a row of the table of regions."""
     d = summary.diameters
     return (
@@ -34,7 +34,7 @@ def summary_texts(summary: RegionSummary) -> tuple[str, ...]:
     )
 
 
-def about(summary: RegionSummary) -> str:
+def summary_tooltip(summary: RegionSummary) -> str:
     """Return what there is to say of a region besides."""
     lines = [f"Sum of products (RANO): {summary.sum_of_products_mm2:.0f} mm²"]
     lines += [f"{name} alone: {ml:.1f} mL" for name, ml in summary.segmentor_ml.items()]

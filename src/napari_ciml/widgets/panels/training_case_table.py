@@ -37,7 +37,7 @@ class TrainingCaseTable(QWidget):
         known = [k for k, old in enumerate(self.sources) if _same(old, source)]
         if known:
             self.sources[known[0]] = source
-            self.meanings(known[0]).say(regions)
+            self.convention(known[0]).set_regions(regions)
             return
         self.sources.append(source)
         place = self.rows.rowCount()
@@ -50,20 +50,20 @@ class TrainingCaseTable(QWidget):
         purpose.setToolTip("Learn from this case, or see that it is not forgotten.")
         self.rows.setCellWidget(place, 1, purpose)
         meanings = LabelConventionBox()
-        meanings.say(regions)
+        meanings.set_regions(regions)
         self.rows.setCellWidget(place, 2, meanings)
         remove = button("Remove", "Leave it out.")
         remove.clicked.connect(lambda: self._remove(purpose))
         self.rows.setCellWidget(place, 3, remove)
         self._fit()
 
-    def materials(self, but: Case | None = None) -> list[FineTuneInput]:
+    def inputs(self, but: Case | None = None) -> list[FineTuneInput]:
         """Return what is listed, but for one case."""
         return [
             FineTuneInput(
                 source,
                 learn=self.purpose(k).currentText() == _LEARN,
-                regions=self.meanings(k).regions(),
+                regions=self.convention(k).regions(),
             )
             for k, source in enumerate(self.sources)
             if isinstance(source, Path) or source.case is not but
@@ -75,7 +75,7 @@ class TrainingCaseTable(QWidget):
         assert isinstance(found, QComboBox)
         return found
 
-    def meanings(self, place: int) -> LabelConventionBox:
+    def convention(self, place: int) -> LabelConventionBox:
         """Return the box that says what a row's label values mean."""
         found = self.rows.cellWidget(place, 2)
         assert isinstance(found, LabelConventionBox)

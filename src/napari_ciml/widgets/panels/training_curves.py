@@ -14,7 +14,7 @@ _COLOURS = {
 _HEIGHT, _LEGEND, _SMOOTH = 150, 34, 0.9
 
 
-class Curves(QWidget):
+class TrainingCurves(QWidget):
     """Lines over the share of the time; each on a scale from 0 to its own largest value."""
 
     def __init__(self) -> None:

@@ -16,10 +16,10 @@ _THIN = 7
 
 _LABELLED_FROM = 0.12
 
-UNUSUAL_COLOUR = "#ffb454"
-_UNUSUAL = QColor(UNUSUAL_COLOUR)
+ATYPICAL_COLOUR = "#ffb454"
+_UNUSUAL = QColor(ATYPICAL_COLOUR)
 
-RANGE = int(Qt.ItemDataRole.UserRole)
+RANGE_ROLE = int(Qt.ItemDataRole.UserRole)
 """Of an item: a weight, and between which values it usually lies."""
 
 
@@ -147,7 +147,7 @@ class TypicalRangeDelegate(QStyledItemDelegate):
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex) -> None:
         """Draw the cell, then the range and the weight in it."""
         super().paint(painter, option, index)
-        found = index.data(RANGE)
+        found = index.data(RANGE_ROLE)
         if found is None:
             return
         weight, low, high = found
