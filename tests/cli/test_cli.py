@@ -19,6 +19,7 @@ from napari_ciml.cli import main
 from napari_ciml.decomposition.model import Message
 from napari_ciml.decomposition.presets import PRESETS
 from napari_ciml.inference.segment import segment
+from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.network.checkpoint import load_checkpoint
 from napari_ciml.paths import sample_data
 from napari_ciml.training.finetune.autosave import saved_progress
@@ -348,7 +349,10 @@ def test_open_hears_how_to_segment(monkeypatch: pytest.MonkeyPatch, case_folder:
     assert main(["open", str(case_folder), *asked]) == 0
     assert main(["open", str(case_folder)]) == 0
     told, plain = heard
-    assert told.muted == {Message("T2", "T1")}
-    assert (told.postprocess, told.test_time_flips, told.multiscale) == (False, True, True)
-    assert (plain.postprocess, plain.test_time_flips, plain.multiscale) == (True, False, None)
-    assert plain.muted == set()
+    assert told.settings == SegmentSettings(
+        muted=frozenset({Message("T2", "T1")}),
+        postprocess=False,
+        test_time_flips=True,
+        multiscale=True,
+    )
+    assert plain.settings == SegmentSettings()

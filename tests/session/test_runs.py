@@ -57,7 +57,8 @@ def test_runs_are_named_after_the_edit_and_found_by_what_was_asked(
     lower = SegmentationRequest(BRATS).with_threshold("WT", 0.4)
     assert runs.find_equivalent(lower, sha, SegmentSettings()) is runs[1]
     assert runs.find_equivalent(lower, sha, SegmentSettings(engine="openvino")) is None
-    assert runs.find_equivalent(replace(lower, clean=False), sha, SegmentSettings()) is None
+    raw = lower.with_option("postprocess", False)
+    assert runs.find_equivalent(raw, sha, SegmentSettings()) is None
     assert runs.find_equivalent(lower, "another", SegmentSettings()) is None
     assert runs.find_equivalent(lower.with_threshold("ET", 0.1), sha, SegmentSettings()) is None
 

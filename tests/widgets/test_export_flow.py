@@ -214,7 +214,7 @@ def test_a_session_is_opened_as_it_was(
     assert not desk.decomposition.live.isChecked()
     qtbot.waitUntil(lambda: not desk.session.label_maps.runner.busy)
     click(qtbot, desk, desk.decomposition.redo)
-    assert model.request.thresholds == {"WT": 0.35, "TC": 0.4}
+    assert model.request.options.thresholds == {"WT": 0.35, "TC": 0.4}
     for _ in range(3):
         click(qtbot, desk, desk.decomposition.undo)
     assert model.decomposition.name == "brats2020"

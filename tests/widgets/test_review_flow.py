@@ -47,10 +47,10 @@ def run_segment(qtbot: QtBot, desk: Workbench) -> None:
 def test_the_engine_is_chosen_and_mirroring_asked_for(loaded: Workbench, qtbot: QtBot) -> None:
     model, dock = loaded.session.model, loaded.segment
     loaded.session.live.set_on(False)
-    assert (model.engine, model.request.test_time_flips) == ("auto", False)
+    assert (model.engine, model.request.options.test_time_flips) == ("auto", False)
     qtbot.keyClick(dock.engine, Qt.Key.Key_Down)
     qtbot.mouseClick(dock.test_time_flips, LEFT, pos=QPoint(8, dock.test_time_flips.height() // 2))
-    assert (model.engine, model.request.test_time_flips) == ("torch", True)
+    assert (model.engine, model.request.options.test_time_flips) == ("torch", True)
     run_segment(qtbot, loaded)
     made = model.segmentation
     assert (made.engine, made.settings.engine, made.settings.test_time_flips) == (
@@ -60,7 +60,7 @@ def test_the_engine_is_chosen_and_mirroring_asked_for(loaded: Workbench, qtbot: 
     )
     assert "(torch)" in dock.summary.text()
     model.set_engine("auto")
-    model.set_test_time_flips(False)
+    model.set_option("test_time_flips", False)
     assert (dock.engine.currentData(), dock.test_time_flips.isChecked()) == ("auto", False)
 
 

@@ -81,7 +81,7 @@ def test_back_to_a_named_run(two_runs: Workbench, qtbot: QtBot) -> None:
     click(qtbot, dock.restore)
     wait(qtbot, two_runs)
     assert model.segmentation is first.segmentation
-    assert model.request.thresholds == {}
+    assert model.request.options.thresholds == {}
     assert two_runs.decomposition.sliders.sliders["WT"].value() == 50
     labels = two_runs.viewer.layers["segmentation"].data
     np.testing.assert_array_equal(labels, first.segmentation.label_map)

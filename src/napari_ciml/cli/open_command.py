@@ -33,11 +33,6 @@ def run(args: argparse.Namespace) -> None:
         quiet_skull=args.brain_mask == "off",
         checkpoint=options.checkpoint_path(args),
         decomposition=options.decomposition(args.decomposition) if args.decomposition else None,
-        device=args.device,
-        engine=args.engine,
-        muted=options.muted(args),
-        postprocess=not args.raw,
-        test_time_flips=args.mirror,
-        multiscale=args.two_voxel_sizes,
+        settings=options.settings(args),
     )
     open_viewer(opening, run=args.segment, screenshot=args.screenshot)

@@ -287,7 +287,10 @@ def muted(args: argparse.Namespace) -> frozenset[Message]:
 
 
 def settings(args: argparse.Namespace) -> "SegmentSettings":
-    """Return the inference settings that the arguments name; errors as `muted`."""
+    """Return the inference settings that the arguments name; errors as `muted`.
+
+    A command without ``--uncertainty`` or ``--overlap`` gets their defaults.
+    """
     from napari_ciml.inference.settings import SegmentSettings
 
     return SegmentSettings(
@@ -295,10 +298,10 @@ def settings(args: argparse.Namespace) -> "SegmentSettings":
         engine=args.engine,
         muted=muted(args),
         postprocess=not args.raw,
-        kappa_samples=args.uncertainty,
+        kappa_samples=getattr(args, "uncertainty", 0),
         test_time_flips=args.mirror,
         multiscale=args.two_voxel_sizes,
-        overlap=args.overlap,
+        overlap=getattr(args, "overlap", None),
     )
 
 

@@ -1,9 +1,12 @@
-"""How to segment, as the user says it; no torch here."""
+"""Options and settings of a run; no torch here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from importlib.util import find_spec
 from math import isfinite
+from typing import Annotated, ClassVar
+
+from pydantic import BeforeValidator, ConfigDict, PlainSerializer
 
 from napari_ciml.decomposition.model import Message, Pair
 from napari_ciml.errors import InputError
@@ -18,38 +21,55 @@ def has_openvino() -> bool:
     return find_spec("openvino") is not None
 
 
+def _pairs_from_rows(value: object) -> object:
+    """Return weights by pair from rows of (primary, region, weight), as JSON holds them."""
+    if isinstance(value, Mapping):
+        return value
+    return {Pair(*row[:2]): row[2] for row in value}  # type: ignore[attr-defined]
+
+
+def _rows_from_pairs(weights: Mapping[Pair, float]) -> list[tuple[str, str, float]]:
+    return [(pair.primary, pair.region, weight) for pair, weight in weights.items()]
+
+
+PairWeights = Annotated[
+    Mapping[Pair, float], BeforeValidator(_pairs_from_rows), PlainSerializer(_rows_from_pairs)
+]
+"""Weights by pair; in JSON a list of (primary, region, weight)."""
+
+MutedMessages = Annotated[frozenset[Message], PlainSerializer(sorted)]
+"""Messages; in JSON a sorted list of (primary, auxiliary)."""
+
+
 @dataclass(frozen=True)
-class SegmentSettings:
-    """How to segment.
+class RunOptions:
+    """Options of a run that do not depend on the machine; their only definition.
+
+    The request of the window, the settings of a run, the saved session and the command line
+    all hold an object of this class.
 
     Parameters
     ----------
-    device : str
-        ``auto``, ``cpu``, ``cuda`` or ``mps``.
-    engine : str
-        ``auto`` takes the fastest there is: ``openvino`` on a CPU if it is installed, or ``torch``.
-    muted : frozenset of Message
-        Messages that are not passed.
-    clean : bool
-        Remove specks and fill holes as the checkpoint says; probabilities keep them.
     thresholds : mapping of str to float
-        By region, in (0, 1): from which probability on a voxel belongs to it; 0.5 where none is
-        given.
+        Probability, in (0, 1), from which on a voxel belongs to a region; 0.5 where none is given.
     weights : mapping of Pair to float
-        A pair's weight in its region's ensemble; 1 where none is given, 0 leaves the pair out.
-    samples : int
-        How many samples of kappa the uncertainty is computed from; 0 computes none.
-    seed : int
-        Of the samples.
-    mirror : bool
+        Weight of a pair in its region's ensemble; 1 where none is given, 0 leaves the pair out.
+    postprocess : bool
+        Remove small components and fill holes as the checkpoint says; probabilities are not
+        changed.
+    test_time_flips : bool
         Average the probabilities of a tile and of its mirror images along every axis: eight passes
         instead of one. Samples and maps are those of the tile as it is.
-    coarser : bool, optional
+    multiscale : bool, optional
         Average in a pass at voxels 1.25 times as large. Samples and maps are those of the first
         pass. By default as the checkpoint says.
+    kappa_samples : int
+        Number of samples of kappa that the uncertainty is computed from; 0 computes none.
+    seed : int
+        Seed of the samples.
     overlap : float, optional
-        Share of a tile's edge that neighbours have in common at least, in [0, 0.9]: tiles are then
-        the checkpoint's largest patch. By default the norm decides, see `tile_policy`.
+        Least fraction of a tile's edge that neighbours have in common, in [0, 0.9]; tiles are then
+        the checkpoint's largest patch. By default the normalisation decides, see `tile_policy`.
 
     Raises
     ------
@@ -57,16 +77,15 @@ class SegmentSettings:
         If a threshold, a weight or the overlap is out of range.
     """
 
-    device: str = "auto"
-    muted: frozenset[Message] = frozenset()
-    postprocess: bool = True
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
     thresholds: Mapping[str, float] = field(default_factory=dict)
-    weights: Mapping[Pair, float] = field(default_factory=dict)
-    kappa_samples: int = 0
-    seed: int = 0
-    engine: str = "auto"
+    weights: PairWeights = field(default_factory=dict)
+    postprocess: bool = True
     test_time_flips: bool = False
     multiscale: bool | None = None
+    kappa_samples: int = 0
+    seed: int = 0
     overlap: float | None = None
 
     def __post_init__(self) -> None:
@@ -79,12 +98,43 @@ class SegmentSettings:
                     f"The weight of {pair.region} from {pair.primary} is {value:g}; "
                     "choose one from 0 on."
                 )
-
         if self.overlap is not None and not 0 <= self.overlap <= MOST_OVERLAP:
             raise InputError(
                 f"The overlap is {self.overlap:g}; choose one from 0 to {MOST_OVERLAP}."
             )
 
     def threshold(self, region: str) -> float:
-        """Return from which probability on a voxel belongs to a region."""
+        """Return the probability from which on a voxel belongs to a region."""
         return self.thresholds.get(region, THRESHOLD)
+
+    def weight(self, pair: Pair) -> float:
+        """Return the weight of a pair in its region's ensemble."""
+        return self.weights.get(pair, 1.0)
+
+
+@dataclass(frozen=True)
+class SegmentSettings(RunOptions):
+    """Options of a run, the messages that are muted, and where and with what to compute.
+
+    Parameters
+    ----------
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    engine : str
+        ``auto`` takes the fastest there is: ``openvino`` on a CPU if it is installed, or ``torch``.
+    muted : frozenset of Message
+        Messages that are not passed.
+    """
+
+    device: str = "auto"
+    engine: str = "auto"
+    muted: MutedMessages = frozenset()
+
+    @property
+    def options(self) -> RunOptions:
+        """The options alone."""
+        return RunOptions(**{one.name: getattr(self, one.name) for one in fields(RunOptions)})
+
+    def with_options(self, options: RunOptions) -> "SegmentSettings":
+        """Return the same device, engine and muted messages with other options."""
+        return replace(self, **{one.name: getattr(options, one.name) for one in fields(options)})

@@ -159,8 +159,8 @@ class SessionModel(SourceAssignment):
         info = read_info(path)
         before = self.info.postprocessing.multiscale if self.info is not None else False
         self.checkpoint, self.info = path, info
-        if self.request.multiscale == before:
-            self._take(replace(self.request, multiscale=info.postprocessing.multiscale))
+        if bool(self.request.options.multiscale) == before:
+            self._take(self.request.with_option("multiscale", info.postprocessing.multiscale))
         self.checkpoint_changed.emit()
 
     def set_device(self, device: str) -> None:
@@ -173,21 +173,12 @@ class SessionModel(SourceAssignment):
         self.engine = engine
         self.engine_changed.emit()
 
-    def set_test_time_flips(self, mirror: bool) -> None:
-        """Average mirrored passes in the next segmentation, or not."""
-        self.set_request(replace(self.request, test_time_flips=mirror))
+    def set_option(self, name: str, value: object, *, merge: bool = False) -> None:
+        """Set an option of the request by its name in `RunOptions`.
 
-    def set_multiscale(self, coarser: bool) -> None:
-        """Average in a pass at larger voxels, or not."""
-        self.set_request(replace(self.request, multiscale=coarser))
-
-    def set_postprocess(self, clean: bool) -> None:
-        """Free the next segmentation of specks and holes, or not."""
-        self.set_request(replace(self.request, postprocess=clean))
-
-    def set_samples(self, samples: int) -> None:
-        """Sample kappa so many times at the next segmentation."""
-        self.set_request(replace(self.request, kappa_samples=samples), "samples")
+        With ``merge`` consecutive changes of the option are undone together.
+        """
+        self.set_request(self.request.with_option(name, value), name if merge else None)
 
     def set_grid(self, modality: str | None) -> None:
         """Export on the voxels of a modality's file; None is the reference's."""

@@ -1,146 +1,135 @@
-"""What is asked of a segmentation, and how one asking differs from another."""
+"""What the next segmentation is to be: a decomposition and options; what an edit changed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from napari_ciml.decomposition.model import Decomposition, Pair, ValidationIssue
-from napari_ciml.inference.settings import THRESHOLD, SegmentSettings
+from napari_ciml.inference.settings import THRESHOLD, RunOptions, SegmentSettings
 
 
 @dataclass(frozen=True)
 class SegmentationRequest:
-    """A decomposition, the thresholds and weights of its ensemble, and what is done beside it.
+    """A decomposition and the options of the run.
 
     Parameters
     ----------
     decomposition : Decomposition
-        May be wrong while it is edited.
-    thresholds : mapping of str to float
-        By region, where not the usual one.
-    weights : mapping of Pair to float
-        Of pairs in their region's ensemble, where not 1; also of pairs that were taken out, so
-        that they come back as they were.
-    clean, mirror, coarser, samples
-        As of `SegmentSettings`.
+        May be invalid while it is edited, see `problems`.
+    options : RunOptions
+        Thresholds and weights hold only what is not the default; weights also of pairs that were
+        removed from the decomposition, so that a pair that is added again has its weight back.
     """
 
     decomposition: Decomposition
-    thresholds: Mapping[str, float] = field(default_factory=dict)
-    weights: Mapping[Pair, float] = field(default_factory=dict)
-    postprocess: bool = True
-    test_time_flips: bool = False
-    multiscale: bool = False
-    kappa_samples: int = 0
+    options: RunOptions = field(default_factory=lambda: RunOptions(multiscale=False))
+
+    def with_option(self, name: str, value: object) -> "SegmentationRequest":
+        """Return the request with another value of one option, by the option's name."""
+        return replace(self, options=replace(self.options, **{name: value}))  # type: ignore[arg-type]
 
     def with_threshold(self, region: str, value: float) -> "SegmentationRequest":
-        """Take a voxel for a region from another probability on."""
-        rest = {name: old for name, old in self.thresholds.items() if name != region}
-        return replace(self, thresholds=rest if value == THRESHOLD else rest | {region: value})
-
-    def with_weight(self, pair: Pair, value: float) -> "SegmentationRequest":
-        """Give a pair another weight in its region's ensemble."""
-        rest = {other: old for other, old in self.weights.items() if other != pair}
-        return replace(self, weights=rest if value == 1 else rest | {pair: value})
-
-    def threshold(self, region: str) -> float:
-        """Return from which probability on a voxel belongs to a region."""
-        return self.thresholds.get(region, THRESHOLD)
-
-    def weight(self, pair: Pair) -> float:
-        """Return a pair's weight in its region's ensemble."""
-        return self.weights.get(pair, 1.0)
-
-    def settings(self, how: SegmentSettings) -> SegmentSettings:
-        """Return how to segment as asked; the weights of pairs that are out are left out."""
-        pairs = set(self.decomposition.pairs)
-        return replace(
-            how,
-            thresholds=dict(self.thresholds),
-            weights={pair: value for pair, value in self.weights.items() if pair in pairs},
-            postprocess=self.postprocess,
-            test_time_flips=self.test_time_flips,
-            multiscale=self.multiscale,
-            kappa_samples=self.kappa_samples,
+        """Return the request with another threshold of a region."""
+        rest = {name: old for name, old in self.options.thresholds.items() if name != region}
+        return self.with_option(
+            "thresholds", rest if value == THRESHOLD else rest | {region: value}
         )
 
+    def with_weight(self, pair: Pair, value: float) -> "SegmentationRequest":
+        """Return the request with another weight of a pair in its region's ensemble."""
+        rest = {other: old for other, old in self.options.weights.items() if other != pair}
+        return self.with_option("weights", rest if value == 1 else rest | {pair: value})
+
+    def settings(self, compute: SegmentSettings) -> SegmentSettings:
+        """Return the settings of the run, with the device and engine of ``compute``.
+
+        Weights of pairs that the decomposition lacks are left out.
+        """
+        pairs = set(self.decomposition.pairs)
+        weights = {pair: one for pair, one in self.options.weights.items() if pair in pairs}
+        return compute.with_options(replace(self.options, weights=weights))
+
     def without_tuning(self) -> "SegmentationRequest":
-        """Return the same without thresholds and weights, as another case is begun with."""
-        return replace(self, thresholds={}, weights={})
+        """Return the request with default thresholds and weights, as for another case."""
+        return replace(self, options=replace(self.options, thresholds={}, weights={}))
 
     def equals_ignoring_slow_options(self, other: "SegmentationRequest") -> bool:
-        """Whether the same is asked, but perhaps for mirrored passes and samples."""
-        return replace(
-            self, test_time_flips=other.test_time_flips, kappa_samples=other.kappa_samples
-        ).same_as(other)
+        """Whether both give the same but for test-time flips and samples."""
+        return (
+            self.with_option("test_time_flips", other.options.test_time_flips)
+            .with_option("kappa_samples", other.options.kappa_samples)
+            .same_as(other)
+        )
 
     def problems(self) -> tuple[ValidationIssue, ...]:
-        """Say for which regions every pair has weight 0."""
+        """Return an issue for each region all of whose pairs have weight 0."""
         pairs = self.decomposition.pairs
         return tuple(
             ValidationIssue(name, f"Every pair that predicts {name} has weight 0; raise one.")
             for name in self.decomposition.region_names
             if any(pair.region == name for pair in pairs)
-            and not any(self.weight(pair) for pair in pairs if pair.region == name)
+            and not any(self.options.weight(pair) for pair in pairs if pair.region == name)
         )
 
     def same_as(self, other: "SegmentationRequest") -> bool:
-        """Whether the same comes out, whatever it is called."""
+        """Whether both give the same result; names of decompositions do not count."""
         return not describe_changes(self, other)
 
 
 def describe_changes(before: SegmentationRequest, after: SegmentationRequest) -> tuple[str, ...]:
-    """Say in words what was edited between two askings; nothing if only names were."""
+    """Return a phrase for each edit between two requests; none if only names differ."""
     old, new = before.decomposition, after.decomposition
     if old.regions != new.regions or old.modalities != new.modalities:
-        return (f"'{new.name}' for '{old.name}'", *_beside(before, after))
+        return (f"'{new.name}' for '{old.name}'", *_option_changes(before, after))
     return (
-        *_of_subtasks(old, new),
-        *(
-            f"{name} from {after.threshold(name):.2f} on"
-            for name in new.region_names
-            if before.threshold(name) != after.threshold(name)
-        ),
-        *(
-            f"{pair.region} from {pair.primary} weighs {after.weight(pair):g}"
-            for pair in new.pairs
-            if pair in old.pairs and before.weight(pair) != after.weight(pair)
-        ),
-        *_beside(before, after),
+        *_subtask_changes(old, new),
+        *_tuning_changes(before, after),
+        *_option_changes(before, after),
     )
 
 
-def _beside(before: SegmentationRequest, after: SegmentationRequest) -> Iterator[str]:
-    if before.postprocess != after.postprocess:
-        yield "specks and holes removed" if after.postprocess else "specks and holes kept"
-    if before.test_time_flips != after.test_time_flips:
-        yield "mirrored" if after.test_time_flips else "not mirrored"
-    if before.multiscale != after.multiscale:
-        yield "two voxel sizes" if after.multiscale else "one voxel size"
-    if before.kappa_samples != after.kappa_samples:
-        yield f"{after.kappa_samples} samples" if after.kappa_samples else "no samples"
+def _tuning_changes(before: SegmentationRequest, after: SegmentationRequest) -> Iterator[str]:
+    """Yield a phrase for each threshold and each weight that was changed."""
+    old, new = before.options, after.options
+    for name in after.decomposition.region_names:
+        if old.threshold(name) != new.threshold(name):
+            yield f"{name} from {new.threshold(name):.2f} on"
+    for pair in after.decomposition.pairs:
+        if pair in before.decomposition.pairs and old.weight(pair) != new.weight(pair):
+            yield f"{pair.region} from {pair.primary} weighs {new.weight(pair):g}"
 
 
-def _of_subtasks(old: Decomposition, new: Decomposition) -> tuple[str, ...]:
-    there = {task.name: task for task in old.subtasks}
-    left = [task.name for task in new.subtasks]
-    found = [f"{name} is no longer a primary" for name in there if name not in left]
+def _option_changes(before: SegmentationRequest, after: SegmentationRequest) -> Iterator[str]:
+    """Yield a phrase for each further option that was changed."""
+    old, new = before.options, after.options
+    if old.postprocess != new.postprocess:
+        yield "postprocessed" if new.postprocess else "not postprocessed"
+    if old.test_time_flips != new.test_time_flips:
+        yield "test-time flips" if new.test_time_flips else "no test-time flips"
+    if bool(old.multiscale) != bool(new.multiscale):
+        yield "two voxel sizes" if new.multiscale else "one voxel size"
+    if old.kappa_samples != new.kappa_samples:
+        yield f"{new.kappa_samples} samples" if new.kappa_samples else "no samples"
+
+
+def _subtask_changes(old: Decomposition, new: Decomposition) -> Iterator[str]:
+    """Yield a phrase for each subtask, message and region that was added or removed."""
+    old_tasks = {task.name: task for task in old.subtasks}
+    new_names = [task.name for task in new.subtasks]
+    yield from (f"{name} is no longer a primary" for name in old_tasks if name not in new_names)
     for task in new.subtasks:
-        before = there.get(task.name)
-        if before is None:
-            found.append(f"{task.name} is a primary")
+        previous = old_tasks.get(task.name)
+        if previous is None:
+            yield f"{task.name} is a primary"
             continue
-        found += [
-            f"{aux} muted for {task.name}"
-            for aux in before.auxiliaries
-            if aux not in task.auxiliaries
-        ]
-        found += [
-            f"{aux} heard for {task.name}"
-            for aux in task.auxiliaries
-            if aux not in before.auxiliaries
-        ]
-        found += [
-            f"{name} not from {task.name}" for name in before.regions if name not in task.regions
-        ]
-        found += [f"{name} from {task.name}" for name in task.regions if name not in before.regions]
-    return tuple(found)
+        for aux in previous.auxiliaries:
+            if aux not in task.auxiliaries:
+                yield f"{aux} muted for {task.name}"
+        for aux in task.auxiliaries:
+            if aux not in previous.auxiliaries:
+                yield f"{aux} unmuted for {task.name}"
+        for name in previous.regions:
+            if name not in task.regions:
+                yield f"{name} not from {task.name}"
+        for name in task.regions:
+            if name not in previous.regions:
+                yield f"{name} from {task.name}"

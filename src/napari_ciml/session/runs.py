@@ -44,22 +44,13 @@ class Run:
 
     @property
     def request(self) -> SegmentationRequest:
-        """What was asked for."""
+        """The request it is the result of."""
         return request_of(self.segmentation)
 
 
 def request_of(segmentation: "Segmentation") -> SegmentationRequest:
-    """Return what a segmentation was asked for."""
-    how = segmentation.settings
-    return SegmentationRequest(
-        segmentation.plan.decomposition,
-        how.thresholds,
-        how.weights,
-        postprocess=how.postprocess,
-        test_time_flips=how.test_time_flips,
-        multiscale=bool(how.multiscale),
-        kappa_samples=how.kappa_samples,
-    )
+    """Return the request that a segmentation is the result of."""
+    return SegmentationRequest(segmentation.plan.decomposition, segmentation.settings.options)
 
 
 class RunHistory(Sequence[Run]):

@@ -1,7 +1,7 @@
 """What the command line shows: a case, or the demo; in a window or as pictures of one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import napari
@@ -9,9 +9,10 @@ import napari
 from napari_ciml.cases.registration import RegistrationSettings
 from napari_ciml.cases.skull_stripping import BrainFinder
 from napari_ciml.decomposition import edits
-from napari_ciml.decomposition.model import Decomposition, Message
+from napari_ciml.decomposition.model import Decomposition
 from napari_ciml.errors import InputError
 from napari_ciml.files import ensure_writable_folder
+from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.paths import sample_data
 from napari_ciml.progress import ProgressMonitor
 from napari_ciml.session.request import SegmentationRequest
@@ -40,15 +41,8 @@ class LaunchOptions:
         By default the user's, or the shipped one.
     decomposition : Decomposition, optional
         By default the checkpoint's.
-    device : str
-        Where to compute.
-    engine : str
-        What computes.
-    muted : frozenset of Message
-        Messages that are not passed.
-    clean, mirror : bool
-    coarser : bool, optional
-        As of `napari_ciml.inference.settings.SegmentSettings`.
+    settings : SegmentSettings
+        Device, engine, muted messages and options of the first run.
     """
 
     case: Path
@@ -60,12 +54,7 @@ class LaunchOptions:
     quiet_skull: bool = False
     checkpoint: Path | None = None
     decomposition: Decomposition | None = None
-    device: str = "auto"
-    engine: str = "auto"
-    muted: frozenset[Message] = frozenset()
-    postprocess: bool = True
-    test_time_flips: bool = False
-    multiscale: bool | None = None
+    settings: SegmentSettings = field(default_factory=SegmentSettings)
 
 
 def open_viewer(opening: LaunchOptions, *, run: bool, screenshot: Path | None) -> None:
@@ -133,22 +122,17 @@ def show_guide(output: Path) -> None:
 def _desk(opening: LaunchOptions) -> Workbench:
     desk = add_dock_widgets(_window())
     session, model = desk.session, desk.session.model
-    model.set_device(opening.device)
+    model.set_device(opening.settings.device)
     desk.case.brain.silent = opening.quiet_skull
-    model.set_engine(opening.engine)
+    model.set_engine(opening.settings.engine)
     if opening.checkpoint is not None:
         model.set_checkpoint(opening.checkpoint)
     known = model.info.decomposition if model.info is not None else model.decomposition
-    whole = edits.mute_messages(opening.decomposition or known, opening.muted)
-    coarser = model.request.multiscale if opening.multiscale is None else opening.multiscale
-    model.reset_request(
-        SegmentationRequest(
-            whole,
-            postprocess=opening.postprocess,
-            test_time_flips=opening.test_time_flips,
-            multiscale=coarser,
-        )
-    )
+    decomposition = edits.mute_messages(opening.decomposition or known, opening.settings.muted)
+    options = opening.settings.options
+    if options.multiscale is None:
+        options = replace(options, multiscale=model.request.options.multiscale)
+    model.reset_request(SegmentationRequest(decomposition, options))
     if is_session(opening.case):
         desk.run_and_wait(lambda: session.persistence.open(opening.case))
         bring_forward(desk.case)

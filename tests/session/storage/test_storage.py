@@ -22,7 +22,7 @@ from napari_ciml.explanation.explain import Explanation, explain
 from napari_ciml.export.bundle import source_series
 from napari_ciml.export.dicom_seg import SegmentationProvenance, write_dicom_seg
 from napari_ciml.inference.segment import segment
-from napari_ciml.inference.settings import SegmentSettings
+from napari_ciml.inference.settings import RunOptions, SegmentSettings
 from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint
 from napari_ciml.progress import ProgressMonitor
 from napari_ciml.session.findings import ReviewedLesion
@@ -83,18 +83,24 @@ def made_state(folder: Path, grid: Grid, checkpoint: Checkpoint) -> SessionSnaps
         case=case,
         asked=SegmentationRequest(
             PRESETS["fig3"],
-            {"TC": 0.3},
-            {Pair("T1CE", "ET"): 0.5},
-            postprocess=False,
-            test_time_flips=True,
-            multiscale=True,
-            kappa_samples=3,
+            RunOptions(
+                thresholds={"TC": 0.3},
+                weights={Pair("T1CE", "ET"): 0.5},
+                postprocess=False,
+                test_time_flips=True,
+                multiscale=True,
+                kappa_samples=3,
+            ),
         ),
         past=(
             SegmentationRequest(PRESETS["fig3"]),
-            SegmentationRequest(PRESETS["fig3"], {"TC": 0.3}),
+            SegmentationRequest(PRESETS["fig3"], RunOptions(thresholds={"TC": 0.3})),
         ),
-        future=(SegmentationRequest(PRESETS["table6-1"], {}, {Pair("T1CE", "ET"): 0.25}),),
+        future=(
+            SegmentationRequest(
+                PRESETS["table6-1"], RunOptions(weights={Pair("T1CE", "ET"): 0.25})
+            ),
+        ),
         checkpoint=checkpoint.path,
         device="cpu",
         engine="torch",

@@ -20,7 +20,6 @@ from napari_ciml.inference.plan import InferencePlan
 from napari_ciml.inference.runtime import Runtime
 from napari_ciml.inference.sampling import Uncertainty
 from napari_ciml.inference.segment import Segmentation
-from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.inference.tiles import Tiling
 from napari_ciml.network.checkpoint_info import file_hash
 from napari_ciml.progress import ProgressMonitor
@@ -34,7 +33,6 @@ from napari_ciml.session.storage.schema import (
     SavedRequest,
     SavedRun,
     SavedSession,
-    SavedSettings,
     SavedTiles,
 )
 from napari_ciml.session.storage.shared import SessionVolumes
@@ -127,16 +125,7 @@ def open_session(folder: Path, monitor: ProgressMonitor) -> SessionSnapshot:
 
 
 def _asked(saved: SavedRequest) -> SegmentationRequest:
-    weights = {Pair(one.primary, one.region): one.weight for one in saved.weights}
-    return SegmentationRequest(
-        saved.decomposition,
-        saved.thresholds,
-        weights,
-        postprocess=saved.postprocess,
-        test_time_flips=saved.test_time_flips,
-        multiscale=saved.multiscale,
-        kappa_samples=saved.kappa_samples,
-    )
+    return SegmentationRequest(saved.decomposition, saved.options)
 
 
 def _checkpoint(saved: SavedSession, monitor: ProgressMonitor) -> Path | None:
@@ -163,7 +152,7 @@ def _reference(folder: Path, saved: SavedSession) -> Reference | None:
 def _run(common: SessionVolumes, run: SavedRun) -> Run:
     common.monitor.step(f"Opening '{run.name}'")
     pairs = {Pair(one.primary, one.region): common.volume(one.volume) for one in run.pairs}
-    settings = _settings(run.settings)
+    settings = run.settings
     plan = InferencePlan(run.decomposition, tuple(pairs), _messages(run.muted), settings.weights)
     seen = common.seen(plan.modalities, run.info)
     kept = InferenceCache(_workspace(run.tiles, run.engine))
@@ -198,21 +187,6 @@ def _question(
     return AnsweredQuery(saved.name, _answer(common, saved.explanation, grid), segmentation)
 
 
-def _settings(saved: SavedSettings) -> SegmentSettings:
-    return SegmentSettings(
-        device=saved.device,
-        engine=saved.engine,
-        muted=_messages(saved.muted),
-        postprocess=saved.clean,
-        thresholds=saved.thresholds,
-        weights={Pair(primary, region): weight for primary, region, weight in saved.weights},
-        kappa_samples=saved.samples,
-        seed=saved.seed,
-        test_time_flips=saved.mirror,
-        multiscale=saved.coarser,
-    )
-
-
 def _messages(named: Iterable[tuple[str, str]]) -> frozenset[Message]:
     return frozenset(Message(primary, auxiliary) for primary, auxiliary in named)
 
@@ -237,7 +211,7 @@ def _uncertainty(common: SessionVolumes, run: SavedRun, grid: Grid) -> Uncertain
         for part, found in run.uncertainty.items()
     }
     how = run.settings
-    return Uncertainty(how.samples, how.seed, **parts, volumes_ml=run.sampled_ml)
+    return Uncertainty(how.kappa_samples, how.seed, **parts, volumes_ml=run.sampled_ml)
 
 
 def _answer(common: SessionVolumes, saved: SavedExplanation, grid: Grid) -> Explanation:

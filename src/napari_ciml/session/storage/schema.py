@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from napari_ciml.cases.transform import AffineTransform
 from napari_ciml.decomposition.model import Decomposition, Region
+from napari_ciml.inference.settings import RunOptions, SegmentSettings
 from napari_ciml.inference.uncertainty_maps import UncertaintyKind
 from napari_ciml.network.checkpoint_info import CheckpointInfo
 from napari_ciml.session.findings import ReviewedLesion
@@ -135,35 +136,12 @@ class SavedReference(_Frozen):
     volume: SavedVolume
 
 
-class SavedWeight(_Frozen):
-    """What a pair weighs in its region's ensemble."""
-
-    primary: str
-    region: str
-    weight: float
-
-
 class SavedPair(_Frozen):
     """What one pair predicts, on the grid of the model."""
 
     primary: str
     region: str
     volume: SavedVolume
-
-
-class SavedSettings(_Frozen):
-    """How a run was asked for."""
-
-    device: str
-    engine: str
-    muted: tuple[tuple[str, str], ...]
-    clean: bool
-    thresholds: dict[str, float]
-    weights: tuple[tuple[str, str, float], ...]
-    samples: int
-    seed: int
-    mirror: bool
-    coarser: bool
 
 
 class SavedTiles(_Frozen):
@@ -194,7 +172,7 @@ class SavedRun(_Frozen):
     named: bool
     decomposition: Decomposition
     muted: tuple[tuple[str, str], ...]
-    settings: SavedSettings
+    settings: SegmentSettings
     tiles: SavedTiles
     checkpoint: Hash
     info: CheckpointInfo
@@ -259,15 +237,10 @@ class CameraState(_Frozen):
 
 
 class SavedRequest(_Frozen):
-    """What was asked for, at one time."""
+    """The request of a segmentation."""
 
     decomposition: Decomposition
-    thresholds: dict[str, float] = Field(default_factory=dict)
-    weights: tuple[SavedWeight, ...] = ()
-    postprocess: bool
-    test_time_flips: bool
-    multiscale: bool
-    kappa_samples: int
+    options: RunOptions
 
 
 class SavedSession(SavedRequest):

@@ -30,10 +30,8 @@ from napari_ciml.session.storage.schema import (
     SavedRequest,
     SavedRun,
     SavedSession,
-    SavedSettings,
     SavedTiles,
     SavedVolume,
-    SavedWeight,
 )
 from napari_ciml.session.storage.snapshot import SessionSnapshot
 from napari_ciml.session.storage.sources import save_sources
@@ -113,18 +111,7 @@ def save_session(folder: Path, state: SessionSnapshot, monitor: ProgressMonitor)
 
 
 def _asked(asked: SegmentationRequest) -> SavedRequest:
-    return SavedRequest(
-        decomposition=asked.decomposition,
-        thresholds=dict(asked.thresholds),
-        weights=tuple(
-            SavedWeight(primary=pair.primary, region=pair.region, weight=weight)
-            for pair, weight in asked.weights.items()
-        ),
-        postprocess=asked.postprocess,
-        test_time_flips=asked.test_time_flips,
-        multiscale=asked.multiscale,
-        kappa_samples=asked.kappa_samples,
-    )
+    return SavedRequest(decomposition=asked.decomposition, options=asked.options)
 
 
 def _brain(folder: Path, case: Case) -> SavedVolume | None:
@@ -154,18 +141,7 @@ def _run(folder: Path, run: Run, case: Case, monitor: ProgressMonitor) -> SavedR
         named=run.named,
         decomposition=made.plan.decomposition,
         muted=tuple(sorted(made.plan.muted)),
-        settings=SavedSettings(
-            device=made.settings.device,
-            engine=made.settings.engine,
-            muted=tuple(sorted(made.settings.muted)),
-            clean=made.settings.postprocess,
-            thresholds=dict(made.settings.thresholds),
-            samples=made.settings.kappa_samples,
-            seed=made.settings.seed,
-            mirror=made.settings.test_time_flips,
-            coarser=bool(made.settings.multiscale),
-            weights=tuple((*pair, weight) for pair, weight in made.settings.weights.items()),
-        ),
+        settings=made.settings,
         tiles=SavedTiles(
             device=made.cache.workspace.device.type,
             shape=tiling.shape,
@@ -209,7 +185,7 @@ def _uncertainty(
     return {
         part: {
             name: write_content_addressed(folder, f"{part}_{name}", values, grid)
-            for name, values in getattr(made, part).on_source.items()
+            for name, values in getattr(made, part).source_arrays.items()
         }
         for part in UNCERTAINTY
     }

@@ -1,5 +1,6 @@
 """The dock widget *Lesions*: what was found, how large, how sure, and what needs a look."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
@@ -123,7 +124,9 @@ class LesionsWidget(LabelMapDock):
         self.show_uncertainty.clicked.connect(self._show_doubt)
         self.hide_uncertainty.clicked.connect(self.session.layers.hide_results)
         self.sample.clicked.connect(self._sample)
-        self.samples.valueChanged.connect(self.model.set_samples)
+        self.samples.valueChanged.connect(
+            partial(self.model.set_option, "kappa_samples", merge=True)
+        )
         self.model.request_changed.connect(self._show_samples)
         self.region_filter.activated.connect(self._show_lesions)
         self.next.clicked.connect(self._seen_and_next)
@@ -152,10 +155,10 @@ class LesionsWidget(LabelMapDock):
         self.run_intent(self.active_map.show_doubt, self.region.currentText(), kind)
 
     def _show_samples(self) -> None:
-        self.samples.setValue(self.model.request.kappa_samples)
+        self.samples.setValue(self.model.request.options.kappa_samples)
 
     def _sample(self) -> None:
-        if not self.model.request.kappa_samples:
+        if not self.model.request.options.kappa_samples:
             self.samples.setValue(_SAMPLES)
         self.run_intent(self.session.segmentation.segment)
 

@@ -96,9 +96,9 @@ class SegmentWidget(Dock):
         self.about.clicked.connect(self._read)
         self.device.currentTextChanged.connect(self._set_device)
         self.engine.activated.connect(self._set_engine)
-        self.postprocess.toggled.connect(self.model.set_postprocess)
-        self.test_time_flips.toggled.connect(self.model.set_test_time_flips)
-        self.multiscale.toggled.connect(self.model.set_multiscale)
+        self.postprocess.toggled.connect(partial(self.model.set_option, "postprocess"))
+        self.test_time_flips.toggled.connect(partial(self.model.set_option, "test_time_flips"))
+        self.multiscale.toggled.connect(partial(self.model.set_option, "multiscale"))
         self.run.clicked.connect(lambda: self.run_intent(self.session.segmentation.segment))
         self.model.checkpoint_changed.connect(self._show_checkpoint)
         self.model.device_changed.connect(self._show_settings)
@@ -138,9 +138,10 @@ class SegmentWidget(Dock):
     def _show_settings(self) -> None:
         self.device.setCurrentText(self.model.device)
         self.engine.setCurrentIndex(self.engine.findData(self.model.engine))
-        self.postprocess.setChecked(self.model.request.postprocess)
-        self.test_time_flips.setChecked(self.model.request.test_time_flips)
-        self.multiscale.setChecked(self.model.request.multiscale)
+        options = self.model.request.options
+        self.postprocess.setChecked(options.postprocess)
+        self.test_time_flips.setChecked(options.test_time_flips)
+        self.multiscale.setChecked(bool(options.multiscale))
 
     def _show_checkpoint(self) -> None:
         current = self.model.checkpoint

@@ -87,8 +87,8 @@ class ThresholdSliders(QWidget):
             self.model.set_threshold(control, value / _PERCENT)
 
     def _value(self, control: Control) -> float:
-        asked = self.model.request
-        return asked.weight(control) if isinstance(control, Pair) else asked.threshold(control)
+        options = self.model.request.options
+        return options.weight(control) if isinstance(control, Pair) else options.threshold(control)
 
 
 def _is_region(control: Control) -> bool:
