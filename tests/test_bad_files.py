@@ -22,11 +22,12 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_damaged_files_are_answered_with_one_sentence(sound: Path) -> None:
+    script = [sys.executable, "-m", "helpers.corrupt_files", str(sound)]
     wrong, first = [], 0
     while first < MANY:
-        script = [sys.executable, str(Path(__file__).with_name("mutants.py")), str(sound)]
         done = subprocess.run(
             [*script, str(first), str(MANY - first)],
+            cwd=Path(__file__).parent,
             capture_output=True,
             encoding="utf-8",
             check=False,

@@ -135,7 +135,7 @@ def test_maps_start_from_what_the_segmentation_kept(
     """No encoder runs again, and the maps are those of a run that has kept nothing."""
     case = open_case(case_folder)
     result = segment(case, tiny_checkpoint)
-    forgetful = replace(result, kept=InferenceCache(result.cache.workspace, messages_limit=0))
+    forgetful = replace(result, cache=InferenceCache(result.cache.workspace, messages_limit=0))
     expected = explain(case, tiny_checkpoint, forgetful)
     for part in tiny_checkpoint.network.encoders.values():
         part.register_forward_hook(lambda *_: pytest.fail("encoded again"))

@@ -14,7 +14,8 @@ from napari_ciml.cases.preprocessing import preprocess
 from napari_ciml.decomposition.model import Message, Pair
 from napari_ciml.explanation import gradcam
 from napari_ciml.explanation.explain import complementary_weights
-from napari_ciml.explanation.gradcam import Triple, complementary_maps, to_full_resolution
+from napari_ciml.explanation.gradcam import complementary_maps, to_full_resolution
+from napari_ciml.explanation.result import Triple
 from napari_ciml.inference.cache import InferenceCache
 from napari_ciml.inference.ensemble import ensemble
 from napari_ciml.inference.plan import InferencePlan, make_plan

@@ -16,12 +16,12 @@ from napari_ciml.cases.geometry import Grid
 from napari_ciml.decomposition.model import Pair
 from napari_ciml.decomposition.presets import PRESETS
 from napari_ciml.errors import InputError
-from napari_ciml.explanation.explain import Explanation
+from napari_ciml.explanation.result import Explanation
 from napari_ciml.export.report import Report, ReportContext, compose_report
 from napari_ciml.export.report_html import to_html, write_report_html
 from napari_ciml.export.report_page import write_report_pdf
 from napari_ciml.inference.plan import make_plan
-from napari_ciml.inference.segment import Segmentation
+from napari_ciml.inference.result import Segmentation
 from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.lesions import RegionSummary, detect_lesions
 from napari_ciml.metrics.diameters import Diameters

@@ -1,6 +1,6 @@
-"""Damaged files, made from sound ones by a seed, and a process of its own that reads them.
+"""Corrupt files, derived from valid ones by a seed, and a script that reads them.
 
-Run as a script, ``mutants.py FOLDER FIRST COUNT`` reads that many and prints what went wrong. A
+``python -m helpers.corrupt_files FOLDER FIRST COUNT`` reads COUNT of them and prints failures. A
 reader may succeed or raise a `CimlError`; a crash, five seconds of work without an answer, or
 memory past the limit end the process, and the last seed it has named is to blame.
 """

@@ -17,7 +17,8 @@ from napari_ciml.decomposition.presets import PRESETS
 from napari_ciml.errors import CancelledError, InputError
 from napari_ciml.inference.cache import InferenceCache
 from napari_ciml.inference.plan import make_plan
-from napari_ciml.inference.segment import Segmentation, segment
+from napari_ciml.inference.result import Segmentation
+from napari_ciml.inference.segment import segment
 from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.progress import ProgressMonitor
@@ -140,7 +141,7 @@ def test_past_the_limit_messages_are_computed_again(
     size = whole.cache.messages_bytes
     assert size > 0
     few = InferenceCache(whole.cache.workspace, messages_limit=size // 2)
-    before = replace(whole, kept=few)
+    before = replace(whole, cache=few)
     segment(case, tiny_checkpoint, previous=before)
     assert 0 < few.messages_bytes <= size // 2
     expected = segment(case, tiny_checkpoint, settings=MUTED)

@@ -25,9 +25,9 @@ class Machine:
     def __init__(self, fails: Callable[[Runtime], BaseException | None]) -> None:
         self.fails, self.tried, self.told = fails, [], []
 
-    def __call__(self, workspace: Runtime) -> str:
-        self.tried.append((runtime.device.type, max(runtime.tiling.tile)))
-        error = self.fails(workspace)
+    def __call__(self, attempt: Runtime) -> str:
+        self.tried.append((attempt.device.type, max(attempt.tiling.tile)))
+        error = self.fails(attempt)
         if error is not None:
             raise error
         return "done"

@@ -18,10 +18,11 @@ from napari_ciml.export.bundle import ExportInput, ExportOptions, export_results
 from napari_ciml.inference.cache import InferenceCache
 from napari_ciml.inference.plan import make_plan
 from napari_ciml.inference.runtime import Runtime
-from napari_ciml.inference.sampling import NoiseSource, Sampled, entropy, sample
+from napari_ciml.inference.sampling import NoiseSource, Sampled, sample
 from napari_ciml.inference.segment import segment
 from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.inference.tiles import make_tiling
+from napari_ciml.inference.uncertainty_maps import entropy
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.progress import Progress, ProgressMonitor
 

@@ -74,7 +74,7 @@ def test_what_the_checkpoint_says_is_done_to_its_output(
     case = open_case(case_folder)
     plain = segment(case, tiny_checkpoint)
     finish = PostprocessingSettings(temperatures={"WT": 3.0}, min_component_ml={"TC": 1e6})
-    info = tiny_checkpoint.info.model_copy(update={"finish": finish})
+    info = tiny_checkpoint.info.model_copy(update={"postprocessing": finish})
     done = segment(case, replace(tiny_checkpoint, info=info))
     assert done.volumes_ml["TC"] == done.volumes_ml["ET"] or not plain.volumes_ml["TC"]
     assert 0.5 < done.probabilities["WT"].max() < plain.probabilities["WT"].max()
@@ -90,7 +90,7 @@ def test_two_voxel_sizes_are_the_checkpoints_default_or_as_asked(
 ) -> None:
     case = open_case(case_folder)
     info = tiny_checkpoint.info.model_copy(
-        update={"finish": PostprocessingSettings(multiscale=True)}
+        update={"postprocessing": PostprocessingSettings(multiscale=True)}
     )
     both = replace(tiny_checkpoint, info=info)
     told, asked = segment(case, both), segment(case, tiny_checkpoint, settings=COARSER)

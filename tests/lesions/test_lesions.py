@@ -6,7 +6,7 @@ import pytest
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.cases.labels import LABEL_CONVENTIONS
 from napari_ciml.decomposition.model import Pair
-from napari_ciml.inference.sampling import Uncertainty
+from napari_ciml.inference.result import Uncertainty
 from napari_ciml.inference.uncertainty_maps import disagreement, entropy, uncertainty_map
 from napari_ciml.lesions import MOST, detect_lesions
 from napari_ciml.session.findings import Findings

@@ -23,8 +23,8 @@ def described(path: Path, text: str) -> Path:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"format_version": "2"},
-        {"format_version": 2.0},
+        {"format_version": "3"},
+        {"format_version": 3.0},
         {"format_version": 0},
         {"format_version": None},
         {"spacing": [1, 0, 1]},

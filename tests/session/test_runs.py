@@ -14,7 +14,8 @@ from napari_ciml.decomposition.presets import PRESETS
 from napari_ciml.errors import CancelledError, CheckpointError, InputError
 from napari_ciml.explanation.explain import explain
 from napari_ciml.explanation.sensitivity import sensitivity
-from napari_ciml.inference.segment import Segmentation, segment
+from napari_ciml.inference.result import Segmentation
+from napari_ciml.inference.segment import segment
 from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.progress import Progress, ProgressMonitor

@@ -10,8 +10,8 @@ from napari_ciml.errors import InputError
 
 if TYPE_CHECKING:
     from napari_ciml.cases.case import Case
-    from napari_ciml.explanation.explain import Explanation
-    from napari_ciml.inference.segment import Segmentation
+    from napari_ciml.explanation.result import Explanation
+    from napari_ciml.inference.result import Segmentation
     from napari_ciml.network.checkpoint import Checkpoint
     from napari_ciml.progress import ProgressMonitor
 

@@ -1,7 +1,7 @@
 """Explanation of a segmentation: the one call that the widgets and the command line share."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,41 +9,15 @@ from napari_ciml.cases.case import Case
 from napari_ciml.cases.lazy_volumes import LazyResampledVolumes
 from napari_ciml.cases.preprocessing import voxels_to_model_space
 from napari_ciml.decomposition.model import Pair
-from napari_ciml.explanation.gradcam import Triple, complementary_maps
+from napari_ciml.explanation.gradcam import complementary_maps
+from napari_ciml.explanation.result import Explanation, Triple
 from napari_ciml.inference.ensemble import ensemble
 from napari_ciml.inference.postprocessing import apply_temperature
+from napari_ciml.inference.result import Segmentation
 from napari_ciml.inference.runtime import Runtime, run_with_oom_fallback
-from napari_ciml.inference.segment import Segmentation, require_same_checkpoint
+from napari_ciml.inference.segment import require_same_checkpoint
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.progress import ProgressMonitor
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """What each auxiliary modality added to a segmentation.
-
-    Parameters
-    ----------
-    maps : Placed
-        Complementary-information maps by pair and auxiliary, (Z, Y, X) float32 on the case grid,
-        in [0, 1]: divided by the largest value of all of them, so that they can be compared. Each
-        is brought there when it is looked up.
-    weights : dict of (Pair, str) to float
-        Complementary-information weights (eq. 16) of the voxels asked about; they sum to 1 over a
-        pair's auxiliaries, and are NaN where all of a pair's maps are zero there.
-    largest : float
-        The value that 1 stands for.
-    strongest : (Pair, str), optional
-        Whose map has that value; None where all maps are zero.
-    notices : tuple of str
-        What the user must know, for example which region has no voxel to ask about.
-    """
-
-    maps: LazyResampledVolumes[Triple]
-    weights: dict[Triple, float]
-    scale: float
-    strongest: Triple | None
-    notices: tuple[str, ...] = ()
 
 
 def explain(

@@ -9,7 +9,8 @@ from scipy.stats import spearmanr
 
 from napari_ciml.decomposition.model import Message, Pair
 from napari_ciml.explanation.explain import complementary_weights
-from napari_ciml.explanation.gradcam import Triple, complementary_maps
+from napari_ciml.explanation.gradcam import complementary_maps
+from napari_ciml.explanation.result import Triple
 from napari_ciml.inference.ensemble import ensemble
 from napari_ciml.inference.plan import InferencePlan, make_plan
 from napari_ciml.inference.runtime import Runtime

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_ciml.decomposition.model import Message, Pair
+from napari_ciml.explanation.result import Triple
 from napari_ciml.inference.cache import InferenceCache
 from napari_ciml.inference.device import mixed_precision
 from napari_ciml.inference.engines.torch import TorchEngine
@@ -33,9 +34,6 @@ from napari_ciml.progress import ProgressMonitor
 
 _AROUND = 4
 """Voxels of P/2 around those asked about; the predictor's last level sees three."""
-
-Triple = tuple[Pair, str]
-"""A primary-region pair and the auxiliary modality whose message is explained."""
 
 _Asked = Mapping[Pair, tuple[int, Tensor]]
 """By pair, its channel and the weights of the voxels asked about, (Z, Y, X)."""

@@ -1,41 +1,17 @@
 """Every message muted in turn, and what that costs."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.labels import region_masks
-from napari_ciml.decomposition.model import Message
-from napari_ciml.inference.segment import Segmentation, require_same_checkpoint, segment
+from napari_ciml.explanation.result import MutingEffect
+from napari_ciml.inference.result import Segmentation
+from napari_ciml.inference.segment import require_same_checkpoint, segment
 from napari_ciml.metrics import dice
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.progress import ProgressMonitor
-
-
-@dataclass(frozen=True)
-class MutingEffect:
-    """What muting a message costs.
-
-    Parameters
-    ----------
-    message : Message
-        Which one.
-    ml : dict of str to float
-        By region, how many millilitres more (or fewer) there are without it.
-    dice : dict of str to float
-        By region, agreement with the segmentation that has it.
-    """
-
-    message: Message
-    ml: Mapping[str, float]
-    dice: Mapping[str, float]
-
-    @property
-    def worst(self) -> float:
-        """The least Dice of a region."""
-        return min(self.dice.values(), default=1.0)
 
 
 def sensitivity(

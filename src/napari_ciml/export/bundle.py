@@ -4,26 +4,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.labels import region_masks
 from napari_ciml.cases.writing import resample_to_modality, write_on_native_grid
+from napari_ciml.explanation.result import Explanation
 from napari_ciml.export.dicom_seg import SegmentationProvenance, write_dicom_seg
 from napari_ciml.export.report import ReportContext, compose_report
 from napari_ciml.export.report_html import write_report_html
 from napari_ciml.export.report_page import write_report_pdf
 from napari_ciml.export.results import labels_at, lesion_rows, weights_csv, write_summary
 from napari_ciml.files import write_table, write_text
+from napari_ciml.inference.result import Segmentation
 from napari_ciml.lesions import Inventory, detect_lesions
 from napari_ciml.parallel import map_in_threads
 from napari_ciml.progress import ProgressMonitor
-
-if TYPE_CHECKING:
-    from napari_ciml.explanation.explain import Explanation
-    from napari_ciml.inference.segment import Segmentation
 
 Key = TypeVar("Key")
 
@@ -61,9 +59,9 @@ class ExportInput:
     """
 
     case: Case
-    segmentation: "Segmentation"
+    segmentation: Segmentation
     labels: np.ndarray
-    explanation: "Explanation | None" = None
+    explanation: Explanation | None = None
     context: ReportContext = field(default_factory=ReportContext)
 
 

@@ -6,7 +6,6 @@ Nobody's name is in it unless the caller gives one.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,13 +13,11 @@ from napari_ciml import __version__
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.labels import region_masks
 from napari_ciml.decomposition.model import Pair
+from napari_ciml.explanation.result import Explanation
 from napari_ciml.export.report_pictures import KeyImageRenderer, Picture
+from napari_ciml.inference.result import Segmentation
 from napari_ciml.inference.settings import THRESHOLD
 from napari_ciml.lesions import RegionSummary
-
-if TYPE_CHECKING:
-    from napari_ciml.explanation.explain import Explanation
-    from napari_ciml.inference.segment import Segmentation
 
 DISCLAIMER = (
     "Research software, not a medical device: not for diagnosis or treatment. "
@@ -106,10 +103,10 @@ class ReportContext:
 
 def compose_report(
     case: Case,
-    segmentation: "Segmentation",
+    segmentation: Segmentation,
     labels: np.ndarray,
     found: Sequence[RegionSummary],
-    explanation: "Explanation | None" = None,
+    explanation: Explanation | None = None,
     context: ReportContext | None = None,
 ) -> Report:
     """Say what there is to say of a case.
@@ -155,7 +152,7 @@ def compose_report(
 
 
 def _facts(
-    case: Case, segmentation: "Segmentation", context: ReportContext
+    case: Case, segmentation: Segmentation, context: ReportContext
 ) -> tuple[tuple[str, str], ...]:
     muted = ", ".join(sorted(f"{m.primary}:{m.auxiliary}" for m in segmentation.plan.muted))
     facts = (
@@ -173,7 +170,7 @@ def _facts(
     return tuple((name, text) for name, text in facts if text)
 
 
-def _edited(segmentation: "Segmentation") -> Iterator[str]:
+def _edited(segmentation: Segmentation) -> Iterator[str]:
     """Yield what was asked for beside the decomposition, and is not the default."""
     settings, plan = segmentation.settings, segmentation.plan
     for name in plan.decomposition.region_names:
@@ -212,7 +209,7 @@ def _regions(found: Sequence[RegionSummary]) -> Table:
     return Table("Regions", columns, tuple(rows))
 
 
-def _decomposition(segmentation: "Segmentation") -> Table:
+def _decomposition(segmentation: Segmentation) -> Table:
     plan = segmentation.plan
     rows = [
         (task.name, ", ".join(task.regions), ", ".join(plan.auxiliaries(task.name)) or "none")

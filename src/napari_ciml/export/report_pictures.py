@@ -2,16 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.display_window import display_range, object_bounding_box
 from napari_ciml.decomposition.model import Decomposition, Region
-
-if TYPE_CHECKING:
-    from napari_ciml.explanation.explain import Explanation
+from napari_ciml.explanation.result import Explanation
 
 _MARGIN_MM = 10.0
 """Of image around the object in a picture."""
@@ -86,7 +83,7 @@ class KeyImageRenderer:
                 )
         return made
 
-    def maps(self, whole: Decomposition, explanation: "Explanation") -> list[Picture]:
+    def maps(self, whole: Decomposition, explanation: Explanation) -> list[Picture]:
         """Return the map that is strongest inside each region, over the modality it belongs to."""
         made = []
         for region in whole.regions:

@@ -6,19 +6,16 @@ None of them names the patient: the summary tells modalities and grids, never pa
 import csv
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.labels import label_map, region_masks
 from napari_ciml.cases.writing import resample_to_modality
+from napari_ciml.explanation.result import Explanation
 from napari_ciml.files import write_json
+from napari_ciml.inference.result import Segmentation
 from napari_ciml.lesions import Inventory
-
-if TYPE_CHECKING:
-    from napari_ciml.explanation.explain import Explanation
-    from napari_ciml.inference.segment import Segmentation
 
 _BELOW = 1e-4
 """How far under its threshold a voxel is put that was taken out of a mask."""
@@ -27,7 +24,7 @@ WEIGHT_COLUMNS = ("primary", "region", "auxiliary", "weight")
 
 
 def labels_at(
-    modality: str, case: Case, segmentation: "Segmentation", labels: np.ndarray
+    modality: str, case: Case, segmentation: Segmentation, labels: np.ndarray
 ) -> np.ndarray:
     """Return a label map, as computed or as corrected, where a modality's voxels lie.
 
@@ -54,13 +51,13 @@ def labels_at(
 
 
 def write_summary(
-    folder: Path, case: Case, segmentation: "Segmentation", grid: str | None = None
+    folder: Path, case: Case, segmentation: Segmentation, grid: str | None = None
 ) -> Path:
     """Write ``summary.json``."""
     return write_json(folder / "summary.json", summary(case, segmentation, grid))
 
 
-def summary(case: Case, segmentation: "Segmentation", grid: str | None = None) -> dict[str, object]:
+def summary(case: Case, segmentation: Segmentation, grid: str | None = None) -> dict[str, object]:
     """Return what ``summary.json`` holds."""
     written = case.sources[grid].grid if grid and grid in case.sources else case.native_grid
     plan, sampled = segmentation.plan, segmentation.uncertainty
@@ -97,7 +94,7 @@ def summary(case: Case, segmentation: "Segmentation", grid: str | None = None) -
     }
 
 
-def weights_csv(explanation: "Explanation") -> str:
+def weights_csv(explanation: Explanation) -> str:
     """Return the weights as CSV with the columns `WEIGHT_COLUMNS`."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

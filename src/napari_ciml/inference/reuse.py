@@ -1,22 +1,18 @@
 """What an earlier segmentation of the same case is still good for."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.preprocessing import PreprocessedCase
 from napari_ciml.decomposition.model import Pair
 from napari_ciml.inference.plan import InferencePlan
+from napari_ciml.inference.result import Segmentation
 from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.network.checkpoint import Checkpoint
 
-if TYPE_CHECKING:
-    from napari_ciml.inference.segment import Segmentation
-
 
 def is_reusable(
-    previous: "Segmentation", case: Case, checkpoint: Checkpoint, settings: SegmentSettings
+    previous: Segmentation, case: Case, checkpoint: Checkpoint, settings: SegmentSettings
 ) -> bool:
     """Whether what an earlier run kept can be used at all."""
     return (
@@ -31,7 +27,7 @@ def is_reusable(
 
 
 def unchanged_probabilities(
-    previous: "Segmentation | None",
+    previous: Segmentation | None,
     pairs: dict[Pair, np.ndarray],
     plan: InferencePlan,
     seen: PreprocessedCase,

@@ -22,48 +22,14 @@ from napari_ciml.inference.cache import InferenceCache
 from napari_ciml.inference.ensemble import ensemble
 from napari_ciml.inference.plan import InferencePlan
 from napari_ciml.inference.postprocessing import apply_temperature
+from napari_ciml.inference.result import Uncertainty
 from napari_ciml.inference.runtime import Runtime
 from napari_ciml.inference.sliding_window import predict_pairs
 from napari_ciml.inference.tiles import Shape
+from napari_ciml.inference.uncertainty_maps import entropy
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.network.checkpoint_info import CheckpointInfo
 from napari_ciml.progress import ProgressMonitor
-
-
-@dataclass(frozen=True)
-class Uncertainty:
-    """How sure a segmentation is; by region, (Z, Y, X) float32 on the case grid.
-
-    Parameters
-    ----------
-    samples, seed : int
-        How many samples of kappa, drawn from which seed.
-    mean : Placed
-        The mean over the samples of the region's calibrated probability.
-    entropy : Placed
-        Predictive entropy of that mean in bits, in [0, 1]: 1 where it is one half.
-    spread : Placed
-        Standard deviation over the samples.
-    disagreement : Placed
-        Standard deviation over the segmentors that predict the region, each by its mean over the
-        samples; 0 where one alone predicts it.
-    volumes_ml : mapping of str to tuple of float
-        By region, the volume that each sample expects: the sum of its calibrated probability over
-        the foreground, in mL.
-    """
-
-    samples: int
-    seed: int
-    mean: LazyResampledVolumes[str]
-    entropy: LazyResampledVolumes[str]
-    spread: LazyResampledVolumes[str]
-    disagreement: LazyResampledVolumes[str]
-    volumes_ml: Mapping[str, tuple[float, ...]]
-
-    def volume_spread_ml(self, region: str) -> float:
-        """Return the standard deviation of a region's volume over the samples, in mL."""
-        volumes = self.volumes_ml[region]
-        return float(np.std(volumes, ddof=1)) if len(volumes) > 1 else 0.0
 
 
 @dataclass
@@ -188,12 +154,6 @@ def to_case_uncertainty(
             for name, counts in sums.volumes.items()
         },
     )
-
-
-def entropy(probability: np.ndarray) -> np.ndarray:
-    """Return the entropy in bits of a Bernoulli distribution."""
-    p = np.clip(probability, 1e-7, 1 - 1e-7)
-    return np.asarray(-(p * np.log2(p) + (1 - p) * np.log2(1 - p)))
 
 
 @dataclass(frozen=True)

@@ -18,78 +18,14 @@ from napari_ciml.inference.device import choose_device, choose_engine
 from napari_ciml.inference.ensemble import assemble, ensemble, resample_to_case
 from napari_ciml.inference.memory import peak_memory_mib
 from napari_ciml.inference.plan import InferencePlan, make_plan
+from napari_ciml.inference.result import Segmentation, Uncertainty
 from napari_ciml.inference.reuse import is_reusable, unchanged_probabilities
 from napari_ciml.inference.runtime import Runtime, run_with_oom_fallback
-from napari_ciml.inference.sampling import (
-    Sampled,
-    Uncertainty,
-    require_variational,
-    sample,
-    to_case_uncertainty,
-)
+from napari_ciml.inference.sampling import Sampled, require_variational, sample, to_case_uncertainty
 from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.inference.sliding_window import compile_parts, predict_pairs
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.progress import ProgressMonitor
-
-
-@dataclass(frozen=True)
-class Segmentation:
-    """A segmented case, on the case grid where nothing else is said.
-
-    Parameters
-    ----------
-    label_map : numpy.ndarray
-        Label values of the decomposition's regions, (Z, Y, X) unsigned integers.
-    probabilities : dict of str to numpy.ndarray
-        By region, (Z, Y, X) float32: the mean over the pairs that predict it, calibrated.
-    volumes_ml : dict of str to float
-        By region, in millilitres.
-    plan : Plan
-        What was computed.
-    checkpoint : str
-        SHA-256 of the checkpoint.
-    model_input : ModelInput
-        What the network saw.
-    pairs : dict of Pair to numpy.ndarray
-        Each pair's probability on the grid of ``model_input``, (z, y, x) float32.
-    settings : SegmentSettings
-        How it was made.
-    kept : Kept
-        Messages and probabilities, for the next segmentation and for the maps.
-    case : weak reference to Case
-        What was segmented.
-    engine, device : str
-        What ran it, at the end if it fell back.
-    seconds : dict of str to float
-        By stage.
-    peak_memory_mib : float
-        The process's largest resident memory so far.
-    notices : tuple of str
-        What the user must know of how it went.
-    uncertainty : Uncertainty, optional
-        If samples were asked for.
-    missing : tuple of str
-        Modalities that the checkpoint knows and the case lacks.
-    """
-
-    label_map: np.ndarray
-    probabilities: dict[str, np.ndarray]
-    volumes_ml: dict[str, float]
-    plan: InferencePlan
-    checkpoint: str
-    model_input: PreprocessedCase
-    pair_probabilities: dict[Pair, np.ndarray]
-    settings: SegmentSettings
-    cache: InferenceCache
-    case: "ref[Case]"
-    engine: str
-    device: str
-    seconds: dict[str, float]
-    peak_memory_mib: float
-    notices: tuple[str, ...] = ()
-    uncertainty: Uncertainty | None = None
-    missing: tuple[str, ...] = ()
 
 
 def require_same_checkpoint(checkpoint: Checkpoint, segmentation: Segmentation, case: Case) -> None:

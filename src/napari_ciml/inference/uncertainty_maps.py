@@ -1,15 +1,13 @@
 """How sure a segmentation is, as layers and figures show it."""
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.preprocessing import to_case_grid
-
-if TYPE_CHECKING:
-    from napari_ciml.inference.segment import Segmentation
+from napari_ciml.inference.result import Segmentation
 
 UncertaintyKind = Literal["disagreement", "uncertainty", "spread"]
 
@@ -17,7 +15,7 @@ LARGEST: dict[UncertaintyKind, float] = {"disagreement": 0.5, "uncertainty": 1.0
 """The largest value of each kind: of a standard deviation in [0, 1], of an entropy in bits."""
 
 
-def segmentor_probabilities(segmentation: "Segmentation", region: str) -> dict[str, np.ndarray]:
+def segmentor_probabilities(segmentation: Segmentation, region: str) -> dict[str, np.ndarray]:
     """Return what each segmentor says of a region: by its name, (z, y, x) on the model's grid."""
     inside = segmentation.model_input.foreground
     return {
@@ -42,7 +40,7 @@ def entropy(probability: np.ndarray) -> np.ndarray:
 
 
 def uncertainty_map(
-    segmentation: "Segmentation", case: Case, region: str, kind: UncertaintyKind
+    segmentation: Segmentation, case: Case, region: str, kind: UncertaintyKind
 ) -> np.ndarray | None:
     """Return how unsure a segmentation is of a region, voxel by voxel.
 
@@ -76,7 +74,7 @@ def uncertainty_map(
     return to_case_grid(disagreement(said.values()), segmentation.model_input.grid, case)
 
 
-def uncertainty_of(segmentation: "Segmentation", region: str) -> np.ndarray:
+def uncertainty_of(segmentation: Segmentation, region: str) -> np.ndarray:
     """Return the entropy of a region's probability in bits, (Z, Y, X) float32."""
     if segmentation.uncertainty is not None:
         return segmentation.uncertainty.entropy[region]

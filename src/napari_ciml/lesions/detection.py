@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.cases.labels import region_masks
 from napari_ciml.decomposition.model import Region
+from napari_ciml.inference.result import Segmentation
 from napari_ciml.inference.settings import THRESHOLD
 from napari_ciml.inference.uncertainty_maps import segmentor_probabilities
 from napari_ciml.lesions.evidence import add_model_evidence, mean_uncertainty, with_reasons
@@ -23,9 +23,6 @@ from napari_ciml.metrics.diameters import (
 )
 from napari_ciml.progress import ProgressMonitor
 
-if TYPE_CHECKING:
-    from napari_ciml.inference.segment import Segmentation
-
 MOST = 200
 """So many lesions of a region are listed, the largest ones; more than that are specks."""
 
@@ -37,7 +34,7 @@ def detect_lesions(
     labels: np.ndarray,
     regions: Sequence[Region],
     grid: Grid,
-    segmentation: "Segmentation | None" = None,
+    segmentation: Segmentation | None = None,
     monitor: ProgressMonitor | None = None,
 ) -> Inventory:
     """Find and measure all lesions of a label map.
@@ -127,7 +124,7 @@ def _summary(
     lesions: list[Lesion],
     count: int,
     grid: Grid,
-    segmentation: "Segmentation | None",
+    segmentation: Segmentation | None,
 ) -> RegionSummary:
     said = segmentor_probabilities(segmentation, region) if segmentation else {}
     alone = {name: values >= THRESHOLD for name, values in said.items()}

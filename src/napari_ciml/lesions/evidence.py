@@ -2,20 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_ciml.cases.geometry import Grid, resample
 from napari_ciml.decomposition.model import Region
+from napari_ciml.inference.result import Segmentation
 from napari_ciml.inference.settings import THRESHOLD
 from napari_ciml.inference.uncertainty_maps import entropy, segmentor_probabilities
 from napari_ciml.lesions.lesion import Lesion
 from napari_ciml.metrics.diameters import bounding_box, crop_grid_to_box
 from napari_ciml.progress import ProgressMonitor
-
-if TYPE_CHECKING:
-    from napari_ciml.inference.segment import Segmentation
 
 _SPECK_ML = 0.1
 _IMPROBABLE = 0.7
@@ -25,7 +22,7 @@ def add_model_evidence(
     lesions: list[Lesion],
     mask: np.ndarray,
     grid: Grid,
-    segmentation: "Segmentation | None",
+    segmentation: Segmentation | None,
     monitor: ProgressMonitor,
 ) -> list[Lesion]:
     """Add what a segmentation says of each lesion of one region."""
@@ -58,7 +55,7 @@ def add_model_evidence(
 
 
 def mean_uncertainty(
-    segmentation: "Segmentation", region: str, mask: np.ndarray, box: tuple[slice, ...] = ()
+    segmentation: Segmentation, region: str, mask: np.ndarray, box: tuple[slice, ...] = ()
 ) -> float:
     """Return the mean entropy in bits within a mask of a box; that of a whole volume is gigabytes.
 

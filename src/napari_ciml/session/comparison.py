@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,12 +9,10 @@ from napari_ciml.cases.case import Case
 from napari_ciml.cases.labels import region_masks
 from napari_ciml.cases.reference import Reference
 from napari_ciml.decomposition.model import Region
+from napari_ciml.inference.result import Segmentation
 from napari_ciml.metrics import dice
 from napari_ciml.session.request import describe_changes
 from napari_ciml.session.runs import Run, request_of
-
-if TYPE_CHECKING:
-    from napari_ciml.inference.segment import Segmentation
 
 ADDED, REMOVED = 1, 2
 """Values of the voxels that changed."""
@@ -113,7 +110,7 @@ def diff_label_maps(
 
 
 def diff_runs(
-    before: Run | None, after: "Segmentation", case: Case, reference: Reference | None = None
+    before: Run | None, after: Segmentation, case: Case, reference: Reference | None = None
 ) -> LabelMapDiff | None:
     """Say what a segmentation changed since a run of the same case; None if nothing was edited.
 

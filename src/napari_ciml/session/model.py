@@ -7,7 +7,6 @@ its signals say; they hold no state of their own.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
@@ -15,7 +14,9 @@ from napari_ciml.cases.case import Case
 from napari_ciml.decomposition.model import Decomposition, Pair, ValidationIssue
 from napari_ciml.decomposition.presets import DEFAULT, PRESETS
 from napari_ciml.errors import CimlError
+from napari_ciml.explanation.result import Explanation
 from napari_ciml.inference.plan import reduce_to_modalities, unsupported_parts
+from napari_ciml.inference.result import Segmentation
 from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.inference.shipped_checkpoints import bundled_checkpoints
 from napari_ciml.network.checkpoint_info import CheckpointInfo, read_info
@@ -24,10 +25,6 @@ from napari_ciml.session.request import SegmentationRequest
 from napari_ciml.session.runs import RunHistory
 from napari_ciml.session.source_assignment import SourceAssignment
 from napari_ciml.session.undo import UndoStack
-
-if TYPE_CHECKING:
-    from napari_ciml.explanation.explain import Explanation
-    from napari_ciml.inference.segment import Segmentation
 
 
 class SessionModel(SourceAssignment):
@@ -186,7 +183,7 @@ class SessionModel(SourceAssignment):
         self.grid_changed.emit()
 
     def set_segmentation(
-        self, segmentation: "Segmentation", made_with: CheckpointInfo | None = None
+        self, segmentation: Segmentation, made_with: CheckpointInfo | None = None
     ) -> None:
         """Take a result, a new one or one of the history with its explanation.
 
@@ -201,7 +198,7 @@ class SessionModel(SourceAssignment):
         self.segmentation_changed.emit()
         self.explanation_changed.emit()
 
-    def set_explanation(self, explanation: "Explanation") -> None:
+    def set_explanation(self, explanation: Explanation) -> None:
         """Take a new explanation."""
         self.explanation = explanation
         self.runs.set_explanation(explanation)

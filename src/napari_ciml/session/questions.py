@@ -3,17 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_ciml.decomposition.model import Pair, Region
 from napari_ciml.errors import InputError
+from napari_ciml.explanation.result import Explanation
+from napari_ciml.inference.result import Segmentation
 from napari_ciml.metrics.diameters import bounding_box
-
-if TYPE_CHECKING:
-    from napari_ciml.explanation.explain import Explanation
-    from napari_ciml.inference.segment import Segmentation
 
 Voxel = tuple[int, int, int]
 
@@ -54,8 +51,8 @@ class AnsweredQuery:
     """
 
     name: str
-    explanation: "Explanation"
-    segmentation: "Segmentation"
+    explanation: Explanation
+    segmentation: Segmentation
 
     def same_as(self, other: "AnsweredQuery") -> bool:
         """Whether the same was asked of the same segmentation."""

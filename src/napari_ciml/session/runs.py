@@ -2,17 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
+from napari_ciml.explanation.result import Explanation
+from napari_ciml.inference.result import Segmentation
 from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.network.checkpoint_info import CheckpointInfo
 from napari_ciml.session.request import SegmentationRequest, describe_changes
-
-if TYPE_CHECKING:
-    from napari_ciml.explanation.explain import Explanation
-    from napari_ciml.inference.segment import Segmentation
 
 LIMIT = 12
 BYTES_LIMIT = 2**30
@@ -37,8 +34,8 @@ class Run:
     """
 
     name: str
-    segmentation: "Segmentation"
-    explanation: "Explanation | None"
+    segmentation: Segmentation
+    explanation: Explanation | None
     info: CheckpointInfo
     named: bool = False
 
@@ -48,7 +45,7 @@ class Run:
         return request_of(self.segmentation)
 
 
-def request_of(segmentation: "Segmentation") -> SegmentationRequest:
+def request_of(segmentation: Segmentation) -> SegmentationRequest:
     """Return the request that a segmentation is the result of."""
     return SegmentationRequest(segmentation.plan.decomposition, segmentation.settings.options)
 
@@ -76,7 +73,7 @@ class RunHistory(Sequence[Run]):
     def __len__(self) -> int:
         return len(self._runs)
 
-    def find(self, segmentation: "Segmentation | None") -> Run | None:
+    def find(self, segmentation: Segmentation | None) -> Run | None:
         """Return the run that made a segmentation."""
         return next((run for run in self if run.segmentation is segmentation), None)
 
@@ -92,7 +89,7 @@ class RunHistory(Sequence[Run]):
                 return run
         return None
 
-    def add(self, segmentation: "Segmentation", info: CheckpointInfo) -> None:
+    def add(self, segmentation: Segmentation, info: CheckpointInfo) -> None:
         """Take a new run, named after what was edited since the one before, and show it."""
         known = self.find(segmentation)
         if known is None:
@@ -107,7 +104,7 @@ class RunHistory(Sequence[Run]):
         self._shed()
         self.changed.emit()
 
-    def set_explanation(self, explanation: "Explanation") -> None:
+    def set_explanation(self, explanation: Explanation) -> None:
         """Keep the explanation of the run that is shown."""
         if self.current is not None:
             self._replace(self.current, explanation=explanation)

@@ -21,7 +21,8 @@ from napari_ciml.errors import CancelledError, DeviceError
 from napari_ciml.explanation.explain import explain
 from napari_ciml.inference.device import choose_engine, has_openvino
 from napari_ciml.inference.engines.openvino import conversion, engine
-from napari_ciml.inference.segment import Segmentation, segment
+from napari_ciml.inference.result import Segmentation
+from napari_ciml.inference.segment import segment
 from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.inference.shipped_checkpoints import find_bundled_checkpoint
 from napari_ciml.metrics import dice
@@ -45,7 +46,7 @@ def there(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
 
 
 def precision(monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype | None) -> None:
-    for room in ("device", "compiled.engine"):
+    for room in ("device", "engines.openvino.engine"):
         monkeypatch.setattr(f"napari_ciml.inference.{room}.half_precision", lambda _: dtype)
 
 
@@ -154,8 +155,8 @@ def test_maps_begin_with_the_state_it_gives(
             hook.remove()
     fast, plain = found
     assert fast.maps.keys() == plain.maps.keys()
-    assert plain.largest > 0
-    assert fast.largest == pytest.approx(plain.largest, rel=0.01)
+    assert plain.scale > 0
+    assert fast.scale == pytest.approx(plain.scale, rel=0.01)
     for triple in plain.maps:
         np.testing.assert_allclose(fast.maps[triple], plain.maps[triple], atol=0.01)
 

@@ -18,7 +18,8 @@ from napari_ciml.cases.transform import AffineTransform
 from napari_ciml.decomposition.model import Message, Pair
 from napari_ciml.decomposition.presets import PRESETS
 from napari_ciml.errors import CancelledError, InputError
-from napari_ciml.explanation.explain import Explanation, explain
+from napari_ciml.explanation.explain import explain
+from napari_ciml.explanation.result import Explanation
 from napari_ciml.export.bundle import source_series
 from napari_ciml.export.dicom_seg import SegmentationProvenance, write_dicom_seg
 from napari_ciml.inference.segment import segment

@@ -10,7 +10,8 @@ from napari_ciml.files import ensure_writable_folder
 from napari_ciml.inference.device import choose_device, half_precision
 from napari_ciml.inference.engines.openvino.engine import compiled_engine
 from napari_ciml.inference.memory import peak_memory_mib
-from napari_ciml.inference.segment import Segmentation, segment
+from napari_ciml.inference.result import Segmentation
+from napari_ciml.inference.segment import segment
 from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint
 from napari_ciml.progress import ProgressMonitor

@@ -13,13 +13,12 @@ from napari_ciml.cases.reference import Reference
 from napari_ciml.cases.skull_stripping import with_brain_mask
 from napari_ciml.decomposition.model import Message, Pair
 from napari_ciml.errors import DeviceError, InputError
-from napari_ciml.explanation.explain import Explanation
+from napari_ciml.explanation.result import Explanation
 from napari_ciml.inference.cache import InferenceCache
 from napari_ciml.inference.device import choose_device, choose_engine
 from napari_ciml.inference.plan import InferencePlan
+from napari_ciml.inference.result import Segmentation, Uncertainty
 from napari_ciml.inference.runtime import Runtime
-from napari_ciml.inference.sampling import Uncertainty
-from napari_ciml.inference.segment import Segmentation
 from napari_ciml.inference.tiles import Tiling
 from napari_ciml.network.checkpoint_info import file_hash
 from napari_ciml.progress import ProgressMonitor

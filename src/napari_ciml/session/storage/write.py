@@ -10,9 +10,9 @@ from napari_ciml import __version__
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.cases.reference import Reference
-from napari_ciml.explanation.explain import Explanation
+from napari_ciml.explanation.result import Explanation
 from napari_ciml.files import ensure_writable_folder, write_text
-from napari_ciml.inference.sampling import Uncertainty
+from napari_ciml.inference.result import Uncertainty
 from napari_ciml.network.checkpoint_info import file_hash
 from napari_ciml.progress import ProgressMonitor
 from napari_ciml.session.questions import AnsweredQuery

@@ -8,6 +8,7 @@ from psygnal import Signal
 
 from napari_ciml.decomposition.model import Pair
 from napari_ciml.errors import CimlError
+from napari_ciml.explanation.result import Explanation
 from napari_ciml.lesions import Lesion
 from napari_ciml.progress import ProgressMonitor
 from napari_ciml.session.questions import (
@@ -24,7 +25,6 @@ from napari_ciml.widgets.layers.metadata import metadata_of, plugin_layers, voxe
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from napari_ciml.explanation.explain import Explanation
     from napari_ciml.widgets.controllers.session import Session
 
 TITLE = "Asking why"
@@ -72,7 +72,7 @@ class ExplanationController:
         session.model.explanation_changed.connect(self._drop_stale)
 
     @property
-    def shown(self) -> "Explanation | None":
+    def shown(self) -> Explanation | None:
         """The answer that is shown."""
         return self.chosen.explanation if self.chosen else self.session.model.explanation
 

@@ -11,6 +11,8 @@ from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_ciml.errors import CancelledError, CimlError
+from napari_ciml.explanation.result import Explanation
+from napari_ciml.inference.result import Segmentation
 from napari_ciml.progress import Progress, ProgressMonitor
 from napari_ciml.session.comparison import ALL, LabelMapDiff, diff_runs
 from napari_ciml.session.runs import Run
@@ -18,8 +20,6 @@ from napari_ciml.widgets.display.key_bindings import REDO, UNDO
 from napari_ciml.widgets.layers.run_comparison import hide_change, show_change
 
 if TYPE_CHECKING:
-    from napari_ciml.explanation.explain import Explanation
-    from napari_ciml.inference.segment import Segmentation
     from napari_ciml.widgets.controllers.session import Session
 
 TITLE = "Following the edit"
@@ -33,7 +33,7 @@ _REST = 250
 class _Answer:
     """What an edit led to."""
 
-    segmentation: "Segmentation"
+    segmentation: Segmentation
     change: LabelMapDiff | None
 
 
@@ -190,7 +190,7 @@ class LiveUpdate:
         segmentation = model.segmentation
         assert segmentation is not None
 
-        def work(monitor: ProgressMonitor) -> "Explanation | None":
+        def work(monitor: ProgressMonitor) -> Explanation | None:
             from napari_ciml.explanation.explain import explain
             from napari_ciml.widgets.controllers.checkpoint_cache import load_checkpoint
 
@@ -200,7 +200,7 @@ class LiveUpdate:
             except _StaleError:
                 return None
 
-        def done(found: "Explanation | None") -> None:
+        def done(found: Explanation | None) -> None:
             if found is not None and model.segmentation is segmentation:
                 model.set_explanation(found)
 

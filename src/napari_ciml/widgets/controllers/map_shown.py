@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 from psygnal import Signal
 
 from napari_ciml.decomposition.model import Pair
+from napari_ciml.explanation.result import Explanation
 
 if TYPE_CHECKING:
-    from napari_ciml.explanation.explain import Explanation
     from napari_ciml.widgets.controllers.session import Session
 
 Marked = tuple[Pair, str]
@@ -38,7 +38,7 @@ class MapOverlayController:
         self.opacity = 0.8
         self._of: Explanation | None = None
 
-    def show(self, found: "Explanation", wanted: Marked) -> None:
+    def show(self, found: Explanation, wanted: Marked) -> None:
         """Show a map of an answer over the modality it belongs to, if the answer has it."""
         case = self.session.model.case
         if case is None or wanted not in found.weights:
@@ -58,7 +58,7 @@ class MapOverlayController:
         place = lambda _: found.maps[wanted] if self.marked == wanted else None  # noqa: E731
         self.session.autosave.runner.submit("Placing the map", place, show)
 
-    def default_map(self, found: "Explanation | None") -> Marked | None:
+    def default_map(self, found: Explanation | None) -> Marked | None:
         """Return whose map of an answer is to be seen: that of before, else the strongest."""
         if found is None:
             return None

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from napari_ciml.cases.case import Case
 from napari_ciml.errors import CimlError
+from napari_ciml.explanation.result import Explanation
+from napari_ciml.inference.result import Segmentation
 from napari_ciml.progress import ProgressMonitor
 from napari_ciml.session.comparison import LabelMapDiff, diff_runs
 from napari_ciml.widgets.controllers.checkpoint_cache import load_checkpoint
 from napari_ciml.widgets.jobs import Steps
 
 if TYPE_CHECKING:
-    from napari_ciml.explanation.explain import Explanation
-    from napari_ciml.inference.segment import Segmentation
     from napari_ciml.widgets.controllers.session import Session
 
 
@@ -42,7 +42,7 @@ class SegmentationController:
         asked, before, settings = model.request, model.runs.current, model.settings()
         reference = model.findings.reference
 
-        def work(monitor: ProgressMonitor) -> "tuple[Segmentation, LabelMapDiff | None]":
+        def work(monitor: ProgressMonitor) -> tuple[Segmentation, LabelMapDiff | None]:
             monitor.step("Loading the checkpoint")
             checkpoint = load_checkpoint(path)
             from napari_ciml.inference.segment import segment
@@ -62,14 +62,14 @@ class SegmentationController:
         """
         case, path, segmentation = self.require_segmentation()
 
-        def work(monitor: ProgressMonitor) -> "Explanation":
+        def work(monitor: ProgressMonitor) -> Explanation:
             monitor.step("Loading the checkpoint")
             checkpoint = load_checkpoint(path)
             from napari_ciml.explanation.explain import explain
 
             return explain(case, checkpoint, segmentation, monitor)
 
-        def done(_: Case, result: "Explanation") -> None:
+        def done(_: Case, result: Explanation) -> None:
             if self.session.model.segmentation is segmentation:
                 self.session.model.set_explanation(result)
 
@@ -93,7 +93,7 @@ class SegmentationController:
             raise CimlError(f"The decomposition cannot be run: {problems[0].message}")
         return model.case, model.checkpoint
 
-    def require_segmentation(self) -> tuple[Case, Path, "Segmentation"]:
+    def require_segmentation(self) -> tuple[Case, Path, Segmentation]:
         """Return the segmentation that maps explain, with its case and the checkpoint.
 
         What is asked for next may be edited meanwhile, right or wrong.
@@ -113,7 +113,7 @@ class SegmentationController:
         return lambda result: done(case, result) if self.session.model.case is case else None
 
     def _segmented(
-        self, case: Case, found: "tuple[Segmentation, LabelMapDiff | None]"
+        self, case: Case, found: tuple[Segmentation, LabelMapDiff | None]
     ) -> Iterator[None]:
         made, change = found
         yield from self.session.layers.show_segmentation(case, made)

@@ -7,6 +7,7 @@ from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import QHeaderView, QSlider, QTableWidget, QTableWidgetItem
 
 from napari_ciml.decomposition.model import Pair
+from napari_ciml.explanation.result import Explanation
 from napari_ciml.explanation.typical_weights import FAR, flag_atypical_weights
 from napari_ciml.paths import faithfulness_report
 from napari_ciml.widgets.controllers.explanation import TITLE
@@ -35,7 +36,6 @@ from napari_ciml.widgets.panels.weight_chart import (
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-    from napari_ciml.explanation.explain import Explanation
 
 _MEANING = (
     "A map shows where the message of an auxiliary raised the evidence for the region, beyond what "

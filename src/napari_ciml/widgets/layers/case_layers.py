@@ -6,7 +6,6 @@ never by name. Running again replaces what was made here; what the user made or 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Image, Labels, Layer
@@ -15,6 +14,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.display_window import object_bounding_box
 from napari_ciml.cases.geometry import Grid
+from napari_ciml.inference.result import Segmentation
 from napari_ciml.widgets.layers.colormaps import colormap_of, label_colours, label_features
 from napari_ciml.widgets.layers.metadata import (
     COMPUTED,
@@ -26,9 +26,6 @@ from napari_ciml.widgets.layers.metadata import (
     require_metadata,
 )
 from napari_ciml.widgets.layers.overlays import CHANGES, RESULTS, Overlays
-
-if TYPE_CHECKING:
-    from napari_ciml.inference.segment import Segmentation
 
 _BEFORE = " (run before)"
 
@@ -81,7 +78,7 @@ class CaseLayers(Overlays):
         self._look_at(case.grid, object_bounding_box(case.images[case.reference]))
 
     def show_segmentation(
-        self, case: Case, segmentation: "Segmentation", *, stay: bool = False
+        self, case: Case, segmentation: Segmentation, *, stay: bool = False
     ) -> Iterator[None]:
         """Replace the segmentation before; one the user has painted on is kept, and renamed.
 

@@ -8,6 +8,8 @@ from napari.layers import Image, Labels, Layer
 
 from napari_ciml.cases.case import Case
 from napari_ciml.decomposition.model import Pair
+from napari_ciml.explanation.result import Explanation
+from napari_ciml.inference.result import Segmentation
 from napari_ciml.inference.uncertainty_maps import UncertaintyKind
 from napari_ciml.widgets.layers.colormaps import MAP_COLOURS, UNCERTAINTY_COLOURS
 from napari_ciml.widgets.layers.metadata import KEY, layer_kwargs, plugin_layers, require_metadata
@@ -15,8 +17,6 @@ from napari_ciml.widgets.layers.metadata import KEY, layer_kwargs, plugin_layers
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from napari_ciml.explanation.explain import Explanation
-    from napari_ciml.inference.segment import Segmentation
 
 RESULTS = ("map", "probability", "doubt")
 """Kinds of what is laid over the modalities."""
@@ -61,7 +61,7 @@ class Overlays:
         for layer in self._made("modality"):
             layer.visible = require_metadata(layer).shows == name
 
-    def show_probability(self, case: Case, segmentation: "Segmentation", region: str) -> None:
+    def show_probability(self, case: Case, segmentation: Segmentation, region: str) -> None:
         """Show a region's probability."""
         values, name = segmentation.probabilities[region], f"probability of {region}"
         origin = layer_kwargs(case, "probability", "probability", region=region)
@@ -81,7 +81,7 @@ class Overlays:
         for layer in self._made("doubt"):
             layer.contrast_limits_range = layer.contrast_limits = (0, largest)
 
-    def show_map(self, case: Case, explanation: "Explanation", pair: Pair, auxiliary: str) -> None:
+    def show_map(self, case: Case, explanation: Explanation, pair: Pair, auxiliary: str) -> None:
         """Show what an auxiliary added to a pair, over the auxiliary's own image."""
         zeta, name = explanation.maps[pair, auxiliary], f"{auxiliary} for {' '.join(pair)}"
         origin = layer_kwargs(case, "map", name, region=pair.region)

@@ -1,16 +1,12 @@
 """The sensitivity table: every message muted in turn, and what that costs."""
 
-from typing import TYPE_CHECKING
-
 from qtpy.QtWidgets import QHeaderView, QTableWidgetItem, QVBoxLayout, QWidget
 
+from napari_ciml.explanation.result import MutingEffect
 from napari_ciml.progress import ProgressMonitor
 from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel, button, table
 from napari_ciml.widgets.panels.dock import Dock, save_table
 from napari_ciml.widgets.panels.job_bar import JobBar
-
-if TYPE_CHECKING:
-    from napari_ciml.explanation.sensitivity import MutingEffect
 
 TITLE = "Muting every message"
 
@@ -53,13 +49,13 @@ class SensitivityPanel(QWidget):
         segmentation = self.model.segmentation
         assert segmentation is not None
 
-        def work(monitor: ProgressMonitor) -> "tuple[MutingEffect, ...]":
+        def work(monitor: ProgressMonitor) -> tuple[MutingEffect, ...]:
             from napari_ciml.explanation.sensitivity import sensitivity
             from napari_ciml.widgets.controllers.checkpoint_cache import load_checkpoint
 
             return sensitivity(case, load_checkpoint(path), segmentation, monitor)
 
-        def done(costs: "tuple[MutingEffect, ...]") -> None:
+        def done(costs: tuple[MutingEffect, ...]) -> None:
             if self.model.segmentation is segmentation:
                 self._show(costs)
 
@@ -71,7 +67,7 @@ class SensitivityPanel(QWidget):
             part.hide()
         self.summary.set_text("")
 
-    def _show(self, costs: "tuple[MutingEffect, ...]") -> None:
+    def _show(self, costs: tuple[MutingEffect, ...]) -> None:
         if not costs:
             self.summary.set_text("This run passes no message.")
             return
