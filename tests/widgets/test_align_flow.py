@@ -74,7 +74,7 @@ def test_told_cancelled_aligned_judged_and_refused(
     before = model.case
     assert panel.notice.text().startswith("T1 seems to lie about 1")
     assert not panel.revert.isVisibleTo(desk.case)
-    assert [panel.checkerboard.itemText(k) for k in range(9)][:3] == ["no checkerboard", "T1", ""]
+    assert [panel.checkerboard.itemText(k) for k in range(9)][:3] == ["off", "T1", ""]
     assert apart(desk, phantom) > 0.1
 
     def slow(*_: object) -> None:
@@ -108,10 +108,10 @@ def test_told_cancelled_aligned_judged_and_refused(
     limits = now.limits["FLAIR"], now.limits["T1"]
     expected = checkerboard(after.images["FLAIR"], after.images["T1"], limits, after.grid)
     np.testing.assert_array_equal(board.data, expected)
-    pick(panel.checkerboard, "T1 as it was", desk, qtbot)
-    assert board.name == "T1 as it was / FLAIR"
+    pick(panel.checkerboard, "T1 (original)", desk, qtbot)
+    assert board.name == "T1 (original) / FLAIR"
     assert (board.data != expected).mean() > 0.05
-    pick(panel.checkerboard, "no checkerboard", desk, qtbot)
+    pick(panel.checkerboard, "off", desk, qtbot)
     assert not board.visible
 
     click(panel.revert, qtbot)
@@ -119,7 +119,7 @@ def test_told_cancelled_aligned_judged_and_refused(
     assert model.case is before
     assert apart(desk, phantom) > 0.1
     assert not panel.revert.isVisibleTo(desk.case)
-    assert panel.checkerboard.findText("T1 as it was") < 0
+    assert panel.checkerboard.findText("T1 (original)") < 0
     click(panel.align, qtbot)
     wait(desk, qtbot)
     assert model.case.transforms["T1"] == after.transforms["T1"]

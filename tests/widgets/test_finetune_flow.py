@@ -52,7 +52,7 @@ def test_learn_adopt_and_go_back(painted: Workbench, qtbot: QtBot, tmp_path: Pat
     widget, model = painted.finetune, painted.session.model
     old = model.checkpoint
     assert widget.labels.currentText() == "segmentation"
-    assert widget.corrected_part.currentText() == "everywhere"
+    assert widget.corrected_part.currentText() == "whole volume"
     assert not widget.finish.isEnabled()
     qtbot.mouseClick(widget.start, LEFT)
     assert not widget.start.isEnabled()
@@ -74,7 +74,7 @@ def test_learn_adopt_and_go_back(painted: Workbench, qtbot: QtBot, tmp_path: Pat
     widget.controller.result = replace(widget.controller.result, taken=0.0)
     widget.controller.changed.emit()
     assert not widget.adopt.isEnabled()
-    assert "Nothing better was found" in widget.notices.text()
+    assert "No better version" in widget.notices.text()
 
 
 def test_it_gives_way_to_the_case(
@@ -148,11 +148,11 @@ def test_what_a_reference_means_is_known(painted: Workbench) -> None:
     meaning = LABEL_CONVENTIONS["brats2013"]
     other = Reference("other.nii.gz", np.full(case.grid.shape, 3, np.uint8), meaning)
     painted.session.reference_comparison.compare_with(other)
-    assert widget.convention.currentText() == "as decomposed"
+    assert widget.convention.currentText() == "decomposition"
     widget.labels.setCurrentText("reference: other.nii.gz")
     assert widget.convention.currentText() == "brats2013"
     widget.labels.setCurrentText("segmentation")
-    assert widget.convention.currentText() == "as decomposed"
+    assert widget.convention.currentText() == "decomposition"
 
 
 def test_without_a_case_it_says_what_is_missing(desk: Workbench, qtbot: QtBot) -> None:
@@ -199,7 +199,7 @@ def test_several_cases_and_what_each_is_for(
     write_phantoms(data, "glioma", 1, 0, 8.0, ProgressMonitor())
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_, **__: str(data))
     qtbot.mouseClick(widget.add_folder, LEFT)
-    widget.training_cases.purpose(1).setCurrentText("not to forget")
+    widget.training_cases.purpose(1).setCurrentText("replay")
     options.rate.setValue(1e-3)
     options.beta.setValue(0.1)
     options.held_out.setValue(0.5)

@@ -73,7 +73,7 @@ def test_muting_is_followed_by_itself_and_undone_by_a_key(
     np.testing.assert_array_equal(layer.data, after.label_map)
     panel = segmented.decomposition.change
     assert panel.isVisibleTo(segmented.decomposition)
-    assert panel.summary.text() == "T2 muted for FLAIR (against 1: brats2020)"
+    assert panel.summary.text() == "T2 muted for FLAIR (compared with 1: brats2020)"
     ml = after.volumes_ml["WT"] - before.volumes_ml["WT"]
     assert panel.table.item(0, 2).text() == f"{ml:+.2f}"
     assert segmented.segment.volumes.item(0, 1).text() == f"{after.volumes_ml['WT']:.1f}"
@@ -84,7 +84,7 @@ def test_muting_is_followed_by_itself_and_undone_by_a_key(
     assert model.segmentation is before
     assert segmented.decomposition.role_button(0, "T2").text() == "a"
     np.testing.assert_array_equal(layer.data, before.label_map)
-    assert panel.summary.text() == "T2 unmuted for FLAIR (against 2: T2 muted for FLAIR)"
+    assert panel.summary.text() == "T2 unmuted for FLAIR (compared with 2: T2 muted for FLAIR)"
     click(qtbot, segmented.decomposition.redo)
     settle(qtbot, segmented)
     assert model.segmentation is after
@@ -110,7 +110,7 @@ def test_a_threshold_by_slider_shows_what_it_adds(segmented: Workbench, qtbot: Q
     panel.shown.setCurrentText("ET")
     panel.shown.activated.emit(panel.shown.currentIndex())
     assert not layer.data.any()
-    panel.shown.setCurrentText("nothing")
+    panel.shown.setCurrentText("none")
     panel.shown.activated.emit(panel.shown.currentIndex())
     assert not layer.visible
     click(qtbot, segmented.decomposition.undo)
@@ -151,12 +151,12 @@ def test_specks_mirroring_and_samples_are_undone_too(segmented: Workbench, qtbot
     kept = model.segmentation
     assert not kept.settings.postprocess
     assert dock.change.isVisibleTo(dock)
-    assert dock.change.summary.text() == "not postprocessed (against 1: brats2020)"
+    assert dock.change.summary.text() == "not postprocessed (compared with 1: brats2020)"
 
     tick(qtbot, dock.multiscale)
     settle(qtbot, segmented)
     assert model.segmentation.settings.multiscale
-    assert dock.change.summary.text() == "two voxel sizes (against 2: not postprocessed)"
+    assert dock.change.summary.text() == "two voxel sizes (compared with 2: not postprocessed)"
     qtbot.keyClick(segmented.viewer.window._qt_viewer.canvas.native, "z", Qt.AltModifier)
     settle(qtbot, segmented)
     assert model.segmentation is kept
@@ -167,7 +167,7 @@ def test_specks_mirroring_and_samples_are_undone_too(segmented: Workbench, qtbot
     click(qtbot, dock.run)
     wait(qtbot, segmented)
     assert model.segmentation.settings.test_time_flips
-    assert dock.change.summary.text() == "test-time flips (against 2: not postprocessed)"
+    assert dock.change.summary.text() == "test-time flips (compared with 2: not postprocessed)"
 
     segmented.lesions.samples.setValue(2)
     settle(qtbot, segmented)

@@ -185,7 +185,7 @@ def test_a_correction_comes_back_after_a_crash(
     painted = paint_tumour(loaded).data.copy()
     wait(qtbot, loaded)
     assert len(kept_files()) == 1
-    assert loaded.correct.autosaved.text().startswith("Kept at")
+    assert loaded.correct.autosaved.text().startswith("Autosaved at")
 
     # Nothing is closed: another window finds what a crash would have left.
     case_folder.rename(tmp_path / "renamed")
@@ -311,17 +311,15 @@ def test_a_region_is_picked_by_key_and_by_click(loaded: Workbench, qtbot: QtBot)
     qtbot.keyClick(canvas, Qt.Key.Key_3, alt)
     assert (layer.selected_label, layer.mode, layer.preserve_labels) == (4, "paint", False)
     assert loaded.viewer.layers.selection.active is layer
-    assert widget.stroke_hint.text() == "Painting adds to ET, in TC, in WT."
+    assert widget.stroke_hint.text() == "Adds to ET, TC, WT."
     qtbot.keyClick(canvas, Qt.Key.Key_1, alt)
     assert (layer.selected_label, layer.mode) == (2, "paint")
-    assert widget.stroke_hint.text() == "Painting adds to WT; TC and ET in it stay."
+    assert widget.stroke_hint.text() == "Adds to WT; TC and ET are unchanged."
     qtbot.keyClick(canvas, Qt.Key.Key_0, alt)
     assert (layer.selected_label, layer.mode) == (2, "erase")
     click(qtbot, widget.brush("TC"))
     assert (layer.selected_label, layer.mode) == (1, "erase")
-    assert widget.stroke_hint.text().endswith(
-        "out of TC and ET what is painted over; it stays in WT."
-    )
+    assert widget.stroke_hint.text() == "Erases from TC and ET; voxels stay in WT."
     click(qtbot, widget.erase)
     assert (layer.selected_label, layer.mode) == (1, "paint")
 
@@ -465,7 +463,7 @@ def test_faults_are_found_mended_and_mending_is_undone(loaded: Workbench, qtbot:
     click(qtbot, widget.fix_all)
     wait(qtbot, loaded)
     assert layer.data[18, 18, 18] == 2
-    assert widget.summary.text() == "Nothing is wrong with it."
+    assert widget.summary.text() == "No small components, holes or inconsistencies found."
     layer.undo()
     assert layer.data[18, 18, 18] == 0
     wait(qtbot, loaded)
@@ -479,7 +477,7 @@ def test_saving_asks_when_something_is_wrong(
     path = tmp_path / "mine.nii.gz"
     loaded.correct.write(path)
     wait(qtbot, loaded)
-    assert "Not saved yet: 1 to look at first" in loaded.correct.summary.text()
+    assert "Not saved: 1 issue" in loaded.correct.summary.text()
     assert not path.exists()
     click(qtbot, loaded.correct.save_anyway)
     wait(qtbot, loaded)
@@ -528,7 +526,7 @@ def test_compared_with_another_reader(loaded: Workbench, qtbot: QtBot, tmp_path:
     click(qtbot, widget.hide_difference)
     assert labels_of(loaded).visible
     assert not shown.visible
-    widget.references.setCurrentText("nothing")
+    widget.references.setCurrentText("none")
     widget.references.activated.emit(0)
     assert not outline.visible
     assert loaded.session.model.findings.comparison is None

@@ -452,11 +452,11 @@ def test_an_unusual_weight_stands_out(
     click(qtbot, loaded.explain.run)
     wait(qtbot, loaded)
     dock = loaded.explain
-    assert dock.questions.reference.currentText() == "cases measured"
-    dock.questions.reference.setCurrentText("nothing")
+    assert dock.questions.reference.currentText() == "typical weights"
+    dock.questions.reference.setCurrentText("none")
     dock.questions.reference.activated.emit(0)
     assert dock.atypical.text() == ""
-    dock.questions.reference.setCurrentText("cases measured")
+    dock.questions.reference.setCurrentText("typical weights")
     dock.questions.reference.activated.emit(1)
     assert dock.weights.item(0, 3).text() == "0.90 ± 0.00"
     assert "usual" in dock.weights.item(0, 3).toolTip()
@@ -464,11 +464,11 @@ def test_an_unusual_weight_stands_out(
     assert dock.weights.item(1, 3).toolTip() == ""
     weight = loaded.session.model.explanation.weights[Pair("FLAIR", "WT"), "T1"]
     said = f"T1 added less than usual to WT in FLAIR: {weight:.2f}, usually 0.90 ± 0.00 (9 cases)."
-    assert dock.atypical.text() == f"Unusual: {said}"
+    assert dock.atypical.text() == f"Atypical: {said}"
     # The checkpoint that is chosen for the next run does not change what this one is held against.
     loaded.segment.choose(tiny_checkpoint.path)
     dock.questions.show_questions()
-    assert dock.questions.reference.currentText() == "cases measured"
+    assert dock.questions.reference.currentText() == "typical weights"
 
 
 def test_a_lesion_of_the_list_is_asked_about(segmented: Workbench, qtbot: QtBot) -> None:
@@ -499,7 +499,7 @@ def test_a_lesion_of_the_list_is_asked_about(segmented: Workbench, qtbot: QtBot)
     wait(qtbot, segmented)
     clicked = session.explanation.answered[-1].explanation
     assert question.explanation.weights == clicked.weights
-    assert dock.answer.text().startswith("Why ET at (")
+    assert dock.answer.text().startswith("ET at (")
     weight, auxiliary = max((w, name) for (_, name), w in clicked.weights.items())
     assert f"ET in T1CE: {auxiliary} {weight:.2f}, " in dock.answer.text()
     assert made(segmented, "map")[0].visible

@@ -138,13 +138,13 @@ def test_the_run_that_is_shown_counts_and_a_correction_that_was_set_aside(
     assert stages(desk)[0] == "exported"
     click(qtbot, desk, desk.worklist.previous)
     layer = desk.viewer.layers["segmentation"]
-    assert desk.export.target.text() == "It writes 'segmentation', as computed."
+    assert desk.export.target.text() == "Exports 'segmentation', as computed."
     layer.paint((4, 4, 4), 4)
     qtbot.waitUntil(lambda: "corrected by hand" in desk.export.target.text())
     model.set_threshold("WT", 0.6)
     click(qtbot, desk, desk.segment.run)
     first_line, second = desk.export.target.text().splitlines()
-    assert first_line == "It writes 'segmentation', as computed."
+    assert first_line == "Exports 'segmentation', as computed."
     assert "has your corrections and is not written" in second
     click(qtbot, desk, desk.worklist.next)
     assert stages(desk)[0] == "corrected"

@@ -1,4 +1,4 @@
-"""The dock widget *Case*: open, see what each file is, say so, load."""
+"""The dock widget *Case*: open a folder or file, assign modalities, load."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,13 +25,13 @@ from napari_ciml.widgets.panels.job_bar import JobBar
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-_LINES = 3
-"""Of text in a row: file, grid, values."""
+_LINES_PER_ROW = 3
+"""Lines of text in a row: file, grid, value range."""
 
-_LEAVE_OUT = "leave out"
+_IGNORE = "ignore"
 _EMPTY = (
-    "Open a folder that holds one file per modality or DICOM series, or drop one here. "
-    "New here? Guide goes through it in five steps, on a sample case."
+    "Open a folder with one file per modality or with DICOM series, or drop it here. "
+    "New here? The Guide has five steps on a sample case."
 )
 
 
@@ -41,34 +41,36 @@ class CaseWidget(Dock):
     Parameters
     ----------
     napari_viewer : napari.viewer.Viewer
-        Where it is shown.
+        Viewer whose session the dock widget shows.
     """
 
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__(napari_viewer)
         self.setAcceptDrops(True)
         self.open_folder = button(
-            "Open folder ...", "A folder with one file per modality, or one of DICOM series."
+            "Open folder ...", "Open a folder with one file per modality or with DICOM series."
         )
         self.open_file = button(
-            "Open file ...", "A 4-D file that holds all modalities, or one of HECKTOR's two."
+            "Open file ...", "Open a 4-D file with all modalities, or one file of a HECKTOR pair."
         )
         self.title = WrappingLabel(_EMPTY)
         self.files = table("Modality", "File", "Ref.")
         self.files.setWordWrap(False)
-        self.files.setToolTip("Which modality each file is. Ref.: results lie on its grid.")
+        self.files.setToolTip(
+            "Modality of each file. Ref.: reference modality, whose grid results are computed on."
+        )
         header = self.files.horizontalHeader()
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(2, QHeaderView.ResizeMode.ResizeToContents)
         self.problems = WrappingLabel(colour=ERROR_COLOUR)
         self.notices = WrappingLabel(colour=QUIET_COLOUR)
-        self.load = button("Load", "Read the files as named above and show them.")
+        self.load = button("Load", "Load the files with the modalities assigned above.")
         self.jobs = JobBar(self, "Opening", "Loading", *AlignPanel.JOBS, *BrainPanel.JOBS)
         self.column.addLayout(row(self.open_folder, self.open_file))
         self.alignment, self.brain = AlignPanel(self), BrainPanel(self)
-        parts = (self.title, self.files, self.problems, self.load, self.alignment, self.brain)
-        for part in (*parts, self.jobs):
-            self.column.addWidget(part)
+        widgets = (self.title, self.files, self.problems, self.load, self.alignment, self.brain)
+        for widget in (*widgets, self.jobs):
+            self.column.addWidget(widget)
         self.column.addWidget(self.notices)
         self.column.addStretch()
         self.add_footer()
@@ -77,7 +79,7 @@ class CaseWidget(Dock):
         self.load.clicked.connect(lambda: self.run_intent(self.session.load))
         self.model.sources_changed.connect(self._show_scan)
         self.model.case_changed.connect(self._show_case)
-        self.model.notified.connect(self._told)
+        self.model.notified.connect(self._on_notice)
         self._show_scan()
         self._show_case()
 
@@ -86,17 +88,17 @@ class CaseWidget(Dock):
         self.run_intent(self.session.open, path)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802
-        """Accept one file or folder."""
+        """Accept a single file or folder."""
         if len(event.mimeData().urls()) == 1:
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802
-        """Open what was dropped."""
+        """Open the dropped file or folder."""
         event.acceptProposedAction()
         self.open(Path(event.mimeData().urls()[0].toLocalFile()))
 
     def _ask_folder(self) -> None:
-        path = QFileDialog.getExistingDirectory(self, "Open the folder of a case")
+        path = QFileDialog.getExistingDirectory(self, "Open a case folder")
         if path:
             self.open(Path(path))
 
@@ -117,13 +119,13 @@ class CaseWidget(Dock):
         for k, source in enumerate(scan.sources):
             self.files.setCellWidget(k, 0, self._modality_box(k))
             channel = "" if source.channel is None else f", channel {source.channel + 1}"
-            said = f"{source.title}{channel}\n{source.grid.describe()}"
-            note = f"\nleft out: {source.exclusion_reason}" if source.exclusion_reason else ""
-            item = QTableWidgetItem(said + (note if self.model.modalities[k] is None else ""))
+            text = f"{source.title}{channel}\n{source.grid.describe()}"
+            note = f"\nignored: {source.exclusion_reason}" if source.exclusion_reason else ""
+            item = QTableWidgetItem(text + (note if self.model.modalities[k] is None else ""))
             item.setToolTip(item.text())
             self.files.setItem(k, 1, item)
             self.files.setCellWidget(k, 2, self._reference_button(k))
-            self.files.setRowHeight(k, _LINES * self.fontMetrics().lineSpacing() + 8)
+            self.files.setRowHeight(k, _LINES_PER_ROW * self.fontMetrics().lineSpacing() + 8)
         self.files.setMinimumHeight(min(290, len(scan.sources) * self.files.rowHeight(0) + 30))
         problems = self.model.issues()
         self.problems.set_text("\n".join(problems))
@@ -134,28 +136,32 @@ class CaseWidget(Dock):
         box = QComboBox()
         box.setEditable(True)
         box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
-        box.addItems([*MODALITIES, _LEAVE_OUT])
-        box.setCurrentText(self.model.modalities[k] or _LEAVE_OUT)
-        box.setToolTip("Which modality this is. Choose, or type another name.")
+        box.addItems([*MODALITIES, _IGNORE])
+        box.setCurrentText(self.model.modalities[k] or _IGNORE)
+        box.setToolTip(
+            "Modality of this file. Choose one or type a name; choose 'ignore' to skip the file."
+        )
         box.setMinimumWidth(96)
-        # Only when the user has finished: the table is rebuilt by the change.
+        # Only when the edit is finished: the change rebuilds the table.
         box.activated.connect(lambda _: self._name(k, box.currentText()))
         box.lineEdit().editingFinished.connect(lambda: self._name(k, box.currentText()))
         return box
 
     def _name(self, k: int, text: str) -> None:
-        modality = None if text == _LEAVE_OUT else text.strip() or None
+        modality = None if text == _IGNORE else text.strip() or None
         if modality != self.model.modalities[k]:
             self.model.set_modality(k, modality)
 
     def _reference_button(self, k: int) -> QRadioButton:
-        chosen = QRadioButton()
+        radio = QRadioButton()
         modality = self.model.modalities[k]
-        chosen.setEnabled(modality is not None)
-        chosen.setChecked(modality is not None and modality == self.model.chosen_reference())
-        chosen.setToolTip("Bring all modalities onto this one's grid, and save results on it.")
-        chosen.clicked.connect(lambda: self.model.set_reference(modality or ""))
-        return chosen
+        radio.setEnabled(modality is not None)
+        radio.setChecked(modality is not None and modality == self.model.chosen_reference())
+        radio.setToolTip(
+            "Reference modality: resample all others to its grid and save results on it."
+        )
+        radio.clicked.connect(lambda: self.model.set_reference(modality or ""))
+        return radio
 
     def _show_case(self) -> None:
         case = self.model.case
@@ -170,12 +176,12 @@ class CaseWidget(Dock):
                 and item is not None
             ):
                 low, high = self.model.intensity_ranges[modality]
-                where = item.text().split("\nvalues")[0]
+                description = item.text().split("\nvalues")[0]
                 unit = case.units.get(modality, "")
-                item.setText(f"{where}\nvalues {low:.4g} to {high:.4g} {unit}".rstrip())
+                item.setText(f"{description}\nvalues {low:.4g} to {high:.4g} {unit}".rstrip())
         skipped = self.model.discovered.skipped if self.model.discovered else ()
-        said = [notice for notice in case.notices if notice != brain_notice(case)]
-        self.notices.set_text("\n".join((*said, *skipped)))
+        notices = [notice for notice in case.notices if notice != brain_notice(case)]
+        self.notices.set_text("\n".join((*notices, *skipped)))
 
-    def _told(self, sentence: str) -> None:
+    def _on_notice(self, sentence: str) -> None:
         self.notices.set_text("\n".join(filter(None, (self.notices.text(), sentence))))

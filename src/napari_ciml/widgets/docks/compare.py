@@ -1,4 +1,4 @@
-"""The dock widget *Compare*: a label map against a reference, another reader, another run."""
+"""The dock widget *Compare*: a label map against a reference, another reader or a run."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -22,21 +22,21 @@ from napari_ciml.widgets.panels.job_bar import JobBar
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-_NOTHING = "nothing"
-_EMPTY = "Choose what the label map is compared with: a file, the run before, another label map."
+_NONE = "none"
+_EMPTY = "Choose a reference: a file, the previous run, or another label map."
 _LEGEND = (
-    "Choose a region to see the difference. Grey: agreed; blue: missed, in the reference only; "
-    "orange: added, not in the reference."
+    "Select a region to show its difference. Grey: agreement; blue: missed (false negative); "
+    "orange: added (false positive)."
 )
 
 
 class CompareWidget(LabelMapDock):
-    """Say how well two label maps agree.
+    """Compare a label map with a reference.
 
     Parameters
     ----------
     napari_viewer : napari.viewer.Viewer
-        Where they are shown.
+        Viewer whose session the dock widget shows.
     """
 
     def __init__(self, napari_viewer: "Viewer") -> None:
@@ -44,20 +44,30 @@ class CompareWidget(LabelMapDock):
         self.comparison = self.session.reference_comparison
         self.target = WrappingLabel()
         self.references = QComboBox()
-        self.references.setToolTip("What the label map is compared with.")
-        self.browse = button("File ...", "A reference, or another reader's label map.")
+        self.references.setToolTip("Reference to compare with.")
+        self.browse = button(
+            "File ...", "Open a reference segmentation or another reader's label map."
+        )
         self.conventions = QComboBox()
-        self.conventions.setToolTip("Which label values make WT, TC and ET in that file.")
-        self.convention_label = label("Its labels are those of")
+        self.conventions.setToolTip(
+            "Label convention of the file: the label values of WT (whole tumour), TC (tumour core) "
+            "and ET (enhancing tumour)."
+        )
+        self.convention_label = label("Label convention")
         self.jobs = JobBar(self, "Comparing", runner=self.active_map.runner)
         self.reading = JobBar(self, "Reading the reference", runner=self.session.autosave.runner)
         self.notices = WrappingLabel()
-        self.scores = table("Region", "mL", "ref. mL", "Dice", "HD95", "mean")
-        self.scores.setToolTip("HD95 and mean distance between the surfaces in mm.")
+        self.scores = table("Region", "mL", "Ref. mL", "Dice", "HD95", "ASSD")
+        self.scores.setToolTip(
+            "Volumes in mL; HD95 (95th percentile of the Hausdorff distance) and ASSD (average "
+            "symmetric surface distance) in mm."
+        )
         self.scores.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         self.scores.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
-        self.hide_difference = button("Hide difference", "Show the label map again.")
-        self.save = button("Save table ...", "Save these figures as CSV.")
+        self.hide_difference = button(
+            "Hide difference", "Hide the difference and show the label map again."
+        )
+        self.save = button("Save table ...", "Save this table as CSV.")
         self.state = WrappingLabel(_EMPTY, QUIET_COLOUR)
         self.column.addWidget(self.target)
         self.column.addLayout(row(label("with"), self.references, self.browse, widest=1))
@@ -70,9 +80,9 @@ class CompareWidget(LabelMapDock):
         self.column.addWidget(self.reading)
         self.column.addWidget(self.jobs)
         self.add_footer()
-        self.references.activated.connect(self._choose)
-        self.browse.clicked.connect(self._ask)
-        self.conventions.activated.connect(self._read_as)
+        self.references.activated.connect(self._on_reference)
+        self.browse.clicked.connect(self._choose_file)
+        self.conventions.activated.connect(self._set_convention)
         self.scores.cellClicked.connect(lambda k, _: self._show_difference(k))
         self.scores.currentCellChanged.connect(lambda k, *_: self._show_difference(k))
         self.hide_difference.clicked.connect(self._hide)
@@ -86,23 +96,23 @@ class CompareWidget(LabelMapDock):
         self.active_map.watch()
 
     def read(self, path: Path) -> None:
-        """Compare with a file."""
+        """Compare with a label map file."""
         self.run_intent(self.comparison.compare_with_file, path)
 
-    def _ask(self) -> None:
+    def _choose_file(self) -> None:
         kinds = " ".join(f"*{suffix}" for suffix in SUFFIXES)
         path, _ = QFileDialog.getOpenFileName(self, "Compare with", filter=f"Label maps ({kinds})")
         if path:
             self.read(Path(path))
 
-    def _choose(self) -> None:
+    def _on_reference(self) -> None:
         name = self.references.currentText()
-        if name == _NOTHING:
+        if name == _NONE:
             self.comparison.compare_with(None)
         elif self.findings.reference is None or name != self.findings.reference.name:
             self.comparison.compare_with_named(name)
 
-    def _read_as(self) -> None:
+    def _set_convention(self) -> None:
         reference = self.findings.reference
         if reference is not None and self.conventions.currentText() in reference.conventions:
             self.comparison.compare_with(reference.with_convention(self.conventions.currentText()))
@@ -110,12 +120,12 @@ class CompareWidget(LabelMapDock):
     def _list_others(self) -> None:
         reference, current = self.findings.reference, self.active_map.current()
         self.target.set_text(f"Compare '{current.name}'" if current is not None else "")
-        names = [_NOTHING, *self.comparison.references()]
+        names = [_NONE, *self.comparison.references()]
         if reference is not None and reference.name not in names:
             names.append(reference.name)
         self.references.clear()
         self.references.addItems(names)
-        self.references.setCurrentText(reference.name if reference is not None else _NOTHING)
+        self.references.setCurrentText(reference.name if reference is not None else _NONE)
 
     def _show_reference(self) -> None:
         self.show_error("")
@@ -129,30 +139,30 @@ class CompareWidget(LabelMapDock):
         self.notices.set_text("\n".join(reference.notices) if reference is not None else "")
 
     def _show(self) -> None:
-        found = self.findings.comparison
-        scores = found.scores if found is not None else ()
+        comparison = self.findings.comparison
+        scores = comparison.scores if comparison is not None else ()
         for part in (self.scores, self.hide_difference, self.save):
             part.setVisible(bool(scores))
         self.state.set_text(_LEGEND if scores else _EMPTY)
         self.scores.blockSignals(True)
         self.scores.setRowCount(len(scores))
         for k, score in enumerate(scores):
-            for column, text in enumerate(_texts(score)):
+            for column, text in enumerate(_row_texts(score)):
                 self.scores.setItem(k, column, QTableWidgetItem(text))
         self.scores.setFixedHeight(self.scores.rowHeight(0) * len(scores) + 32)
-        shown = [k for k, score in enumerate(scores) if score.region == self.comparison.shown]
-        self.scores.setCurrentCell(*(shown or [-1]), 0)
+        selected = [k for k, score in enumerate(scores) if score.region == self.comparison.shown]
+        self.scores.setCurrentCell(*(selected or [-1]), 0)
         self.scores.blockSignals(False)
 
     def _save(self) -> None:
-        found = self.findings.comparison
-        if found is not None:
-            save_table(self, "comparison.csv", [asdict(score) for score in found.scores])
+        comparison = self.findings.comparison
+        if comparison is not None:
+            save_table(self, "comparison.csv", [asdict(score) for score in comparison.scores])
 
     def _show_difference(self, k: int) -> None:
-        found = self.findings.comparison
-        if found is not None and 0 <= k < len(found.scores):
-            self.comparison.show_difference(found.scores[k].region, go_there=True)
+        comparison = self.findings.comparison
+        if comparison is not None and 0 <= k < len(comparison.scores):
+            self.comparison.show_difference(comparison.scores[k].region, go_there=True)
 
     def _hide(self) -> None:
         self.scores.blockSignals(True)
@@ -161,7 +171,7 @@ class CompareWidget(LabelMapDock):
         self.comparison.hide_difference()
 
 
-def _texts(score: RegionScore) -> tuple[str, ...]:
+def _row_texts(score: RegionScore) -> tuple[str, ...]:
     lengths = (score.hd95_mm, score.surface_distance_mm)
     return (
         score.region,

@@ -1,4 +1,4 @@
-"""The dock widget *Correct*: paint by region, keep, check, mend, save."""
+"""The dock widget *Correct*: paint by region, check, fix, save; restore autosaved edits."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,21 +17,21 @@ from napari_ciml.decomposition.model import Region
 from napari_ciml.errors import CimlError
 from napari_ciml.metrics.label_checks import SPECK_ML, LabelIssue
 from napari_ciml.widgets.controllers.checking import LabelMapChecks
-from napari_ciml.widgets.display.key_bindings import ERASE, MOST_BRUSH_KEYS, brush_key
+from napari_ciml.widgets.display.key_bindings import ERASE, MOST_BRUSH_KEYS, brush_key, key_text
 from napari_ciml.widgets.layers.label_maps import apply_fixes, select_brush
 from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel, button, label, row, table
 from napari_ciml.widgets.panels.dock import LabelMapDock
-from napari_ciml.widgets.panels.texts import describe_stroke
+from napari_ciml.widgets.panels.texts import count_text, describe_stroke
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-_SHOWN = 100
-"""So many faults are listed one by one."""
+_MOST_LISTED = 100
+"""Number of issues that are listed one by one."""
 
 _EMPTY = (
-    "Open a case and segment it, then choose a region and paint, with napari's own brush, "
-    "eraser, fill and undo. What you paint is kept as you go."
+    "Open a case and segment it, then choose a region and paint with napari's brush, eraser, "
+    "fill and undo. Edits are autosaved."
 )
 
 
@@ -41,17 +41,17 @@ class CorrectWidget(LabelMapDock):
     Parameters
     ----------
     napari_viewer : napari.viewer.Viewer
-        Where it is shown.
+        Viewer whose session the dock widget shows.
     """
 
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__(napari_viewer)
         self.checking = LabelMapChecks(self.active_map)
         self.offer = WrappingLabel()
-        self.restore = button("Bring it back", "Show it as a layer of its own.")
-        self.discard = button("Forget it", "Remove what was kept; this cannot be undone.")
+        self.restore = button("Restore", "Add the autosaved label map as a layer.")
+        self.discard = button("Discard", "Delete the autosaved label map; this cannot be undone.")
         self.target, self.brushes = WrappingLabel(), QHBoxLayout()
-        self.erase = button("Erase", "Take out of the region that is chosen (Alt+0).")
+        self.erase = button("Erase", f"Erase from the selected region ({key_text(ERASE)}).")
         self.erase.setCheckable(True)
         self.stroke_hint, self.autosaved = (
             WrappingLabel(colour=QUIET_COLOUR),
@@ -63,15 +63,22 @@ class CorrectWidget(LabelMapDock):
         self.min_volume.setSingleStep(0.01)
         self.min_volume.setValue(SPECK_ML)
         self.min_volume.setSuffix(" mL")
-        self.min_volume.setToolTip("Parts smaller than this are called specks.")
-        self.check = button("Check", "Look for specks, holes, and ET outside of any context.")
-        self.fix_all = button("Mend all", "Mend all that has a remedy; one undo takes it back.")
-        self.save = button("Save ...", "Check, then write the label map on its file's own grid.")
-        self.save_anyway = button("Save all the same", "Write it, and leave what was found.")
+        self.min_volume.setToolTip("Components smaller than this are reported as small.")
+        self.check = button(
+            "Check",
+            "Find small components, holes, and regions outside of their parent (ET outside of TC).",
+        )
+        self.fix_all = button("Fix all", "Apply all available fixes; a single undo reverts them.")
+        self.save = button(
+            "Save ...", "Check the label map, then write it on the grid of the reference file."
+        )
+        self.save_anyway = button(
+            "Save anyway", "Write the label map without fixing the listed issues."
+        )
         self.summary = WrappingLabel()
-        self.issues = table("What and where", "")
+        self.issues = table("Issue", "")
         self.issues.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
-        self.issues.setToolTip("Choose one to go there.")
+        self.issues.setToolTip("Select an issue to go to it.")
         self._rows: tuple[LabelIssue, ...] = ()
         self._path: Path | None = None
         self._buttons: dict[str, QPushButton] = {}
@@ -80,21 +87,21 @@ class CorrectWidget(LabelMapDock):
         self._connect()
         self._show_offer()
         self._show_brushes()
-        self._show_faults((), "")
+        self._show_issues((), "")
         for number in range(1, MOST_BRUSH_KEYS + 1):
             self.viewer.bind_key(
-                brush_key(number), lambda _, k=number: self._pick_by_key(k), overwrite=True
+                brush_key(number), lambda _, k=number: self._on_brush_key(k), overwrite=True
             )
         self.viewer.bind_key(ERASE, lambda _: self.erase.click(), overwrite=True)
 
     def brush(self, region: str) -> QPushButton:
-        """Return the button that takes up the brush for a region."""
+        """Return the button that selects the brush of a region."""
         return self._buttons[region]
 
     def write(self, path: Path) -> None:
-        """Check the label map, and write it if nothing is found; else say so and wait."""
+        """Check the label map and write it if there is no issue; else list the issues and wait."""
         self._path = path
-        self.run_intent(self._look, self._checked_before_saving)
+        self.run_intent(self._check, self._on_checked_before_saving)
 
     def _lay_out(self) -> None:
         header = self.issues.horizontalHeader()
@@ -107,7 +114,7 @@ class CorrectWidget(LabelMapDock):
         self.column.addLayout(self.brushes)
         self.column.addWidget(self.stroke_hint)
         self.column.addWidget(self.autosaved)
-        self.column.addLayout(row(label("Specks under"), self.min_volume))
+        self.column.addLayout(row(label("Small below"), self.min_volume))
         self.column.addLayout(row(self.check, self.save))
         self.column.addWidget(self.summary)
         self.column.addLayout(row(self.fix_all, self.save_anyway))
@@ -118,17 +125,17 @@ class CorrectWidget(LabelMapDock):
     def _connect(self) -> None:
         self.restore.clicked.connect(lambda: self.run_intent(self.autosave.bring_back))
         self.discard.clicked.connect(lambda: self.run_intent(self.autosave.forget))
-        self.erase.clicked.connect(self._erase_or_paint)
-        self.check.clicked.connect(lambda: self.run_intent(self._look, self._checked))
-        self.fix_all.clicked.connect(lambda: self._mend(self._rows))
-        self.save.clicked.connect(self._ask)
+        self.erase.clicked.connect(self._on_erase)
+        self.check.clicked.connect(lambda: self.run_intent(self._check, self._on_checked))
+        self.fix_all.clicked.connect(lambda: self._fix(self._rows))
+        self.save.clicked.connect(self._choose_file)
         self.save_anyway.clicked.connect(lambda: self.run_intent(self._write))
         self.issues.currentCellChanged.connect(self._go_to)
         self.autosave.changed.connect(self._show_offer)
         self.autosave.runner.failed.connect(self._on_failed)
         self.active_map.changed.connect(self._show_brushes)
         self.model.decomposition_changed.connect(self._show_brushes)
-        self.model.case_changed.connect(lambda: self._show_faults((), ""))
+        self.model.case_changed.connect(lambda: self._show_issues((), ""))
 
     def _show_offer(self) -> None:
         offered = self.autosave.offered
@@ -137,11 +144,11 @@ class CorrectWidget(LabelMapDock):
         if offered:
             when = offered[0].saved.astimezone().strftime("%Y-%m-%d %H:%M")
             more = f" (and {len(offered) - 1} older)" if len(offered) > 1 else ""
-            self.offer.set_text(f"A correction of this case was kept on {when}{more}.")
+            self.offer.set_text(f"Autosaved edits of this case from {when}{more}.")
         else:
             self.offer.set_text("")
-        at = self.autosave.kept_at
-        self.autosaved.set_text(f"Kept at {at:%H:%M:%S}." if at else "")
+        time = self.autosave.kept_at
+        self.autosaved.set_text(f"Autosaved at {time:%H:%M:%S}." if time else "")
 
     def _show_brushes(self) -> None:
         layer = self.active_map.current()
@@ -154,74 +161,78 @@ class CorrectWidget(LabelMapDock):
             old.deleteLater()
         self._buttons = {}
         self._region = None
-        self._say_how()
+        self._show_stroke_hint()
         for k, region in enumerate(regions, 1):
-            made = button(region.name, f"Paint {region.name} (Alt+{k}).")
-            made.setStyleSheet(f"border-bottom: 3px solid {region.colour}")
-            made.clicked.connect(lambda _, r=region: self._pick(r))
-            self.brushes.insertWidget(k - 1, made)
-            self._buttons[region.name] = made
+            brush = button(region.name, f"Paint {region.name} ({key_text(brush_key(k))}).")
+            brush.setStyleSheet(f"border-bottom: 3px solid {region.colour}")
+            brush.clicked.connect(lambda _, r=region: self._select_brush(r))
+            self.brushes.insertWidget(k - 1, brush)
+            self._buttons[region.name] = brush
 
-    def _pick_by_key(self, number: int) -> None:
+    def _on_brush_key(self, number: int) -> None:
         regions = self.active_map.regions()
         if number <= len(regions):
-            self._pick(regions[number - 1])
+            self._select_brush(regions[number - 1])
 
-    def _pick(self, region: Region) -> None:
+    def _select_brush(self, region: Region) -> None:
         layer = self.active_map.current()
         if layer is not None:
             self._region = region
             erase = self.erase.isChecked()
             select_brush(self.viewer, layer, region, self.active_map.regions(), erase=erase)
-            self._say_how()
+            self._show_stroke_hint()
 
-    def _erase_or_paint(self) -> None:
+    def _on_erase(self) -> None:
         if self._region is not None:
-            self._pick(self._region)
+            self._select_brush(self._region)
 
-    def _say_how(self) -> None:
+    def _show_stroke_hint(self) -> None:
         region, regions = self._region, self.active_map.regions()
         self.erase.setEnabled(region is not None)
         if region is not None:
-            self.erase.setToolTip(f"Take out of {region.name} what is painted over (Alt+0).")
-        said = (
+            self.erase.setToolTip(f"Erase from {region.name} ({key_text(ERASE)}).")
+        text = (
             describe_stroke(region, regions, self.erase.isChecked()) if region is not None else ""
         )
-        self.stroke_hint.set_text(said)
+        self.stroke_hint.set_text(text)
 
-    def _look(self, done: object) -> None:
+    def _check(self, on_checked: object) -> None:
         self.summary.set_text("Checking ...")
-        self.checking.check(self.min_volume.value(), done)  # type: ignore[arg-type]
+        self.checking.check(self.min_volume.value(), on_checked)  # type: ignore[arg-type]
 
-    def _checked(self, faults: tuple[LabelIssue, ...]) -> None:
+    def _on_checked(self, issues: tuple[LabelIssue, ...]) -> None:
         self._path = None
-        words = "Nothing is wrong with it." if not faults else f"{len(faults)} to look at:"
-        self._show_faults(faults, words)
+        text = (
+            "No small components, holes or inconsistencies found."
+            if not issues
+            else f"{count_text(len(issues), 'issue')}:"
+        )
+        self._show_issues(issues, text)
 
-    def _checked_before_saving(self, faults: tuple[LabelIssue, ...]) -> None:
-        if faults:
-            self._show_faults(faults, f"Not saved yet: {len(faults)} to look at first.")
+    def _on_checked_before_saving(self, issues: tuple[LabelIssue, ...]) -> None:
+        if issues:
+            self._show_issues(issues, f"Not saved: {count_text(len(issues), 'issue')}.")
         else:
-            self._show_faults((), "")
+            self._show_issues((), "")
             self.run_intent(self._write)
 
-    def _show_faults(self, faults: tuple[LabelIssue, ...], words: str) -> None:
-        self._rows = faults
-        more = f" The first {_SHOWN} are listed." if len(faults) > _SHOWN else ""
-        self.summary.set_text(words + more)
-        self.issues.setVisible(bool(faults))
-        self.fix_all.setVisible(any(fault.value is not None for fault in faults))
-        self.save_anyway.setVisible(bool(faults) and self._path is not None)
+    def _show_issues(self, issues: tuple[LabelIssue, ...], text: str) -> None:
+        self._rows = issues
+        more = f" The first {_MOST_LISTED} are listed." if len(issues) > _MOST_LISTED else ""
+        self.summary.set_text(text + more)
+        self.issues.setVisible(bool(issues))
+        self.fix_all.setVisible(any(issue.value is not None for issue in issues))
+        self.save_anyway.setVisible(bool(issues) and self._path is not None)
         self.issues.blockSignals(True)
-        self.issues.setRowCount(min(len(faults), _SHOWN))
-        for k, fault in enumerate(faults[:_SHOWN]):
-            item = QTableWidgetItem(fault.sentence)
-            item.setToolTip(fault.sentence)
+        self.issues.setRowCount(min(len(issues), _MOST_LISTED))
+        for k, issue in enumerate(issues[:_MOST_LISTED]):
+            item = QTableWidgetItem(issue.sentence)
+            item.setToolTip(issue.sentence)
             self.issues.setItem(k, 0, item)
-            remedy = button("Mend", "Give it the label of what is around it.")
-            remedy.setEnabled(fault.value is not None)
-            remedy.clicked.connect(lambda _, f=fault: self._mend((f,)))
-            self.issues.setCellWidget(k, 1, remedy)
+            fix = button("Fix", "Assign the label of the surrounding voxels.")
+            fix.setEnabled(issue.value is not None)
+            fix.clicked.connect(lambda _, i=issue: self._fix((i,)))
+            self.issues.setCellWidget(k, 1, fix)
             self.issues.setRowHeight(k, 2 * self.fontMetrics().lineSpacing() + 10)
         self.issues.blockSignals(False)
 
@@ -229,14 +240,14 @@ class CorrectWidget(LabelMapDock):
         if 0 <= k < len(self._rows):
             self.active_map.go_to(self._rows[k])
 
-    def _mend(self, faults: tuple[LabelIssue, ...]) -> None:
+    def _fix(self, issues: tuple[LabelIssue, ...]) -> None:
         layer, path = self.active_map.current(), self._path
         if layer is not None:
-            apply_fixes(layer, faults)
-            done = self._checked if path is None else self._checked_before_saving
-            self.run_intent(self._look, done)
+            apply_fixes(layer, issues)
+            on_checked = self._on_checked if path is None else self._on_checked_before_saving
+            self.run_intent(self._check, on_checked)
 
-    def _ask(self) -> None:
+    def _choose_file(self) -> None:
         path, _ = QFileDialog.getSaveFileName(
             self, "Save the label map", "segmentation.nii.gz", "Label maps (*.nii.gz *.nrrd *.mha)"
         )
@@ -248,7 +259,7 @@ class CorrectWidget(LabelMapDock):
         if path is None:
             raise CimlError("Choose a file with Save ... first.")
         self.summary.set_text("Saving ...")
-        self.checking.save(path, lambda: self._show_faults((), f"Saved as {path.name}."))
+        self.checking.save(path, lambda: self._show_issues((), f"Saved as {path.name}."))
 
     def _on_failed(self, sentence: str, details: str) -> None:
         self.summary.set_text("")

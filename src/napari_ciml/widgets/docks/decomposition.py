@@ -1,4 +1,4 @@
-"""The dock widget *Decomposition*: subtasks by modalities, regions by subtasks."""
+"""The dock widget *Decomposition*: roles of modalities and regions of each subtask."""
 
 from functools import partial
 from pathlib import Path
@@ -31,54 +31,56 @@ from napari_ciml.widgets.panels.threshold_sliders import ThresholdSliders
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-_LOOKS = {
+_ROLE_STYLES = {
     "primary": ("P", "background: #2f6db5; color: white; font-weight: bold"),
     "auxiliary": ("a", "background: #3d5a45; color: white"),
     "off": ("-", "background: transparent; color: #888"),
 }
-_EXPLAINED = {
-    "primary": "primary: this subtask is read from it",
-    "auxiliary": "auxiliary: it only assists",
-    "off": "off: not heard in this subtask",
+_ROLE_TIPS = {
+    "primary": "primary: this subtask segments it",
+    "auxiliary": "auxiliary: it sends messages to the primary",
+    "off": "off: not used in this subtask",
 }
-_TOGETHER = "\N{NO-BREAK SPACE}"
-_LINE = 29
-"""Height of a row in pixels."""
+_NO_BREAK = "\N{NO-BREAK SPACE}"
+_ROW_HEIGHT = 29
+"""Pixels."""
 
 _HELP = (
-    "One row per subtask. P: primary, a: auxiliary, -: off (click to change). Ticked: the regions "
-    "it predicts; a region is the mean over its subtasks."
+    "One row per subtask. P: primary, a: auxiliary, -: off (click to change). Ticked: regions it "
+    "predicts. A region's probability is the weighted mean over its subtasks."
 )
 
 
 class DecompositionWidget(Dock):
-    """Say which modality is primary for which region, and which ones assist.
+    """Edit which modality is primary for which regions, and which are auxiliary.
 
     Parameters
     ----------
     napari_viewer : napari.viewer.Viewer
-        Whose session is shown.
+        Viewer whose session the dock widget shows.
     """
 
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__(napari_viewer, scrolls=True)
         self.presets = QComboBox()
-        self.presets.setToolTip("Decompositions known by name; an edited one is saved as a file.")
+        self.presets.setToolTip("Predefined decompositions. An edited one can be saved to a file.")
         self.grid = table()
         self.grid.verticalHeader().setVisible(True)
-        self.grid.setToolTip("Which modality each subtask is read from, and which only assist.")
-        self.grid.verticalHeader().setDefaultSectionSize(_LINE)
+        self.grid.setToolTip("Role of each modality and regions of each subtask.")
+        self.grid.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
         self.problems = WrappingLabel(colour=ERROR_COLOUR)
         self.regions = WrappingLabel(colour=QUIET_COLOUR)
-        self.add = button("Add subtask", "A row for a modality that is not primary yet.")
-        self.remove = button("Remove subtask", "Remove the selected row.")
-        self.save = button("Save ...", "Save this decomposition as YAML.")
-        self.open = button("Open ...", "Open a decomposition from YAML.")
+        self.add = button("Add subtask", "Add a subtask for a modality that is not primary yet.")
+        self.remove = button("Remove subtask", "Remove the selected subtask.")
+        self.save = button("Save ...", "Save this decomposition to a YAML file.")
+        self.open = button("Open ...", "Open a decomposition from a YAML file.")
         self.live = QCheckBox("Live")
-        self.live.setToolTip("Segment again by itself after each edit; only what it touches runs.")
+        self.live.setToolTip(
+            "Segment automatically after each edit; only what the edit affects is computed again."
+        )
         self.live.setChecked(self.session.live.on)
-        self.undo = button("↶", "Undo: take the last edit back (Alt+Z).")
-        self.redo = button("↷", "Redo: do again what was undone (Alt+Shift+Z).")
+        self.undo = button("↶", "Undo the last edit (Alt + Z).")
+        self.redo = button("↷", "Redo the edit that was undone (Alt + Shift + Z).")
         for part, name, key in (
             (self.undo, "Undo", "Alt+Z"),
             (self.redo, "Redo", "Alt+Shift+Z"),
@@ -108,30 +110,30 @@ class DecompositionWidget(Dock):
         self.save.clicked.connect(self._ask_save)
         self.open.clicked.connect(self._ask_open)
         self.model.decomposition_changed.connect(self._show)
-        self.model.request_changed.connect(self._show_asked)
+        self.model.request_changed.connect(self._show_request)
         self.model.checkpoint_changed.connect(self._show)
         self.model.case_changed.connect(self._show)
         self.viewer.events.theme.connect(self._show)
         self._show()
-        self._show_asked()
+        self._show_request()
 
     def _show_live(self) -> None:
         self.live.setChecked(self.session.live.on)
 
     def role_button(self, row_index: int, modality: str) -> QPushButton:
-        """Return the button of a subtask's row and a modality's column."""
+        """Return the role button of a modality in a subtask's row."""
         column = self.model.decomposition.modalities.index(modality)
-        found = self.grid.cellWidget(row_index, column)
-        assert isinstance(found, QPushButton)
-        return found
+        widget = self.grid.cellWidget(row_index, column)
+        assert isinstance(widget, QPushButton)
+        return widget
 
     def region_box(self, row_index: int, region: str) -> QCheckBox:
-        """Return the box of a subtask's row and a region's column."""
-        whole = self.model.decomposition
-        column = len(whole.modalities) + whole.region_names.index(region)
-        found = self.grid.cellWidget(row_index, column).findChild(QCheckBox)
-        assert isinstance(found, QCheckBox)
-        return found
+        """Return the check box of a region in a subtask's row."""
+        decomposition = self.model.decomposition
+        column = len(decomposition.modalities) + decomposition.region_names.index(region)
+        widget = self.grid.cellWidget(row_index, column).findChild(QCheckBox)
+        assert isinstance(widget, QCheckBox)
+        return widget
 
     def _choose(self) -> None:
         name = self.presets.currentText()
@@ -150,70 +152,76 @@ class DecompositionWidget(Dock):
         if 0 <= self.grid.currentRow() < len(self.model.decomposition.subtasks):
             self._edit(edits.without_subtask, self.grid.currentRow())
         else:
-            self.show_error("Select the row to remove first.")
+            self.show_error("Select the subtask to remove first.")
 
     def _show(self, *_: object) -> None:
-        whole, problems = self.model.decomposition, self.model.problems()
+        decomposition, problems = self.model.decomposition, self.model.problems()
         self.show_error("")
-        self._show_presets(whole)
-        self.grid.setColumnCount(len(whole.modalities) + len(whole.regions))
-        self.grid.setRowCount(len(whole.subtasks))
-        self._show_header(whole, problems)
-        for k in range(len(whole.subtasks)):
-            self._show_row(whole, k, {p.where for p in problems})
-        self.grid.setFixedHeight(_LINE * max(1, len(whole.subtasks)) + 34)
-        self._say_problems(problems)
-        values = (f"{r.name} = label {', '.join(map(str, r.labels))}" for r in whole.regions)
-        values = (text.replace(" ", _TOGETHER) for text in values)
+        self._show_presets(decomposition)
+        self.grid.setColumnCount(len(decomposition.modalities) + len(decomposition.regions))
+        self.grid.setRowCount(len(decomposition.subtasks))
+        self._show_header(decomposition, problems)
+        for k in range(len(decomposition.subtasks)):
+            self._show_row(decomposition, k, {p.where for p in problems})
+        self.grid.setFixedHeight(_ROW_HEIGHT * max(1, len(decomposition.subtasks)) + 34)
+        self._show_problems(problems)
+        values = (
+            f"{r.name} = label {', '.join(map(str, r.labels))}" for r in decomposition.regions
+        )
+        values = (text.replace(" ", _NO_BREAK) for text in values)
         self.regions.set_text("; ".join(values))
 
-    def _show_asked(self) -> None:
+    def _show_request(self) -> None:
         self.undo.setEnabled(self.model.undo_stack.can_undo)
         self.redo.setEnabled(self.model.undo_stack.can_redo)
-        self._say_problems(self.model.problems())
+        self._show_problems(self.model.problems())
 
-    def _say_problems(self, problems: tuple[ValidationIssue, ...]) -> None:
+    def _show_problems(self, problems: tuple[ValidationIssue, ...]) -> None:
         self.problems.set_text("\n".join(f"• {problem.message}" for problem in problems))
 
-    def _show_presets(self, whole: Decomposition) -> None:
+    def _show_presets(self, decomposition: Decomposition) -> None:
         self.presets.clear()
         self.presets.addItems(PRESETS)
-        if whole.name not in PRESETS:
-            self.presets.addItem(whole.name)
-        self.presets.setCurrentText(whole.name)
+        if decomposition.name not in PRESETS:
+            self.presets.addItem(decomposition.name)
+        self.presets.setCurrentText(decomposition.name)
 
-    def _show_header(self, whole: Decomposition, problems: tuple[ValidationIssue, ...]) -> None:
-        for k, name in enumerate((*whole.modalities, *whole.region_names)):
+    def _show_header(
+        self, decomposition: Decomposition, problems: tuple[ValidationIssue, ...]
+    ) -> None:
+        for k, name in enumerate((*decomposition.modalities, *decomposition.region_names)):
             item = QTableWidgetItem(name)
-            wrong = [p.message for p in problems if p.where == name]
-            item.setToolTip("\n".join(wrong) or name)
-            if wrong:
-                item.setForeground(self._in_header(ERROR_COLOUR))
-            elif name in whole.region_names:
-                item.setForeground(self._in_header(whole.region(name).colour))
+            messages = [p.message for p in problems if p.where == name]
+            item.setToolTip("\n".join(messages) or name)
+            if messages:
+                item.setForeground(self._header_colour(ERROR_COLOUR))
+            elif name in decomposition.region_names:
+                item.setForeground(self._header_colour(decomposition.region(name).colour))
             self.grid.setHorizontalHeaderItem(k, item)
 
-    def _show_row(self, whole: Decomposition, k: int, wrong: set[str]) -> None:
-        task = whole.subtasks[k]
-        marked = task.name in wrong or not task.primary
-        header = QTableWidgetItem(f"{k + 1} !" if marked else str(k + 1))
-        header.setForeground(self._in_header(ERROR_COLOUR if marked else QUIET_COLOUR))
+    def _show_row(self, decomposition: Decomposition, k: int, invalid: set[str]) -> None:
+        task = decomposition.subtasks[k]
+        invalid_row = task.name in invalid or not task.primary
+        header = QTableWidgetItem(f"{k + 1} !" if invalid_row else str(k + 1))
+        header.setForeground(self._header_colour(ERROR_COLOUR if invalid_row else QUIET_COLOUR))
         self.grid.setVerticalHeaderItem(k, header)
-        for column, modality in enumerate(whole.modalities):
+        for column, modality in enumerate(decomposition.modalities):
             role = edits.role_of(task, modality)
-            cell = button(_LOOKS[role][0], f"{modality} is {_EXPLAINED[role]}. Click to change.")
-            cell.setStyleSheet(f"QPushButton {{ {_LOOKS[role][1]}; border-radius: 3px }}")
+            cell = button(
+                _ROLE_STYLES[role][0], f"{modality} is {_ROLE_TIPS[role]}. Click to change."
+            )
+            cell.setStyleSheet(f"QPushButton {{ {_ROLE_STYLES[role][1]}; border-radius: 3px }}")
             cell.setAccessibleName(f"{modality} in subtask {k + 1}: {role}")
             cell.clicked.connect(partial(self._cycle, k, modality))
             self.grid.setCellWidget(k, column, cell)
-        for column, region in enumerate(whole.region_names, len(whole.modalities)):
+        for column, region in enumerate(decomposition.region_names, len(decomposition.modalities)):
             box = QCheckBox()
             box.setChecked(region in task.regions)
             box.setToolTip(f"Subtask {task.name or k + 1} predicts {region}.")
             box.toggled.connect(partial(self._edit, edits.with_region, k, region))
             self.grid.setCellWidget(k, column, _centred(box))
 
-    def _in_header(self, colour: str) -> QColor:
+    def _header_colour(self, colour: str) -> QColor:
         theme = get_theme(self.viewer.theme)
         return readable(colour, QColor(theme.primary.as_hex()))
 
@@ -225,10 +233,10 @@ class DecompositionWidget(Dock):
             self.run_intent(self.write, Path(path))
 
     def write(self, path: Path) -> None:
-        """Save the decomposition as YAML, under the name of the file."""
-        whole = self.model.decomposition.model_copy(update={"name": path.stem})
-        write_text(path, whole.validated().to_yaml())
-        self.model.set_decomposition(whole)
+        """Save the decomposition to a YAML file and name it after the file."""
+        decomposition = self.model.decomposition.model_copy(update={"name": path.stem})
+        write_text(path, decomposition.validated().to_yaml())
+        self.model.set_decomposition(decomposition)
 
     def _ask_open(self) -> None:
         path, _ = QFileDialog.getOpenFileName(
@@ -238,13 +246,13 @@ class DecompositionWidget(Dock):
             self.run_intent(self.read, Path(path))
 
     def read(self, path: Path) -> None:
-        """Open a decomposition from YAML; the one before stays if it is refused."""
+        """Open a decomposition from a YAML file; on an error the current one stays."""
         self.model.set_decomposition(Decomposition.read(path))
 
 
 def _centred(box: QCheckBox) -> QWidget:
-    holder = QWidget()
+    container = QWidget()
     layout = row(box)
     layout.setAlignment(Qt.AlignmentFlag.AlignCenter)
-    holder.setLayout(layout)
-    return holder
+    container.setLayout(layout)
+    return container

@@ -1,4 +1,4 @@
-"""The dock widget *Explain*: weights as a chart and a table, maps as layers."""
+"""The dock widget *Explain*: complementary-information weights and maps."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -38,57 +38,62 @@ if TYPE_CHECKING:
 
 
 _MEANING = (
-    "A map shows where the message of an auxiliary raised the evidence for the region, beyond what "
-    "the primary shows: not where the tumour is, nor that the modality is needed (Sensitivity, in "
-    "Runs, says what muting costs). A weight counts what lies inside the region. "
-    "<a href='faithful' style='color: #7fb2ff'>How far maps can be believed was measured.</a>"
+    "A map shows where the message of an auxiliary modality raised the evidence for the region "
+    "beyond the primary. It shows neither where the tumour is nor that the modality is needed "
+    "(see Sensitivity in Runs). A weight is the auxiliary's fraction of map values in the region. "
+    "<a href='faithful' style='color: #7fb2ff'>How faithful are the maps?</a>"
 )
 
-_NOT_YET = "Segment the case first, in Segment; then see here what each auxiliary added."
-_READY = "Press Explain: weights and maps of what each auxiliary added appear here."
-_USUAL = "Every weight is as usual: within two standard deviations of the cases measured."
-_WEIGHT, _COMPARED = 2, 3
+_NO_SEGMENTATION = "Segment the case first, in Segment."
+_READY = "Press Explain to compute complementary-information weights and maps."
+_TYPICAL = "All weights are typical: within two standard deviations of the reference cases."
+_WEIGHT, _REFERENCE = 2, 3
 """Columns."""
 
-_TOLD = 3
-"""So many unusual weights are told in words; the table marks all."""
+_MOST_LISTED = 3
+"""Number of atypical weights listed as text; the table marks all."""
 
 
 class ExplainWidget(Dock):
-    """Show what each auxiliary modality added.
+    """Show the complementary information of each auxiliary modality.
 
     Parameters
     ----------
     napari_viewer : napari.viewer.Viewer
-        Where maps are shown.
+        Viewer whose session the dock widget shows.
     """
 
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__(napari_viewer, scrolls=True)
-        self.run = button("Explain", "Map what each auxiliary modality added.")
-        self.maps = button("Maps side by side", "All maps in this slice, as in Fig. 12.")
+        self.run = button(
+            "Explain",
+            "Compute weights and maps of the complementary information of each auxiliary.",
+        )
+        self.maps = button(
+            "Maps side by side", "Show all maps of the current slice in a window, as in Fig. 12."
+        )
         self.maps_window: MapsWindow | None = None
         self.dialog: MarkdownDialog | None = None
         self.jobs = JobBar(self, "Explaining", EXPLAINING, TITLE)
         self.questions = QuestionPanel(self)
         self.chart = WeightChart()
-        self.weights = table("Pair", "Auxiliary", "Weight", "Compared")
+        self.weights = table("Pair", "Auxiliary", "Weight", "Reference")
         self.weights.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         self.weights.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
-        self.weights.setToolTip("Choose a row to see its map over the modality it belongs to.")
+        self.weights.setToolTip("Select a row to show its map over the auxiliary modality.")
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(0, 100)
         self.opacity.setValue(80)
         self.opacity.setToolTip("Opacity of the map.")
-        self.hide_map = button("Hide map", "Take the map away.")
+        self.hide_map = button("Hide map", "Hide the map layer.")
         self.state = WrappingLabel(colour=QUIET_COLOUR)
         self.atypical = WrappingLabel(colour=ATYPICAL_COLOUR)
         self.meaning = WrappingLabel(_MEANING, QUIET_COLOUR)
         self.weights.setWordWrap(False)
         header = self.weights.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(_COMPARED, QHeaderView.ResizeMode.Stretch)
-        self.weights.setItemDelegateForColumn(_COMPARED, TypicalRangeDelegate(self.weights))
+        header.setSectionResizeMode(_REFERENCE, QHeaderView.ResizeMode.Stretch)
+        self.weights.setItemDelegateForColumn(_REFERENCE, TypicalRangeDelegate(self.weights))
         self.column.addLayout(row(self.run, self.maps))
         for part in (
             self.jobs,
@@ -111,7 +116,7 @@ class ExplainWidget(Dock):
         )
         self.hide_map.clicked.connect(self.session.explanation.map.hide)
         self.maps.clicked.connect(self._open_maps)
-        self.meaning.linkActivated.connect(lambda _: self.run_intent(self._read))
+        self.meaning.linkActivated.connect(lambda _: self.run_intent(self._show_faithfulness))
         self.session.explanation.changed.connect(self._show)
         self.session.explanation.map.changed.connect(self._show_marked)
         self.model.segmentation_changed.connect(self._show)
@@ -121,7 +126,7 @@ class ExplainWidget(Dock):
         self._show()
 
     def choose(self, pair: Pair, auxiliary: str) -> None:
-        """Show one map; chart and table follow."""
+        """Show the map of a pair and an auxiliary; chart and table select it."""
         self.session.explanation.show_map(pair, auxiliary)
 
     def _row_chosen(self, k: int) -> None:
@@ -129,19 +134,19 @@ class ExplainWidget(Dock):
             self.choose(*self._rows[k])
 
     def _show_marked(self) -> None:
-        """Mark the map that is shown in chart and table."""
-        shown = self.session.explanation.map
-        pair, auxiliary = shown.marked or (None, "")
+        """Select the displayed map in chart and table."""
+        displayed = self.session.explanation.map
+        pair, auxiliary = displayed.marked or (None, "")
         self.chart.mark(pair, auxiliary)
-        there = shown.marked in self._rows
-        k = self._rows.index((pair, auxiliary)) if there and pair is not None else -1
+        listed = displayed.marked in self._rows
+        k = self._rows.index((pair, auxiliary)) if listed and pair is not None else -1
         with QSignalBlocker(self.weights), QSignalBlocker(self.opacity):
-            self.weights.setCurrentCell(k, 0 if there else -1)
-            self.opacity.setValue(round(100 * shown.opacity))
+            self.weights.setCurrentCell(k, 0 if listed else -1)
+            self.opacity.setValue(round(100 * displayed.opacity))
 
-    def _read(self) -> None:
+    def _show_faithfulness(self) -> None:
         text, folder = faithfulness_report()
-        self.dialog = MarkdownDialog(self, "How far maps can be believed", text, folder)
+        self.dialog = MarkdownDialog(self, "Faithfulness of the maps", text, folder)
         self.dialog.show()
 
     def _open_maps(self) -> None:
@@ -152,64 +157,66 @@ class ExplainWidget(Dock):
         self.maps_window.draw()
 
     def _show(self) -> None:
-        found = self.session.explanation.shown
+        explanation = self.session.explanation.shown
         for part in (self.chart, self.weights):
-            part.setVisible(found is not None)
+            part.setVisible(explanation is not None)
         ready = self.model.segmentation is not None
         self.run.setEnabled(ready)
-        self.maps.setEnabled(found is not None)
-        if found is None:
+        self.maps.setEnabled(explanation is not None)
+        if explanation is None:
             self._rows, self._answer = [], None
-            self.state.set_text(_READY if ready else _NOT_YET)
+            self.state.set_text(_READY if ready else _NO_SEGMENTATION)
             return
-        self._rows, self._answer = list(found.weights), found
+        self._rows, self._answer = list(explanation.weights), explanation
         self._show_weights()
         self._show_marked()
 
     def _show_weights(self) -> None:
-        found = self._answer
-        if found is None:
+        explanation = self._answer
+        if explanation is None:
             return
-        beside = self.questions.reference_weights()
-        measured = self.questions.weight_statistics() if beside and beside.spread else ()
-        far = flag_atypical_weights(found.weights, measured)
-        self.chart.show_weights(found.weights, beside.weights if beside else {}, frozenset(far))
-        self.atypical.set_text(_in_words(far))
-        as_usual = (_USUAL,) if beside and beside.spread and not far else ()
-        self.state.set_text("\n".join((*found.notices, *as_usual)))
-        self.weights.setColumnHidden(_COMPARED, beside is None)
+        reference = self.questions.reference_weights()
+        statistics = self.questions.weight_statistics() if reference and reference.spread else ()
+        far = flag_atypical_weights(explanation.weights, statistics)
+        self.chart.show_weights(
+            explanation.weights, reference.weights if reference else {}, frozenset(far)
+        )
+        self.atypical.set_text(_atypical_text(far))
+        typical = (_TYPICAL,) if reference and reference.spread and not far else ()
+        self.state.set_text("\n".join((*explanation.notices, *typical)))
+        self.weights.setColumnHidden(_REFERENCE, reference is None)
         with QSignalBlocker(self.weights):
             self.weights.setRowCount(len(self._rows))
         for k, key in enumerate(self._rows):
             pair, auxiliary = key
-            weight = found.weights[key]
-            texts = (" ".join(pair), auxiliary, _text(weight))
-            for column, value in enumerate((*texts, _compared(beside, key))):
+            weight = explanation.weights[key]
+            texts = (" ".join(pair), auxiliary, _number(weight))
+            for column, value in enumerate((*texts, _reference_text(reference, key))):
                 item = QTableWidgetItem(value)
                 if column >= _WEIGHT and key in far:
                     ground = self.weights.palette().base().color()
                     item.setForeground(readable(ATYPICAL_COLOUR, ground))
                     item.setToolTip(far[key])
-                if column == _COMPARED and beside and key in beside.spread:
-                    mean, spread = beside.weights[key], beside.spread[key]
+                if column == _REFERENCE and reference and key in reference.spread:
+                    mean, spread = reference.weights[key], reference.spread[key]
                     item.setData(RANGE_ROLE, (weight, mean - FAR * spread, mean + FAR * spread))
                 self.weights.setItem(k, column, item)
         self.weights.setMinimumHeight(150)
 
 
-def _in_words(far: Mapping[tuple[Pair, str], str]) -> str:
+def _atypical_text(far: Mapping[tuple[Pair, str], str]) -> str:
     if not far:
         return ""
-    more = f"\nAnd {len(far) - _TOLD} more, marked below." if len(far) > _TOLD else ""
-    return "Unusual: " + "\n".join(list(far.values())[:_TOLD]) + more
+    more = f"\nand {len(far) - _MOST_LISTED} more, marked below." if len(far) > _MOST_LISTED else ""
+    return "Atypical: " + "\n".join(list(far.values())[:_MOST_LISTED]) + more
 
 
-def _text(weight: float) -> str:
+def _number(weight: float) -> str:
     return "-" if weight != weight else f"{weight:.2f}"
 
 
-def _compared(beside: ComparisonWeights | None, key: tuple[Pair, str]) -> str:
-    if beside is None or key not in beside.weights:
+def _reference_text(reference: ComparisonWeights | None, key: tuple[Pair, str]) -> str:
+    if reference is None or key not in reference.weights:
         return ""
-    spread = f" ± {beside.spread[key]:.2f}" if key in beside.spread else ""
-    return f"{_text(beside.weights[key])}{spread}"
+    spread = f" ± {reference.spread[key]:.2f}" if key in reference.spread else ""
+    return f"{_number(reference.weights[key])}{spread}"

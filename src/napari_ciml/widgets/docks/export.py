@@ -1,4 +1,4 @@
-"""The dock widget *Export*: files to take away, and the session to come back to."""
+"""The dock widget *Export*: export results to files; save and open sessions."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,28 +19,29 @@ from napari_ciml.widgets.panels.common import (
 )
 from napari_ciml.widgets.panels.dock import Dock
 from napari_ciml.widgets.panels.job_bar import JobBar
+from napari_ciml.widgets.panels.texts import count_text
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 _CHOSEN = ("labels", "tables", "report")
 _TIPS = {
-    "labels": "As it is now, corrections included, on the grid of the reference's file.",
-    "probabilities": "One volume for each region, and its uncertainty if there is one.",
-    "maps": "One volume for each pair and auxiliary; press Explain first.",
-    "tables": "Volumes, weights, and how the result was made.",
-    "report": "One page with key images; nobody's name is in it unless you give one.",
-    "dicom-seg": "Belongs to the patient of the series it refers to, as DICOM has it.",
+    "labels": "Current label map with corrections, on the grid of the reference file.",
+    "probabilities": "One volume per region, and its uncertainty if computed.",
+    "maps": "One volume per pair and auxiliary; requires Explain.",
+    "tables": "Region volumes, weights, and provenance of the result.",
+    "report": "One page with key images; anonymous unless you enter a name.",
+    "dicom-seg": "DICOM Segmentation with the patient and study of its source series.",
 }
 
 
 class ExportWidget(Dock):
-    """Take results away, save the session, open a saved one.
+    """Export results, save the session, open a saved one.
 
     Parameters
     ----------
     napari_viewer : napari.viewer.Viewer
-        Whose session it is.
+        Viewer whose session the dock widget shows.
     """
 
     def __init__(self, napari_viewer: "Viewer") -> None:
@@ -54,14 +55,16 @@ class ExportWidget(Dock):
         self.format.addItems(FORMATS)
         self.format.setToolTip("File format of label map, probabilities and maps.")
         self.grid = QComboBox()
-        self.grid.setToolTip("The modality on whose voxels volumes are written.")
-        self.choose_series = button("Source series ...", "The DICOM that DICOM SEG refers to.")
+        self.grid.setToolTip("Modality whose voxel grid volumes are written on.")
+        self.choose_series = button(
+            "Source series ...", "Folder of the DICOM series that DICOM SEG refers to."
+        )
         self.subject = QLineEdit()
-        self.subject.setPlaceholderText("nobody's name")
-        self.subject.setToolTip("What the report calls the case; leave it empty to name nobody.")
-        self.export = button("Export ...", "Write what is ticked to a folder.")
-        self.save = button("Save session ...", "Save the whole review to a folder.")
-        self.open = button("Open session ...", "Go on with a saved review.")
+        self.subject.setPlaceholderText("(anonymous)")
+        self.subject.setToolTip("Name of the case in the report; empty for an anonymous report.")
+        self.export = button("Export ...", "Write the ticked items to a folder.")
+        self.save = button("Save session ...", "Save the whole review session to a folder.")
+        self.open = button("Open session ...", "Open a saved review session.")
         self.target = WrappingLabel()
         self.jobs = JobBar(self, EXPORTING, SAVING, OPENING)
         self.summary = WrappingLabel(colour=QUIET_COLOUR)
@@ -69,8 +72,8 @@ class ExportWidget(Dock):
             self.column.addWidget(box)
             if kind == "dicom-seg":
                 self.column.addWidget(self.choose_series)
-        self.column.addLayout(row(label("Volumes as"), self.format, label("on"), self.grid))
-        self.column.addLayout(row(label("Name in the report"), self.subject))
+        self.column.addLayout(row(label("Format"), self.format, label("Grid"), self.grid))
+        self.column.addLayout(row(label("Case name"), self.subject))
         self.column.addWidget(self.target)
         self.column.addWidget(self.export)
         self.column.addLayout(row(self.save, self.open))
@@ -83,7 +86,7 @@ class ExportWidget(Dock):
         self.save.clicked.connect(self._ask_save)
         self.open.clicked.connect(self._ask_open)
         self.model.segmentation_changed.connect(self._show)
-        self.session.label_maps.changed.connect(self._show_which)
+        self.session.label_maps.changed.connect(self._show_target)
         self.model.explanation_changed.connect(self._show)
         self.model.case_changed.connect(self._show_case)
         self.grid.activated.connect(self._set_grid)
@@ -91,22 +94,22 @@ class ExportWidget(Dock):
         self._show_case()
 
     def export_to(self, folder: Path) -> None:
-        """Write what is ticked to a folder."""
+        """Write the ticked items to a folder."""
         kinds = frozenset(k for k, box in self.kinds.items() if box.isChecked() and box.isEnabled())
 
         def intent() -> None:
             series = dicom_files_in(self.series) if self.series and "dicom-seg" in kinds else []
-            wish = ExportOptions(kinds, self.format.currentText(), series, self.model.grid)
+            options = ExportOptions(kinds, self.format.currentText(), series, self.model.grid)
             subject = self.subject.text().strip()
-            self.session.persistence.export(folder, wish, subject, self._exported)
+            self.session.persistence.export(folder, options, subject, self._exported)
 
         self.run_intent(intent)
 
     def save_to(self, folder: Path) -> None:
         """Save the session to a folder."""
-        said = f"The session is saved in {folder}."
+        text = f"Session saved in {folder}."
         self.run_intent(
-            self.session.persistence.save, folder, lambda _: self.summary.set_text(said)
+            self.session.persistence.save, folder, lambda _: self.summary.set_text(text)
         )
 
     def open_from(self, folder: Path) -> None:
@@ -115,19 +118,19 @@ class ExportWidget(Dock):
         self.run_intent(self.session.persistence.open, folder)
 
     def set_source_series(self, folder: Path) -> None:
-        """Let DICOM SEG refer to the series in a folder."""
+        """Set the folder of the series that DICOM SEG refers to."""
         self.series = folder
         self.choose_series.setText(f"Source series: {folder.name}")
         self.kinds["dicom-seg"].setChecked(True)
 
     def _ask_series(self) -> None:
-        self._ask("The folder of the source series", self.set_source_series)
+        self._ask("Choose the folder of the source series", self.set_source_series)
 
     def _ask_export(self) -> None:
         self._ask("Export to a folder", self.export_to)
 
     def _ask_save(self) -> None:
-        self._ask("Save the session to a folder of its own", self.save_to)
+        self._ask("Save the session to a new folder", self.save_to)
 
     def _ask_open(self) -> None:
         self._ask("Open a saved session", self.open_from)
@@ -137,16 +140,19 @@ class ExportWidget(Dock):
         if path:
             then(Path(path))  # type: ignore[operator]
 
-    def _exported(self, paths: list[Path], faults: tuple[LabelIssue, ...]) -> None:
+    def _exported(self, paths: list[Path], issues: tuple[LabelIssue, ...]) -> None:
         folder = paths[0].parent if paths else ""
-        said = f"{len(paths)} files are in {folder}." if paths else "Nothing was ticked."
-        if faults:
-            count = "1 thing" if len(faults) == 1 else f"{len(faults)} things"
-            said += (
-                f"\nIn the correction there may be {count} to mend; Check, in Correct, lists all. "
-                f"{faults[0].sentence}"
+        text = (
+            f"{count_text(len(paths), 'file')} written to {folder}."
+            if paths
+            else "Nothing is ticked."
+        )
+        if issues:
+            count = count_text(len(issues), "issue")
+            text += (
+                f"\nThe correction has {count}; Check in Correct lists all. {issues[0].sentence}"
             )
-        self.summary.set_text(said)
+        self.summary.set_text(text)
 
     def _show_case(self) -> None:
         case = self.model.case
@@ -162,32 +168,32 @@ class ExportWidget(Dock):
     def _show_grid(self) -> None:
         self.grid.setCurrentIndex(max(self.grid.findText(self.model.grid or ""), 0))
 
-    def _show_which(self) -> None:
-        """Say which label map leaves; a correction that stays behind must be seen."""
-        chosen = self.session.label_maps.current()
-        if self.model.segmentation is None or chosen is None:
+    def _show_target(self) -> None:
+        """Show which label map is exported; warn of corrections that are not."""
+        current = self.session.label_maps.current()
+        if self.model.segmentation is None or current is None:
             self.target.set_text("")
             return
-        how = "corrected by hand" if view_state.has_user_edits(chosen) else "as computed"
-        said = [f"It writes '{chosen.name}', {how}."]
-        said += [
-            f"'{layer.name}' has your corrections and is not written; choose it in Lesions."
+        state = "with corrections" if view_state.has_user_edits(current) else "as computed"
+        text = [f"Exports '{current.name}', {state}."]
+        text += [
+            f"'{layer.name}' has corrections and is not exported; select it in Lesions."
             for layer in self.session.label_maps.label_maps()
-            if layer is not chosen and view_state.has_user_edits(layer)
+            if layer is not current and view_state.has_user_edits(layer)
         ]
-        self.target.set_text("\n".join(said))
+        self.target.set_text("\n".join(text))
 
     def _show(self) -> None:
         model = self.model
-        self._show_which()
+        self._show_target()
         self.save.setEnabled(model.case is not None)
         self.export.setEnabled(model.segmentation is not None)
         self.kinds["maps"].setEnabled(model.explanation is not None)
         if model.case is None:
-            self.summary.set_text("Open a case, or a saved session.")
+            self.summary.set_text("Open a case or a saved session.")
         elif model.segmentation is None:
             self.summary.set_text(
-                "Segment the case to export it; the session can be saved at any time."
+                "Segment the case to export results; the session can be saved at any time."
             )
         else:
             self.summary.set_text("")

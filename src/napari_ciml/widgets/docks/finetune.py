@@ -1,4 +1,4 @@
-"""The dock widget *Fine-tune*: learn from a corrected case, in the background."""
+"""The dock widget *Fine-tune*: train the checkpoint on corrected cases, in the background."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
     from napari_ciml.training.finetune.results import StepReport
 
 _EMPTY = (
-    "Open a case, and segment it or add its label map; correct it with napari's brush; then the "
-    "checkpoint can learn from it here. Or add a folder of cases."
+    "Open a case, and segment it or add its label map, and correct it; then fine-tune the "
+    "checkpoint on it here. Or add a folder of labelled cases."
 )
-_EVERYWHERE, _NOTHING = "everywhere", "nothing of the open case"
+_EVERYWHERE, _NOT_USED = "whole volume", "not the open case"
 
 
 class FineTuneWidget(Dock):
-    """Let the checkpoint learn from the labels of the open case.
+    """Fine-tune the checkpoint on the open case and further ones.
 
     Parameters
     ----------
     napari_viewer : napari.viewer.Viewer
-        Its Labels layers are what can be learnt from.
+        Viewer whose session the dock widget shows.
     """
 
     def __init__(self, napari_viewer: "Viewer") -> None:
@@ -54,36 +54,42 @@ class FineTuneWidget(Dock):
             QComboBox(),
             LabelConventionBox(),
         )
-        self.labels.setToolTip("The corrected label map of the open case.")
+        self.labels.setToolTip("Corrected label map of the open case to train on.")
         self.corrected_part.setToolTip(
-            "A Labels layer that marks the part of the case that is corrected."
+            "Labels layer that marks the corrected part of the case; the rest is not trained on."
         )
-        self.add_case = button("Keep this case", "Keep it with these labels, and open the next.")
-        self.add_folder = button("Add folder ...", "Cases with their label maps, on disk.")
+        self.add_case = button(
+            "Add this case", "Add this case with its labels to the list, to open the next one."
+        )
+        self.add_folder = button("Add folder ...", "Add a folder of cases with their label maps.")
         self.empty = WrappingLabel(colour=QUIET_COLOUR)
         self.training_cases, self.options = TrainingCaseTable(), LearningOptions()
         self.unsupported = WrappingLabel(colour=QUIET_COLOUR)
-        self.start = button("Learn from this", "Learn in the background; go on working.")
-        self.pause = button("Pause", "Hold; go on later.")
+        self.start = button("Fine-tune", "Start fine-tuning in the background.")
+        self.pause = button("Pause", "Pause the fine-tune; press again to resume.")
         self.pause.setCheckable(True)
-        self.finish = button("Stop, keep the best", "End now with the best version so far.")
-        self.discard = button("Discard", "End now and forget it.")
-        self.adopt = button("Use the new version", "The one before stays where it is.")
-        self.revert = button("Back to the version before", "Use the old version again.")
+        self.finish = button("Stop, keep best", "Stop now and keep the best version so far.")
+        self.discard = button("Discard", "Stop now and discard the fine-tune.")
+        self.adopt = button(
+            "Use fine-tuned", "Use the fine-tuned checkpoint; the previous file is kept."
+        )
+        self.revert = button("Use previous", "Use the previous checkpoint again.")
         self.interrupted = WrappingLabel()
-        self.resume = button("Go on with it", "From where it was left.")
-        self.discard_interrupted = button("Forget it", "It cannot be gone on with then.")
+        self.resume = button("Resume", "Resume the fine-tune from its last saved state.")
+        self.discard_interrupted = button(
+            "Discard", "Delete its saved state; it cannot be resumed then."
+        )
         self.state, self.notices = WrappingLabel(colour=QUIET_COLOUR), WrappingLabel()
         self.curves = TrainingCurves()
         self.scores = results_table()
         self._lay_out()
         self._connect()
         self._list_layers()
-        self._say_untrained()
+        self._show_unsupported()
         self.controller.look_for_interrupted()
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
-        """Watch the window that the widget has come to be in."""
+        """Ask before the window that now holds this dock widget is closed."""
         super().showEvent(event)
         window = self.window()
         while window.parentWidget() is not None:
@@ -95,9 +101,9 @@ class FineTuneWidget(Dock):
         self.column.addWidget(self.interrupted)
         self.column.addLayout(row(self.resume, self.discard_interrupted))
         self.column.addWidget(self.empty)
-        self.column.addLayout(row(label("Learn from"), self.labels))
-        self.column.addLayout(row(label("its labels"), self.convention))
-        self.column.addLayout(row(label("corrected"), self.corrected_part))
+        self.column.addLayout(row(label("Label map"), self.labels))
+        self.column.addLayout(row(label("Label convention"), self.convention))
+        self.column.addLayout(row(label("Corrected part"), self.corrected_part))
         self.column.addLayout(row(self.add_case, self.add_folder))
         for part in (self.training_cases, self.options, self.unsupported, self.start):
             self.column.addWidget(part)
@@ -109,130 +115,132 @@ class FineTuneWidget(Dock):
         self.add_footer()
 
     def _connect(self) -> None:
-        tuning = self.controller
-        self.labels.currentTextChanged.connect(self._say_meaning)
+        controller = self.controller
+        self.labels.currentTextChanged.connect(self._show_convention)
         self.start.clicked.connect(lambda: self.run_intent(self._start))
-        self.pause.toggled.connect(tuning.pause)
-        self.finish.clicked.connect(tuning.finish)
-        self.discard.clicked.connect(tuning.discard)
-        self.adopt.clicked.connect(lambda: self.run_intent(tuning.adopt))
-        self.revert.clicked.connect(lambda: self.run_intent(tuning.go_back))
-        self.add_case.clicked.connect(lambda: self.run_intent(self._keep_case))
-        self.add_folder.clicked.connect(self._ask)
-        self.resume.clicked.connect(lambda: self.run_intent(tuning.resume_interrupted))
-        self.discard_interrupted.clicked.connect(tuning.discard_interrupted)
-        tuning.progressed.connect(self._on_progress)
-        tuning.changed.connect(self._refresh)
-        tuning.runner.told.connect(self.notices.set_text)
-        tuning.runner.failed.connect(self.show_error)
+        self.pause.toggled.connect(controller.pause)
+        self.finish.clicked.connect(controller.finish)
+        self.discard.clicked.connect(controller.discard)
+        self.adopt.clicked.connect(lambda: self.run_intent(controller.adopt))
+        self.revert.clicked.connect(lambda: self.run_intent(controller.go_back))
+        self.add_case.clicked.connect(lambda: self.run_intent(self._add_case))
+        self.add_folder.clicked.connect(self._choose_folder)
+        self.resume.clicked.connect(lambda: self.run_intent(controller.resume_interrupted))
+        self.discard_interrupted.clicked.connect(controller.discard_interrupted)
+        controller.progressed.connect(self._on_progress)
+        controller.changed.connect(self._refresh)
+        controller.runner.told.connect(self.notices.set_text)
+        controller.runner.failed.connect(self.show_error)
         layers = self.viewer.layers
-        for happened in (layers.events.inserted, layers.events.removed, layers.events.renamed):
-            happened.connect(self._list_layers)
+        for event in (layers.events.inserted, layers.events.removed, layers.events.renamed):
+            event.connect(self._list_layers)
         self.model.case_changed.connect(self._list_layers)
-        self.model.decomposition_changed.connect(self._say_untrained)
-        self.model.checkpoint_changed.connect(self._say_untrained)
-        self.destroyed.connect(tuning.close)
+        self.model.decomposition_changed.connect(self._show_unsupported)
+        self.model.checkpoint_changed.connect(self._show_unsupported)
+        self.destroyed.connect(controller.close)
 
     def _start(self) -> None:
-        shown = self._shown()
-        others = self.training_cases.inputs(but=shown.case if shown else None)
-        ours = [FineTuneInput(shown, regions=self.convention.regions())] if shown else []
-        materials = [*others, *ours]
-        if not any(material.learn for material in materials):
+        open_case = self._open_case()
+        others = self.training_cases.inputs(exclude=open_case.case if open_case else None)
+        own = [FineTuneInput(open_case, regions=self.convention.regions())] if open_case else []
+        inputs = [*others, *own]
+        if not any(item.learn for item in inputs):
             raise CimlError("Open a case, and segment it or add its label map, first.")
         self.curves.clear()
         self.notices.set_text("")
-        self.controller.start(materials, self.options.settings())
+        self.controller.start(inputs, self.options.settings())
 
-    def _shown(self) -> CorrectedCase | None:
-        """Return the open case with the labels chosen."""
+    def _open_case(self) -> CorrectedCase | None:
+        """Return the open case with the selected label map."""
         case, layer = self.model.case, self._layer(self.labels)
         if case is None or layer is None:
             return None
         certain = self._layer(self.corrected_part)
-        believed = None if certain is None else np.asarray(certain.data) > 0
-        return CorrectedCase(case, np.array(layer.data), believed)
+        corrected = None if certain is None else np.asarray(certain.data) > 0
+        return CorrectedCase(case, np.array(layer.data), corrected)
 
-    def _keep_case(self) -> None:
-        shown = self._shown()
-        if shown is None:
+    def _add_case(self) -> None:
+        open_case = self._open_case()
+        if open_case is None:
             raise CimlError("Open a case, and segment it or add its label map, first.")
-        self.training_cases.add(shown, self.convention.regions())
+        self.training_cases.add(open_case, self.convention.regions())
 
     def _layer(self, box: QComboBox) -> Labels | None:
         name = box.currentText()
         return next((layer for layer in self.viewer.layers if layer.name == name), None)
 
     def _list_layers(self, *_: object) -> None:
-        case, before = self.model.case, self.labels.currentText()
+        case, previous = self.model.case, self.labels.currentText()
         names = [
             layer.name
             for layer in primary_layers(self.viewer.layers)
             if isinstance(layer, Labels)
-            and not ((found := metadata_of(layer)) and found.kind == "brain")
+            and not ((metadata := metadata_of(layer)) and metadata.kind == "brain")
             and case is not None
             and layer.data.shape == case.grid.shape
         ]
         for box, first, last in (
-            (self.labels, [], [_NOTHING]),
+            (self.labels, [], [_NOT_USED]),
             (self.corrected_part, [_EVERYWHERE], []),
         ):
-            chosen = box.currentText() if box.count() > 1 else ""
+            current = box.currentText() if box.count() > 1 else ""
             with QSignalBlocker(box):
                 box.clear()
                 box.addItems([*first, *names, *last])
-                box.setCurrentIndex(max(0, box.findText(chosen)))
-        if self.labels.currentText() != before:
-            self._say_meaning()
+                box.setCurrentIndex(max(0, box.findText(current)))
+        if self.labels.currentText() != previous:
+            self._show_convention()
         self.empty.set_text("" if names else _EMPTY)
 
-    def _say_meaning(self) -> None:
+    def _show_convention(self) -> None:
         layer = self._layer(self.labels)
-        found = metadata_of(layer) if layer is not None else None
-        self.convention.set_regions(found.regions if found and found.kind == "reference" else ())
+        metadata = metadata_of(layer) if layer is not None else None
+        self.convention.set_regions(
+            metadata.regions if metadata and metadata.kind == "reference" else ()
+        )
 
-    def _ask(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Cases with their label maps")
+    def _choose_folder(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Add a folder of cases with label maps")
         if folder:
             self.training_cases.add(Path(folder))
 
-    def _say_untrained(self) -> None:
-        info, wanted = self.model.info, self.model.decomposition
-        problems = unsupported_parts(info, wanted) if info is not None else ()
+    def _show_unsupported(self) -> None:
+        info, decomposition = self.model.info, self.model.decomposition
+        problems = unsupported_parts(info, decomposition) if info is not None else ()
         self.unsupported.set_text("\n".join(problem.message for problem in problems))
 
     def _on_progress(self, progress: "StepReport") -> None:
-        curves, share = self.curves, progress.share
-        curves.add("Dice loss", share, progress.dice)
-        curves.add("cross-entropy", share, progress.cross_entropy)
-        curves.add("KL", share, progress.kl)
+        curves, fraction = self.curves, progress.share
+        curves.add("Dice loss", fraction, progress.dice)
+        curves.add("cross-entropy", fraction, progress.cross_entropy)
+        curves.add("KL", fraction, progress.kl)
         if progress.looked is not None:
-            curves.add("Dice, corrected", share, progress.looked.score)
+            curves.add("Dice, corrected", fraction, progress.looked.score)
             if progress.looked.replay:
                 values = progress.looked.replay.values()
-                curves.add("Dice, replay", share, sum(values) / len(values))
-        self.state.set_text(f"Step {progress.step}; {progress.left / 60:.1f} minutes left.")
+                curves.add("Dice, replay", fraction, sum(values) / len(values))
+        self.state.set_text(f"Step {progress.step}; {progress.left / 60:.1f} min left.")
 
     def _refresh(self) -> None:
-        tuning = self.controller
-        self.start.setEnabled(not tuning.running)
-        held = tuning.interrupted is not None and not tuning.running
-        self.interrupted.set_text("A fine-tune was interrupted before it was done." if held else "")
+        controller = self.controller
+        self.start.setEnabled(not controller.running)
+        resumable = controller.interrupted is not None and not controller.running
+        self.interrupted.set_text("A fine-tune was interrupted." if resumable else "")
         for part in (self.resume, self.discard_interrupted):
-            part.setVisible(held)
+            part.setVisible(resumable)
         for part in (self.pause, self.finish, self.discard):
-            part.setEnabled(tuning.running)
-        if not tuning.running:
+            part.setEnabled(controller.running)
+        if not controller.running:
             self.pause.setChecked(False)
-        if tuning.paused:
+        if controller.paused:
             self.state.set_text("Paused.")
-        elif tuning.waits:
-            self.state.set_text("Waiting: the device is busy with the case.")
-        elif tuning.running:
-            self.state.set_text("Learning ...")
+        elif controller.waits:
+            self.state.set_text("Waiting: the device is in use by another job.")
+        elif controller.running:
+            self.state.set_text("Fine-tuning ...")
         else:
             self.state.set_text("")
-        self.revert.setVisible(tuning.before is not None)
+        self.revert.setVisible(controller.before is not None)
         self._show_result()
 
     def _show_result(self) -> None:

@@ -1,4 +1,4 @@
-"""The dock widget *Guide*: five steps on the sample case, each with a button that does it."""
+"""The dock widget *Guide*: five steps on the sample case, each with a button."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,42 +16,39 @@ from napari_ciml.widgets.panels.job_bar import JobBar
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-_START = "New here? Five steps on a made-up case, a few minutes. Each button does what it says."
+_START = "New here? Five steps on a synthetic case, a few minutes."
 _END = (
-    "That is all there is to it. Now open a case of your own in <b>Case</b>. The keys are listed "
-    "in <b>View</b>; what a checkpoint can and cannot do stands under <b>About ...</b> in "
-    "<b>Segment</b>."
+    "Done. Now open a case of your own in <b>Case</b>. Key bindings are listed in <b>View</b>; "
+    "the model card of a checkpoint is under <b>About ...</b> in <b>Segment</b>."
 )
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the walk-through.
+    """One step of the guide.
 
     Parameters
     ----------
     title, text : str
-        What it is, and what to notice.
-    press : str
-        What its button says.
-    tip : str
-        What its button does.
-    do : callable
-        Does it, given the session.
-    done : callable
-        Whether it is done, however the user did it.
+        Heading and explanation.
+    button, tip : str
+        Text of the button and its tooltip.
+    run : callable
+        Called with the session when the button is pressed.
+    completed : callable
+        Called with the session; returns whether the step is done, by whatever means.
     """
 
     title: str
     text: str
-    press: str
+    button: str
     tip: str
-    do: Callable[[Session], None]
-    done: Callable[[Session], bool]
+    run: Callable[[Session], None]
+    completed: Callable[[Session], bool]
 
 
 def _paint(session: Session) -> None:
-    """Take up the brush on the segmentation."""
+    """Select the brush on the segmentation."""
     session.display.layouts.arrange("single")
     layer = session.layers.segmentation()
     if layer is not None:
@@ -61,53 +58,52 @@ def _paint(session: Session) -> None:
         layer.mode, layer.brush_size = "paint", 5
 
 
-def _arranged(session: Session) -> bool:
+def _has_layout(session: Session) -> bool:
     return session.display.layouts.current != "single"
 
 
 STEPS = (
     Step(
         "Open a case",
-        "A case is a folder with one file per modality. In Case you see which file is taken for "
-        "which modality.",
+        "A case is a folder with one file per modality. Case lists which file is which modality.",
         "Open the sample case",
-        "Open the phantom that ships: FLAIR, T1, T1CE and T2.",
+        "Open the bundled phantom: FLAIR, T1, T1CE and T2.",
         lambda session: session.open(sample_data() / "glioma"),
         lambda session: session.model.case is not None,
     ),
     Step(
         "Look",
-        "All modalities side by side, one camera: wheel to zoom, drag to move, the slider below "
-        "for slices. R is the patient's right. Key G goes there and back, K shows three planes.",
-        "Show them side by side",
-        "Every modality in a pane of its own; or back to one.",
+        "All modalities side by side with linked cameras: wheel to zoom, drag to pan, slider below "
+        "for slices. R is the patient's right. Key G toggles this layout, K shows three planes.",
+        "Show side by side",
+        "Show every modality in its own pane; or one pane again.",
         lambda session: session.display.layouts.toggle("panes"),
-        _arranged,
+        _has_layout,
     ),
     Step(
         "Segment",
-        "Decomposition says which modality is primary for which region and which only assist. "
-        "The result lies over every modality, its volumes in Segment.",
-        "Segment it",
-        "Segment the case with the checkpoint that ships; takes seconds.",
+        "Decomposition defines which modality is primary for which region and which are auxiliary: "
+        "WT (whole tumour), TC (tumour core), ET (enhancing tumour). Segment lists the volumes.",
+        "Segment",
+        "Segment the case with the bundled checkpoint; takes seconds.",
         lambda session: session.segmentation.segment(),
         lambda session: session.model.segmentation is not None,
     ),
     Step(
         "Explain",
-        "For every primary modality and region: how much each auxiliary added, and where. Choose "
-        "a bar in Explain to see its map.",
-        "Explain it",
-        "Map what each auxiliary modality added.",
+        "For every primary modality and region: how much complementary information each auxiliary "
+        "contributed, and where. Click a bar in Explain to show its map.",
+        "Explain",
+        "Compute weights and maps of each auxiliary modality.",
         lambda session: session.segmentation.explain(),
         lambda session: session.model.explanation is not None,
     ),
     Step(
-        "Correct, and let it learn",
-        "Paint over what is wrong: left button, keys [ and ] change the brush, Ctrl-Z undoes. "
-        "What you painted is yours. Fine-tune then learns from it: Learn from this.",
-        "Take the brush",
-        "Choose napari's brush on the segmentation.",
+        "Correct and fine-tune",
+        "Paint with the left button; keys [ and ] change the brush size, Ctrl + Z undoes. "
+        "Corrections are never overwritten. Fine-tune then trains the checkpoint on them.",
+        "Select the brush",
+        "Select napari's brush on the segmentation layer.",
         _paint,
         lambda session: session.autosave.has_edits,
     ),
@@ -115,12 +111,12 @@ STEPS = (
 
 
 class GuideWidget(Dock):
-    """The first five minutes.
+    """Guide a new user through the first five minutes.
 
     Parameters
     ----------
     napari_viewer : napari.viewer.Viewer
-        In which it is done.
+        Viewer whose session the dock widget shows.
     """
 
     def __init__(self, napari_viewer: "Viewer") -> None:
@@ -138,49 +134,49 @@ class GuideWidget(Dock):
         self.column.addStretch()
         self.add_footer()
         model = self.model
-        for happened in (
+        for signal in (
             model.case_changed,
             model.segmentation_changed,
             model.explanation_changed,
             self.session.display.changed,
         ):
-            happened.connect(self._notice)
-        self.viewer.layers.events.inserted.connect(self._watch)
+            signal.connect(self._update)
+        self.viewer.layers.events.inserted.connect(self._on_inserted)
         for layer in self.viewer.layers:
-            self._watch_layer(layer)
-        self._notice()
+            self._connect_layer(layer)
+        self._update()
 
     def _step(self, step: Step) -> QFrame:
         frame = QFrame()
         column = QVBoxLayout(frame)
         column.setContentsMargins(0, 4, 0, 4)
         title = QLabel()
-        made = button(step.press, step.tip)
-        made.clicked.connect(lambda: self.run_intent(step.do, self.session))
+        step_button = button(step.button, step.tip)
+        step_button.clicked.connect(lambda: self.run_intent(step.run, self.session))
         self.titles.append(title)
-        self.buttons.append(made)
+        self.buttons.append(step_button)
         column.addWidget(title)
         column.addWidget(WrappingLabel(step.text, QUIET_COLOUR))
-        column.addWidget(made)
+        column.addWidget(step_button)
         return frame
 
-    def _watch(self, event: object) -> None:
-        self._watch_layer(event.value)  # type: ignore[attr-defined]
+    def _on_inserted(self, event: object) -> None:
+        self._connect_layer(event.value)  # type: ignore[attr-defined]
 
-    def _watch_layer(self, layer: object) -> None:
+    def _connect_layer(self, layer: object) -> None:
         if isinstance(layer, Labels):
-            layer.events.paint.connect(self._notice)
+            layer.events.paint.connect(self._update)
 
-    def _notice(self, *_: object) -> None:
-        """See what has been done; what was done once stays ticked."""
+    def _update(self, *_: object) -> None:
+        """Tick the completed steps; a step that was completed once stays ticked."""
         for k, step in enumerate(STEPS):
-            self.completed[k] = self.completed[k] or step.done(self.session)
-        following = self.completed.index(False) if False in self.completed else None
+            self.completed[k] = self.completed[k] or step.completed(self.session)
+        current = self.completed.index(False) if False in self.completed else None
         for k, (step, title) in enumerate(zip(STEPS, self.titles, strict=True)):
             mark = "✓" if self.completed[k] else f"{k + 1}."
-            shown = f"{mark} {step.title}"
-            title.setText(f"<b>{shown}</b>" if k == following else shown)
+            text = f"{mark} {step.title}"
+            title.setText(f"<b>{text}</b>" if k == current else text)
             ready = k < 1 or self.model.case is not None
             needs = k < 3 or self.model.segmentation is not None
             self.buttons[k].setEnabled(ready and needs)
-        self.end.set_text(_END if following is None else "")
+        self.end.set_text(_END if current is None else "")

@@ -1,4 +1,4 @@
-"""The dock widget *Lesions*: what was found, how large, how sure, and what needs a look."""
+"""The dock widget *Lesions*: lesions with size and confidence, the uncertain ones first."""
 
 from functools import partial
 from typing import TYPE_CHECKING
@@ -27,28 +27,28 @@ if TYPE_CHECKING:
 
 _ALL = "all regions"
 _SAMPLES = 8
-_DOUBTS: tuple[UncertaintyKind, ...] = ("disagreement", "uncertainty", "spread")
-_EMPTY = "Open a case and segment it; its lesions are listed here, the doubtful ones first."
-_BOXES = (
+_KINDS: tuple[UncertaintyKind, ...] = ("disagreement", "uncertainty", "spread")
+_EMPTY = "Open a case and segment it; its lesions are listed here, the uncertain ones first."
+_CHECK_BOX_STYLE = (
     "QTableView::indicator { width: 12px; height: 12px; border: 2px solid #7f868e }"
     "QTableView::indicator:checked { background: #2f6db5 }"
 )
-"""napari's own cannot be seen on the ground of a table."""
+"""napari's own check boxes are invisible on the background of a table."""
 
-_ABOUT_DOUBT = (
+_KIND_TIP = (
     "Disagreement: standard deviation over the segmentors of a region, at most 0.5. Uncertainty: "
-    "entropy of its probability, at most 1 bit. Spread: standard deviation over samples of the "
-    "complementary information, at most 0.5. Each on one scale for every region."
+    "entropy of the probability, at most 1 bit. Spread: standard deviation over Monte Carlo "
+    "samples of the complementary information, at most 0.5. One scale for all regions."
 )
 
 
 class LesionsWidget(LabelMapDock):
-    """List the lesions of a label map.
+    """List the lesions and regions of a label map.
 
     Parameters
     ----------
     napari_viewer : napari.viewer.Viewer
-        Where they are shown.
+        Viewer whose session the dock widget shows.
     """
 
     def __init__(self, napari_viewer: "Viewer") -> None:
@@ -58,38 +58,46 @@ class LesionsWidget(LabelMapDock):
         self.map_choice.setToolTip("The label map whose lesions are listed.")
         self.jobs = JobBar(self, "Measuring", runner=self.active_map.runner)
         self.runs = JobBar(self, "Segmenting", ASKING)
-        self.regions = table("Region", "mL", "n", "mm x mm", "Unsure", "Agree")
+        self.regions = table("Region", "mL", "n", "Ø (mm)", "Uncertainty", "Dice")
         self.regions.setToolTip(
-            "mL: with ±, the standard deviation of the volume over the samples. n: lesions. "
-            "mm x mm: longest diameter in an axial plane, and the longest across it. "
-            "Unsure: mean entropy of the probability. Agree: Dice between its segmentors."
+            "mL: volume; ± is the standard deviation over Monte Carlo samples. n: lesion count. "
+            "Ø: longest axial diameter x longest perpendicular diameter of the largest lesion. "
+            "Uncertainty: mean entropy of the probability. Dice: agreement between the segmentors."
         )
         self.kind, self.region = QComboBox(), QComboBox()
-        self.kind.addItems(_DOUBTS)
-        self.kind.setToolTip(_ABOUT_DOUBT)
-        self.region.setToolTip("About which region.")
-        self.show_uncertainty = button("Show", "Show it over the images, as a layer.")
-        self.hide_uncertainty = button("Hide", "Take it away.")
+        self.kind.addItems(_KINDS)
+        self.kind.setToolTip(_KIND_TIP)
+        self.region.setToolTip("Region whose uncertainty is shown.")
+        self.show_uncertainty = button("Show", "Show it as a layer over the images.")
+        self.hide_uncertainty = button("Hide", "Hide the uncertainty layer.")
         self.samples = QSpinBox()
         self.samples.setRange(0, 100)
         self.samples.setSpecialValueText("no samples")
         self.samples.setSuffix(" samples")
-        self.samples.setToolTip("Of the complementary information, at this and every next run.")
-        self.sample = button("Sample", "Segment again with so many samples; the answer stays.")
+        self.samples.setToolTip(
+            "Number of Monte Carlo samples of the complementary information, from the next run on."
+        )
+        self.sample = button(
+            "Sample", "Segment again with this number of samples; the label map stays the same."
+        )
         self.region_filter = QComboBox()
-        self.region_filter.setToolTip("Which lesions to list.")
-        self.next = button("Seen, next", "Mark this lesion as seen and go to the next one.")
+        self.region_filter.setToolTip("Region whose lesions are listed.")
+        self.next = button(
+            "Reviewed, next",
+            "Mark this lesion as reviewed and go to the next one (Space: mark only).",
+        )
         self.explain = button(
-            "Why?", "Ask what each auxiliary added to this lesion; so does a double click."
+            "Explain",
+            "Explain this lesion: weights and maps of each auxiliary (or double-click it).",
         )
         self.answer = WrappingLabel(colour=QUIET_COLOUR)
-        self.lesions = table("Seen", "Lesion", "How sure, and why")
+        self.lesions = table("Done", "Lesion", "Confidence")
         self.lesions.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         self.lesions.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
         self.lesions.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        self.lesions.setStyleSheet(_BOXES)
+        self.lesions.setStyleSheet(_CHECK_BOX_STYLE)
         self.lesions.setToolTip(
-            "Choose a lesion to go there, double-click to ask why; Space marks it as seen."
+            "Select a lesion to go to it, double-click to explain it; Space marks it as reviewed."
         )
         self.state = WrappingLabel(_EMPTY, QUIET_COLOUR)
         self._rows: list[Lesion] = []
@@ -121,7 +129,7 @@ class LesionsWidget(LabelMapDock):
 
     def _connect(self) -> None:
         self.map_choice.activated.connect(self._choose_map)
-        self.show_uncertainty.clicked.connect(self._show_doubt)
+        self.show_uncertainty.clicked.connect(self._show_uncertainty_layer)
         self.hide_uncertainty.clicked.connect(self.session.layers.hide_results)
         self.sample.clicked.connect(self._sample)
         self.samples.valueChanged.connect(
@@ -129,7 +137,7 @@ class LesionsWidget(LabelMapDock):
         )
         self.model.request_changed.connect(self._show_samples)
         self.region_filter.activated.connect(self._show_lesions)
-        self.next.clicked.connect(self._seen_and_next)
+        self.next.clicked.connect(self._review_and_next)
         self.lesions.currentCellChanged.connect(self._go_to)
         self.lesions.cellDoubleClicked.connect(lambda *_: self._ask())
         self.explain.clicked.connect(self._ask)
@@ -150,8 +158,8 @@ class LesionsWidget(LabelMapDock):
     def _choose_map(self, k: int) -> None:
         self.active_map.choose(self.active_map.label_maps()[k])
 
-    def _show_doubt(self) -> None:
-        kind = _DOUBTS[self.kind.currentIndex()]
+    def _show_uncertainty_layer(self) -> None:
+        kind = _KINDS[self.kind.currentIndex()]
         self.run_intent(self.active_map.show_doubt, self.region.currentText(), kind)
 
     def _show_samples(self) -> None:
@@ -163,21 +171,21 @@ class LesionsWidget(LabelMapDock):
         self.run_intent(self.session.segmentation.segment)
 
     def _show(self) -> None:
-        found = self.findings.inventory.regions
-        names = [summary.region for summary in found]
+        regions = self.findings.inventory.regions
+        names = [summary.region for summary in regions]
         for box, items in ((self.region, names), (self.region_filter, [_ALL, *names])):
-            before = box.currentText()
+            current = box.currentText()
             box.clear()
             box.addItems(items)
-            box.setCurrentIndex(max(box.findText(before), 0))
-        self.regions.setRowCount(len(found))
-        for k, summary in enumerate(found):
+            box.setCurrentIndex(max(box.findText(current), 0))
+        self.regions.setRowCount(len(regions))
+        for k, summary in enumerate(regions):
             for column, text in enumerate(texts.summary_row(summary)):
                 item = QTableWidgetItem(text)
                 item.setToolTip(texts.summary_tooltip(summary))
                 self.regions.setItem(k, column, item)
-        self.regions.setFixedHeight(self.regions.rowHeight(0) * len(found) + 32)
-        self.regions.setVisible(bool(found))
+        self.regions.setFixedHeight(self.regions.rowHeight(0) * len(regions) + 32)
+        self.regions.setVisible(bool(regions))
         self._show_lesions()
 
     def _show_lesions(self, *_: object) -> None:
@@ -190,13 +198,13 @@ class LesionsWidget(LabelMapDock):
         self.active_map.hide_calipers()
         self.lesions.setRowCount(len(self._rows))
         for k, lesion in enumerate(self._rows):
-            seen = QTableWidgetItem()
-            seen.setFlags(
+            check_box = QTableWidgetItem()
+            check_box.setFlags(
                 Qt.ItemFlag.ItemIsUserCheckable
                 | Qt.ItemFlag.ItemIsEnabled
                 | Qt.ItemFlag.ItemIsSelectable
             )
-            self.lesions.setItem(k, 0, seen)
+            self.lesions.setItem(k, 0, check_box)
             cells = texts.size_text(lesion), texts.confidence_text(lesion)
             for column, text in enumerate(cells, 1):
                 item = QTableWidgetItem(text)
@@ -206,28 +214,28 @@ class LesionsWidget(LabelMapDock):
         self._show_marks()
 
     def _show_marks(self) -> None:
-        """Tick and grey what was seen; the order stays, so that nothing jumps under the mouse."""
+        """Tick and grey reviewed lesions; the order stays, so that no row jumps under the mouse."""
         self.lesions.blockSignals(True)
-        quiet = readable(QUIET_COLOUR, self.lesions.palette().base().color())
+        grey = readable(QUIET_COLOUR, self.lesions.palette().base().color())
         count = 0
         for k, lesion in enumerate(self._rows):
-            seen = self.findings.seen(lesion)
-            count += seen
-            state = Qt.CheckState.Checked if seen else Qt.CheckState.Unchecked
+            reviewed = self.findings.seen(lesion)
+            count += reviewed
+            state = Qt.CheckState.Checked if reviewed else Qt.CheckState.Unchecked
             self.lesions.item(k, 0).setCheckState(state)
             for column in (1, 2):
-                ground = quiet if seen else None
-                self.lesions.item(k, column).setData(Qt.ItemDataRole.ForegroundRole, ground)
+                colour = grey if reviewed else None
+                self.lesions.item(k, column).setData(Qt.ItemDataRole.ForegroundRole, colour)
         self.lesions.blockSignals(False)
         self.next.setEnabled(bool(self._rows))
         self.explain.setEnabled(bool(self._rows) and self.model.segmentation is not None)
         if self.findings.inventory.lesions:
             unlisted = sum(summary.unlisted for summary in self.findings.inventory.regions)
-            specks = f" {unlisted} smaller ones are not listed." if unlisted else ""
-            self.state.set_text(f"{count} of {len(self._rows)} seen.{specks}")
+            more = f" {unlisted} smaller ones are not listed." if unlisted else ""
+            self.state.set_text(f"{count} of {len(self._rows)} reviewed.{more}")
         else:
             run = self.model.segmentation
-            self.state.set_text(_EMPTY if run is None else "No lesion was found.")
+            self.state.set_text(_EMPTY if run is None else "No lesions found.")
 
     def _go_to(self, k: int, *_: object) -> None:
         if 0 <= k < len(self._rows):
@@ -242,18 +250,18 @@ class LesionsWidget(LabelMapDock):
 
     def _show_answer(self) -> None:
         question = self.questions.chosen
-        said = f"Why {question.name}? {question.in_words}. More in Explain." if question else ""
-        self.answer.set_text(said)
+        text = f"{question.name}: {question.in_words}. Maps are in Explain." if question else ""
+        self.answer.set_text(text)
 
     def _mark(self, item: QTableWidgetItem) -> None:
         if item.column() == 0:
-            seen = item.checkState() == Qt.CheckState.Checked
-            self.findings.mark(self._rows[item.row()], seen)
+            reviewed = item.checkState() == Qt.CheckState.Checked
+            self.findings.mark(self._rows[item.row()], reviewed)
 
-    def _seen_and_next(self) -> None:
+    def _review_and_next(self) -> None:
         k = self.lesions.currentRow()
         if k >= 0:
             self.findings.mark(self._rows[k], True)
-        left = [j for j, lesion in enumerate(self._rows) if not self.findings.seen(lesion)]
-        if left:
-            self.lesions.setCurrentCell(next((j for j in left if j > k), left[0]), 1)
+        pending = [j for j, lesion in enumerate(self._rows) if not self.findings.seen(lesion)]
+        if pending:
+            self.lesions.setCurrentCell(next((j for j in pending if j > k), pending[0]), 1)

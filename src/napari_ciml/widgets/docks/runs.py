@@ -1,4 +1,4 @@
-"""The dock widget *Runs*: the history of a case's runs, two of them compared, sensitivity."""
+"""The dock widget *Runs*: run history, comparison of two runs, sensitivity."""
 
 from typing import TYPE_CHECKING
 
@@ -13,48 +13,53 @@ from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel, butto
 from napari_ciml.widgets.panels.dock import Dock
 from napari_ciml.widgets.panels.run_change import ChangePanel
 from napari_ciml.widgets.panels.sensitivity import SensitivityPanel
+from napari_ciml.widgets.panels.texts import count_text
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 _HELP = (
-    "Every run of this case, the latest last. Double-click a name to change it; runs with a name "
-    "of yours are kept longest. Select one to go back to it, two to compare them."
+    "All runs of this case, the latest last. Double-click a name to rename a run; renamed runs are "
+    "kept longest. Select one run to restore it, two to compare them."
 )
 
 
 class RunsWidget(Dock):
-    """Go back to a run, compare two, ask what every message is worth.
+    """Restore a run, compare two runs, measure the sensitivity to each message.
 
     Parameters
     ----------
     napari_viewer : napari.viewer.Viewer
-        Where they are shown.
+        Viewer whose session the dock widget shows.
     """
 
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__(napari_viewer)
         self.comparison = self.session.run_comparison
-        self.runs = table("Run", "mL")
+        self.runs = table("Run", "Volumes (mL)")
         self.runs.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         self.runs.setSelectionMode(QTableWidget.SelectionMode.ExtendedSelection)
         self.runs.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked)
-        self.runs.setToolTip("Hold Ctrl to select two.")
+        self.runs.setToolTip("Hold Ctrl to select a second run.")
         self.runs.setMinimumHeight(110)
         self.details = WrappingLabel(colour=QUIET_COLOUR)
-        self.restore = button("Go back to it", "Show the selected run, and ask for the same again.")
-        self.compare = button("Compare two", "Two selected runs as contours over one modality.")
+        self.restore = button(
+            "Restore run", "Show the selected run and restore its decomposition and options."
+        )
+        self.compare = button(
+            "Compare runs", "Show two selected runs as contours over one modality."
+        )
         self.change = ChangePanel(self.session)
         self.region = QComboBox()
-        self.region.setToolTip("Whose contours are compared.")
+        self.region.setToolTip("Region whose contours are compared.")
         self.side_by_side = QCheckBox("Side by side")
         self.side_by_side.setToolTip(
-            "The two label maps in two panes, one camera and slice, over the modality looked at."
+            "Show the two label maps in two linked panes over the active modality."
         )
-        self.end = button("End comparing", "Take contours and label maps away.")
+        self.end = button("End comparison", "Hide the contours and label maps of the comparison.")
         self.compared = WrappingLabel()
-        self.scores = table("Region", "first mL", "second mL", "Dice")
-        self.scores.setToolTip("Volumes of the two runs, and the Dice of one with the other.")
+        self.scores = table("Region", "Run 1 (mL)", "Run 2 (mL)", "Dice")
+        self.scores.setToolTip("Volumes of the two runs and the Dice between them.")
         self.scores.verticalHeader().setDefaultSectionSize(26)
         self.sensitivity = SensitivityPanel(self)
         for part in (WrappingLabel(_HELP, QUIET_COLOUR), self.runs, self.details):
@@ -98,7 +103,9 @@ class RunsWidget(Dock):
                 volumes.setFlags(volumes.flags() & ~Qt.ItemFlag.ItemIsEditable)
                 name.setToolTip(describe(run, runs[0]))
         if not self.chosen():
-            self.details.set_text(f"{len(runs)} runs." if runs else "Segment the case first.")
+            self.details.set_text(
+                f"{count_text(len(runs), 'run')}." if runs else "Segment the case first."
+            )
         self._selected()
 
     def _selected(self) -> None:
@@ -123,40 +130,45 @@ class RunsWidget(Dock):
         self.comparison.compare(first, second)
 
     def _show_pair(self) -> None:
-        pair, found = self.comparison.pair, self.comparison.found
+        pair, difference = self.comparison.pair, self.comparison.found
         for part in (self.region, self.side_by_side, self.end, self.compared, self.scores):
-            part.setVisible(found is not None)
+            part.setVisible(difference is not None)
         with QSignalBlocker(self.side_by_side):
             self.side_by_side.setChecked(self.comparison.side_by_side)
-        if pair is None or found is None:
+        if pair is None or difference is None:
             return
         self.region.setEnabled(not self.comparison.side_by_side)
-        coloured = zip((FIRST_COLOUR, SECOND_COLOUR), pair, strict=True)
+        legend = zip((FIRST_COLOUR, SECOND_COLOUR), pair, strict=True)
         self.compared.set_text(
-            "<br>".join(f'<span style="color: {c}">■</span> {run.name}' for c, run in coloured)
+            "<br>".join(f'<span style="color: {c}">■</span> {run.name}' for c, run in legend)
         )
         with QSignalBlocker(self.region):
             self.region.clear()
-            self.region.addItems(found.regions)
+            self.region.addItems(difference.regions)
             self.region.setCurrentText(self.comparison.region)
-        self._show_scores(found)
+        self._show_scores(difference)
 
-    def _show_scores(self, found: LabelMapDiff) -> None:
-        self.scores.setRowCount(len(found.regions))
-        for k, (name, one) in enumerate(found.regions.items()):
-            texts = (name, f"{one.before_ml:.1f}", f"{one.after_ml:.1f}", f"{one.dice:.3f}")
+    def _show_scores(self, difference: LabelMapDiff) -> None:
+        self.scores.setRowCount(len(difference.regions))
+        for k, (name, region) in enumerate(difference.regions.items()):
+            texts = (
+                name,
+                f"{region.before_ml:.1f}",
+                f"{region.after_ml:.1f}",
+                f"{region.dice:.3f}",
+            )
             for column, text in enumerate(texts):
                 self.scores.setItem(k, column, QTableWidgetItem(text))
-        self.scores.setFixedHeight(26 * len(found.regions) + 30)
+        self.scores.setFixedHeight(26 * len(difference.regions) + 30)
 
 
 def describe(run: Run, first: Run) -> str:
-    """Say what a run was asked for."""
+    """Return the decomposition, the options and the checkpoint of a run as text."""
     edited = "; ".join(describe_changes(first.request, run.request)) if run is not first else ""
-    whole = run.segmentation.plan.decomposition
-    pairs = ", ".join(f"{pair.region} from {pair.primary}" for pair in whole.pairs)
-    beside = "; ".join((pairs, *describe_changes(SegmentationRequest(whole), run.request)))
-    return f"{run.name}: {edited or beside}; checkpoint {run.info.name}."
+    decomposition = run.segmentation.plan.decomposition
+    pairs = ", ".join(f"{pair.region} from {pair.primary}" for pair in decomposition.pairs)
+    options = "; ".join((pairs, *describe_changes(SegmentationRequest(decomposition), run.request)))
+    return f"{run.name}: {edited or options}; checkpoint {run.info.name}."
 
 
 def _volumes(run: Run) -> str:

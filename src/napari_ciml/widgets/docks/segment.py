@@ -1,4 +1,4 @@
-"""The dock widget *Segment*: checkpoint, device, engine, run, cancel, volumes."""
+"""The dock widget *Segment*: checkpoint, device, engine, options, volumes."""
 
 from functools import partial
 from pathlib import Path
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 _ENGINE_NAMES = {"torch": "PyTorch", "openvino": "OpenVINO"}
 _NO_OPENVINO = "OpenVINO is not installed; it is faster on a CPU: pip install 'napari-ciml[cpu]'"
-_NO_CASE = "Open a case first, in Case; About ... says what this checkpoint is good for."
-_NOT_YET = "Not segmented yet: press Segment. Volumes appear here, the labels over the picture."
+_NO_CASE = "Open a case first, in Case. About ... shows the model card of this checkpoint."
+_READY = "Press Segment. Region volumes are listed here; the label map is shown as a layer."
 
 
 class SegmentWidget(Dock):
@@ -43,47 +43,47 @@ class SegmentWidget(Dock):
     Parameters
     ----------
     napari_viewer : napari.viewer.Viewer
-        Where the result is shown.
+        Viewer whose session the dock widget shows.
     """
 
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__(napari_viewer)
         self.checkpoints = QComboBox()
-        self.checkpoints.setToolTip("The trained network to use.")
-        self.browse = button("Other ...", "Choose a .safetensors checkpoint.")
+        self.checkpoints.setToolTip("Checkpoint: the trained network to use.")
+        self.browse = button("Other ...", "Choose a checkpoint file (.safetensors).")
         self.about = button(
-            "About ...", "What this checkpoint needs, gives and reached, and where it fails."
+            "About ...", "Model card: inputs, outputs, accuracy and limitations of this checkpoint."
         )
         self.dialog: MarkdownDialog | None = None
         self.description = WrappingLabel(colour=QUIET_COLOUR)
         self.device = QComboBox()
         self.device.addItems(DEVICES)
-        self.device.setToolTip("Where to compute; auto takes a graphics card if there is one.")
+        self.device.setToolTip("Device to compute on; auto uses a GPU if there is one.")
         self.engine = engine_choice()
-        self.postprocess = QCheckBox("Remove specks and holes")
+        self.postprocess = QCheckBox("Postprocess")
         self.postprocess.setToolTip(
-            "As measured to help this checkpoint; probabilities keep them. "
-            "Alt+Z takes a change back."
+            "Remove small components and fill holes, with the limits stored in the checkpoint. "
+            "Probabilities are not changed. Alt + Z undoes."
         )
-        self.test_time_flips = QCheckBox("Mirror")
+        self.test_time_flips = QCheckBox("Test-time flips")
         self.test_time_flips.setToolTip(
-            "Average the case and its mirror images along every axis: eight times as long, so "
-            "not before Segment is pressed. Alt+Z takes a change back."
+            "Average predictions over flips along every axis: eight times as long, so it starts "
+            "only when Segment is pressed. Alt + Z undoes."
         )
-        self.multiscale = QCheckBox("Two voxel sizes")
+        self.multiscale = QCheckBox("Multiscale")
         self.multiscale.setToolTip(
-            "Average in what the network says at voxels 1.25 times as large: half as long again; "
-            "ticked at first if the checkpoint says so. Alt+Z takes a change back."
+            "Average with a prediction at voxels 1.25 times as large: 1.5 times as long. "
+            "The default comes from the checkpoint. Alt + Z undoes."
         )
-        self.run = button("Segment", "Segment the case as the decomposition says.")
+        self.run = button("Segment", "Segment the case with the current decomposition.")
         self.jobs = JobBar(self, "Segmenting", TITLE)
         self.change = ChangePanel(self.session)
         self.volumes = table("Region", "mL", "")
-        self.volumes.setToolTip("Volume of each region in millilitres.")
+        self.volumes.setToolTip("Volume of each region in mL.")
         self.summary = WrappingLabel(colour=QUIET_COLOUR)
         self.column.addLayout(row(self.checkpoints, self.about, self.browse))
         self.column.addWidget(self.description)
-        self.column.addLayout(row(label("Compute on"), self.device, self.engine))
+        self.column.addLayout(row(label("Device"), self.device, self.engine))
         self.column.addLayout(row(self.postprocess, self.test_time_flips))
         self.column.addWidget(self.multiscale)
         self.column.addWidget(self.run)
@@ -91,9 +91,9 @@ class SegmentWidget(Dock):
             self.column.addWidget(part)
         self.column.addStretch()
         self.add_footer()
-        self.checkpoints.activated.connect(self._choose)
+        self.checkpoints.activated.connect(self._on_chosen)
         self.browse.clicked.connect(self._ask)
-        self.about.clicked.connect(self._read)
+        self.about.clicked.connect(self._show_model_card)
         self.device.currentTextChanged.connect(self._set_device)
         self.engine.activated.connect(self._set_engine)
         self.postprocess.toggled.connect(partial(self.model.set_option, "postprocess"))
@@ -110,10 +110,10 @@ class SegmentWidget(Dock):
         self._show_result()
 
     def choose(self, path: Path) -> None:
-        """Use a checkpoint; what is refused is said, and the one before stays."""
+        """Use a checkpoint; on an error the current one stays."""
         self.run_intent(self.model.set_checkpoint, path)
 
-    def _choose(self) -> None:
+    def _on_chosen(self) -> None:
         self.choose(Path(self.checkpoints.currentData()))
 
     def _ask(self) -> None:
@@ -123,7 +123,7 @@ class SegmentWidget(Dock):
         if path:
             self.choose(Path(path))
 
-    def _read(self) -> None:
+    def _show_model_card(self) -> None:
         if self.model.info is not None:
             info = self.model.info
             self.dialog = MarkdownDialog(self, f"About {info.name}", render_model_card(info))
@@ -147,67 +147,74 @@ class SegmentWidget(Dock):
         current = self.model.checkpoint
         self.checkpoints.clear()
         try:
-            known = list(bundled_checkpoints())
+            bundled = list(bundled_checkpoints())
         except CimlError:
-            known = []
-        for path in dict.fromkeys([*known, *([current] if current else [])]):
+            bundled = []
+        for path in dict.fromkeys([*bundled, *([current] if current else [])]):
             self.checkpoints.addItem(path.name, str(path))
         if current is not None:
             self.checkpoints.setCurrentIndex(self.checkpoints.findData(str(current)))
         info = self.model.info
         self.about.setEnabled(info is not None)
-        self.description.set_text(describe(info) if info else "No checkpoint; choose one.")
+        self.description.set_text(
+            describe(info) if info else "No checkpoint. Choose one with Other ..."
+        )
 
     def _show_probability(self, region: str, *_: object) -> None:
-        case, found = self.model.case, self.model.segmentation
-        if case is not None and found is not None:
-            self.session.layers.show_probability(case, found, region)
+        case, segmentation = self.model.case, self.model.segmentation
+        if case is not None and segmentation is not None:
+            self.session.layers.show_probability(case, segmentation, region)
 
     def _show_result(self) -> None:
         result = self.model.segmentation
         self.volumes.setVisible(result is not None)
         if result is None:
             case = self.model.case
-            self.summary.set_text(_NO_CASE if case is None else _NOT_YET)
+            self.summary.set_text(_NO_CASE if case is None else _READY)
             return
-        whole = result.plan.decomposition
-        self.volumes.setRowCount(len(whole.regions))
-        for k, region in enumerate(whole.region_names):
+        decomposition = result.plan.decomposition
+        self.volumes.setRowCount(len(decomposition.regions))
+        for k, region in enumerate(decomposition.region_names):
             self.volumes.setItem(k, 0, QTableWidgetItem(region))
             self.volumes.setItem(k, 1, QTableWidgetItem(f"{result.volumes_ml[region]:.1f}"))
-            show = button("probability", f"Show how probable {region} is, as a layer.")
+            show = button("Probability", f"Show the probability of {region} as a layer.")
             show.clicked.connect(partial(self._show_probability, region))
             self.volumes.setCellWidget(k, 2, show)
-        self.volumes.setFixedHeight(32 * len(whole.regions) + 32)
+        self.volumes.setFixedHeight(32 * len(decomposition.regions) + 32)
         seconds = sum(result.seconds.values())
-        where = f"{result.device} ({result.engine})"
-        self.summary.set_text(f"'{whole.name}' in {seconds:.1f} s on {where}.")
+        device = f"{result.device} ({result.engine})"
+        self.summary.set_text(f"'{decomposition.name}' in {seconds:.1f} s on {device}.")
 
 
 def engine_choice() -> QComboBox:
-    """Return the engines by name; one that is not installed is greyed, and says why."""
-    made = QComboBox()
-    made.setToolTip("What computes; auto takes OpenVINO on a CPU if it is installed, else PyTorch.")
+    """Return a box of inference engines; one that is not installed is disabled."""
+    box = QComboBox()
+    box.setToolTip(
+        "Inference engine; auto uses OpenVINO on a CPU if it is installed, else PyTorch."
+    )
     for name in ENGINES:
-        made.addItem(_ENGINE_NAMES.get(name, name), name)
+        box.addItem(_ENGINE_NAMES.get(name, name), name)
     if not has_openvino():
-        row = made.findData("openvino")
-        model = cast("QStandardItemModel", made.model())
+        row = box.findData("openvino")
+        model = cast("QStandardItemModel", box.model())
         model.item(row).setEnabled(False)
-        made.setItemText(row, f"{_ENGINE_NAMES['openvino']} (not installed)")
-        made.setItemData(row, _NO_OPENVINO, Qt.ItemDataRole.ToolTipRole)
-    return made
+        box.setItemText(row, f"{_ENGINE_NAMES['openvino']} (not installed)")
+        box.setItemData(row, _NO_OPENVINO, Qt.ItemDataRole.ToolTipRole)
+    return box
 
 
 def describe(info: CheckpointInfo) -> str:
-    """Say what a checkpoint supports and how it was judged."""
-    whole, training = info.decomposition, info.training
+    """Return inputs, regions, training data and accuracy of a checkpoint as text."""
+    decomposition, training = info.decomposition, info.training
     spacing = " x ".join(f"{mm:g}" for mm in info.spacing)
-    modalities, regions = ", ".join(whole.input_modalities), ", ".join(whole.region_names)
-    parts = [f"{info.name}: {modalities} to {regions}, at {spacing} mm."]
-    parts.append(f"{training.steps} steps on {training.cases} cases ({training.data}).")
-    whole_input = [score for score in info.scores if not score.modalities]
-    if whole_input:
-        dice = ", ".join(f"{score.region} {score.dice:.2f}" for score in whole_input)
-        parts.append(f"Mean Dice on {whole_input[0].cases} {whole_input[0].data}: {dice}.")
+    modalities, regions = (
+        ", ".join(decomposition.input_modalities),
+        ", ".join(decomposition.region_names),
+    )
+    parts = [f"{info.name}: {modalities} to {regions}, voxels of {spacing} mm."]
+    parts.append(f"Trained for {training.steps} steps on {training.cases} cases ({training.data}).")
+    full_input = [score for score in info.scores if not score.modalities]
+    if full_input:
+        dice = ", ".join(f"{score.region} {score.dice:.2f}" for score in full_input)
+        parts.append(f"Mean Dice on {full_input[0].cases} {full_input[0].data}: {dice}.")
     return "\n".join(filter(None, (*parts, info.description)))

@@ -1,4 +1,4 @@
-"""The dock widget *View*: how the case is looked at, and the keys for it."""
+"""The dock widget *View*: layout, window/level, colormap, and the key bindings."""
 
 from typing import TYPE_CHECKING
 
@@ -13,20 +13,20 @@ from napari_ciml.widgets.panels.dock import Dock
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-_EMPTY = "Open a case first, in Case or in Guide; then these buttons and keys arrange it."
+_EMPTY = "Open a case first, in Case or with the Guide; then these buttons and keys work on it."
 _HELP = (
-    "Keys work while the mouse is over the picture. Pictures are shown as radiologists do: the "
-    "patient's right (R) is at the left."
+    "Keys work while the mouse is over the canvas. Images are displayed in radiological "
+    "orientation: the patient's right (R) is on the left."
 )
 
 
 class ViewWidget(Dock):
-    """Arrange what is seen.
+    """Set the layout, the window/level and the colormap; list the key bindings.
 
     Parameters
     ----------
     napari_viewer : napari.viewer.Viewer
-        That shows it.
+        Viewer whose session the dock widget shows.
     """
 
     def __init__(self, napari_viewer: "Viewer") -> None:
@@ -35,19 +35,19 @@ class ViewWidget(Dock):
         self.empty = WrappingLabel(_EMPTY)
         self.buttons: dict[str, QPushButton] = {}
         self.windows = QComboBox()
-        self.windows.setToolTip("Brightness and contrast for the modality that is looked at.")
+        self.windows.setToolTip("Window/level preset of the active modality.")
         self.window_label = label("Window")
         self.colours = QComboBox()
-        self.colours.setToolTip("The colours of the modality that is looked at.")
+        self.colours.setToolTip("Colormap of the active modality.")
         self.column.addWidget(self.empty)
         self.column.addLayout(row(self.window_label, self.windows, self.colours))
         self.column.addLayout(self._actions())
-        for gesture, meaning in SHORTCUTS:
-            self.column.addWidget(WrappingLabel(f"<b>{gesture}</b>: {meaning}", QUIET_COLOUR))
+        for shortcut, meaning in SHORTCUTS:
+            self.column.addWidget(WrappingLabel(f"<b>{shortcut}</b>: {meaning}", QUIET_COLOUR))
         self.column.addWidget(WrappingLabel(_HELP, QUIET_COLOUR))
         self.column.addStretch()
         self.add_footer()
-        self.windows.activated.connect(self._choose)
+        self.windows.activated.connect(self._choose_window)
         self.colours.textActivated.connect(self.display.set_colormap)
         self.display.changed.connect(self._show)
         self.model.case_changed.connect(self._show)
@@ -58,20 +58,20 @@ class ViewWidget(Dock):
         grid.setVerticalSpacing(2)
         grid.setColumnStretch(0, 1)
         for k, action in enumerate(ACTIONS):
-            made = button(action.title, action.tip)
-            made.clicked.connect(lambda _=False, a=action: self._ask(a))
-            self.buttons[action.title] = made
-            grid.addWidget(made, k, 0)
+            action_button = button(action.title, action.tip)
+            action_button.clicked.connect(lambda _=False, a=action: self._run(a))
+            self.buttons[action.title] = action_button
+            grid.addWidget(action_button, k, 0)
             grid.addWidget(QLabel(f"<b>{key_text(action.key)}</b>"), k, 1)
         return grid
 
-    def _ask(self, action: Action) -> None:
+    def _run(self, action: Action) -> None:
         action.run(self.display, self.display.viewer)
 
-    def _choose(self, place: int) -> None:
+    def _choose_window(self, index: int) -> None:
         layer = self.display.active_modality()
         if layer is not None:
-            self.display.set_window(self.display.window_presets(layer)[place])
+            self.display.set_window(self.display.window_presets(layer)[index])
 
     def _show(self) -> None:
         layer = self.display.active_modality() if self.model.case is not None else None
@@ -85,11 +85,11 @@ class ViewWidget(Dock):
             return
         shows = require_metadata(layer).shows
         self.window_label.setText(f"Window of {shows}")
-        known = self.display.window_presets(layer)
-        chosen = self.display.window_preset(layer) or DEFAULT_WINDOW
-        self.windows.addItems([window.name for window in known])
-        self.windows.setCurrentIndex(known.index(chosen) if chosen in known else 0)
+        presets = self.display.window_presets(layer)
+        current = self.display.window_preset(layer) or DEFAULT_WINDOW
+        self.windows.addItems([window.name for window in presets])
+        self.windows.setCurrentIndex(presets.index(current) if current in presets else 0)
         colours = self.display.colormaps_of(layer)
         self.colours.addItems(colours)
-        current = [name for name, value in colours.items() if value == layer.colormap.name]
-        self.colours.setCurrentText(next(iter(current), ""))
+        matches = [name for name, value in colours.items() if value == layer.colormap.name]
+        self.colours.setCurrentText(next(iter(matches), ""))

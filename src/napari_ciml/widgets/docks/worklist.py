@@ -1,4 +1,4 @@
-"""The dock widget *Worklist*: the cases of a folder, where they stand, next and previous."""
+"""The dock widget *Worklist*: the cases of a folder, their status, next and previous."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,67 +18,70 @@ from napari_ciml.widgets.panels.common import (
 )
 from napari_ciml.widgets.panels.dock import Dock
 from napari_ciml.widgets.panels.job_bar import JobBar
+from napari_ciml.widgets.panels.texts import count_text
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-_EMPTY = "Open a folder of case folders to go through them one after the other."
+_EMPTY = "Open a folder of case folders to review them one after the other."
 
 
 class WorklistWidget(Dock):
-    """Go through a folder of cases.
+    """Review the cases of a folder.
 
     Parameters
     ----------
     napari_viewer : napari.viewer.Viewer
-        Whose session it is.
+        Viewer whose session the dock widget shows.
     """
 
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__(napari_viewer)
         self.controller = WorklistController(self.session)
         self.open = button(
-            "Open worklist ...", "A folder with one folder for each case: files or DICOM."
+            "Open worklist ...", "Open a folder with one subfolder per case: files or DICOM."
         )
-        self.cases = table("Case", "State")
-        self.cases.setToolTip("Double-click a case to go there; the one that is open is saved.")
+        self.cases = table("Case", "Status")
+        self.cases.setToolTip("Double-click a case to open it; the open case is saved first.")
         self.previous = button(
-            "Previous", f"Save this case, go to the one before ({key_text(PREVIOUS_CASE)})."
+            "Previous", f"Save this case and open the previous one ({key_text(PREVIOUS_CASE)})."
         )
-        self.next = button("Next", f"Save this case, go to the next one ({key_text(NEXT_CASE)}).")
-        self.prefetch = QCheckBox("Segment the next case ahead of time")
-        self.prefetch.setToolTip("In the background; it waits while you ask for something else.")
+        self.next = button("Next", f"Save this case and open the next one ({key_text(NEXT_CASE)}).")
+        self.prefetch = QCheckBox("Segment the next case in advance")
+        self.prefetch.setToolTip(
+            "Segment the next case in the background; other jobs take precedence."
+        )
         self.prefetch.setChecked(self.controller.prefetch)
         self.jobs = JobBar(self, FINDING, AHEAD, SAVING, OPENING)
         self.state = WrappingLabel(_EMPTY, QUIET_COLOUR)
         self.column.addWidget(self.open)
         self.column.addWidget(self.cases)
         self.column.addLayout(row(self.previous, self.next))
-        for part in (self.prefetch, self.jobs, self.state):
-            self.column.addWidget(part)
+        for widget in (self.prefetch, self.jobs, self.state):
+            self.column.addWidget(widget)
         self.column.addStretch()
         self.add_footer()
-        self.open.clicked.connect(self._ask)
+        self.open.clicked.connect(self._choose_folder)
         self.cases.cellDoubleClicked.connect(lambda k, _: self.run_intent(self.controller.go, k))
         self.previous.clicked.connect(lambda: self.run_intent(self.controller.step, -1))
         self.next.clicked.connect(lambda: self.run_intent(self.controller.step, 1))
         self.prefetch.toggled.connect(self.controller.set_ahead)
         self.controller.changed.connect(self._show)
         for key, by in ((NEXT_CASE, 1), (PREVIOUS_CASE, -1)):
-            self.viewer.bind_key(key, self._stepping(by), overwrite=True)
+            self.viewer.bind_key(key, self._step_handler(by), overwrite=True)
         self._show()
 
     def open_folder(self, folder: Path) -> None:
-        """Open the cases of a folder."""
+        """Open a folder of cases."""
         self.run_intent(self.controller.open, folder)
 
-    def _stepping(self, by: int) -> object:
+    def _step_handler(self, by: int) -> object:
         def step(_: object) -> None:
             self.run_intent(self.controller.step, by)
 
         return step
 
-    def _ask(self) -> None:
+    def _choose_folder(self) -> None:
         path = QFileDialog.getExistingDirectory(self, "Open a folder of cases")
         if path:
             self.open_folder(Path(path))
@@ -102,7 +105,7 @@ class WorklistWidget(Dock):
                 self.cases.setItem(k, column, item)
         self.cases.setCurrentCell(-1 if current is None else current, 0)
         self.cases.setMinimumHeight(min(360, 32 * count + 32))
-        done = sum(worklist.status(k).stage == "exported" for k in range(count))
+        exported = sum(worklist.status(k).stage == "exported" for k in range(count))
         self.state.set_text(
-            f"{count} cases, {done} exported. What is kept lies in {worklist.state_folder}"
+            f"{count_text(count, 'case')}, {exported} exported. Saved in {worklist.state_folder}"
         )

@@ -1,1 +1,1 @@
-"""What docks are made of: lists, charts, tables, dialogs, and the small pieces they share."""
+"""Parts of dock widgets: panels, charts, tables, dialogs and shared helpers."""

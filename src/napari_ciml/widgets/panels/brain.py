@@ -1,4 +1,4 @@
-"""Part of the dock widget *Case*: whether the images show the skull, and leaving it out."""
+"""Part of the dock widget *Case*: detect the skull and mask it out (skull stripping)."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,65 +26,72 @@ from napari_ciml.widgets.panels.dock import Dock
 if TYPE_CHECKING:
     from napari_ciml.widgets.controllers.case_loading import LoadedCase
 
-FINDING, LOOKING, TAKING_BACK = "Finding the brain", "Looking for the skull", "Showing whole heads"
+STRIPPING = "Finding the brain"
+DETECTING = "Detecting the skull"
+REMOVING = "Removing the brain mask"
 
 
 class BrainPanel(QWidget):
-    """Say that the skull is there, find the brain, take it back.
+    """Report that the images show the skull, skull-strip them, undo.
 
     Parameters
     ----------
     dock : Dock
-        Whose session it serves; it shows the errors, too.
+        Dock widget that holds the panel and shows errors.
 
     Attributes
     ----------
     quiet : bool
-        Say nothing of a skull.
+        Do not look for a skull.
     """
 
-    JOBS = (FINDING, LOOKING, TAKING_BACK)
+    JOBS = (STRIPPING, DETECTING, REMOVING)
 
     def __init__(self, dock: Dock) -> None:
         super().__init__()
         self.dock, self.session, self.model = dock, dock.session, dock.session.model
         self.silent = False
-        # What was looked at, and which modalities of it show the skull.
+        # Images that were checked, and those of their modalities that show the skull.
         self._images: object = None
-        self._heads: tuple[str, ...] = ()
+        self._with_skull: tuple[str, ...] = ()
         self.notice = WrappingLabel()
         self.find_brain = button(
-            "Find the brain", "Segment the brain alone; its border is shown to be looked at."
+            "Strip skull", "Skull stripping: find the brain mask and show its outline for review."
         )
         self.find_by_network = button(
-            "by network", "The same by deepbet's network, which has learnt from healthy adults."
+            "Strip (deepbet)",
+            "Skull stripping by the network of deepbet, trained on healthy adults.",
         )
-        self.remove_mask = button("Whole head again", "Do without the brain mask.")
+        self.remove_mask = button(
+            "Remove mask", "Remove the brain mask; the whole head is used again."
+        )
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.notice)
         column.addLayout(row(self.find_brain, self.find_by_network, self.remove_mask))
-        self.find_brain.clicked.connect(lambda: dock.run_intent(self._find, brain_mask))
+        self.find_brain.clicked.connect(lambda: dock.run_intent(self._strip, brain_mask))
         self.find_by_network.clicked.connect(
-            lambda: dock.run_intent(self._find, deepbet_brain_mask)
+            lambda: dock.run_intent(self._strip, deepbet_brain_mask)
         )
-        self.remove_mask.clicked.connect(lambda: dock.run_intent(self._drop))
+        self.remove_mask.clicked.connect(lambda: dock.run_intent(self._remove))
         self.model.case_changed.connect(self._case_changed)
         self._show()
 
-    def _find(self, find: BrainFinder) -> None:
+    def _strip(self, finder: BrainFinder) -> None:
         now = self._now()
 
         def work(monitor: ProgressMonitor) -> "LoadedCase":
-            return replace(now, case=skull_strip(now.case, monitor, find))
+            return replace(now, case=skull_strip(now.case, monitor, finder))
 
-        self.session.runner.submit(FINDING, work, lambda found: self._shown(now, found))
-
-    def _drop(self) -> None:
-        now = self._now()
-        whole = replace(now, case=with_brain_mask(now.case, None))
         self.session.runner.submit(
-            TAKING_BACK, lambda _: whole, lambda found: self._shown(now, found)
+            STRIPPING, work, lambda stripped: self._show_loaded(now, stripped)
+        )
+
+    def _remove(self) -> None:
+        now = self._now()
+        unmasked = replace(now, case=with_brain_mask(now.case, None))
+        self.session.runner.submit(
+            REMOVING, lambda _: unmasked, lambda loaded: self._show_loaded(now, loaded)
         )
 
     def _now(self) -> "LoadedCase":
@@ -92,46 +99,46 @@ class BrainPanel(QWidget):
             raise CimlError("Open a case first.")
         return self.session.loaded_case
 
-    def _shown(self, before: "LoadedCase", now: "LoadedCase") -> Iterator[None]:
-        """Show the case as it is now, looked at as before."""
+    def _show_loaded(self, before: "LoadedCase", now: "LoadedCase") -> Iterator[None]:
+        """Show the changed case with the previous view."""
         layers, viewer = self.session.layers, self.session.layers.viewer
         if self.session.loaded_case is not before or now.case is before.case:
             return
-        arranging = self.session.display.layouts
-        looks = view_state.layer_appearances(layers, before.case, arranging)
-        view, arranged = view_state.camera_state(viewer, arranging), arranging.current
+        layouts = self.session.display.layouts
+        appearances = view_state.layer_appearances(layers, before.case, layouts)
+        camera, layout = view_state.camera_state(viewer, layouts), layouts.current
         yield from self.session.show_single_plane(now)
-        view_state.apply_layer_appearances(layers, now.case, looks)
+        view_state.apply_layer_appearances(layers, now.case, appearances)
         yield
-        if view is not None:
-            yield from view_state.apply_camera_state(viewer, view)
-        arranging.arrange(arranged)
+        if camera is not None:
+            yield from view_state.apply_camera_state(viewer, camera)
+        layouts.arrange(layout)
 
     def _case_changed(self) -> None:
         case = self.model.case
         if case is None:
             return
         if case.brain is None and case.images is not self._images and not self.silent:
-            self._images, self._heads = case.images, ()
-            self._look(case)
+            self._images, self._with_skull = case.images, ()
+            self._detect(case)
         self._show()
 
-    def _look(self, case: Case) -> None:
-        def done(heads: tuple[str, ...]) -> None:
+    def _detect(self, case: Case) -> None:
+        def on_done(with_skull: tuple[str, ...]) -> None:
             if self._images is case.images:
-                self._heads = heads
+                self._with_skull = with_skull
                 self._show()
 
-        self.session.runner.submit(LOOKING, lambda _: modalities_with_skull(case), done)
+        self.session.runner.submit(DETECTING, lambda _: modalities_with_skull(case), on_done)
 
     def _show(self) -> None:
         case = self.model.case
         masked = case is not None and case.brain is not None
-        offered = case is not None and not masked and bool(self._heads)
-        self.find_brain.setVisible(offered)
-        self.find_by_network.setVisible(offered and has_deepbet())
+        offer = case is not None and not masked and bool(self._with_skull)
+        self.find_brain.setVisible(offer)
+        self.find_by_network.setVisible(offer and has_deepbet())
         self.remove_mask.setVisible(masked)
         if case is not None and masked:
             self.notice.set_text(brain_notice(case))
         else:
-            self.notice.set_text(f"{skull_notice(self._heads)}." if offered else "")
+            self.notice.set_text(f"{skull_notice(self._with_skull)}." if offer else "")

@@ -1,4 +1,4 @@
-"""Asks before napari is closed in the middle of a fine-tune."""
+"""Confirm closing napari while a fine-tune is running."""
 
 from weakref import ref
 
@@ -9,34 +9,34 @@ from napari_ciml.widgets.controllers.finetuning import FineTuneController
 
 
 class CloseGuard(QObject):
-    """Watches a window.
+    """Ask for confirmation when a window is closed during a fine-tune.
 
     Parameters
     ----------
     window : QWidget
-        That the user may close.
-    tuning : Tuning
-        That may be under way then.
+        Window to watch.
+    controller : FineTuneController
+        Controller of the fine-tune.
     owner : QObject
-        With which this ends.
+        Parent object; the guard is deleted with it.
     """
 
     def __init__(self, window: QWidget, tuning: FineTuneController, owner: QObject) -> None:
         super().__init__(owner)
-        # Not the window itself: it would never be freed.
+        # A weak reference, so that the window can be freed.
         self.window, self.controller = ref(window), tuning
         window.installEventFilter(self)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
-        """Hold back the closing that the user does not confirm."""
+        """Ignore a close event that the user does not confirm."""
         closing = event is not None and event.type() == QEvent.Type.Close
         if not closing or watched is not self.window() or not self.controller.running:
             return False
         yes, no = QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.No
         answer = QMessageBox.question(
             self.window(),
-            "A fine-tune is under way",
-            "Close all the same? It stops, and can be gone on with the next time.",
+            "A fine-tune is running",
+            "Close anyway? The fine-tune stops; it can be resumed next time.",
             yes | no,
             no,
         )

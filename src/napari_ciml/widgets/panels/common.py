@@ -1,4 +1,4 @@
-"""Small pieces that several dock widgets use."""
+"""Labels, buttons, rows and tables that dock widgets share."""
 
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QShowEvent
@@ -19,7 +19,7 @@ QUIET_COLOUR = "#9aa0a6"
 
 
 class WrappingLabel(QLabel):
-    """Text that wraps, can be selected, and takes no room when it is empty."""
+    """Label that wraps, whose text can be selected, hidden while it is empty."""
 
     def __init__(self, text: str = "", colour: str | None = None) -> None:
         super().__init__(text)
@@ -31,45 +31,45 @@ class WrappingLabel(QLabel):
         self.setVisible(bool(text))
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802
-        """Stay readable when the theme changes."""
+        """Adapt the text colour when the theme changes."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.StyleChange:
             self._recolour()
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
-        """Be readable on what it is shown on."""
+        """Adapt the text colour to the background."""
         super().showEvent(event)
         self._recolour()
 
     def _recolour(self) -> None:
         if self._colour:
-            found = readable(self._colour, self.palette().window().color()).name()
-            style = f"color: {found}"
+            colour = readable(self._colour, self.palette().window().color()).name()
+            style = f"color: {colour}"
             if style != self.styleSheet():
                 self.setStyleSheet(style)
 
     def set_text(self, text: str) -> None:
-        """Show a text; an empty one hides the label."""
+        """Set the text; an empty one hides the label."""
         self.setText(text)
         self.setVisible(bool(text))
 
 
 def button(text: str, tip: str) -> QPushButton:
     """Return a push button with a tooltip."""
-    made = QPushButton(text)
-    made.setToolTip(tip)
-    return made
+    widget = QPushButton(text)
+    widget.setToolTip(tip)
+    return widget
 
 
 def label(text: str) -> QLabel:
-    """Return a short text that keeps its width."""
-    made = QLabel(text)
-    made.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
-    return made
+    """Return a label of fixed width."""
+    widget = QLabel(text)
+    widget.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
+    return widget
 
 
 def row(*widgets: QWidget, widest: int | None = None) -> QHBoxLayout:
-    """Return widgets side by side; ``widest`` says which one takes the room that is left."""
+    """Return a horizontal layout; the widget at index ``widest`` takes the remaining width."""
     layout = QHBoxLayout()
     layout.setContentsMargins(0, 0, 0, 0)
     for widget in widgets:
@@ -80,11 +80,11 @@ def row(*widgets: QWidget, widest: int | None = None) -> QHBoxLayout:
 
 
 def table(*columns: str) -> QTableWidget:
-    """Return an empty table whose columns share the width, so that nothing scrolls sideways."""
-    made = QTableWidget(0, len(columns))
-    made.setHorizontalHeaderLabels(columns)
-    made.verticalHeader().setVisible(False)
-    made.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-    made.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    made.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
-    return made
+    """Return an empty read-only table whose columns share the width."""
+    widget = QTableWidget(0, len(columns))
+    widget.setHorizontalHeaderLabels(columns)
+    widget.verticalHeader().setVisible(False)
+    widget.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+    widget.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    widget.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+    return widget

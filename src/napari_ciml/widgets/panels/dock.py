@@ -1,4 +1,4 @@
-"""What all dock widgets are: a column of parts with the session's state and errors at its foot."""
+"""Base classes of dock widgets: a column of widgets with an error message at the bottom."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class Dock(QWidget):
-    """A dock widget: a column of parts, with the session's state and errors at its foot.
+    """Dock widget with a column of widgets and an error message at the bottom.
 
     Parameters
     ----------
     napari_viewer : napari.viewer.Viewer
-        Whose session is shown. napari fills in a parameter that has just this name.
+        Viewer whose session is shown; napari passes it by this parameter name.
     scrolls : bool
-        Let the column scroll, so that a long one does not make the window taller than a screen.
+        Put the column into a scroll area, so that it does not enlarge the window.
     """
 
     def __init__(self, napari_viewer: "Viewer", scrolls: bool = False) -> None:
@@ -34,33 +34,33 @@ class Dock(QWidget):
         self.model, self.viewer = self.session.model, self.session.layers.viewer
         self.column = QVBoxLayout(_scrolled(self) if scrolls else self)
         self.error = WrappingLabel(colour=ERROR_COLOUR)
-        self.copy = button("Copy details", "Copy the technical details, for a bug report.")
+        self.copy = button("Copy details", "Copy the traceback for a bug report.")
         self.copy.setVisible(False)
         self.copy.clicked.connect(self._copy_details)
-        self._details, self._placed = "", False
+        self._details, self._tabified = "", False
         self.setMinimumWidth(330)
         self.session.register_dock(self)
 
     def add_footer(self) -> None:
-        """Add the foot; called once by each dock widget after its own parts."""
+        """Add the error message; called once, after the dock's own widgets."""
         self.column.addWidget(self.error)
         self.column.addWidget(self.copy)
 
     def show_error(self, sentence: str, details: str = "") -> None:
-        """Show what went wrong."""
+        """Show an error message, with details to copy."""
         self.error.set_text(sentence)
         self._details = details
         self.copy.setVisible(bool(details))
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
-        """Find its place in the window, the first time."""
+        """Tabify with the other dock widgets when shown for the first time."""
         super().showEvent(event)
-        if not self._placed:
-            self._placed = True
+        if not self._tabified:
+            self._tabified = True
             tabify_with_siblings(self, Dock)
 
     def run_intent(self, intent: object, *args: object) -> None:
-        """Call an intent of the session; what it refuses is shown here."""
+        """Call a controller's intent and show its error, if any."""
         self.show_error("")
         try:
             intent(*args)  # type: ignore[operator]
@@ -72,7 +72,7 @@ class Dock(QWidget):
 
 
 def _scrolled(dock: QWidget) -> QWidget:
-    """Return a widget that fills a dock and scrolls in it."""
+    """Return the inner widget of a scroll area that fills a dock."""
     inner, area, outer = QWidget(), QScrollArea(), QVBoxLayout(dock)
     area.setWidgetResizable(True)
     area.setFrameShape(QFrame.Shape.NoFrame)
@@ -83,12 +83,12 @@ def _scrolled(dock: QWidget) -> QWidget:
 
 
 class LabelMapDock(Dock):
-    """A dock about the label map that is looked at: who measures it, keeps it, and what was found.
+    """Dock widget about the active label map.
 
     Parameters
     ----------
     napari_viewer : napari.viewer.Viewer
-        Where it is shown.
+        Viewer whose session the dock widget shows.
     """
 
     def __init__(self, napari_viewer: "Viewer") -> None:
@@ -98,8 +98,8 @@ class LabelMapDock(Dock):
 
 
 def save_table(dock: Dock, name: str, rows: Sequence[Mapping[str, object]]) -> None:
-    """Ask for a file, and write rows to it; the dock says what keeps it from being written."""
-    path, _ = QFileDialog.getSaveFileName(dock, "Save the table", name, "CSV (*.csv)")
+    """Ask for a CSV file and write rows to it; errors are shown in the dock."""
+    path, _ = QFileDialog.getSaveFileName(dock, "Save table", name, "CSV (*.csv)")
     if path:
         file = Path(path)
         dock.run_intent(write_table, file if file.suffix else file.with_suffix(".csv"), rows)

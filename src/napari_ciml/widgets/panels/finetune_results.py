@@ -1,4 +1,4 @@
-"""What a fine-tune brought, as a table and in words."""
+"""Results of a fine-tune: a table of Dice and notices."""
 
 from typing import TYPE_CHECKING
 
@@ -14,15 +14,17 @@ _ROW = 32
 
 def results_table() -> QTableWidget:
     """Return the empty table."""
-    made = table("Region", "Here", "after", "Replay", "after")
-    made.setToolTip("Dice before and after: here, and on cases not to forget.")
-    return made
+    table_widget = table("Region", "Train", "after", "Replay", "after")
+    table_widget.setToolTip(
+        "Dice before and after: on the corrected cases and on the replay cases."
+    )
+    return table_widget
 
 
 def show_results(scores: QTableWidget, result: "FineTuneResult") -> None:
-    """Fill the table."""
-    here = "Held out" if result.held_out else "Here"
-    scores.setHorizontalHeaderLabels(["Region", here, "after", "Replay", "after"])
+    """Fill the table with the Dice before and after, by region."""
+    corrected = "Held out" if result.held_out else "Train"
+    scores.setHorizontalHeaderLabels(["Region", corrected, "after", "Replay", "after"])
     scores.setRowCount(len(result.corrected_after))
     columns = (
         result.corrected_before,
@@ -31,20 +33,20 @@ def show_results(scores: QTableWidget, result: "FineTuneResult") -> None:
         result.replay_after,
     )
     for k, region in enumerate(result.corrected_after):
-        values = [f"{found.get(region, float('nan')):.2f}" for found in columns]
+        values = [f"{scores_of_cases.get(region, float('nan')):.2f}" for scores_of_cases in columns]
         for column, text in enumerate((region, *values)):
             scores.setItem(k, column, QTableWidgetItem(text))
     scores.setFixedHeight(_ROW * (len(result.corrected_after) + 1))
 
 
 def result_notices(result: "FineTuneResult") -> str:
-    """Return what the user must know of it."""
-    told = [*result.notices]
+    """Return the notices of a result, and which version was chosen."""
+    notices = [*result.notices]
     if not result.retains_replay:
-        told.append("It forgets: the replay cases lost more than the tolerance.")
+        notices.append("Forgetting: the Dice on replay cases fell by more than the tolerance.")
     elif not result.interpolation:
-        told.append("Nothing better was found; the new version is the old one.")
+        notices.append("No better version was found; the weights are unchanged.")
     else:
-        told.append(f"It goes {result.interpolation:.0%} of the way to what was learnt.")
-    told.append(f"The version was chosen on {result.chosen_on}; replay is {result.kept_on}.")
-    return "\n".join(told)
+        notices.append(f"Weight update: {result.interpolation:.0%} (interpolation).")
+    notices.append(f"Version selected on {result.chosen_on}; replay: {result.kept_on}.")
+    return "\n".join(notices)

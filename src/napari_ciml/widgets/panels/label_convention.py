@@ -1,28 +1,29 @@
-"""What the values of a label map mean, as the user says it."""
+"""Choice of the label convention of a label map."""
 
 from qtpy.QtWidgets import QComboBox
 
 from napari_ciml.cases.labels import LABEL_CONVENTIONS
 from napari_ciml.decomposition.model import Region
 
-_OWN = "as decomposed"
+_DECOMPOSITION = "decomposition"
 
 
 class LabelConventionBox(QComboBox):
-    """The decomposition's own label values, or those of a convention."""
+    """Box to choose the label values of the decomposition or of a known convention."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.addItems([_OWN, *LABEL_CONVENTIONS])
+        self.addItems([_DECOMPOSITION, *LABEL_CONVENTIONS])
         self.setToolTip(
-            "Which label values make its regions: those of the decomposition, or of a convention."
+            "Label convention: which label values make WT (whole tumour), TC (tumour core) and ET "
+            "(enhancing tumour). By default those of the decomposition."
         )
 
     def regions(self) -> tuple[Region, ...]:
-        """Return what was chosen; empty for the decomposition's own."""
+        """Return the regions of the chosen convention; empty for the decomposition's own."""
         return LABEL_CONVENTIONS.get(self.currentText(), ())
 
     def set_regions(self, regions: tuple[Region, ...]) -> None:
-        """Choose what is already known."""
+        """Choose the convention with these regions, or the decomposition."""
         names = [name for name, known in LABEL_CONVENTIONS.items() if known == regions]
-        self.setCurrentText(names[0] if names else _OWN)
+        self.setCurrentText(names[0] if names else _DECOMPOSITION)

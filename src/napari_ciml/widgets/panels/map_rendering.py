@@ -1,4 +1,4 @@
-"""A slice of a map over the modality it belongs to, as a picture; no Qt."""
+"""Render a slice of a map over its modality as an RGB image; no Qt."""
 
 from dataclasses import dataclass
 
@@ -8,19 +8,19 @@ from napari.utils.colormaps import Colormap
 from napari_ciml.cases.case import Case
 
 _PIXELS = 112
-"""Of a picture's longer edge."""
+"""Length of an image's longer edge."""
 
 
 @dataclass(frozen=True)
 class SliceSpec:
-    """A slice of a case.
+    """Axis and index of a slice of a case.
 
     Parameters
     ----------
     axis : int
-        Across which axis of (z, y, x).
+        Axis of (z, y, x) that the slice is perpendicular to.
     index : int
-        Which voxel of it.
+        Index of the slice along this axis.
     """
 
     axis: int
@@ -29,16 +29,16 @@ class SliceSpec:
     def mesh(
         self, case: Case, box: tuple[slice, slice, slice]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return indices along z, y and x of the picture's pixels: square ones, inside a box."""
+        """Return the voxel indices along z, y and x of square pixels inside a box."""
         scale = case.grid.scale
-        inside = [axis for axis in range(3) if axis != self.axis]
-        edges = [(box[a].stop - box[a].start) * scale[a] for a in inside]
+        in_plane = [axis for axis in range(3) if axis != self.axis]
+        edges = [(box[a].stop - box[a].start) * scale[a] for a in in_plane]
         pixel = max(edges) / _PIXELS
-        places = [np.array([self.index])] * 3
-        for axis, edge in zip(inside, edges, strict=True):
+        indices = [np.array([self.index])] * 3
+        for axis, edge in zip(in_plane, edges, strict=True):
             count = max(1, round(edge / pixel))
-            places[axis] = np.linspace(box[axis].start, box[axis].stop - 1, count)
-        return places[0], places[1], places[2]
+            indices[axis] = np.linspace(box[axis].start, box[axis].stop - 1, count)
+        return indices[0], indices[1], indices[2]
 
 
 def render_slice(
@@ -48,18 +48,18 @@ def render_slice(
     inside: np.ndarray,
     colours: Colormap,
 ) -> np.ndarray:
-    """Return a map over an image, with the outline of a region.
+    """Blend a map over an image and draw the outline of a region.
 
     Parameters
     ----------
     image, values : numpy.ndarray
         (Y, X) float; the map in [0, 1].
     limits : tuple of float
-        What is black and what is white in the image.
+        Contrast limits of the image.
     inside : numpy.ndarray
-        Where the region is, (Y, X) bool.
+        Mask of the region, (Y, X) bool.
     colours : napari Colormap
-        Of the map.
+        Colormap of the map.
 
     Returns
     -------
@@ -77,13 +77,13 @@ def render_slice(
 def sample_nearest(
     array: np.ndarray, mesh: tuple[np.ndarray, np.ndarray, np.ndarray]
 ) -> np.ndarray:
-    """Return the nearest voxels of a volume at a mesh of indices."""
+    """Return the values of the nearest voxels at a mesh of indices."""
     z, y, x = (np.round(part).astype(int) for part in mesh)
     return array[np.ix_(z, y, x)]
 
 
 def _edge(mask: np.ndarray) -> np.ndarray:
-    """Return the pixels of a mask that have a neighbour outside of it."""
+    """Return the boundary pixels of a mask."""
     padded = np.pad(mask, 1)
     core = padded[1:-1, 1:-1]
     around = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]

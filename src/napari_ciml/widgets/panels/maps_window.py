@@ -1,4 +1,4 @@
-"""All maps of an answer side by side as in Fig. 12: a row per pair, a column per auxiliary."""
+"""All complementary-information maps side by side, as in Fig. 12."""
 
 from collections.abc import Callable
 
@@ -19,13 +19,13 @@ from napari_ciml.widgets.panels.map_rendering import SliceSpec, render_slice, sa
 _CELL, _GAP, _NAMES, _HEAD, _SCALE = 104, 4, 76, 20, 34
 
 _LEGEND = (
-    "Yellow: where the message of the column's modality raised the evidence for the region of the "
-    "row most, of all maps here. Grey: the column's modality. White line: the region."
+    "Each row is a pair of region and primary, each column an auxiliary. Colour: evidence for the "
+    "region raised by the auxiliary's message, on one scale. Grey: the auxiliary. White: region."
 )
 
 
 class MapsGrid(QWidget):
-    """Draws the maps of the answer that is shown, in the viewer's slice.
+    """Draw the maps of an explanation in the viewer's slice.
 
     Signals
     -------
@@ -41,47 +41,49 @@ class MapsGrid(QWidget):
         self.pairs: list[Pair] = []
         self.columns: list[str] = []
         self.pictures: dict[tuple[Pair, str], np.ndarray] = {}
-        self.setToolTip("Click a map to see it over the whole case.")
+        self.setToolTip("Click a map to show it as a layer.")
 
     def draw(self, answer: AnsweredQuery | None, largest: float) -> None:
-        """Cut all maps of an answer where the viewer's slice lies.
+        """Render all maps of an answer in the viewer's slice.
 
-        ``largest`` is the value that is brightest, in this picture and in others beside it.
+        ``largest`` is the map value at the end of the colour scale.
         """
         case = self.session.model.case
         self.pictures = {}
         if case is None or answer is None:
             self.update()
             return
-        found, made = answer.explanation, answer.segmentation
+        explanation, segmentation = answer.explanation, answer.segmentation
         dims = self.session.layers.viewer.dims
         axis = dims.order[-3]
         step = round((dims.point[axis] - case.grid.translate[axis]) / case.grid.scale[axis])
         index = min(max(step, 0), case.grid.shape[axis] - 1)
         mesh = SliceSpec(axis, index).mesh(case, object_bounding_box(case.images[case.reference]))
-        labels = sample_nearest(made.label_map, mesh).squeeze(axis)
-        regions = {r.name: np.isin(labels, r.labels) for r in made.plan.decomposition.regions}
+        labels = sample_nearest(segmentation.label_map, mesh).squeeze(axis)
+        regions = {
+            r.name: np.isin(labels, r.labels) for r in segmentation.plan.decomposition.regions
+        }
         limits = {
             require_metadata(layer).shows: layer.contrast_limits
             for layer in self.session.layers.modalities()
         }
-        share = found.scale / largest if largest else 1.0
-        for pair, auxiliary in found.weights:
+        factor = explanation.scale / largest if largest else 1.0
+        for pair, auxiliary in explanation.weights:
             image = sample_nearest(case.images[auxiliary], mesh).squeeze(axis)
-            values = found.maps.sample_at((pair, auxiliary), mesh).squeeze(axis) * share
-            shown = limits.get(auxiliary, (float(image.min()), float(image.max())))
+            values = explanation.maps.sample_at((pair, auxiliary), mesh).squeeze(axis) * factor
+            contrast = limits.get(auxiliary, (float(image.min()), float(image.max())))
             self.pictures[pair, auxiliary] = render_slice(
-                image, shown, values, regions[pair.region], MAP_COLOURS
+                image, contrast, values, regions[pair.region], MAP_COLOURS
             )
         self.pairs = list(dict.fromkeys(pair for pair, _ in self.pictures))
-        heard = {auxiliary for _, auxiliary in self.pictures}
-        self.columns = [name for name in case.images if name in heard]
+        auxiliaries = {auxiliary for _, auxiliary in self.pictures}
+        self.columns = [name for name in case.images if name in auxiliaries]
         width = _NAMES + len(self.columns) * (_CELL + _GAP)
         self.setFixedSize(width, _HEAD + len(self.pairs) * (_CELL + _GAP) + _SCALE)
         self.update()
 
     def cell(self, pair: Pair, auxiliary: str) -> QRectF:
-        """Return where a map is drawn."""
+        """Return the rectangle of a map."""
         left = _NAMES + self.columns.index(auxiliary) * (_CELL + _GAP)
         return QRectF(left, _HEAD + self.pairs.index(pair) * (_CELL + _GAP), _CELL, _CELL)
 
@@ -95,14 +97,14 @@ class MapsGrid(QWidget):
             painter.drawText(QRectF(left, 0, _CELL, _HEAD), centred, name)
         for k, pair in enumerate(self.pairs):
             box = QRectF(0, _HEAD + k * (_CELL + _GAP), _NAMES - 6, _CELL)
-            painter.drawText(box, centred, f"{pair.region}\nfrom\n{pair.primary}")
+            painter.drawText(box, centred, f"{pair.region}\nin\n{pair.primary}")
         for (pair, auxiliary), pixels in self.pictures.items():
             self._draw_picture(painter, self.cell(pair, auxiliary), pixels)
         if self.pictures:
             self._draw_scale(painter)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        """Choose the map under the mouse."""
+        """Emit the map under the mouse."""
         for pair, auxiliary in self.pictures:
             if self.cell(pair, auxiliary).contains(event.position()):
                 self.chosen.emit(pair, auxiliary)
@@ -119,7 +121,7 @@ class MapsGrid(QWidget):
         painter.drawImage(inner, image.copy())
 
     def _draw_scale(self, painter: QPainter) -> None:
-        """Draw the one colour scale of all maps."""
+        """Draw the common colour scale."""
         top, width = self.height() - _SCALE + 6, self.width() - _NAMES - _GAP
         bar = QRectF(_NAMES, top, width, 10)
         gradient = QLinearGradient(bar.topLeft(), bar.topRight())
@@ -130,40 +132,40 @@ class MapsGrid(QWidget):
             )
         painter.fillRect(bar, QColor("black"))
         painter.fillRect(bar, gradient)
-        painter.drawText(QPointF(_NAMES, top + 24), "0: nothing added")
+        painter.drawText(QPointF(_NAMES, top + 24), "0")
         right = QRectF(_NAMES, top + 11, width, 16)
-        painter.drawText(right, int(Qt.AlignmentFlag.AlignRight), "1: the largest of all")
+        painter.drawText(right, int(Qt.AlignmentFlag.AlignRight), "max")
 
 
 class MapsWindow(QWidget):
-    """The maps in a window of their own, which follows the viewer's slice and the question.
+    """Window with the maps of the selected explanation; follows the viewer's slice.
 
-    If the answer is compared with another one, its maps stand beside, on the same colour scale.
+    Maps of the reference explanation are shown next to them, on the same colour scale.
 
     Parameters
     ----------
     session : Session
-        Whose answers.
-    beside : callable
-        Returns the answer that is compared with, or None.
+        Session with the explanations.
+    reference : callable
+        Returns the explanation to compare with, or None.
     parent : QWidget
-        With which it closes.
+        Parent of the window.
     """
 
     def __init__(
-        self, session: Session, beside: Callable[[], AnsweredQuery | None], parent: QWidget
+        self, session: Session, reference: Callable[[], AnsweredQuery | None], parent: QWidget
     ) -> None:
         super().__init__(parent, Qt.WindowType.Window)
-        self.setWindowTitle("What each message added")
-        self.session, self.beside = session, beside
+        self.setWindowTitle("Complementary-information maps")
+        self.session, self.reference = session, reference
         self.grid, self.other = MapsGrid(session), MapsGrid(session)
         self.question, self.compared = WrappingLabel(), WrappingLabel()
-        self.save = button("Save picture ...", "Save these maps as a PNG file.")
+        self.save = button("Save image ...", "Save the maps as a PNG file.")
         self.pictures = QWidget()
         places = QGridLayout(self.pictures)
         places.setContentsMargins(0, 0, 0, 0)
-        for k, (words, grid) in enumerate(self._sides()):
-            places.addWidget(words, 0, k)
+        for k, (title, grid) in enumerate(self._sides()):
+            places.addWidget(title, 0, k)
             places.addWidget(grid, 1, k, Qt.AlignmentFlag.AlignTop)
         column = QVBoxLayout(self)
         column.addLayout(row(WrappingLabel(_LEGEND, QUIET_COLOUR), self.save))
@@ -177,33 +179,33 @@ class MapsWindow(QWidget):
         self.destroyed.connect(self._later.stop)
 
     def draw(self) -> None:
-        """Show the answer in the present slice, and what it is compared with."""
+        """Draw the explanation and its reference in the current slice."""
         if not self.isVisible():
             return
         questions = self.session.explanation
-        answers = (questions.answer, self.beside())
+        answers = (questions.answer, self.reference())
         largest = max((a.explanation.scale for a in answers if a is not None), default=0.0)
-        for (words, grid), answer in zip(self._sides(), answers, strict=True):
-            for part in (words, grid):
+        for (title, grid), answer in zip(self._sides(), answers, strict=True):
+            for part in (title, grid):
                 part.setVisible(answer is not None)
-            words.set_text(questions.title(answer) if answer is not None else "")
+            title.set_text(questions.title(answer) if answer is not None else "")
             grid.draw(answer, largest)
         self.adjustSize()
 
     def follow(self, *_: object) -> None:
-        """Draw anew, soon."""
+        """Redraw shortly, once for several changes."""
         self._later.start(20)
 
     def _sides(self) -> tuple[tuple[WrappingLabel, MapsGrid], ...]:
         return (self.question, self.grid), (self.compared, self.other)
 
     def closeEvent(self, event: object) -> None:  # noqa: N802
-        """Follow no more."""
+        """Disconnect from the viewer and the session."""
         self.session.layers.viewer.dims.events.disconnect(self.follow)
         self.session.explanation.changed.disconnect(self.follow)
         super().closeEvent(event)
 
     def _ask_save(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, "Save these maps", filter="PNG (*.png)")
+        path, _ = QFileDialog.getSaveFileName(self, "Save maps", filter="PNG (*.png)")
         if path:
             self.pictures.grab().save(path, "PNG")

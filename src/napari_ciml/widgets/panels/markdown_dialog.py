@@ -1,4 +1,4 @@
-"""A dialog with a page to read beside the work."""
+"""Dialog that shows a Markdown page."""
 
 from pathlib import Path
 
@@ -10,18 +10,18 @@ _MARGIN = 60
 
 
 class MarkdownDialog(QDialog):
-    """A page to read.
+    """Non-modal dialog with a Markdown page.
 
     Parameters
     ----------
     parent : QWidget
-        Over which it opens.
+        Parent widget.
     title : str
-        Of the window.
+        Window title.
     text : str
-        In Markdown.
+        Markdown text.
     folder : pathlib.Path, optional
-        Where its pictures are.
+        Folder of its images.
     """
 
     def __init__(self, parent: QWidget, title: str, text: str, folder: Path | None = None) -> None:
@@ -39,7 +39,7 @@ class MarkdownDialog(QDialog):
         column.addWidget(buttons)
 
     def _fit_pictures(self) -> None:
-        """Draw every picture as wide as the page; Markdown has no word for it."""
+        """Scale every image to the width of the page."""
         document = self.text.document()
         block = document.begin()
         while block.isValid():

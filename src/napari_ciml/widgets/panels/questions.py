@@ -1,4 +1,4 @@
-"""The list of questions: what a shift-click asks, what was asked, what it is compared with."""
+"""Explanations of lesions and voxels: what a shift-click explains, history, reference."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,15 +15,15 @@ from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel, label
 from napari_ciml.widgets.panels.dock import Dock
 
 _HELP = (
-    "Shift-click asks why: for the lesion under the mouse (the connected part of a region), or for "
-    "that voxel."
+    "Shift + click explains the lesion under the mouse (connected component of a region), or the "
+    "voxel."
 )
-_INNERMOST, _NOTHING, _MEASURED = "innermost", "nothing", "cases measured"
+_INNERMOST, _NONE, _TYPICAL = "innermost", "none", "typical weights"
 
 
 @dataclass(frozen=True)
 class ComparisonWeights:
-    """Weights that others are compared with: of another answer, or over many cases."""
+    """Reference weights: of another explanation, or their mean and spread over many cases."""
 
     name: str
     weights: Mapping[tuple[Pair, str], float]
@@ -32,17 +32,17 @@ class ComparisonWeights:
 
 
 class QuestionPanel(QWidget):
-    """Shows the questions of a session.
+    """Show the explanations of a session and choose a reference.
 
     Parameters
     ----------
     dock : Dock
-        Says why a question was refused.
+        Dock widget that holds the panel and shows errors.
 
     Signals
     -------
     beside_changed()
-        Something else is compared with.
+        Another reference was chosen.
     """
 
     reference_changed = Signal()
@@ -52,23 +52,25 @@ class QuestionPanel(QWidget):
         self.dock, self.model, self.questions = dock, dock.model, dock.session.explanation
         self.scope = QComboBox()
         self.scope.addItems(["lesion", "voxel"])
-        self.scope.setToolTip("What a shift-click asks about.")
+        self.scope.setToolTip("What Shift + click explains.")
         self.region = QComboBox()
-        self.region.setToolTip("Which region it asks about; the innermost at that place, or one.")
+        self.region.setToolTip("Region to explain: the innermost at that position, or a given one.")
         self.history = QListWidget()
-        self.history.setToolTip("Questions that were asked; choose one to see its answer again.")
+        self.history.setToolTip("Explanations of this case; select one to show it again.")
         self.history.setFixedHeight(46)
         self.reference = QComboBox()
-        self.reference.setToolTip("Weights to compare with: the thin bars and the last column.")
+        self.reference.setToolTip(
+            "Reference weights: thin bars in the chart and last column of the table."
+        )
         self._compared = ""
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addWidget(WrappingLabel(_HELP, QUIET_COLOUR))
-        column.addLayout(row(label("About"), self.scope, label("of"), self.region))
+        column.addLayout(row(label("Explain"), self.scope, label("of"), self.region))
         column.addWidget(self.history)
-        column.addLayout(row(label("Compare with"), self.reference))
-        self.scope.currentTextChanged.connect(self._set_what)
+        column.addLayout(row(label("Reference"), self.reference))
+        self.scope.currentTextChanged.connect(self._set_scope)
         self.region.currentTextChanged.connect(self._set_region)
         self.history.currentRowChanged.connect(self._choose)
         self.reference.activated.connect(self._compare)
@@ -79,15 +81,17 @@ class QuestionPanel(QWidget):
         self.show_questions()
 
     def reference_weights(self) -> ComparisonWeights | None:
-        """Return what the weights are compared with."""
+        """Return the chosen reference weights, or None."""
         name = self.reference.currentText()
-        found = self.questions.shown
-        if name == _MEASURED and found is not None:
-            usual = comparable_statistics(found.weights, self.weight_statistics())
-            means = {key: weight.mean for key, weight in usual.items()}
-            return ComparisonWeights(name, means, {key: weight.sd for key, weight in usual.items()})
-        named = {self.questions.title(one): one for one in self.questions.answered}
-        answer = self.questions.whole if name == WHOLE else named.get(name)
+        explanation = self.questions.shown
+        if name == _TYPICAL and explanation is not None:
+            typical = comparable_statistics(explanation.weights, self.weight_statistics())
+            means = {key: weight.mean for key, weight in typical.items()}
+            return ComparisonWeights(
+                name, means, {key: weight.sd for key, weight in typical.items()}
+            )
+        by_title = {self.questions.title(answer): answer for answer in self.questions.answered}
+        answer = self.questions.whole if name == WHOLE else by_title.get(name)
         return (
             None
             if answer is None
@@ -95,48 +99,50 @@ class QuestionPanel(QWidget):
         )
 
     def reference_answer(self) -> AnsweredQuery | None:
-        """Return the answer that is compared with, if it is one and not the one that is shown."""
-        beside, shown = self.reference_weights(), self.questions.answer
-        if beside is None or beside.answer is None or shown is None:
+        """Return the reference explanation, if there is one and it is not the displayed one."""
+        reference, displayed = self.reference_weights(), self.questions.answer
+        if reference is None or reference.answer is None or displayed is None:
             return None
-        return None if beside.answer.same_as(shown) else beside.answer
+        return None if reference.answer.same_as(displayed) else reference.answer
 
     def weight_statistics(self) -> tuple[WeightStatistics, ...]:
-        """Return what is usual by the checkpoint that made the segmentation, if it says so."""
+        """Return the weight statistics of the checkpoint of the current run, if it has any."""
         current = self.model.runs.current
         return current.info.weight_statistics if current is not None else ()
 
     def show_questions(self) -> None:
-        """Show what was asked and what can be compared with."""
-        asked, chosen = self.questions.answered, self.questions.chosen
-        names = [self.questions.title(question) for question in asked]
+        """List the explanations and the possible references."""
+        history, selected = self.questions.answered, self.questions.chosen
+        names = [self.questions.title(question) for question in history]
         with QSignalBlocker(self.history):
             self.history.clear()
             self.history.addItems([WHOLE.capitalize(), *names])
-            self.history.setCurrentRow(1 + asked.index(chosen) if chosen else 0)
+            self.history.setCurrentRow(1 + history.index(selected) if selected else 0)
         self.setVisible(self.model.segmentation is not None)
-        measured = [_MEASURED] if self.weight_statistics() else []
-        others = [_NOTHING, *measured, WHOLE, *names]
-        usual = _MEASURED if measured else _NOTHING
+        typical = [_TYPICAL] if self.weight_statistics() else []
+        references = [_NONE, *typical, WHOLE, *names]
+        default = _TYPICAL if typical else _NONE
         with QSignalBlocker(self.reference):
             self.reference.clear()
-            self.reference.addItems(others)
-            self.reference.setCurrentText(self._compared if self._compared in others else usual)
+            self.reference.addItems(references)
+            self.reference.setCurrentText(
+                self._compared if self._compared in references else default
+            )
 
     def _show_regions(self) -> None:
-        made = self.model.segmentation
-        names = made.plan.decomposition.region_names if made else ()
-        kept = self.region.currentText()
+        segmentation = self.model.segmentation
+        names = segmentation.plan.decomposition.region_names if segmentation else ()
+        current = self.region.currentText()
         self.region.clear()
         self.region.addItems([_INNERMOST, *names])
-        self.region.setCurrentText(kept if kept in names else _INNERMOST)
-        self.setVisible(made is not None)
+        self.region.setCurrentText(current if current in names else _INNERMOST)
+        self.setVisible(segmentation is not None)
 
     def _compare(self) -> None:
         self._compared = self.reference.currentText()
         self.reference_changed.emit()
 
-    def _set_what(self, text: str) -> None:
+    def _set_scope(self, text: str) -> None:
         self.questions.one_voxel = text == "voxel"
 
     def _set_region(self, text: str) -> None:

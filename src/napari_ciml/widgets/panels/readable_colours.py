@@ -1,37 +1,39 @@
-"""Colours of text that can be read on the background of napari's theme, be it dark or light."""
+"""Adapt text colours to the background, in dark and light themes."""
 
 from qtpy.QtGui import QColor
 
-_ENOUGH = 4.5
-"""Ratio of contrast that WCAG 2 asks for text."""
+_REQUIRED = 4.5
+"""Contrast ratio that WCAG 2 requires of text."""
 
 _STEPS = 20
 
 
 def readable(colour: str, background: QColor) -> QColor:
-    """Return a colour, made lighter or darker only as far as reading it on a background needs.
+    """Lighten or darken a colour as little as needed for a readable contrast.
 
     Parameters
     ----------
     colour : str
         Hexadecimal (``"#rrggbb"``).
     background : QColor
-        What it is read on.
+        Colour of the background.
 
     Returns
     -------
     QColor
-        With a contrast of at least 4.5 : 1.
+        Colour with a contrast ratio of at least 4.5 : 1.
     """
-    wanted = QColor(colour)
+    original = QColor(colour)
     ends = (QColor("black"), QColor("white"))
     end = max(ends, key=lambda candidate: contrast(candidate, background))
-    mixed = (_mixed(wanted, end, k / _STEPS) for k in range(_STEPS + 1))
-    return next((made for made in mixed if contrast(made, background) >= _ENOUGH), end)
+    mixtures = (_mix(original, end, k / _STEPS) for k in range(_STEPS + 1))
+    return next(
+        (mixture for mixture in mixtures if contrast(mixture, background) >= _REQUIRED), end
+    )
 
 
 def contrast(one: QColor, other: QColor) -> float:
-    """Return the ratio of contrast of two colours, 1 to 21, as WCAG 2 defines it."""
+    """Return the contrast ratio of two colours, 1 to 21, as WCAG 2 defines it."""
     dark, light = sorted((_luminance(one), _luminance(other)))
     return (light + 0.05) / (dark + 0.05)
 
@@ -45,6 +47,6 @@ def _luminance(colour: QColor) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def _mixed(one: QColor, other: QColor, share: float) -> QColor:
+def _mix(one: QColor, other: QColor, fraction: float) -> QColor:
     pairs = zip(one.getRgbF()[:3], other.getRgbF()[:3], strict=True)
-    return QColor.fromRgbF(*((1 - share) * a + share * b for a, b in pairs))
+    return QColor.fromRgbF(*((1 - fraction) * a + fraction * b for a, b in pairs))

@@ -1,4 +1,4 @@
-"""What the last edit changed: words, millilitres, Dice, and which voxels are shown."""
+"""Changes by the last edit: description, volumes, Dice, changed voxels."""
 
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QComboBox, QTableWidgetItem, QVBoxLayout, QWidget
@@ -8,16 +8,16 @@ from napari_ciml.widgets.controllers.session import Session
 from napari_ciml.widgets.layers.run_comparison import ADDED_COLOUR, REMOVED_COLOUR
 from napari_ciml.widgets.panels.common import WrappingLabel, label, row, table
 
-_NONE = "nothing"
+_NONE = "none"
 
 
 class ChangePanel(QWidget):
-    """Shows the change that the live decomposition has made.
+    """Show what the last edit changed in the segmentation.
 
     Parameters
     ----------
     session : Session
-        Whose.
+        Session whose runs are compared.
     """
 
     def __init__(self, session: Session) -> None:
@@ -25,9 +25,9 @@ class ChangePanel(QWidget):
         self.live = session.live
         self.summary = WrappingLabel()
         self.table = table("Region", "mL", "Change", "Dice")
-        self.table.setToolTip("Volumes now, the change in mL, and the Dice with the run before.")
+        self.table.setToolTip("Volume, change of the volume in mL, and Dice with the previous run.")
         self.shown = QComboBox()
-        self.shown.setToolTip("Voxels that the last edit added or removed, as a layer.")
+        self.shown.setToolTip("Show the voxels that the last edit added or removed as a layer.")
         self.legend = label(
             f'<span style="color: {ADDED_COLOUR}">■</span> added '
             f'<span style="color: {REMOVED_COLOUR}">■</span> removed'
@@ -37,7 +37,7 @@ class ChangePanel(QWidget):
         column.setSpacing(4)
         column.addWidget(self.summary)
         column.addWidget(self.table)
-        column.addLayout(row(label("Show changed"), self.shown))
+        column.addLayout(row(label("Show changes in"), self.shown))
         column.addWidget(self.legend)
         self.shown.activated.connect(self._choose)
         self.live.changed.connect(self._show)
@@ -52,10 +52,10 @@ class ChangePanel(QWidget):
         self.setVisible(change is not None)
         if change is None:
             return
-        self.summary.set_text(f"{change.cause} (against {change.against})")
+        self.summary.set_text(f"{change.cause} (compared with {change.against})")
         self.table.setRowCount(len(change.regions))
-        for k, (name, found) in enumerate(change.regions.items()):
-            texts = (name, f"{found.after_ml:.1f}", f"{found.ml:+.2f}", _dice(found))
+        for k, (name, region) in enumerate(change.regions.items()):
+            texts = (name, f"{region.after_ml:.1f}", f"{region.ml:+.2f}", _dice_text(region))
             for column, text in enumerate(texts):
                 self.table.setItem(k, column, QTableWidgetItem(text))
         self.table.setFixedHeight(26 * len(change.regions) + 28)
@@ -66,9 +66,9 @@ class ChangePanel(QWidget):
             self.shown.setCurrentText(self.live.shown or _NONE)
 
 
-def _dice(found: RegionChange) -> str:
-    """Say how the two agree, or how each agrees with the reference."""
-    if found.to_reference is None:
-        return f"{found.dice:.3f}"
-    before, after = found.to_reference
-    return f"{found.dice:.3f}; reference {before:.3f} → {after:.3f}"
+def _dice_text(region: RegionChange) -> str:
+    """Return the Dice with the previous run, and of both with the reference if there is one."""
+    if region.to_reference is None:
+        return f"{region.dice:.3f}"
+    before, after = region.to_reference
+    return f"{region.dice:.3f}; reference {before:.3f} → {after:.3f}"

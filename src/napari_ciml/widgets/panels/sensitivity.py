@@ -1,4 +1,4 @@
-"""The sensitivity table: every message muted in turn, and what that costs."""
+"""Sensitivity table: the effect of muting each message in turn."""
 
 from qtpy.QtWidgets import QHeaderView, QTableWidgetItem, QVBoxLayout, QWidget
 
@@ -8,21 +8,21 @@ from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel, butto
 from napari_ciml.widgets.panels.dock import Dock, save_table
 from napari_ciml.widgets.panels.job_bar import JobBar
 
-TITLE = "Muting every message"
+TITLE = "Measuring the sensitivity"
 
 _TIP = (
-    "Mute every message in turn, from what is kept, and say what it costs against this run. "
-    "The costliest comes first."
+    "Mute each message in turn and measure the change against this run, from cached features. "
+    "The largest effect comes first."
 )
 
 
 class SensitivityPanel(QWidget):
-    """Asks for the sensitivity table and shows it.
+    """Compute and show the sensitivity table.
 
     Parameters
     ----------
     dock : Dock
-        Whose session is asked.
+        Dock widget that holds the panel and shows errors.
     """
 
     def __init__(self, dock: Dock) -> None:
@@ -32,19 +32,19 @@ class SensitivityPanel(QWidget):
         self.jobs = JobBar(dock, TITLE)
         self.summary = WrappingLabel(colour=QUIET_COLOUR)
         self.effects = table("Muted")
-        self.save = button("Save table ...", "Save what every muting costs as CSV.")
-        self._costs: tuple[MutingEffect, ...] = ()
-        self.effects.setToolTip("What each muting changes, region by region.")
+        self.save = button("Save table ...", "Save this table as CSV.")
+        self._effects: tuple[MutingEffect, ...] = ()
+        self.effects.setToolTip("Change of each region when a message is muted: mL and Dice.")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         for part in (self.run, self.jobs, self.summary, self.effects, self.save):
             column.addWidget(part)
-        self.run.clicked.connect(lambda: dock.run_intent(self._ask))
+        self.run.clicked.connect(lambda: dock.run_intent(self._compute))
         self.save.clicked.connect(self._save)
         self.model.segmentation_changed.connect(self._clear)
         self._clear()
 
-    def _ask(self) -> None:
+    def _compute(self) -> None:
         case, path = self.session.segmentation.require_ready()
         segmentation = self.model.segmentation
         assert segmentation is not None
@@ -55,11 +55,11 @@ class SensitivityPanel(QWidget):
 
             return sensitivity(case, load_checkpoint(path), segmentation, monitor)
 
-        def done(costs: tuple[MutingEffect, ...]) -> None:
+        def on_done(effects: tuple[MutingEffect, ...]) -> None:
             if self.model.segmentation is segmentation:
-                self._show(costs)
+                self._show(effects)
 
-        self.session.runner.submit(TITLE, work, done)
+        self.session.runner.submit(TITLE, work, on_done)
 
     def _clear(self) -> None:
         self.run.setEnabled(self.model.segmentation is not None)
@@ -67,43 +67,41 @@ class SensitivityPanel(QWidget):
             part.hide()
         self.summary.set_text("")
 
-    def _show(self, costs: tuple[MutingEffect, ...]) -> None:
-        if not costs:
-            self.summary.set_text("This run passes no message.")
+    def _show(self, effects: tuple[MutingEffect, ...]) -> None:
+        if not effects:
+            self.summary.set_text("This run has no messages.")
             return
-        names = list(costs[0].ml)
+        names = list(effects[0].ml)
         self.effects.setColumnCount(1 + len(names))
         self.effects.setHorizontalHeaderLabels(["Muted", *names])
-        self.effects.setRowCount(len(costs))
-        for k, cost in enumerate(costs):
-            message = cost.message
+        self.effects.setRowCount(len(effects))
+        for k, effect in enumerate(effects):
+            message = effect.message
             self.effects.setItem(
-                k, 0, QTableWidgetItem(f"{message.auxiliary} for {message.primary}")
+                k, 0, QTableWidgetItem(f"{message.auxiliary} to {message.primary}")
             )
             for column, name in enumerate(names, 1):
-                text = f"{cost.ml[name]:+.1f}  ({cost.dice[name]:.3f})"
+                text = f"{effect.ml[name]:+.1f}  ({effect.dice[name]:.3f})"
                 self.effects.setItem(k, column, QTableWidgetItem(text))
-        self.summary.set_text(
-            "Change in mL, and Dice with this run in brackets; the costliest first."
-        )
+        self.summary.set_text("Change in mL, Dice with this run in brackets; largest effect first.")
         self.effects.verticalHeader().setDefaultSectionSize(24)
         header = self.effects.horizontalHeader()
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
-        self.effects.setMinimumHeight(min(len(costs), 6) * 24 + 30)
-        self._costs = costs
+        self.effects.setMinimumHeight(min(len(effects), 6) * 24 + 30)
+        self._effects = effects
         for part in (self.effects, self.save):
             part.show()
 
     def _save(self) -> None:
         rows = [
             {
-                "primary": cost.message.primary,
-                "auxiliary": cost.message.auxiliary,
+                "primary": effect.message.primary,
+                "auxiliary": effect.message.auxiliary,
                 "region": region,
-                "change_ml": round(cost.ml[region], 3),
-                "dice": round(cost.dice[region], 4),
+                "change_ml": round(effect.ml[region], 3),
+                "dice": round(effect.dice[region], 4),
             }
-            for cost in self._costs
-            for region in cost.ml
+            for effect in self._effects
+            for region in effect.ml
         ]
         save_table(self.dock, "sensitivity.csv", rows)

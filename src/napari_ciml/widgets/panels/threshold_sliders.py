@@ -1,4 +1,4 @@
-"""Sliders: each region's threshold, and each pair's weight in its region's ensemble."""
+"""Sliders of region thresholds and of ensemble weights."""
 
 from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import QGridLayout, QLabel, QSlider, QWidget
@@ -10,16 +10,16 @@ from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel
 _PERCENT, _TENTHS = 100, 10
 
 Control = str | Pair
-"""A region's threshold, or a pair's weight."""
+"""Name of a region (its threshold) or a pair (its weight)."""
 
 
 class ThresholdSliders(QWidget):
-    """Thresholds and weights of what is asked for.
+    """Edit the thresholds of regions and the weights of pairs in their ensemble.
 
     Parameters
     ----------
-    review : Review
-        Whose.
+    model : SessionModel
+        Session model whose request is edited.
     """
 
     def __init__(self, model: SessionModel) -> None:
@@ -27,23 +27,23 @@ class ThresholdSliders(QWidget):
         self.model = model
         self.sliders: dict[Control, QSlider] = {}
         self._values: dict[Control, QLabel] = {}
-        self._places = QGridLayout(self)
-        self._places.setContentsMargins(0, 0, 0, 0)
-        self._places.setVerticalSpacing(2)
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setVerticalSpacing(2)
         self._laid_out: tuple[Control, ...] = ()
         model.request_changed.connect(self._show)
         self._show()
 
     def _show(self) -> None:
-        whole = self.model.decomposition
-        shared = [
+        decomposition = self.model.decomposition
+        ensemble_pairs = [
             pair
-            for pair in whole.pairs
-            if sum(other.region == pair.region for other in whole.pairs) > 1
+            for pair in decomposition.pairs
+            if sum(other.region == pair.region for other in decomposition.pairs) > 1
         ]
-        controls: tuple[Control, ...] = (*whole.region_names, *shared)
+        controls: tuple[Control, ...] = (*decomposition.region_names, *ensemble_pairs)
         if controls != self._laid_out:
-            self._lay_out(whole.region_names, shared)
+            self._lay_out(decomposition.region_names, ensemble_pairs)
             self._laid_out = controls
         for control, slider in self.sliders.items():
             value = self._value(control)
@@ -51,36 +51,38 @@ class ThresholdSliders(QWidget):
                 slider.setValue(round(value * _scale(control)))
             self._values[control].setText(f"{value:.2f}" if _is_region(control) else f"{value:.1f}")
 
-    def _lay_out(self, regions: tuple[str, ...], shared: list[Pair]) -> None:
-        while (item := self._places.takeAt(0)) is not None:
-            old = item.widget()
-            if old is not None:
-                old.hide()
-                old.deleteLater()
+    def _lay_out(self, regions: tuple[str, ...], ensemble_pairs: list[Pair]) -> None:
+        while (item := self._grid.takeAt(0)) is not None:
+            widget = item.widget()
+            if widget is not None:
+                widget.hide()
+                widget.deleteLater()
         self.sliders, self._values = {}, {}
-        self._places.addWidget(WrappingLabel("Threshold", QUIET_COLOUR), 0, 0, 1, 3)
+        self._grid.addWidget(WrappingLabel("Probability threshold", QUIET_COLOUR), 0, 0, 1, 3)
         for k, name in enumerate(regions, 1):
-            tip = f"From which probability on a voxel belongs to {name}."
+            tip = f"Voxels with at least this probability belong to {name}."
             self._add(name, name, tip, (5, 95), k, 0)
-        if shared:
-            self._places.addWidget(WrappingLabel("Weight in the mean", QUIET_COLOUR), 0, 3, 1, 3)
-        for k, pair in enumerate(sorted(shared, key=lambda p: regions.index(p.region)), 1):
-            tip = f"How much {pair.primary} counts in the mean for {pair.region}; 0 leaves it out."
+        if ensemble_pairs:
+            self._grid.addWidget(WrappingLabel("Ensemble weight", QUIET_COLOUR), 0, 3, 1, 3)
+        for k, pair in enumerate(sorted(ensemble_pairs, key=lambda p: regions.index(p.region)), 1):
+            tip = (
+                f"Weight of {pair.primary} in the mean probability of {pair.region}; 0 excludes it."
+            )
             self._add(pair, f"{pair.region} {pair.primary}", tip, (0, 30), k, 3)
 
     def _add(
-        self, control: Control, text: str, tip: str, span: tuple[int, int], line: int, column: int
+        self, control: Control, text: str, tip: str, span: tuple[int, int], row: int, column: int
     ) -> None:
         slider = QSlider(Qt.Orientation.Horizontal)
         slider.setRange(*span)
         slider.setToolTip(tip)
         slider.setAccessibleName(text)
-        slider.valueChanged.connect(lambda value: self._turned(control, value))
+        slider.valueChanged.connect(lambda value: self._on_moved(control, value))
         self.sliders[control], self._values[control] = slider, QLabel()
-        for k, part in enumerate((QLabel(text), slider, self._values[control])):
-            self._places.addWidget(part, line, column + k)
+        for k, widget in enumerate((QLabel(text), slider, self._values[control])):
+            self._grid.addWidget(widget, row, column + k)
 
-    def _turned(self, control: Control, value: int) -> None:
+    def _on_moved(self, control: Control, value: int) -> None:
         if isinstance(control, Pair):
             self.model.set_weight(control, value / _TENTHS)
         else:

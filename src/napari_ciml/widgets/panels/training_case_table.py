@@ -1,4 +1,4 @@
-"""The list of further cases of a fine-tune: cases kept, and folders."""
+"""Table of further cases of a fine-tune: open cases that were added, and folders."""
 
 from pathlib import Path
 
@@ -10,18 +10,20 @@ from napari_ciml.training.finetune.inputs import CorrectedCase, FineTuneInput
 from napari_ciml.widgets.panels.common import button, table
 from napari_ciml.widgets.panels.label_convention import LabelConventionBox
 
-_LEARN, _REMEMBER = "learn from", "not to forget"
+_TRAIN, _REPLAY = "train", "replay"
 _ROW, _MOST_ROWS = 30, 5
 
 
 class TrainingCaseTable(QWidget):
-    """Cases beside the open one, and what each is for; takes no room while it is empty."""
+    """Cases besides the open one with their roles; hidden while it is empty."""
 
     def __init__(self) -> None:
         super().__init__()
         self.sources: list[CorrectedCase | Path] = []
-        self.rows = table("Case", "What for", "Labels", "")
-        self.rows.setToolTip("Further cases, and whether to learn from them or not forget them.")
+        self.rows = table("Case", "Role", "Labels", "")
+        self.rows.setToolTip(
+            "Further cases. Train: fine-tune on it. Replay: keep the accuracy on it."
+        )
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.rows)
@@ -29,62 +31,64 @@ class TrainingCaseTable(QWidget):
         self._fit()
 
     def add(self, source: CorrectedCase | Path, regions: tuple[Region, ...] = ()) -> None:
-        """Add a case or a folder; a case that is there already takes the place of the old one.
+        """Add a case or a folder; a case that is listed already is replaced.
 
-        ``regions`` is what its label values mean, if not what the decomposition says.
+        ``regions`` is its label convention, if not that of the decomposition.
         """
         name = source.name if isinstance(source, Path) else source.case.name
-        known = [k for k, old in enumerate(self.sources) if _same(old, source)]
-        if known:
-            self.sources[known[0]] = source
-            self.convention(known[0]).set_regions(regions)
+        matches = [k for k, old in enumerate(self.sources) if _same(old, source)]
+        if matches:
+            self.sources[matches[0]] = source
+            self.convention(matches[0]).set_regions(regions)
             return
         self.sources.append(source)
-        place = self.rows.rowCount()
-        self.rows.insertRow(place)
+        index = self.rows.rowCount()
+        self.rows.insertRow(index)
         item = QTableWidgetItem(name or "case")
-        item.setToolTip(str(source) if isinstance(source, Path) else "Kept with its labels.")
-        self.rows.setItem(place, 0, item)
-        purpose = QComboBox()
-        purpose.addItems([_LEARN, _REMEMBER])
-        purpose.setToolTip("Learn from this case, or see that it is not forgotten.")
-        self.rows.setCellWidget(place, 1, purpose)
-        meanings = LabelConventionBox()
-        meanings.set_regions(regions)
-        self.rows.setCellWidget(place, 2, meanings)
-        remove = button("Remove", "Leave it out.")
-        remove.clicked.connect(lambda: self._remove(purpose))
-        self.rows.setCellWidget(place, 3, remove)
+        item.setToolTip(
+            str(source) if isinstance(source, Path) else "Case with its label map, in memory."
+        )
+        self.rows.setItem(index, 0, item)
+        role = QComboBox()
+        role.addItems([_TRAIN, _REPLAY])
+        role.setToolTip("Train: fine-tune on this case. Replay: keep the accuracy on it.")
+        self.rows.setCellWidget(index, 1, role)
+        convention = LabelConventionBox()
+        convention.set_regions(regions)
+        self.rows.setCellWidget(index, 2, convention)
+        remove = button("Remove", "Remove this case from the list.")
+        remove.clicked.connect(lambda: self._remove(role))
+        self.rows.setCellWidget(index, 3, remove)
         self._fit()
 
-    def inputs(self, but: Case | None = None) -> list[FineTuneInput]:
-        """Return what is listed, but for one case."""
+    def inputs(self, exclude: Case | None = None) -> list[FineTuneInput]:
+        """Return the listed inputs, except those of one case."""
         return [
             FineTuneInput(
                 source,
-                learn=self.purpose(k).currentText() == _LEARN,
+                learn=self.role(k).currentText() == _TRAIN,
                 regions=self.convention(k).regions(),
             )
             for k, source in enumerate(self.sources)
-            if isinstance(source, Path) or source.case is not but
+            if isinstance(source, Path) or source.case is not exclude
         ]
 
-    def purpose(self, place: int) -> QComboBox:
-        """Return the box that says what a row is for."""
-        found = self.rows.cellWidget(place, 1)
-        assert isinstance(found, QComboBox)
-        return found
+    def role(self, index: int) -> QComboBox:
+        """Return the role box of a row."""
+        widget = self.rows.cellWidget(index, 1)
+        assert isinstance(widget, QComboBox)
+        return widget
 
-    def convention(self, place: int) -> LabelConventionBox:
-        """Return the box that says what a row's label values mean."""
-        found = self.rows.cellWidget(place, 2)
-        assert isinstance(found, LabelConventionBox)
-        return found
+    def convention(self, index: int) -> LabelConventionBox:
+        """Return the label convention box of a row."""
+        widget = self.rows.cellWidget(index, 2)
+        assert isinstance(widget, LabelConventionBox)
+        return widget
 
-    def _remove(self, purpose: QComboBox) -> None:
-        place = next(k for k in range(len(self.sources)) if self.rows.cellWidget(k, 1) is purpose)
-        del self.sources[place]
-        self.rows.removeRow(place)
+    def _remove(self, role: QComboBox) -> None:
+        index = next(k for k in range(len(self.sources)) if self.rows.cellWidget(k, 1) is role)
+        del self.sources[index]
+        self.rows.removeRow(index)
         self._fit()
 
     def _fit(self) -> None:

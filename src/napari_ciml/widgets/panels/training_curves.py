@@ -1,4 +1,4 @@
-"""Live curves of a fine-tune: loss, and Dice where it was measured."""
+"""Live curves of a fine-tune: losses and Dice."""
 
 from qtpy.QtCore import QPointF, QRectF, Qt
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
@@ -15,7 +15,7 @@ _HEIGHT, _LEGEND, _SMOOTH = 150, 34, 0.9
 
 
 class TrainingCurves(QWidget):
-    """Lines over the share of the time; each on a scale from 0 to its own largest value."""
+    """Plot of losses and Dice over the elapsed fraction; each line has its own scale from 0."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -23,16 +23,16 @@ class TrainingCurves(QWidget):
         self.points: dict[str, list[tuple[float, float]]] = {}
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Remove all points."""
         self.points = {name: [] for name in _COLOURS}
         self.update()
 
-    def add(self, name: str, share: float, value: float) -> None:
-        """Add a point; losses are smoothed, as single steps say little."""
+    def add(self, name: str, fraction: float, value: float) -> None:
+        """Add a point; losses are smoothed exponentially."""
         line = self.points.setdefault(name, [])
         if line and not name.startswith("Dice,"):
             value = _SMOOTH * line[-1][1] + (1 - _SMOOTH) * value
-        line.append((share, value))
+        line.append((fraction, value))
         self.update()
 
     def paintEvent(self, _: QPaintEvent) -> None:  # noqa: N802
@@ -64,14 +64,14 @@ class TrainingCurves(QWidget):
         if not points:
             return
         top = 1.0 if name.startswith("Dice,") else max(value for _, value in points) or 1.0
-        places = [
-            QPointF(box.left() + share * box.width(), box.bottom() - value / top * box.height())
-            for share, value in points
+        vertices = [
+            QPointF(box.left() + fraction * box.width(), box.bottom() - value / top * box.height())
+            for fraction, value in points
         ]
         painter.setPen(QPen(colour, 2))
-        painter.drawPolyline(QPolygonF(places))
+        painter.drawPolyline(QPolygonF(vertices))
         if name.startswith("Dice,"):
             painter.setBrush(colour)
-            for place in places:
-                painter.drawEllipse(place, 3, 3)
+            for vertex in vertices:
+                painter.drawEllipse(vertex, 3, 3)
             painter.setBrush(Qt.BrushStyle.NoBrush)

@@ -1,4 +1,4 @@
-"""The chart of complementary-information weights: one bar per pair, one segment per auxiliary."""
+"""Chart of complementary-information weights: a stacked bar per pair."""
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
@@ -12,19 +12,19 @@ from napari_ciml.export.report import PALETTE
 
 _BAR, _GAP, _NAMES, _LEGEND = 18, 6, 84, 22
 _THIN = 7
-"""Height of the bar of what a weight is compared with."""
+"""Height of a reference bar in pixels."""
 
 _LABELLED_FROM = 0.12
 
 ATYPICAL_COLOUR = "#ffb454"
-_UNUSUAL = QColor(ATYPICAL_COLOUR)
+_ATYPICAL = QColor(ATYPICAL_COLOUR)
 
 RANGE_ROLE = int(Qt.ItemDataRole.UserRole)
-"""Of an item: a weight, and between which values it usually lies."""
+"""Item data role: weight, and lower and upper bound of its typical range."""
 
 
 class WeightChart(QWidget):
-    """Stacked bars; a click on a segment chooses it.
+    """Stacked bars, one segment per auxiliary; a click selects a segment.
 
     Signals
     -------
@@ -37,42 +37,42 @@ class WeightChart(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._weights: dict[Pair, dict[str, float]] = {}
-        self._beside: dict[Pair, dict[str, float]] = {}
+        self._reference: dict[Pair, dict[str, float]] = {}
         self._colours: dict[str, QColor] = {}
-        self._marked: tuple[Pair | None, str] = (None, "")
-        self._unusual: Collection[tuple[Pair, str]] = ()
+        self._selected: tuple[Pair | None, str] = (None, "")
+        self._atypical: Collection[tuple[Pair, str]] = ()
 
     def show_weights(
         self,
         weights: Mapping[tuple[Pair, str], float],
-        beside: Mapping[tuple[Pair, str], float] = MappingProxyType({}),
-        unusual: Collection[tuple[Pair, str]] = (),
+        reference: Mapping[tuple[Pair, str], float] = MappingProxyType({}),
+        atypical: Collection[tuple[Pair, str]] = (),
     ) -> None:
-        """Show other weights, the unusual ones marked; those beside them as a thin bar below."""
-        self._unusual = unusual
-        self._weights, self._beside = _by_pair(weights), _by_pair(beside)
+        """Show weights with atypical ones marked, and reference weights as thin bars below."""
+        self._atypical = atypical
+        self._weights, self._reference = _by_pair(weights), _by_pair(reference)
         names = sorted({auxiliary for _, auxiliary in weights})
         self._colours = {name: QColor(PALETTE[k % len(PALETTE)]) for k, name in enumerate(names)}
         self.setFixedHeight(len(self._weights) * self._step + _LEGEND)
         self.update()
 
     def mark(self, pair: Pair | None, auxiliary: str) -> None:
-        """Outline one segment."""
-        self._marked = (pair, auxiliary)
+        """Outline a segment."""
+        self._selected = (pair, auxiliary)
         self.update()
 
     @property
     def _step(self) -> int:
-        return _BAR + _GAP + (_THIN if self._beside else 0)
+        return _BAR + _GAP + (_THIN if self._reference else 0)
 
     def segments(self) -> list[tuple[Pair, str, QRectF]]:
-        """Return where every segment is drawn."""
+        """Return the rectangle of every segment."""
         return self._segments(self._weights, 0, _BAR)
 
     def _segments(
         self, weights: Mapping[Pair, Mapping[str, float]], down: int, height: int
     ) -> list[tuple[Pair, str, QRectF]]:
-        found = []
+        rectangles = []
         width = self.width() - _NAMES - 4
         for k, pair in enumerate(self._weights):
             left = float(_NAMES)
@@ -80,9 +80,9 @@ class WeightChart(QWidget):
                 if weight > 0:
                     top = _LEGEND + k * self._step + down
                     box = QRectF(left, top, weight * width, height)
-                    found.append((pair, auxiliary, box))
+                    rectangles.append((pair, auxiliary, box))
                     left += weight * width
-        return found
+        return rectangles
 
     def paintEvent(self, _: QPaintEvent) -> None:  # noqa: N802
         """Draw legend, names and segments."""
@@ -101,37 +101,37 @@ class WeightChart(QWidget):
             painter.drawText(box, flags, f"{pair.primary} {pair.region}")
         for pair, auxiliary, box in self.segments():
             self._draw_segment(painter, pair, auxiliary, box)
-        for _, auxiliary, box in self._segments(self._beside, _BAR + 1, _THIN - 1):
+        for _, auxiliary, box in self._segments(self._reference, _BAR + 1, _THIN - 1):
             painter.fillRect(box, self._colours.get(auxiliary, text))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        """Choose the segment under the mouse."""
+        """Emit the segment under the mouse."""
         hit = self._at(event.position())
         if hit is not None:
             self.chosen.emit(*hit)
 
     def event(self, event: QEvent) -> bool:
-        """Show a segment's own tooltip."""
+        """Show the tooltip of a segment."""
         hit = self._at(QPointF(event.pos())) if isinstance(event, QHelpEvent) else None
         if hit is None:
             return bool(super().event(event))
         pair, auxiliary = hit
-        share = f"{self._weights[pair][auxiliary]:.0%}"
-        said = f"{auxiliary}: {share} of what was added to {pair.region} in {pair.primary}"
-        QToolTip.showText(event.globalPos(), said, self)
+        percentage = f"{self._weights[pair][auxiliary]:.0%}"
+        text = f"{auxiliary}: {percentage} of the information for {pair.region} in {pair.primary}"
+        QToolTip.showText(event.globalPos(), text, self)
         return True
 
     def _draw_segment(self, painter: QPainter, pair: Pair, auxiliary: str, box: QRectF) -> None:
         painter.fillRect(box, self._colours[auxiliary])
         weight = self._weights[pair][auxiliary]
         painter.setPen(QColor("white"))
-        unusual = (pair, auxiliary) in self._unusual
+        atypical = (pair, auxiliary) in self._atypical
         if weight >= _LABELLED_FROM:
-            text = f"{weight:.2f} !" if unusual else f"{weight:.2f}"
+            text = f"{weight:.2f} !" if atypical else f"{weight:.2f}"
             painter.drawText(box, int(Qt.AlignmentFlag.AlignCenter), text)
-        if unusual:
-            painter.fillRect(QRectF(box.left(), box.bottom() - 3, box.width(), 3), _UNUSUAL)
-        if (pair, auxiliary) == self._marked:
+        if atypical:
+            painter.fillRect(QRectF(box.left(), box.bottom() - 3, box.width(), 3), _ATYPICAL)
+        if (pair, auxiliary) == self._selected:
             painter.drawRect(box.adjusted(1, 1, -1, -1))
 
     def _at(self, point: QPointF) -> tuple[Pair, str] | None:
@@ -142,30 +142,30 @@ class WeightChart(QWidget):
 
 
 class TypicalRangeDelegate(QStyledItemDelegate):
-    """Draws below an item's text where its weight lies, in [0, 1], and where it usually does."""
+    """Draw a weight in [0, 1] and its typical range below an item's text."""
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex) -> None:
         """Draw the cell, then the range and the weight in it."""
         super().paint(painter, option, index)
-        found = index.data(RANGE_ROLE)
-        if found is None:
+        data = index.data(RANGE_ROLE)
+        if data is None:
             return
-        weight, low, high = found
+        weight, low, high = data
         area = QRectF(option.rect).adjusted(3, 0, -3, -1)
 
-        def part(first: float, last: float, height: float) -> QRectF:
+        def bar(first: float, last: float, height: float) -> QRectF:
             left, right = (area.left() + area.width() * min(max(v, 0), 1) for v in (first, last))
             return QRectF(left, area.bottom() - height, max(right - left, 3), height)
 
-        painter.fillRect(part(0, 1, 1), QColor("#5a5f66"))
-        painter.fillRect(part(low, high, 4), QColor("#7f868e"))
+        painter.fillRect(bar(0, 1, 1), QColor("#5a5f66"))
+        painter.fillRect(bar(low, high, 4), QColor("#7f868e"))
         painter.fillRect(
-            part(weight, weight, 6), QColor("white") if low <= weight <= high else _UNUSUAL
+            bar(weight, weight, 6), QColor("white") if low <= weight <= high else _ATYPICAL
         )
 
 
 def _by_pair(weights: Mapping[tuple[Pair, str], float]) -> dict[Pair, dict[str, float]]:
-    found: dict[Pair, dict[str, float]] = {}
+    by_pair: dict[Pair, dict[str, float]] = {}
     for (pair, auxiliary), weight in weights.items():
-        found.setdefault(pair, {})[auxiliary] = weight
-    return found
+        by_pair.setdefault(pair, {})[auxiliary] = weight
+    return by_pair
