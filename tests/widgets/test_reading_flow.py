@@ -127,7 +127,7 @@ def test_doubt_as_a_layer_for_every_region(loaded: Workbench, qtbot: QtBot) -> N
     model, widget = loaded.session.model, loaded.lesions
     click(qtbot, widget.show_uncertainty)
     wait(qtbot, loaded)
-    (layer,) = plugin_layers(loaded.viewer, "doubt")
+    (layer,) = plugin_layers(loaded.viewer, "uncertainty")
     assert layer.name == "disagreement of WT"
     expected = uncertainty_map(model.segmentation, model.case, "WT", "disagreement")
     np.testing.assert_array_equal(layer.data, expected)
@@ -138,7 +138,7 @@ def test_doubt_as_a_layer_for_every_region(loaded: Workbench, qtbot: QtBot) -> N
     widget.kind.setCurrentText("uncertainty")
     click(qtbot, widget.show_uncertainty)
     wait(qtbot, loaded)
-    assert plugin_layers(loaded.viewer, "doubt") == [layer]
+    assert plugin_layers(loaded.viewer, "uncertainty") == [layer]
     assert layer.name == "uncertainty of ET"
     assert layer.contrast_limits == [0, 1]
     assert widget.error.text() == ""
@@ -160,7 +160,7 @@ def test_the_spread_over_samples(loaded: Workbench, qtbot: QtBot) -> None:
     np.testing.assert_array_equal(model.segmentation.label_map, before)
     click(qtbot, widget.show_uncertainty)
     wait(qtbot, loaded)
-    (layer,) = plugin_layers(loaded.viewer, "doubt")
+    (layer,) = plugin_layers(loaded.viewer, "uncertainty")
     np.testing.assert_array_equal(layer.data, model.segmentation.uncertainty.spread["WT"])
 
 
@@ -198,7 +198,7 @@ def test_a_correction_comes_back_after_a_crash(
         click(qtbot, after.correct.restore)
         wait(qtbot, after)
         layer = labels_of(after)
-        assert layer.name == "segmentation (brought back)"
+        assert layer.name == "segmentation (restored)"
         np.testing.assert_array_equal(layer.data, painted)
         assert after.correct.offer.text() == ""
         assert after.session.model.findings.inventory.regions[0].lesions == 2

@@ -130,7 +130,7 @@ def test_from_a_folder_to_a_map(desk: Workbench, case_folder: Path, qtbot: QtBot
     click(qtbot, desk.explain.hide_map)
     assert not again.visible
     run_segment(qtbot, desk)
-    assert again.name.endswith("(run before)")
+    assert again.name.endswith("(previous run)")
     assert not again.visible
 
 

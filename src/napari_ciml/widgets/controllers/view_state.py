@@ -25,7 +25,7 @@ from napari_ciml.widgets.layers.metadata import (
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-_LAID = ("probability", "doubt", "difference")
+_LAID = ("probability", "uncertainty", "difference")
 _ALONE = (*_LAID, "reference")
 """Kinds of which there is one layer; who is shown by it is saved elsewhere."""
 

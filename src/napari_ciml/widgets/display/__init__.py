@@ -1,1 +1,1 @@
-"""Looking at a case: planes, modalities side by side, windows, letters, and the keys for it."""
+"""Display of a case: layouts, orthogonal planes, window/level, annotations, key bindings."""

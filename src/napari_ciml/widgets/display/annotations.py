@@ -1,4 +1,4 @@
-"""What stands at the borders of a canvas: sides of the patient, scale, window; and no mirroring."""
+"""Annotations of a canvas: orientation letters, scale bar, window/level; camera orientation."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from napari_ciml.cases.orientation import RadiologicalOrientation, radiological_
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-_PLACES = {
+_POSITIONS = {
     "left": "middle_left",
     "right": "middle_right",
     "top": "top_center",
@@ -20,27 +20,27 @@ _PLACES = {
 _KEY = "ciml_"
 _COLOUR = "#ffd54f"
 _SMALL = 8
-_SHORT_BAR = 80
-"""Pixels that a scale may be long where there is little room."""
+_MAX_BAR_PIXELS = 80
+"""Maximum length in pixels of the scale bar of a small canvas."""
 
 _AT_ONCE = 10
 """Characters of the corner that appear at once: napari draws each for the first time large."""
 
 _LENGTHS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
-"""In millimetres."""
+"""Lengths of the scale bar in mm."""
 
 _LPS = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 
 class Annotations:
-    """The letters of one viewer; they follow its planes.
+    """Orientation letters, scale bar and corner text of a viewer; they follow its planes.
 
     Parameters
     ----------
     viewer : napari.components.ViewerModel
-        Whose canvas is annotated.
+        Viewer whose canvas is annotated.
     corner : bool
-        Whether there is a corner with plane and window in words.
+        Show the plane and the window/level in the lower left corner.
     """
 
     def __init__(self, viewer: "ViewerModel", *, corner: bool = True) -> None:
@@ -49,9 +49,9 @@ class Annotations:
         self.corner_text = ""
         self._shown = False
         self._said: int | None = None
-        self._coming: set[str] = set()
+        self._pending: set[str] = set()
         overlays = viewer.canvas.overlays
-        for side in _PLACES:
+        for side in _POSITIONS:
             self._add_letter(side)
         self._corner = corner
         if corner:
@@ -65,7 +65,7 @@ class Annotations:
 
     @property
     def orientation(self) -> RadiologicalOrientation:
-        """How the planes shown lie."""
+        """Radiological orientation of the displayed plane."""
         viewer = self._viewer()
         order = viewer.dims.order[-3:] if viewer is not None else (0, 1, 2)
         return radiological_orientation(
@@ -74,11 +74,11 @@ class Annotations:
 
     @property
     def shown(self) -> bool:
-        """Whether they are there."""
+        """Whether the annotations are shown."""
         return self._shown
 
     def show(self, direction: Sequence[float] | None = None) -> None:
-        """Show them, for a case with these direction cosines."""
+        """Show the annotations, for a case with these direction cosines."""
         self.direction = direction or self.direction
         self._shown = True
         self.refresh()
@@ -91,23 +91,23 @@ class Annotations:
         viewer = self._viewer()
         if viewer is None:
             return
-        # Letters are made anew: napari loses count of one that is shown in more panes than before.
-        letters = dict.fromkeys(_PLACES)
-        for side in letters:  # one that is coming already may not be there
+        # New overlays: napari miscounts one that is shown in more panes than before.
+        letters = dict.fromkeys(_POSITIONS)
+        for side in letters:  # may be missing if this runs already
             viewer.canvas.overlays.pop(_KEY + side, None)
-        self._coming = {_KEY + "corner", "scale_bar"}
+        self._pending = {_KEY + "corner", "scale_bar"}
         try:
             self.show(direction)
-            for side in _PLACES:
+            for side in _POSITIONS:
                 yield
                 del letters[side]
                 self._add_letter(side)
                 self.refresh()
             yield
-            self._coming.discard("scale_bar")
+            self._pending.discard("scale_bar")
             self.refresh()
-            self._coming = set()
-            for said in range(_AT_ONCE, len(self._in_the_corner()), _AT_ONCE):
+            self._pending = set()
+            for said in range(_AT_ONCE, len(self._corner_lines()), _AT_ONCE):
                 yield
                 self._said = said
                 self.refresh()
@@ -115,41 +115,45 @@ class Annotations:
             self._said = None
             self.refresh()
         finally:
-            self._coming, self._said = set(), None
+            self._pending, self._said = set(), None
             for side in letters:
                 self._add_letter(side)
 
     def hide(self) -> None:
-        """Take them away; the picture stays as it lies."""
+        """Hide the annotations; the camera orientation stays."""
         self._shown = False
         self.refresh()
 
-    def set_corner_text(self, words: str) -> None:
-        """Say something in the corner, above the plane."""
-        self.corner_text = words
+    def set_corner_text(self, text: str) -> None:
+        """Set the first line of the corner text, above the plane."""
+        self.corner_text = text
         self.refresh()
 
     def refresh(self, *_: object) -> None:
-        """Follow the planes shown."""
+        """Update the annotations to the displayed plane."""
         viewer = self._viewer()
         if viewer is None or viewer.dims.ndim < 3:
             return
-        view, overlays = self.orientation, viewer.canvas.overlays
+        orientation, overlays = self.orientation, viewer.canvas.overlays
         if self._shown:
-            viewer.scene.camera.orientation = (view.depth, view.vertical, view.horizontal)
-        flat = self._shown and viewer.dims.ndisplay == 2
-        for side in _PLACES:
+            viewer.scene.camera.orientation = (
+                orientation.depth,
+                orientation.vertical,
+                orientation.horizontal,
+            )
+        in_plane = self._shown and viewer.dims.ndisplay == 2
+        for side in _POSITIONS:
             if _KEY + side in overlays:
-                overlays[_KEY + side].text = getattr(view, side)
-                self._set_visible(_KEY + side, flat)
+                overlays[_KEY + side].text = getattr(orientation, side)
+                self._set_visible(_KEY + side, in_plane)
         if self._corner:
-            overlays[_KEY + "corner"].text = self._in_the_corner()[: self._said]
-            # In a pane of a grid there is no room beside the letter at the bottom.
-            self._set_visible(_KEY + "corner", flat and not viewer.canvas.grid.enabled)
+            overlays[_KEY + "corner"].text = self._corner_lines()[: self._said]
+            # In a pane of a grid there is no room next to the letter at the bottom.
+            self._set_visible(_KEY + "corner", in_plane and not viewer.canvas.grid.enabled)
         self._fit_scale()
         self._set_visible("scale_bar", self._shown)
 
-    def _in_the_corner(self) -> str:
+    def _corner_lines(self) -> str:
         return (
             "\n".join(filter(None, (self.corner_text, self.orientation.describe())))
             if self._corner
@@ -160,16 +164,16 @@ class Annotations:
         viewer = self._viewer()
         if viewer is not None:
             viewer.canvas.overlays[_KEY + side] = TextOverlay(
-                position=_PLACES[side], gridded=True, box=False, color=_COLOUR, font_size=13
+                position=_POSITIONS[side], gridded=True, box=False, color=_COLOUR, font_size=13
             )
 
-    def _set_visible(self, name: str, wanted: bool) -> None:
+    def _set_visible(self, name: str, visible: bool) -> None:
         viewer = self._viewer()
         if viewer is not None:
-            viewer.canvas.overlays[name].visible = wanted and name not in self._coming
+            viewer.canvas.overlays[name].visible = visible and name not in self._pending
 
     def _fit_scale(self, *_: object) -> None:
-        """Leave room for the letter at the bottom of a small canvas."""
+        """Shorten the scale bar of a small canvas, so that it does not overlap the letter."""
         viewer = self._viewer()
         if viewer is None:
             return
@@ -177,6 +181,6 @@ class Annotations:
         if self._corner and not viewer.canvas.grid.enabled:
             bar.length = None
             return
-        longest = _SHORT_BAR / viewer.scene.camera.zoom
-        bar.length = max((mm for mm in _LENGTHS if mm <= longest), default=None)
+        max_length = _MAX_BAR_PIXELS / viewer.scene.camera.zoom
+        bar.length = max((mm for mm in _LENGTHS if mm <= max_length), default=None)
         bar.font_size, bar.box = _SMALL, False

@@ -1,4 +1,4 @@
-"""The controller of looking: what keys, mouse and the dock *View* ask for."""
+"""Controller of the display: intents of keys, mouse and the dock widget *View*."""
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -24,14 +24,14 @@ _MIDDLE, _LEFT = 3, 1
 
 
 class DisplayController:
-    """How the case of a viewer is looked at.
+    """Layout, window/level, colormap and annotations of a viewer.
 
     Parameters
     ----------
     layers : CaseLayers
-        Of the viewer.
-    review : Review
-        Whose case is shown.
+        Layers of the viewer.
+    model : SessionModel
+        Session model with the open case.
 
     Signals
     -------
@@ -49,59 +49,59 @@ class DisplayController:
         self.annotations = Annotations(layers.viewer)
         self.overlays = OverlayVisibility(layers.viewer)
         self.layouts = LayoutManager(
-            layers, model, self.annotations, self._on_canvas, self._arranged
+            layers, model, self.annotations, self._on_canvas, self._on_layout
         )
-        self._flat: tuple[Any, Any, float] | None = None
+        self._plane_view: tuple[Any, Any, float] | None = None
         self._windows: dict[str, window_level.WindowPreset] = {}
-        self._gestures: list[Callable[..., object]] = []
+        self._callbacks: list[Callable[..., object]] = []
         self.add_mouse_callback(self._drag)
         model.case_changed.connect(self._case_changed)
 
     @property
     def viewer(self) -> "ViewerModel":
-        """The viewer."""
+        """The viewer that is controlled."""
         return self.layers.viewer
 
     def active_modality(self) -> Image | None:
-        """Return the modality that is looked at: the active one, else the topmost that is shown."""
-        active, shown = self.viewer.layers.selection.active, self._visible_modalities()
-        return active if active in shown else next(iter(shown), None)
+        """Return the active modality, else the topmost visible one."""
+        active, visible = self.viewer.layers.selection.active, self._visible_modalities()
+        return active if active in visible else next(iter(visible), None)
 
     def window_preset(self, layer: Image) -> window_level.WindowPreset | None:
-        """Return the window last chosen by name for a modality."""
+        """Return the preset last chosen for a modality, None if its limits were changed since."""
         return self._windows.get(require_metadata(layer).shows)
 
     def window_presets(self, layer: Image) -> tuple[window_level.WindowPreset, ...]:
-        """Return the windows there are for a modality."""
+        """Return the window/level presets of a modality."""
         shows = require_metadata(layer).shows
         return window_level.window_presets_of(shows, self._unit(shows))
 
     def next_modality(self, step: int = 1) -> None:
-        """Show the next modality, or with -1 the one before; side by side, make it active."""
-        found = self.layers.modalities()
-        if not found:
+        """Show the next modality, or the previous one with -1; side by side, make it active."""
+        modalities = self.layers.modalities()
+        if not modalities:
             return
         current = self.active_modality()
-        place = found.index(current) if current in found else -step
-        chosen = found[(place + step) % len(found)]
+        index = modalities.index(current) if current in modalities else -step
+        layer = modalities[(index + step) % len(modalities)]
         if not self.layouts.side_by_side.shown:
-            self.layers.show_modality(require_metadata(chosen).shows)
+            self.layers.show_modality(require_metadata(layer).shows)
         if not isinstance(self.viewer.layers.selection.active, Labels):
-            self.viewer.layers.selection.active = chosen
-        self._say_window()
+            self.viewer.layers.selection.active = layer
+        self._update_window()
 
     def next_window(self, step: int = 1) -> None:
-        """Take the next window there is for the modality, or the one before with -1."""
+        """Apply the next window/level preset of the active modality, or the previous with -1."""
         layer = self.active_modality()
         if layer is None:
             return
-        known = self.window_presets(layer)
+        presets = self.window_presets(layer)
         current = self.window_preset(layer)
-        place = known.index(current) if current in known else 0
-        self.set_window(known[(place + step) % len(known)])
+        index = presets.index(current) if current in presets else 0
+        self.set_window(presets[(index + step) % len(presets)])
 
     def set_window(self, window: window_level.WindowPreset) -> None:
-        """Take a window by name."""
+        """Apply a window/level preset to the active modality."""
         layer = self.active_modality()
         if layer is not None:
             shows = require_metadata(layer).shows
@@ -110,36 +110,36 @@ class DisplayController:
             set_contrast_limits(layer, limits)
 
     def colormaps_of(self, layer: Image) -> dict[str, str]:
-        """Return the colours there are for a modality, by name; none if it is grey and no more."""
+        """Return the colormaps to choose from for a modality, by display name."""
         return PET_COLOURS if require_metadata(layer).shows == "PET" else {}
 
     def set_colormap(self, name: str) -> None:
-        """Show the modality in colours by name."""
+        """Apply a colormap to the active modality, by display name."""
         layer = self.active_modality()
         if layer is not None and name in self.colormaps_of(layer):
             layer.colormap = self.colormaps_of(layer)[name]
             self.changed.emit()
 
     def toggle_linked_zoom(self) -> None:
-        """Let three planes zoom together, or each by itself."""
+        """Link or unlink the zoom of the three planes."""
         planes = self.layouts.orthogonal_views
         if planes is not None:
-            zooming = planes.linked_zoom
-            zooming.linked = not zooming.linked
-            how = "together" if zooming.linked else "each by itself"
-            self.viewer.status = f"The planes zoom {how}"
+            linked_zoom = planes.linked_zoom
+            linked_zoom.linked = not linked_zoom.linked
+            state = "linked" if linked_zoom.linked else "independent"
+            self.viewer.status = f"Zoom of the planes: {state}"
 
     def toggle_3d(self) -> None:
-        """Show the volume from the front, head up, or a plane again as it was."""
+        """Show the volume in 3-D from the front, head up, or the previous plane again."""
         viewer = self.viewer
         camera = viewer.scene.camera
         if viewer.dims.ndisplay == 3:
             viewer.dims.ndisplay = 2
-            if self._flat is not None:
-                viewer.dims.point, camera.center, camera.zoom = self._flat
+            if self._plane_view is not None:
+                viewer.dims.point, camera.center, camera.zoom = self._plane_view
         else:
-            flat = (viewer.dims.point, camera.center, camera.zoom)
-            self._flat = None if self.layouts.has_panes else flat
+            view = (viewer.dims.point, camera.center, camera.zoom)
+            self._plane_view = None if self.layouts.has_panes else view
             if self.layouts.has_panes:
                 self.layouts.arrange("single")
             viewer.dims.order, viewer.dims.ndisplay = (0, 1, 2), 3
@@ -148,43 +148,40 @@ class DisplayController:
         self.changed.emit()
 
     def toggle_annotations(self) -> None:
-        """Show letters, scale and window at the borders, or hide them."""
+        """Show or hide orientation letters, scale bar and window/level."""
         if self.model.case is not None:
             (self.annotations.hide if self.annotations.shown else self.annotations.show)()
             self.changed.emit()
 
     def annotate(self, case: Case) -> Iterator[None]:
-        """Show letters, scale and window of a case that was opened, one after the other."""
+        """Show the annotations of a case that was opened, one per event-loop turn."""
         yield from self.annotations.show_stepwise(case.grid.direction)
 
-    def add_mouse_callback(self, gesture: Callable[..., object]) -> None:
-        """Call something for every press of the mouse, in the viewer and in further planes.
-
-        It is called as napari calls what is in ``mouse_drag_callbacks``.
-        """
-        self._gestures.append(gesture)
-        self.viewer.mouse_drag_callbacks.append(gesture)
+    def add_mouse_callback(self, callback: Callable[..., object]) -> None:
+        """Add a callback to ``mouse_drag_callbacks`` of the viewer and of further canvases."""
+        self._callbacks.append(callback)
+        self.viewer.mouse_drag_callbacks.append(callback)
 
     def move_crosshair_to_cursor(self, viewer: "ViewerModel") -> None:
-        """Move the crosshair, and every plane, to where the mouse is."""
+        """Move the crosshair and every plane to the cursor of a viewer."""
         self.viewer.dims.point = tuple(viewer.cursor.position)
 
     def close(self) -> None:
-        """Let mouse and window go."""
+        """Disconnect from the viewer."""
         self.changed.disconnect()
         self.canvas_added.disconnect()
         self.layouts.close()
-        for gesture in self._gestures:
-            if gesture in self.viewer.mouse_drag_callbacks:
-                self.viewer.mouse_drag_callbacks.remove(gesture)
+        for callback in self._callbacks:
+            if callback in self.viewer.mouse_drag_callbacks:
+                self.viewer.mouse_drag_callbacks.remove(callback)
 
     def _drag(self, _: object, event: Any) -> Iterator[None]:
-        """Change window width (to the right: wider) and level (upwards: brighter) by dragging."""
+        """Change window width (right: wider) and level (up: brighter) by dragging."""
         with_control = event.button == _LEFT and tuple(event.modifiers) == ("Control",)
         active = self.viewer.layers.selection.active
-        tool = active is not None and active.mode != "pan_zoom"
+        tool_active = active is not None and active.mode != "pan_zoom"
         layer = self.layouts.side_by_side.modality_at(event.viewbox) or self.active_modality()
-        if layer is None or tool or not (with_control or event.button == _MIDDLE):
+        if layer is None or tool_active or not (with_control or event.button == _MIDDLE):
             return
         start, limits = np.array(event.pos), tuple(layer.contrast_limits)
         yield
@@ -207,29 +204,29 @@ class DisplayController:
         if case is None:
             return
         self._windows.clear()
-        self._flat = None
+        self._plane_view = None
         for layer in self.layers.modalities():
-            layer.events.contrast_limits.connect(self._say_window)
-            layer.events.visible.connect(self._say_window)
-        self.viewer.layers.selection.events.active.connect(self._say_window)
-        self._say_window()
+            layer.events.contrast_limits.connect(self._update_window)
+            layer.events.visible.connect(self._update_window)
+        self.viewer.layers.selection.events.active.connect(self._update_window)
+        self._update_window()
 
-    def _say_window(self, *_: object) -> None:
+    def _update_window(self, *_: object) -> None:
         layer = self.active_modality()
         if layer is None:
             return
-        chosen = self.window_preset(layer)
-        name = f"  ({chosen.name})" if chosen is not None else ""
+        preset = self.window_preset(layer)
+        name = f"  ({preset.name})" if preset is not None else ""
         limits = tuple(layer.contrast_limits)
         self.annotations.set_corner_text(
             f"{require_metadata(layer).shows}  {window_level.describe_window(limits)}{name}"
         )
         self.changed.emit()
 
-    def _arranged(self) -> None:
-        self._say_window()
+    def _on_layout(self) -> None:
+        self._update_window()
         self.changed.emit()
 
     def _on_canvas(self, viewer: "ViewerModel") -> None:
         self.canvas_added.emit(viewer)
-        viewer.mouse_drag_callbacks.extend(self._gestures)
+        viewer.mouse_drag_callbacks.extend(self._callbacks)

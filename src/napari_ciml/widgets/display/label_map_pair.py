@@ -1,4 +1,4 @@
-"""Two label maps side by side, each over the modality that is looked at; one camera and slice."""
+"""Layout of two label maps side by side over one modality, with linked cameras."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from napari_ciml.widgets.layers.metadata import metadata_of
 
 
 @dataclass(frozen=True)
-class _Before:
-    """How it was: layers from the bottom up, those that made room, napari's grid."""
+class _PreviousState:
+    """State to restore: layers from the bottom up, hidden layers, napari's grid."""
 
     order: tuple[Layer, ...]
     hidden: tuple[Layer, ...]
@@ -23,28 +23,28 @@ class _Before:
 
 
 class LabelMapPairLayout(GridLayout):
-    """Two label maps in two panes, and back; parameters are those of `GridLayout`."""
+    """Show two label maps in two panes; parameters are those of `GridLayout`."""
 
     zoom_factor = 2.0
-    """How much larger one plane would be shown alone."""
+    """Zoom of a single pane relative to this layout."""
 
     def __init__(
         self, layers: CaseLayers, annotations: Annotations, changed: Callable[[], None]
     ) -> None:
         super().__init__(layers, annotations, changed)
-        self._before: _Before | None = None
-        self._mirror: LinkedLayer | None = None
+        self._previous: _PreviousState | None = None
+        self._copy: LinkedLayer | None = None
         self._maps: tuple[Labels, ...] = ()
-        layers.viewer.layers.events.inserted.connect(self._hidden)
+        layers.viewer.layers.events.inserted.connect(self._on_visibility)
 
     @property
     def shown(self) -> bool:
-        """Whether two label maps are side by side."""
-        return self._before is not None
+        """Whether this layout is shown."""
+        return self._previous is not None
 
     def visible_alone(self, layer: Layer) -> bool:
-        """Whether a layer would be visible without."""
-        return layer.visible or (self._before is not None and layer in self._before.hidden)
+        """Return whether a layer would be visible in a single pane."""
+        return layer.visible or (self._previous is not None and layer in self._previous.hidden)
 
     def show(self, modality: Image, maps: tuple[Labels, Labels]) -> None:
         """Show two label maps over a modality."""
@@ -54,60 +54,62 @@ class LabelMapPairLayout(GridLayout):
     def _pair(self, modality: Image, maps: tuple[Labels, Labels]) -> Iterator[None]:
         viewer = self.layers.viewer
         grid, order = viewer.canvas.grid, tuple(viewer.layers)
-        room = [layer for layer in order if layer.visible and layer not in (modality, *maps)]
-        self._before = _Before(order, tuple(room), (grid.stride, grid.shape, grid.spacing))
+        hidden = [layer for layer in order if layer.visible and layer not in (modality, *maps)]
+        self._previous = _PreviousState(
+            order, tuple(hidden), (grid.stride, grid.shape, grid.spacing)
+        )
         self._maps = maps
-        mirror = self._mirror = LinkedLayer(modality, "second")
+        copy = self._copy = LinkedLayer(modality, "second")
         active = viewer.layers.selection.active
-        viewer.layers.append(mirror.layer)
+        viewer.layers.append(copy.layer)
         viewer.layers.selection.active = active
         yield
-        for layer in room:
+        for layer in hidden:
             layer.visible = False
-        reorder_layers(viewer.layers, [modality, maps[0], mirror.layer, maps[1]])
+        reorder_layers(viewer.layers, [modality, maps[0], copy.layer, maps[1]])
         yield
         grid.stride, grid.shape, grid.spacing = 2, (1, 2), SPACING
-        coming = self.annotations.show_stepwise()
-        next(coming)  # nothing is at the borders now
+        annotations = self.annotations.show_stepwise()
+        next(annotations)  # hides them all
         grid.enabled = True
         viewer.scene.camera.zoom /= self.zoom_factor
         yield
-        mirror.show()
+        copy.show()
         for layer in maps:
             layer.visible = layer.name_overlay.visible = True
             yield
-        modality.events.visible.connect(self._hidden)
-        yield from coming
+        modality.events.visible.connect(self._on_visibility)
+        yield from annotations
 
     def _restore_steps(self) -> Iterator[None]:
-        viewer, before, mirror = self.layers.viewer, self._before, self._mirror
-        assert before is not None
-        assert mirror is not None
+        viewer, previous, copy = self.layers.viewer, self._previous, self._copy
+        assert previous is not None
+        assert copy is not None
         grid = viewer.canvas.grid
-        coming = self.annotations.show_stepwise()
-        next(coming)
-        mirror.original.events.visible.disconnect(self._hidden)
-        mirror.close()
-        mirror.layer.visible = False
+        annotations = self.annotations.show_stepwise()
+        next(annotations)
+        copy.original.events.visible.disconnect(self._on_visibility)
+        copy.close()
+        copy.layer.visible = False
         for layer in self._maps:
             layer.name_overlay.visible = False
         yield
         grid.enabled = False
         viewer.scene.camera.zoom *= self.zoom_factor
         yield
-        if mirror.layer in viewer.layers:
+        if copy.layer in viewer.layers:
             with skip_gc_collect():
-                viewer.layers.remove(mirror.layer)
+                viewer.layers.remove(copy.layer)
             yield
-        grid.stride, grid.shape, grid.spacing = before.grid
-        kept = [layer for layer in before.order if layer in viewer.layers]
-        later = [layer for layer in viewer.layers if layer not in kept]
-        reorder_layers(viewer.layers, (*kept, *later))
-        for layer in before.hidden:
-            found = metadata_of(layer)
-            # Who compares shows what is compared.
-            if found is None or found.kind != "compared":
+        grid.stride, grid.shape, grid.spacing = previous.grid
+        existing = [layer for layer in previous.order if layer in viewer.layers]
+        added = [layer for layer in viewer.layers if layer not in existing]
+        reorder_layers(viewer.layers, (*existing, *added))
+        for layer in previous.hidden:
+            metadata = metadata_of(layer)
+            # Layers of the comparison are shown by its controller.
+            if metadata is None or metadata.kind != "compared":
                 layer.visible = True
         yield
-        yield from coming
-        self._before = self._mirror = None
+        yield from annotations
+        self._previous = self._copy = None

@@ -1,4 +1,4 @@
-"""How a case is arranged: one plane, every modality in a pane, three planes, two label maps."""
+"""Switch between layouts: single plane, modalities side by side, three planes, two label maps."""
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Literal
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 
     from napari_ciml.widgets.display.ortho_views import OrthogonalViews
 
-_Place = Arrangement | Literal["pair"]
+_Layout = Arrangement | Literal["pair"]
 
 
 class LayoutManager:
-    """Goes from one arrangement to another, in turns of the event loop and by way of one plane.
+    """Switch layouts step by step in the event loop, always by way of a single plane.
 
     Parameters
     ----------
     layers : CaseLayers
-        Of the viewer.
-    review : Review
-        Whose case is shown.
+        Layers of the viewer.
+    model : SessionModel
+        Session model with the open case.
     annotations : Annotations
-        Of its canvas.
-    bind : callable
-        Binds keys and mouse to a further canvas.
-    arranged : callable
-        Called when something is arranged otherwise.
+        Annotations of the canvas.
+    on_canvas_added : callable
+        Called with the viewer model of a further canvas.
+    on_changed : callable
+        Called when the layout has changed.
     """
 
     def __init__(
@@ -42,46 +42,42 @@ class LayoutManager:
         layers: CaseLayers,
         model: SessionModel,
         annotations: Annotations,
-        bind: Callable[["ViewerModel"], None],
-        arranged: Callable[[], None],
+        on_canvas_added: Callable[["ViewerModel"], None],
+        on_changed: Callable[[], None],
     ) -> None:
-        self.layers, self.model, self.on_canvas_added, self.on_changed = (
-            layers,
-            model,
-            bind,
-            arranged,
-        )
+        self.layers, self.model = layers, model
+        self.on_canvas_added, self.on_changed = on_canvas_added, on_changed
         self.side_by_side = SideBySideLayout(layers, annotations, self._step)
         self.label_map_pair = LabelMapPairLayout(layers, annotations, self._step)
         self.orthogonal_views: OrthogonalViews | None = None
         self._pair: tuple[Image, tuple[Labels, Labels]] | None = None
-        self._wanted: _Place | None = None
+        self._pending: _Layout | None = None
         self._closed = False
 
     @property
     def current(self) -> Arrangement:
-        """How the case is arranged, or on the way to be; two label maps are one plane."""
-        place = self._wanted or self._there
-        return "single" if place == "pair" else place
+        """Current or pending layout; two label maps count as a single plane."""
+        layout = self._pending or self._shown
+        return "single" if layout == "pair" else layout
 
     @property
     def busy(self) -> bool:
-        """Whether it is on the way to another arrangement."""
-        return self._wanted is not None or self._under_way
+        """Whether the layout is being changed."""
+        return self._pending is not None or self._changing
 
     @property
     def shows_pair(self) -> bool:
-        """Whether two label maps are side by side, or on the way to be."""
-        return (self._wanted or self._there) == "pair"
+        """Whether two label maps are shown side by side, or will be."""
+        return (self._pending or self._shown) == "pair"
 
     @property
     def has_panes(self) -> bool:
-        """Whether the canvas has several panes."""
+        """Whether the canvas is divided into panes."""
         return self.side_by_side.shown or self.label_map_pair.shown
 
     @property
     def zoom_factor(self) -> float:
-        """How much larger one plane would be shown alone, at the same view."""
+        """Zoom of a single plane relative to the current layout, for the same view."""
         for part in (self.side_by_side, self.label_map_pair):
             if part.shown:
                 return part.zoom_factor
@@ -91,35 +87,35 @@ class LayoutManager:
             else 1.0
         )
 
-    def toggle(self, wanted: Arrangement) -> None:
-        """Arrange so, or go back to one plane."""
-        self.arrange("single" if self.current == wanted else wanted)
+    def toggle(self, layout: Arrangement) -> None:
+        """Switch to a layout, or back to a single plane."""
+        self.arrange("single" if self.current == layout else layout)
 
-    def arrange(self, wanted: Arrangement) -> None:
-        """Arrange so, once what is under way is done."""
+    def arrange(self, layout: Arrangement) -> None:
+        """Switch to a layout, once a change that is running has ended."""
         if self.model.case is not None:
-            self._wanted = wanted
-            self._go_on()
+            self._pending = layout
+            self._proceed()
 
     def pair(self, modality: Image, first: Labels, second: Labels) -> None:
         """Show two label maps side by side over a modality."""
-        self._pair, self._wanted = (modality, (first, second)), "pair"
-        self._go_on()
+        self._pair, self._pending = (modality, (first, second)), "pair"
+        self._proceed()
 
     def visible_alone(self, layer: Layer) -> bool:
-        """Whether a layer would be visible with one plane."""
+        """Return whether a layer would be visible in a single plane."""
         return (
             self.label_map_pair if self.label_map_pair.shown else self.side_by_side
         ).visible_alone(layer)
 
     def to_single(self) -> Iterator[None]:
-        """Go back to one plane; a generator that ends when it is there."""
+        """Switch to a single plane; a generator that ends when it is shown."""
         self.arrange("single")
         while self.busy and not self._closed:
             yield
 
     def close(self) -> None:
-        """Let the window go."""
+        """Stop all changes; the window is being closed."""
         self._closed = True
         self.side_by_side.close()
         self.label_map_pair.close()
@@ -127,7 +123,7 @@ class LayoutManager:
             self.orthogonal_views.close()
 
     @property
-    def _there(self) -> _Place:
+    def _shown(self) -> _Layout:
         if self.side_by_side.shown:
             return "panes"
         if self.label_map_pair.shown:
@@ -139,28 +135,28 @@ class LayoutManager:
         )
 
     @property
-    def _under_way(self) -> bool:
+    def _changing(self) -> bool:
         parts = (self.side_by_side, self.label_map_pair)
         return any(part.busy for part in parts) or (
             self.orthogonal_views is not None and self.orthogonal_views.busy
         )
 
     def _step(self) -> None:
-        self._go_on()
+        self._proceed()
         self.on_changed()
 
-    def _go_on(self) -> None:
-        """Begin the next step to what is wanted, if none is under way."""
-        if self._wanted is None or self._under_way or self._closed:
+    def _proceed(self) -> None:
+        """Begin the next change towards the pending layout, if none is running."""
+        if self._pending is None or self._changing or self._closed:
             return
-        if self._there == self._wanted:
-            self._wanted = None
-        elif self._there != "single":
+        if self._shown == self._pending:
+            self._pending = None
+        elif self._shown != "single":
             self._leave()
         else:
-            wanted, self._wanted = self._wanted, None
+            layout, self._pending = self._pending, None
             self.layers.viewer.dims.ndisplay = 2
-            self._show(wanted)
+            self._show(layout)
 
     def _leave(self) -> None:
         for part in (self.side_by_side, self.label_map_pair):
@@ -168,16 +164,16 @@ class LayoutManager:
         if self.orthogonal_views is not None:
             self.orthogonal_views.restore()
 
-    def _show(self, wanted: _Place) -> None:
+    def _show(self, layout: _Layout) -> None:
         case = self.model.case
-        if wanted == "panes":
+        if layout == "panes":
             self.side_by_side.show()
-        elif wanted == "pair" and self._pair is not None:
+        elif layout == "pair" and self._pair is not None:
             self.label_map_pair.show(*self._pair)
         elif case is not None and getattr(self.layers.viewer, "window", None) is not None:
-            self._made().show(case.grid.direction)
+            self._views().show(case.grid.direction)
 
-    def _made(self) -> "OrthogonalViews":
+    def _views(self) -> "OrthogonalViews":
         if self.orthogonal_views is None:
             from napari_ciml.widgets.display.ortho_views import OrthogonalViews
 

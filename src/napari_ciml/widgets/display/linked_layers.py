@@ -1,7 +1,7 @@
-"""Mirrors: further layers that show what a layer shows, in another pane or another viewer.
+"""Linked copies of layers, for another pane or another viewer; order of layers.
 
-Adding a layer takes a while, and so does drawing it for the first time: a mirror is hidden until it
-is told to appear, so that each can have a turn of the event loop of its own.
+Adding a layer and drawing it for the first time both take a while. A linked copy is hidden until
+`LinkedLayer.show`, so that each can have its own turn of the event loop.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,91 +12,91 @@ from napari.layers import Labels, Layer
 
 from napari_ciml.widgets.layers.region_painting import share_region_tools
 
-_MIRROR = "napari_ciml mirror"
+_LINKED_COPY = "napari_ciml linked copy"
 
 
 class LinkedLayer:
-    """A layer that follows another one, and shares its data.
+    """Copy of a layer that shares its data and follows its attributes.
 
     Parameters
     ----------
     original : napari.layers.Layer
-        What is followed.
-    where : str
-        Added to the name, so that the layer list stays readable.
+        Layer to follow.
+    suffix : str
+        Appended to the name in the layer list.
     """
 
-    def __init__(self, original: Layer, where: str = "") -> None:
+    def __init__(self, original: Layer, suffix: str = "") -> None:
         self.original = original
         data, attributes, kind = original.as_layer_data_tuple()
-        name = f"{original.name} - {where}" if where else original.name
-        attributes |= {"metadata": {_MIRROR: True}, "name": name, "visible": False}
+        name = f"{original.name} - {suffix}" if suffix else original.name
+        attributes |= {"metadata": {_LINKED_COPY: True}, "name": name, "visible": False}
         self.layer = Layer.create(data, attributes, kind)
         link_layers([original, self.layer])
         unlink_layers([original, self.layer], ["visible"])
-        original.events.data.connect(self._replaced)
+        original.events.data.connect(self._on_data)
         if isinstance(original, Labels) and isinstance(self.layer, Labels):
-            # napari compares what it links, and colours of labels cannot be compared.
+            # napari compares linked attributes, and colormaps of labels cannot be compared.
             unlink_layers([original, self.layer], ["colormap"])
-            original.events.colormap.connect(self._coloured)
+            original.events.colormap.connect(self._on_colormap)
             self.layer.contour = original.contour
             share_region_tools(self.layer, original)
-            self.layer.events.paint.connect(self._painted)
-            original.events.features.connect(self._named)
+            self.layer.events.paint.connect(self._on_paint)
+            original.events.features.connect(self._on_features)
             original.events.labels_update.connect(self.layer.refresh)
             self.layer.events.labels_update.connect(original.refresh)
 
     def show(self) -> None:
-        """Be visible whenever the original is."""
+        """Link the visibility to that of the original."""
         self.layer.visible = self.original.visible
         link_layers([self.original, self.layer], ["visible"])
 
     def close(self) -> None:
-        """Follow no longer."""
+        """Unlink from the original."""
         unlink_layers([self.original, self.layer])
-        self.original.events.data.disconnect(self._replaced)
+        self.original.events.data.disconnect(self._on_data)
         if isinstance(self.original, Labels):
-            self.layer.events.paint.disconnect(self._painted)
-            self.original.events.features.disconnect(self._named)
-            self.original.events.colormap.disconnect(self._coloured)
+            self.layer.events.paint.disconnect(self._on_paint)
+            self.original.events.features.disconnect(self._on_features)
+            self.original.events.colormap.disconnect(self._on_colormap)
             self.original.events.labels_update.disconnect(self.layer.refresh)
             self.layer.events.labels_update.disconnect(self.original.refresh)
 
-    def _replaced(self, *_: object) -> None:
+    def _on_data(self, *_: object) -> None:
         if self.layer.data is not self.original.data:
             self.layer.data = self.original.data
 
-    def _painted(self, event: object) -> None:
-        """Whoever waits for strokes on the original hears of those made here."""
+    def _on_paint(self, event: object) -> None:
+        """Emit a brush stroke on the copy as one of the original."""
         self.original.events.paint(value=event.value)  # type: ignore[attr-defined]
 
-    def _coloured(self, *_: object) -> None:
+    def _on_colormap(self, *_: object) -> None:
         self.layer.colormap = self.original.colormap
 
-    def _named(self, *_: object) -> None:
+    def _on_features(self, *_: object) -> None:
         self.layer.features = self.original.features
 
 
 def is_linked_copy(layer: Layer) -> bool:
-    """Whether a layer only shows what another one shows."""
-    return _MIRROR in layer.metadata
+    """Return whether a layer is a linked copy."""
+    return _LINKED_COPY in layer.metadata
 
 
 def primary_layers(layers: Iterable[Layer]) -> Iterator[Layer]:
-    """Leave out layers that only show what others show."""
+    """Return the layers that are not linked copies."""
     return (layer for layer in layers if not is_linked_copy(layer))
 
 
-def reorder_layers(layers: LayerList, wanted: Sequence[Layer]) -> None:
-    """Put layers below all others, in an order from the bottom up.
+def reorder_layers(layers: LayerList, order: Sequence[Layer]) -> None:
+    """Move layers to the bottom of the list, in the given order from the bottom up.
 
-    napari's own ``move_multiple`` loses its way in one order out of four (0.9.2).
+    napari's ``move_multiple`` gets one order out of four wrong (0.9.2).
     """
     moved = False
     with layers.events.reordered.blocker():
-        for place, layer in enumerate(wanted):
-            if layers[place] is not layer:
-                layers.move(layers.index(layer), place)
+        for index, layer in enumerate(order):
+            if layers[index] is not layer:
+                layers.move(layers.index(layer), index)
                 moved = True
     if moved:
         layers.events.reordered(value=layers)

@@ -1,4 +1,4 @@
-"""Zooms several canvases together, each in proportion to how it fits its volume."""
+"""Zoom several canvases together by the same factor."""
 
 from collections.abc import Callable
 from math import isclose
@@ -9,45 +9,45 @@ from napari.components import ViewerModel
 
 
 class LinkedZoom:
-    """Lets every canvas zoom when one does, around the point that all of them show.
+    """Zoom every canvas when one is zoomed, around the point that all of them show.
 
     Parameters
     ----------
-    watching : callable
-        Whether what happens now is the user's doing.
+    active : callable
+        Returns whether zooming now is done by the user.
 
     Attributes
     ----------
     together : bool
-        Or each by itself.
+        Whether the canvases zoom together.
     """
 
-    def __init__(self, watching: Callable[[], bool]) -> None:
-        self._watching = watching
+    def __init__(self, active: Callable[[], bool]) -> None:
+        self._active = active
         self._zooms: WeakKeyDictionary[ViewerModel, float] = WeakKeyDictionary()
         self._following = False
         self.linked = True
 
     def begin(self, main: ViewerModel) -> None:
-        """Begin with a viewer alone."""
+        """Start again with a single viewer."""
         for model in list(self._zooms):
-            model.scene.camera.events.zoom.disconnect(self._zoomed)
+            model.scene.camera.events.zoom.disconnect(self._on_zoom)
         self._zooms.clear()
         self.add(main)
 
     def add(self, model: ViewerModel) -> None:
-        """Add a canvas."""
+        """Add the viewer of a further canvas."""
         self._zooms[model] = model.scene.camera.zoom
-        model.scene.camera.events.zoom.connect(self._zoomed)
+        model.scene.camera.events.zoom.connect(self._on_zoom)
 
-    def _zoomed(self, event: object) -> None:
+    def _on_zoom(self, event: object) -> None:
         camera = event.source  # type: ignore[attr-defined]
         for model, before in list(self._zooms.items()):
             if model.scene.camera is not camera:
                 continue
             self._zooms[model] = camera.zoom
             factor = camera.zoom / before
-            if self.linked and not self._following and self._watching():
+            if self.linked and not self._following and self._active():
                 self._follow(model, factor)
 
     def _follow(self, leader: ViewerModel, factor: float) -> None:
@@ -63,10 +63,10 @@ class LinkedZoom:
 
 
 def _zoom(model: ViewerModel, factor: float) -> None:
-    """Zoom around the point that is shown, which stays where it is on the canvas."""
+    """Zoom around the current point, which keeps its position on the canvas."""
     camera = model.scene.camera
-    shown = list(model.dims.displayed)[-2:]
-    still = np.array([model.dims.point[axis] for axis in shown])
+    axes = list(model.dims.displayed)[-2:]
+    point = np.array([model.dims.point[axis] for axis in axes])
     centre = np.array(camera.center[-2:])
     camera.zoom *= factor
-    camera.center = (camera.center[0], *(still + (centre - still) / factor))
+    camera.center = (camera.center[0], *(point + (centre - point) / factor))

@@ -1,4 +1,4 @@
-"""One more canvas beside napari's own, that shows the same layers in another plane."""
+"""Further canvas that shows the viewer's layers in an orthogonal plane; the crosshair."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -13,19 +13,19 @@ from napari_ciml.widgets.display.annotations import Annotations
 from napari_ciml.widgets.display.linked_layers import LinkedLayer, reorder_layers
 from napari_ciml.widgets.gc_tuning import skip_gc_collect
 
-_STILL = 3.0
-"""Pixels up to which a press and a release are a click."""
+_CLICK_PIXELS = 3.0
+"""Maximum distance between press and release of a click."""
 
 
 class OrthogonalView:
-    """One more canvas, that shows what the viewer shows in another plane.
+    """Canvas that shows linked copies of the viewer's layers in another plane.
 
     Parameters
     ----------
     main : napari.components.ViewerModel
-        Whose layers and point are shown.
+        Viewer whose layers and point are shown.
     order : tuple of int
-        Of the axes.
+        Order of the axes (Z, Y, X); the first is perpendicular to the plane.
     direction : sequence of float
         Direction cosines of the case.
     """
@@ -37,23 +37,23 @@ class OrthogonalView:
         self.annotations = Annotations(self.model, corner=False)
         self.annotations.direction = direction
         self.order = order
-        self.model.dims.events.point.connect(self._lead)
+        self.model.dims.events.point.connect(self._on_point)
         self.model.mouse_drag_callbacks.append(crosshair_callback(main))
 
     def sync_layers(self) -> Iterator[None]:
-        """Show the layers the viewer has, no more and no less; one step for each."""
+        """Add and remove linked copies to match the viewer's layers; one step per layer."""
         for layer in [layer for layer in self.linked_layers if layer not in self.main.layers]:
-            mirror = self.linked_layers.pop(layer)
-            mirror.close()
+            copy = self.linked_layers.pop(layer)
+            copy.close()
             with skip_gc_collect():
-                self.model.layers.remove(mirror.layer)
+                self.model.layers.remove(copy.layer)
             yield
         first = not self.linked_layers
         for layer in self.main.layers:
             if layer not in self.linked_layers:
                 self.linked_layers[layer] = LinkedLayer(layer)
                 self.model.layers.append(self.linked_layers[layer].layer)
-                # At once: later on all of them would be cut anew.
+                # At once: later, all layers would be sliced again.
                 self.model.dims.order = self.order
                 yield
                 self.linked_layers[layer].show()
@@ -64,21 +64,21 @@ class OrthogonalView:
         self.annotations.refresh()
         self.sync_point()
         if first:
-            coming = self.annotations.show_stepwise()
-            next(coming)
+            annotations = self.annotations.show_stepwise()
+            next(annotations)
             self.model.reset_view()
             yield
-            yield from coming
+            yield from annotations
 
     def sync_point(self) -> None:
-        """Go where the viewer is."""
+        """Move to the point of the viewer."""
         if self.linked_layers and self.model.dims.point != self.main.dims.point:
             self.model.dims.point = self.main.dims.point
 
     def close(self) -> None:
-        """Follow no longer, and let the canvas go."""
-        for mirror in self.linked_layers.values():
-            mirror.close()
+        """Unlink the layers and close the canvas."""
+        for copy in self.linked_layers.values():
+            copy.close()
         self.linked_layers = {}
         self.model.mouse_drag_callbacks.clear()
         self.model.keymap.clear()
@@ -86,40 +86,40 @@ class OrthogonalView:
             self.canvas.close()
             self.canvas.deleteLater()
 
-    def _lead(self, *_: object) -> None:
-        """Take the viewer along when this plane's slider is moved."""
-        through = self.order[0]
+    def _on_point(self, *_: object) -> None:
+        """Move the viewer when the slider of this plane is moved."""
+        axis = self.order[0]
         if len(self.linked_layers) == len(self.main.layers) and self.canvas.isVisible():
-            self.main.dims.set_point(through, self.model.dims.point[through])
+            self.main.dims.set_point(axis, self.model.dims.point[axis])
 
 
 def crosshair_callback(main: ViewerModel) -> Callable[[ViewerModel, Any], Iterator[None]]:
-    """Return what moves the crosshair to where a canvas was clicked without dragging."""
+    """Return a mouse callback that moves the crosshair to a clicked position."""
 
-    def clicked(viewer: ViewerModel, event: Any) -> Iterator[None]:
+    def on_press(viewer: ViewerModel, event: Any) -> Iterator[None]:
         active = viewer.layers.selection.active
-        tool = active is not None and active.mode != "pan_zoom"
-        if event.button != 1 or event.modifiers or tool or viewer.dims.ndisplay == 3:
+        tool_active = active is not None and active.mode != "pan_zoom"
+        if event.button != 1 or event.modifiers or tool_active or viewer.dims.ndisplay == 3:
             return
-        start, place = event.pos, event.position
+        start, position = event.pos, event.position
         yield
         while event.type == "mouse_move":
             yield
-        if max(abs(event.pos - start)) <= _STILL:
-            main.dims.point = tuple(place)
+        if max(abs(event.pos - start)) <= _CLICK_PIXELS:
+            main.dims.point = tuple(position)
 
-    return clicked
+    return on_press
 
 
 _COLOUR = "#4dd0e1"
 _WIDTH = 0.5
-"""Of a line, in voxels."""
+"""Width of a line in voxels."""
 
 
 def make_crosshair(viewer: ViewerModel) -> Vectors:
-    """Return a layer with the crosshair of a viewer with three dimensions, in millimetres.
+    """Return a layer with the crosshair at the point of a 3-D viewer, in mm.
 
-    It lies on the viewer's own steps, so that sliders keep theirs.
+    Its scale is the step of the viewer's sliders, so that they keep theirs.
     """
     spans = viewer.dims.range[-3:]
     return Vectors(
@@ -136,12 +136,12 @@ def make_crosshair(viewer: ViewerModel) -> Vectors:
 
 
 def move_crosshair(layer: Vectors, viewer: ViewerModel) -> None:
-    """Move the crosshair to where the viewer is."""
+    """Move the crosshair to the point of the viewer."""
     layer.data = _lines(viewer)
 
 
 def _lines(viewer: ViewerModel) -> np.ndarray:
-    """Return a line along each axis in steps: (3, 2, 3), its start and its length."""
+    """Return a line along each axis in steps, (3, 2, 3): start and direction."""
     spans = np.array([tuple(span) for span in viewer.dims.range[-3:]])
     start, stop, step = spans.T
     lines = np.zeros((3, 2, 3))

@@ -1,4 +1,4 @@
-"""Labels and maps over the modalities: as contours, hidden, more or less opaque."""
+"""Display of labels and maps over the modalities: contours, visibility, opacity."""
 
 from typing import TYPE_CHECKING
 from weakref import WeakSet, ref
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 _OUTLINE = 1
 _CONTOURS = ("brain", "reference", "compared")
-"""Kinds of labels that are drawn to be looked at as contours."""
+"""Kinds of labels that are always drawn as contours."""
 _OPACITY_STEP = 0.1
 
 
 class OverlayVisibility:
-    """What lies over the modalities of a viewer, and how it is drawn; mirrors follow by themselves.
+    """Contours, visibility and opacity of the overlays of a viewer; linked copies follow.
 
     Parameters
     ----------
     viewer : napari.components.ViewerModel
-        Whose layers.
+        Viewer of the layers.
     """
 
     def __init__(self, viewer: "ViewerModel") -> None:
@@ -32,47 +32,46 @@ class OverlayVisibility:
         self._hidden: WeakSet[Labels] = WeakSet()
 
     def toggle_outline(self) -> None:
-        """Show labels as contours, or filled; what is a contour by its nature stays one."""
-        shown = [
+        """Show labels as contours or filled; kinds in `_CONTOURS` stay contours."""
+        labels = [
             layer
             for layer in self._labels()
-            if (found := metadata_of(layer)) is None or found.kind not in _CONTOURS
+            if (metadata := metadata_of(layer)) is None or metadata.kind not in _CONTOURS
         ]
-        width = 0 if any(layer.contour for layer in shown) else _OUTLINE
-        for layer in shown:
+        width = 0 if any(layer.contour for layer in labels) else _OUTLINE
+        for layer in labels:
             layer.contour = width
 
     def toggle_labels(self) -> None:
-        """Hide the labels to see what is beneath, or show those again that were hidden."""
-        there = self._labels()
-        if shown := [layer for layer in there if layer.visible]:
-            self._hidden = WeakSet(shown)
-        for layer in shown or [layer for layer in there if layer in self._hidden] or there:
-            layer.visible = not shown
+        """Hide the visible labels, or show those again that were hidden."""
+        labels = self._labels()
+        if visible := [layer for layer in labels if layer.visible]:
+            self._hidden = WeakSet(visible)
+        for layer in visible or [layer for layer in labels if layer in self._hidden] or labels:
+            layer.visible = not visible
 
     def change_opacity(self, step: int = 1) -> None:
-        """Make labels and maps more opaque, or less with -1."""
+        """Increase the opacity of labels and maps, or decrease it with -1."""
         for layer in self._overlays():
             layer.opacity = float(np.clip(layer.opacity + step * _OPACITY_STEP, 0, 1))
 
     def _overlays(self) -> list[Layer]:
-        """Return labels, and what is laid over, that are visible; mirrors follow by themselves."""
-        maps = ("map", "probability", "doubt")
+        """Return the visible labels and maps, without linked copies."""
+        maps = ("map", "probability", "uncertainty")
         return [
             layer
-            for layer in self._there()
+            for layer in self._layers()
             if layer.visible
             and (
                 isinstance(layer, Labels)
-                or ((found := metadata_of(layer)) is not None and found.kind in maps)
+                or ((metadata := metadata_of(layer)) is not None and metadata.kind in maps)
             )
         ]
 
     def _labels(self) -> list[Labels]:
-        """Return the labels there are, without those of a case not segmented yet."""
-        found = self._there()
-        return [layer for layer in found if isinstance(layer, Labels) and layer.data.any()]
+        """Return the labels that are not empty, without linked copies."""
+        return [layer for layer in self._layers() if isinstance(layer, Labels) and layer.data.any()]
 
-    def _there(self) -> list[Layer]:
+    def _layers(self) -> list[Layer]:
         viewer = self._viewer()
         return list(primary_layers(viewer.layers)) if viewer is not None else []

@@ -1,4 +1,4 @@
-"""What divides the canvas into panes, and makes it one again, in turns of the event loop."""
+"""Base class of layouts that divide the canvas into panes, step by step in the event loop."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -12,57 +12,57 @@ SPACING = 4.0
 
 
 class GridLayout(ABC):
-    """The canvas in panes, and back.
+    """Layout in panes of napari's grid mode.
 
     Parameters
     ----------
     layers : CaseLayers
-        Of the viewer.
+        Layers of the viewer.
     annotations : Annotations
-        Of its canvas; every pane has its own.
-    changed : callable
-        Called when they were shown or left.
+        Annotations of the canvas.
+    on_changed : callable
+        Called when the layout was shown or restored.
 
     Attributes
     ----------
     busy : bool
-        Whether they are being shown or left.
+        Whether the layout is being shown or restored.
     """
 
     def __init__(
-        self, layers: CaseLayers, annotations: Annotations, changed: Callable[[], None]
+        self, layers: CaseLayers, annotations: Annotations, on_changed: Callable[[], None]
     ) -> None:
-        self.layers, self.annotations, self.on_changed = layers, annotations, changed
+        self.layers, self.annotations, self.on_changed = layers, annotations, on_changed
         self.busy = False
 
     @property
     @abstractmethod
     def shown(self) -> bool:
-        """Whether there are panes."""
+        """Whether the panes are shown."""
 
     @abstractmethod
     def _restore_steps(self) -> Iterator[None]:
-        """Go back to one picture, step by step."""
+        """Return the steps back to a single pane."""
 
     def restore(self) -> None:
-        """Show one picture again, as before."""
+        """Show a single pane again, in its previous state."""
         if not self.busy and self.shown:
             self._run(self._restore_steps())
 
     def close(self) -> None:
-        """Do nothing more; the window goes."""
+        """Stop all changes; the window is being closed."""
         self.busy = True
 
-    def _hidden(self, *_: object) -> None:
-        """Leave when another part of the window shows something else than what is in panes."""
+    def _on_visibility(self, *_: object) -> None:
+        """Restore the single pane when the visibility of a layer in a pane is changed elsewhere."""
         if self.shown and not self.busy:
             call_later(self.restore)
 
     def _run(self, steps: Iterator[None]) -> None:
-        """Take steps, each in a turn of the event loop of its own."""
+        """Run steps, each in its own turn of the event loop."""
         self.busy = True
-        run_stepwise(steps, self._arranged)
+        run_stepwise(steps, self._on_end)
 
-    def _arranged(self) -> None:
+    def _on_end(self) -> None:
         self.busy = False
         self.on_changed()

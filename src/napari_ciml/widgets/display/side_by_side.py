@@ -1,4 +1,4 @@
-"""The hanging: every modality in a pane of its own, labels over each, one camera and slice."""
+"""Layout with every modality in its own pane, labels over each, with linked cameras."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,16 +15,16 @@ from napari_ciml.widgets.gc_tuning import skip_gc_collect
 from napari_ciml.widgets.layers.case_layers import CaseLayers
 from napari_ciml.widgets.layers.metadata import metadata_of, plugin_layers, require_metadata
 
-_SELDOM = ("compared", "brain")
-"""Kinds of labels that are hung only when they are visible."""
+_OPTIONAL = ("compared", "brain")
+"""Kinds of labels that are included only when they are visible."""
 
-_SETTLED_AFTER = 100
-"""Milliseconds without a change of the layer list after which it is hung anew."""
+_SETTLE_MS = 100
+"""Milliseconds without a change of the layer list previous the layout is rebuilt."""
 
 
 @dataclass(frozen=True)
-class _Before:
-    """How it was: layers from the bottom up, the visible ones, the active one; napari's grid."""
+class _PreviousState:
+    """State to restore: layers from the bottom up, visible ones, active one, napari's grid."""
 
     order: tuple[Layer, ...]
     visible: tuple[Layer, ...]
@@ -33,187 +33,187 @@ class _Before:
 
 
 @dataclass(frozen=True)
-class _Group:
-    """A modality, and the mirrors of what lies over it; the first has the layers themselves."""
+class _Pane:
+    """A pane: a modality and linked copies of the overlays; the first pane has the originals."""
 
     modality: Image
-    mirrors: list[LinkedLayer] = field(default_factory=list)
+    copies: list[LinkedLayer] = field(default_factory=list)
 
     @property
     def layers(self) -> list[Layer]:
-        return [mirror.layer for mirror in self.mirrors]
+        return [copy.layer for copy in self.copies]
 
-    def appear(self) -> Iterator[None]:
+    def show(self) -> Iterator[None]:
         self.modality.visible = True
         yield
-        for mirror in self.mirrors:
-            mirror.show()
+        for copy in self.copies:
+            copy.show()
             yield
         self.modality.name_overlay.visible = True
         yield
 
 
 class SideBySideLayout(GridLayout):
-    """Modalities side by side, and back; parameters are those of `GridLayout`."""
+    """Show modalities side by side; parameters are those of `GridLayout`."""
 
     def __init__(
         self, layers: CaseLayers, annotations: Annotations, changed: Callable[[], None]
     ) -> None:
         super().__init__(layers, annotations, changed)
-        self._before: _Before | None = None
-        self._groups: list[_Group] = []
-        self._waiting: list[Layer] = []
+        self._previous: _PreviousState | None = None
+        self._panes_: list[_Pane] = []
+        self._optional: list[Layer] = []
         self._panes = 1
-        self._settled = QTimer()
-        self._settled.setSingleShot(True)
-        self._settled.timeout.connect(self._anew)
+        self._settle_timer = QTimer()
+        self._settle_timer.setSingleShot(True)
+        self._settle_timer.timeout.connect(self._rebuild)
         events = layers.viewer.layers.events
         events.inserted.connect(self._layers_changed)
         events.removed.connect(self._layers_changed)
 
     @property
     def shown(self) -> bool:
-        """Whether modalities are side by side."""
-        return self._before is not None
+        """Whether this layout is shown."""
+        return self._previous is not None
 
     @property
     def zoom_factor(self) -> float:
-        """How much larger one modality would be shown alone."""
+        """Zoom of a single pane relative to this layout."""
         return float(self._panes)
 
     def visible_alone(self, layer: Layer) -> bool:
-        """Whether a layer would be visible if one modality was shown again."""
-        if self._before is None or layer not in self._hung:
+        """Return whether a layer would be visible in a single pane."""
+        if self._previous is None or layer not in self._modalities:
             return layer.visible
-        return layer in self._before.visible
+        return layer in self._previous.visible
 
     @property
-    def _hung(self) -> list[Image]:
-        return [group.modality for group in self._groups]
+    def _modalities(self) -> list[Image]:
+        return [pane.modality for pane in self._panes_]
 
     def show(self) -> None:
-        """Hang every modality in a pane of its own."""
+        """Show every modality in its own pane."""
         if not self.busy and not self.shown and len(self.layers.modalities()) > 1:
-            self._run(self._hang())
+            self._run(self._build())
 
     def modality_at(self, pane: tuple[int, int] | None) -> Image | None:
         """Return the modality in a pane (row, column)."""
         viewer = self.layers.viewer
         if not self.shown or pane is None:
             return None
-        inside = viewer.canvas.grid.contents_at(tuple(pane), viewer.layers)
-        found = (viewer.layers[k] for k in inside)
-        return next((layer for layer in found if layer in self.layers.modalities()), None)
+        indices = viewer.canvas.grid.contents_at(tuple(pane), viewer.layers)
+        candidates = (viewer.layers[k] for k in indices)
+        return next((layer for layer in candidates if layer in self.layers.modalities()), None)
 
-    def _hang(self) -> Iterator[None]:
-        """Put a modality, and above it all that lies over it, into each group of the grid."""
+    def _build(self) -> Iterator[None]:
+        """Put a modality and its overlays into each pane of the grid."""
         viewer = self.layers.viewer
         grid, order = viewer.canvas.grid, tuple(viewer.layers)
-        over = [layer for layer in order if _lies_over(layer)]
+        overlays = [layer for layer in order if _is_overlay(layer)]
         visible = tuple(layer for layer in order if layer.visible)
-        was = (grid.stride, grid.shape, grid.spacing)
-        self._before = _Before(order, visible, viewer.layers.selection.active, was)
-        groups = self._groups = [_Group(modality) for modality in self.layers.modalities()]
-        yield from self._mirror(over, groups[1:])
-        members = [[group.modality, *(group.layers or over)] for group in groups]
+        grid_state = (grid.stride, grid.shape, grid.spacing)
+        self._previous = _PreviousState(order, visible, viewer.layers.selection.active, grid_state)
+        panes = self._panes_ = [_Pane(modality) for modality in self.layers.modalities()]
+        yield from self._copy(overlays, panes[1:])
+        members = [[pane.modality, *(pane.layers or overlays)] for pane in panes]
         reorder_layers(viewer.layers, list(chain(*members)))
         yield
-        columns = ceil(sqrt(len(groups)))
-        grid.stride, grid.spacing = 1 + len(over), SPACING
-        # Not left to napari, which would build all panes anew for each modality that appears.
-        grid.shape = (ceil(len(groups) / columns), columns)
+        columns = ceil(sqrt(len(panes)))
+        grid.stride, grid.spacing = 1 + len(overlays), SPACING
+        # Not left to napari, which would rebuild all panes for each modality that is shown.
+        grid.shape = (ceil(len(panes) / columns), columns)
         yield
-        coming = self.annotations.show_stepwise()
-        next(coming)  # nothing is at the borders now
+        annotations = self.annotations.show_stepwise()
+        next(annotations)  # hides them all
         grid.enabled = True
-        # A pane shows what the whole canvas did.
+        # A pane shows the same field of view as the whole canvas did.
         self._panes = columns
         viewer.scene.camera.zoom /= self._panes
         yield
-        for group in groups:
-            yield from group.appear()
-        for modality in self._hung:
-            modality.events.visible.connect(self._hidden)
-        self._waiting = plugin_layers(viewer, *_SELDOM)
-        for layer in self._waiting:
+        for pane in panes:
+            yield from pane.show()
+        for modality in self._modalities:
+            modality.events.visible.connect(self._on_visibility)
+        self._optional = plugin_layers(viewer, *_OPTIONAL)
+        for layer in self._optional:
             layer.events.visible.connect(self._layers_changed)
-        viewer.layers.selection.active = self._before.active
+        viewer.layers.selection.active = self._previous.active
         yield
-        yield from coming
+        yield from annotations
 
-    def _mirror(self, over: list[Layer], groups: list["_Group"]) -> Iterator[None]:
-        for group in groups:
-            for layer in over:
-                mirror = LinkedLayer(layer, require_metadata(group.modality).shows)
-                group.mirrors.append(mirror)
-                self.layers.viewer.layers.append(mirror.layer)
+    def _copy(self, overlays: list[Layer], panes: list["_Pane"]) -> Iterator[None]:
+        for pane in panes:
+            for layer in overlays:
+                copy = LinkedLayer(layer, require_metadata(pane.modality).shows)
+                pane.copies.append(copy)
+                self.layers.viewer.layers.append(copy.layer)
                 yield
 
     def _restore_steps(self) -> Iterator[None]:
-        viewer, before = self.layers.viewer, self._before
-        if before is None:
+        viewer, previous = self.layers.viewer, self._previous
+        if previous is None:
             return
         grid = viewer.canvas.grid
-        coming = self.annotations.show_stepwise()
-        next(coming)
-        for modality in self._hung:
-            modality.events.visible.disconnect(self._hidden)
-        for layer in self._waiting:
+        annotations = self.annotations.show_stepwise()
+        next(annotations)
+        for modality in self._modalities:
+            modality.events.visible.disconnect(self._on_visibility)
+        for layer in self._optional:
             layer.events.visible.disconnect(self._layers_changed)
-        # One that another part of the window has chosen meanwhile stays.
-        chosen = any(not modality.visible for modality in self._hung)
+        # A modality that was chosen elsewhere meanwhile stays visible.
+        chosen = any(not modality.visible for modality in self._modalities)
         yield
-        # From the last pane on, so that none takes the place of another.
-        for group in reversed(self._groups):
-            for mirror in group.mirrors:
-                mirror.close()
-                mirror.layer.visible = False
+        # From the last pane on, so that none moves into the pane of another.
+        for pane in reversed(self._panes_):
+            for copy in pane.copies:
+                copy.close()
+                copy.layer.visible = False
                 yield
-            group.modality.name_overlay.visible = False
+            pane.modality.name_overlay.visible = False
             if not chosen:
-                group.modality.visible = group.modality in before.visible
+                pane.modality.visible = pane.modality in previous.visible
             yield
         grid.enabled = False
         viewer.scene.camera.zoom *= self._panes
         yield
-        for mirror in chain(*(group.mirrors for group in self._groups)):
-            if mirror.layer in viewer.layers:
+        for copy in chain(*(pane.copies for pane in self._panes_)):
+            if copy.layer in viewer.layers:
                 with skip_gc_collect():
-                    viewer.layers.remove(mirror.layer)
+                    viewer.layers.remove(copy.layer)
                 yield
-        self._groups = []
-        grid.stride, grid.shape, grid.spacing = before.grid
+        self._panes_ = []
+        grid.stride, grid.shape, grid.spacing = previous.grid
         self._panes = 1
-        kept = [layer for layer in before.order if layer in viewer.layers]
-        later = [layer for layer in viewer.layers if layer not in kept]
-        reorder_layers(viewer.layers, (*kept, *later))
+        existing = [layer for layer in previous.order if layer in viewer.layers]
+        added = [layer for layer in viewer.layers if layer not in existing]
+        reorder_layers(viewer.layers, (*existing, *added))
         yield
-        yield from coming
-        self._before = None
+        yield from annotations
+        self._previous = None
 
     def _layers_changed(self, *_: object) -> None:
-        """Hang anew with a layer that was added or is gone, once no more come."""
+        """Rebuild the layout after layers were added or removed, once the list has settled."""
         if self.shown and not self.busy:
-            self._settled.start(_SETTLED_AFTER)
+            self._settle_timer.start(_SETTLE_MS)
 
-    def _anew(self) -> None:
+    def _rebuild(self) -> None:
         if self.busy or not self.shown:
             return
-        # Hanging turns the order of the layers round; only which they are counts.
-        another_case = set(self.layers.modalities()) != set(self._hung)
+        # The layout reverses the order of the layers; compare them as sets.
+        another_case = set(self.layers.modalities()) != set(self._modalities)
 
         def steps() -> Iterator[None]:
             yield from self._restore_steps()
             if not another_case:
-                yield from self._hang()
+                yield from self._build()
 
         self._run(steps())
 
 
-def _lies_over(layer: Layer) -> bool:
-    """Whether a layer is shown over every modality: labels, and what else is visible."""
-    found = metadata_of(layer)
-    if found is not None and found.kind == "modality":
+def _is_overlay(layer: Layer) -> bool:
+    """Return whether a layer is shown over every modality: labels and other visible layers."""
+    metadata = metadata_of(layer)
+    if metadata is not None and metadata.kind == "modality":
         return False
-    usual = found is not None and isinstance(layer, Labels) and found.kind not in _SELDOM
-    return layer.visible or usual
+    always = metadata is not None and isinstance(layer, Labels) and metadata.kind not in _OPTIONAL
+    return layer.visible or always

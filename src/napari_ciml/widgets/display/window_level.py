@@ -1,4 +1,4 @@
-"""Windows: which intensities are black and white, by name and by dragging."""
+"""Window/level: presets and changes by dragging."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from napari_ciml.cases.display_window import display_range, window_presets
 from napari_ciml.cases.intensity import background_value
 
 _PIXELS = 300.0
-"""Dragging over this many pixels makes a window e times as wide, or moves it by its width."""
+"""Drag distance in pixels that widens a window by a factor of e, or moves it by its width."""
 
 
 @dataclass(frozen=True)
 class WindowPreset:
-    """What is black and what is white: percentiles of the object's voxels, or values."""
+    """Lower and upper limit of a window: percentiles of foreground voxels, or values."""
 
     name: str
     low: float
@@ -21,43 +21,46 @@ class WindowPreset:
     percentiles: bool = True
 
 
-DEFAULT_WINDOW = WindowPreset("usual", 0, 0)
-"""What a case is opened with; see `napari_ciml.cases.display_window.display_range`."""
+DEFAULT_WINDOW = WindowPreset("Default", 0, 0)
+"""Window of a newly opened case; see `napari_ciml.cases.display_window.display_range`."""
 
 MR_WINDOWS = (
     DEFAULT_WINDOW,
-    WindowPreset("soft contrast", 0, 100),
-    WindowPreset("strong contrast", 10, 98),
-    WindowPreset("what is bright", 50, 99.9),
-    WindowPreset("what is dark", 0.1, 60),
+    WindowPreset("Low contrast", 0, 100),
+    WindowPreset("High contrast", 10, 98),
+    WindowPreset("Bright structures", 50, 99.9),
+    WindowPreset("Dark structures", 0.1, 60),
 )
-"""MR has no units, so its windows are shares of what lies inside the head."""
+"""MR has no units, so its windows are percentiles of the foreground."""
 
 
 def window_presets_of(modality: str, unit: str) -> tuple[WindowPreset, ...]:
-    """Return the windows there are for a modality whose values have a unit, the usual one first."""
-    named = window_presets(modality, unit)
-    if not named:
+    """Return the presets of a modality with values in a unit, the default one first."""
+    limits_by_name = window_presets(modality, unit)
+    if not limits_by_name:
         return MR_WINDOWS
     return (
         DEFAULT_WINDOW,
-        *(WindowPreset(name, *limits, percentiles=False) for name, limits in named.items()),
+        *(
+            WindowPreset(name, *limits, percentiles=False)
+            for name, limits in limits_by_name.items()
+        ),
     )
 
 
 def preset_limits(
     window: WindowPreset, image: np.ndarray, modality: str, unit: str
 ) -> tuple[float, float]:
-    """Return what is black and what is white.
+    """Return the contrast limits of a preset.
 
     Parameters
     ----------
-    window : Window
-        One of `windows_of`.
+    window : WindowPreset
+        One of `window_presets_of`.
     image : numpy.ndarray
         (Z, Y, X).
     modality, unit : str
-        Which it is, and of what its values are.
+        Modality and unit of its values.
     """
     if window == DEFAULT_WINDOW:
         return display_range(image, modality, unit)
@@ -65,24 +68,24 @@ def preset_limits(
         return window.low, window.high
     value = background_value(image)
     sample = image[::3, ::3, ::3]
-    inside = sample if value is None else sample[sample != value]
-    if not inside.size:
+    foreground = sample if value is None else sample[sample != value]
+    if not foreground.size:
         return display_range(image, modality, unit)
-    low, high = (float(v) for v in np.percentile(inside, (window.low, window.high)))
+    low, high = (float(v) for v in np.percentile(foreground, (window.low, window.high)))
     return low, max(high, low + 1e-6)
 
 
 def window_after_drag(
     limits: tuple[float, float], right: float, down: float
 ) -> tuple[float, float]:
-    """Return a window after dragging: to the right it is wider, upwards its picture brighter.
+    """Return contrast limits after dragging: right widens the window, up brightens the image.
 
     Parameters
     ----------
     limits : tuple of float
-        What was black and what was white.
+        Contrast limits before dragging.
     right, down : float
-        How far the mouse was dragged, in pixels.
+        Drag distance in pixels.
     """
     low, high = limits
     width = high - low
@@ -92,6 +95,6 @@ def window_after_drag(
 
 
 def describe_window(limits: tuple[float, float]) -> str:
-    """Return window width and level as workstations write them."""
+    """Return window width and level as text, as workstations write them."""
     low, high = limits
     return f"W {high - low:.4g}  L {(low + high) / 2:.4g}"

@@ -1,4 +1,4 @@
-"""The diameters of a lesion, drawn as two lines in the axial plane in which they were measured."""
+"""Calipers: the diameters of a lesion as two lines in the axial slice of measurement."""
 
 from typing import TYPE_CHECKING
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 _COLOUR = "#ffffff"
 _WIDTH = 0.6
-"""Of a line, in voxels."""
+"""Width of a line in voxels."""
 
 
 def draw_calipers(viewer: "ViewerModel", case: Case, diameters: Diameters) -> None:
-    """Draw both diameters; those of another lesion make room."""
+    """Draw both diameters of a lesion, in place of those of another one."""
     scale, first = np.array(case.grid.scale), np.array(case.grid.translate)
     ends = (np.array(diameters.lines).reshape(-1, 2, 3) - first) / scale
-    # In the middle of a slice: a line between two of them would lie in neither.
+    # At the centre of a slice: a line between two slices would be in neither.
     ends[..., 0] = slice_of(case, diameters)
     lines = np.stack((ends[:, 0], ends[:, 1] - ends[:, 0]), axis=1)
     name = f"{diameters.longest_mm:.1f} x {diameters.perpendicular_mm:.1f} mm"
-    there = plugin_layers(viewer, "calipers")
-    if there:
-        there[0].data, there[0].name, there[0].visible = lines, name, True
+    existing = plugin_layers(viewer, "calipers")
+    if existing:
+        existing[0].data, existing[0].name, existing[0].visible = lines, name, True
         return
     layer = Vectors(
         lines,
@@ -43,12 +43,12 @@ def draw_calipers(viewer: "ViewerModel", case: Case, diameters: Diameters) -> No
 
 
 def slice_of(case: Case, diameters: Diameters) -> int:
-    """Return the slice in which diameters were measured."""
+    """Return the index of the slice in which diameters were measured."""
     above = diameters.lines[0][0][0] - case.grid.translate[0]
     return int(np.clip(round(above / case.grid.scale[0]), 0, case.grid.shape[0] - 1))
 
 
 def hide_calipers(viewer: "ViewerModel") -> None:
-    """Take the lines away; the layer stays, which napari is slow to remove."""
+    """Hide the lines; the layer is reused, as napari is slow to remove one."""
     for layer in plugin_layers(viewer, "calipers"):
         layer.visible = False

@@ -1,7 +1,7 @@
-"""The layers of a case and its segmentation.
+"""Layers of a case and its segmentation.
 
-Layers made here, and beside, carry their origin in ``metadata["napari_ciml"]`` and are found by it,
-never by name. Running again replaces what was made here; what the user made or changed is kept.
+Layers of the plugin carry a `LayerMetadata` in ``metadata["napari_ciml"]`` and are found by it,
+never by name. A new run replaces the plugin's layers; what the user added or edited stays.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,33 +27,33 @@ from napari_ciml.widgets.layers.metadata import (
 )
 from napari_ciml.widgets.layers.overlays import CHANGES, RESULTS, Overlays
 
-_BEFORE = " (run before)"
+_PREVIOUS = " (previous run)"
 
 
 class CaseLayers(Overlays):
-    """The layers of one viewer.
+    """Layers of a case in a viewer.
 
     Parameters
     ----------
     viewer : napari.components.ViewerModel
-        Where they are shown.
+        Viewer of the layers.
     """
 
     def show_case(self, case: Case, limits: Mapping[str, tuple[float, float]]) -> Iterator[None]:
-        """Replace the case before by this one; only the reference is visible at first.
+        """Replace the layers of the previous case; only the reference modality is visible at first.
 
-        A generator: between its steps the window can breathe.
+        A generator: each step has its own turn of the event loop.
 
         Parameters
         ----------
         case : Case
-            What to show.
+            Case to show.
         limits : mapping of str to (float, float)
             Contrast limits by modality.
         """
         shown = ("checkerboard", "brain", "calipers", "difference", "reference")
-        for layer in self._made(*RESULTS, *CHANGES, *shown, "segmentation", "modality"):
-            self._let_go(layer)
+        for layer in self._layers(*RESULTS, *CHANGES, *shown, "segmentation", "modality"):
+            self._remove_unless_edited(layer)
             yield
         for name in reversed(list(case.images)):
             layer = Image(
@@ -72,38 +72,41 @@ class CaseLayers(Overlays):
             self.viewer.add_layer(brain_layer(case, case.brain))
             yield
         yield from self._add_empty_segmentation(case)
-        self.viewer.layers.selection.active = self._made("modality")[-1]
+        self.viewer.layers.selection.active = self._layers("modality")[-1]
         self.viewer.dims.axis_labels = ("z", "y", "x")
         yield
-        self._look_at(case.grid, object_bounding_box(case.images[case.reference]))
+        self._fit_view(case.grid, object_bounding_box(case.images[case.reference]))
 
     def show_segmentation(
         self, case: Case, segmentation: Segmentation, *, stay: bool = False
     ) -> Iterator[None]:
-        """Replace the segmentation before; one the user has painted on is kept, and renamed.
+        """Replace the previous segmentation; an edited one is kept and renamed.
 
-        A generator, as `show_case`. With ``stay`` slice and outline stay as they are.
+        A generator, as `show_case`. With ``stay`` slice and contour are not changed.
         """
-        for layer in self._made(*RESULTS):
+        for layer in self._layers(*RESULTS):
             layer.visible = False
-            layer.name = f"{layer.name.removesuffix(_BEFORE)}{_BEFORE}"
-        whole, labels = segmentation.plan.decomposition, segmentation.label_map
-        fresh = labels.copy()
+            layer.name = f"{layer.name.removesuffix(_PREVIOUS)}{_PREVIOUS}"
+        decomposition, labels = segmentation.plan.decomposition, segmentation.label_map
+        editable_labels = labels.copy()
         yield
-        # The user may paint between two steps: nothing comes between this look and the new data.
-        while all(self._gave_away(layer) for layer in self._made("segmentation")):
+        # The user may paint between two steps: no step comes between this check and the new data.
+        while all(self._keep_if_edited(layer) for layer in self._layers("segmentation")):
             yield from self._add_empty_segmentation(case)
-        (layer,) = self._made("segmentation")
+        (layer,) = self._layers("segmentation")
         layer.metadata[COMPUTED] = labels
-        layer.metadata[KEY] = LayerMetadata("segmentation", "", case, whole.regions)
-        layer.data = fresh
+        layer.metadata[KEY] = LayerMetadata("segmentation", "", case, decomposition.regions)
+        layer.data = editable_labels
         clear_paint_history(layer)
-        look = {"colormap": label_colours(whole.regions), "features": label_features(whole.regions)}
-        lacks = ", ".join(segmentation.missing)
-        look["name"] = f"segmentation without {lacks}" if lacks else "segmentation"
+        attributes = {
+            "colormap": label_colours(decomposition.regions),
+            "features": label_features(decomposition.regions),
+        }
+        missing = ", ".join(segmentation.missing)
+        attributes["name"] = f"segmentation without {missing}" if missing else "segmentation"
         if not stay:
-            look["contour"] = 0
-        for name, value in (look | {"visible": True}).items():
+            attributes["contour"] = 0
+        for name, value in (attributes | {"visible": True}).items():
             yield
             setattr(layer, name, value)
         yield
@@ -111,10 +114,9 @@ class CaseLayers(Overlays):
             self._go_to(labels > 0)
 
     def _add_empty_segmentation(self, case: Case) -> Iterator[None]:
-        """Add the Labels layer that a run will fill.
+        """Add the empty Labels layer that a run will fill.
 
-        napari takes a fifth of a second for its first one: better while a case is being opened
-        than in the middle of looking at it.
+        napari needs 0.2 s for its first one, which is better spent while a case is opened.
         """
         empty = np.zeros(case.grid.shape, np.uint8)
         origin = layer_kwargs(case, "segmentation", "")
@@ -124,29 +126,29 @@ class CaseLayers(Overlays):
         self.viewer.add_layer(layer)
         yield
 
-    def _look_at(self, grid: Grid, box: tuple[slice, slice, slice]) -> None:
-        """Show the middle of a box, as large as it fits."""
+    def _fit_view(self, grid: Grid, box: tuple[slice, slice, slice]) -> None:
+        """Centre the view on a box and zoom to fit it."""
         middle = [(part.start + part.stop) / 2 for part in box]
         self.viewer.dims.set_current_step(0, int(middle[0]))
         self.viewer.reset_view()
-        shares = [(part.stop - part.start) / n for part, n in zip(box, grid.shape, strict=True)]
+        fractions = [(part.stop - part.start) / n for part, n in zip(box, grid.shape, strict=True)]
         camera = self.viewer.scene.camera
-        camera.zoom /= max(shares[1:])
-        world = zip(middle, grid.scale, grid.translate, strict=True)
-        camera.center = tuple(index * mm + first for index, mm, first in world)
+        camera.zoom /= max(fractions[1:])
+        coordinates = zip(middle, grid.scale, grid.translate, strict=True)
+        camera.center = tuple(index * mm + first for index, mm, first in coordinates)
 
     def _go_to(self, mask: np.ndarray) -> None:
-        """Turn to the axial slice that shows most of a mask."""
+        """Go to the axial slice with the largest area of a mask."""
         areas = mask.sum(axis=(1, 2))
         if areas.any():
             self.viewer.dims.set_current_step(0, int(areas.argmax()))
 
-    def _let_go(self, layer: Layer) -> None:
-        if not self._gave_away(layer):
+    def _remove_unless_edited(self, layer: Layer) -> None:
+        if not self._keep_if_edited(layer):
             self.viewer.layers.remove(layer)
 
-    def _gave_away(self, layer: Layer) -> bool:
-        """Whether the user has painted on it; it is theirs now, with its place in the world."""
+    def _keep_if_edited(self, layer: Layer) -> bool:
+        """Turn an edited segmentation into a correction; return whether it was edited."""
         if is_unedited(layer):
             return False
         layer.metadata = {KEY: replace(require_metadata(layer), kind="correction")}
@@ -155,16 +157,16 @@ class CaseLayers(Overlays):
 
 
 _WIDTH = 1
-"""In voxels."""
+"""Width of the outline in voxels."""
 
 
 def brain_layer(case: Case, mask: np.ndarray) -> Labels:
-    """Return the outline of a brain mask, (Z, Y, X) bool; it is to be looked at only."""
+    """Return a read-only layer with the outline of a brain mask, (Z, Y, X) bool."""
     layer = Labels(
         mask.astype(np.uint8),
         name="brain mask",
         colormap=DirectLabelColormap(color_dict={None: "transparent", 0: "transparent", 1: "cyan"}),
-        features={"index": [0, 1], "region": ["not shown to the network", "brain"]},
+        features={"index": [0, 1], "region": ["masked out", "brain"]},
         **layer_kwargs(case, "brain", ""),
     )
     layer.contour = _WIDTH

@@ -1,4 +1,4 @@
-"""Colours and names of what is shown."""
+"""Colormaps of modalities, label maps, maps and differences."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,9 +16,9 @@ PET_COLOURS = {"inverted grey": "gray_r", "hot": "hot"}
 
 UNCERTAINTY_COLOURS = Colormap(
     [[0.2, 0.05, 0.3, 0.0], [0.55, 0.1, 0.45, 0.55], [0.95, 0.45, 0.2, 0.8], [1, 0.95, 0.65, 1]],
-    name="doubt",
+    name="uncertainty",
 )
-"""Purple, orange, pale yellow, ever lighter; where nothing is in doubt the image shows."""
+"""Purple, orange, pale yellow; transparent where the uncertainty is 0."""
 
 DIFFERENCE_COLOURS = DirectLabelColormap(
     color_dict={
@@ -29,14 +29,14 @@ DIFFERENCE_COLOURS = DirectLabelColormap(
         ADDED: "#ff9d1e",
     }
 )
-"""A veil of grey, blue and orange, which the colour-blind tell apart."""
+"""Grey, blue and orange, distinguishable with colour blindness."""
 
 DIFFERENCE_FEATURES = {"index": [0, AGREED, MISSED, ADDED], "is": ["", "agreed", "missed", "added"]}
-"""What the status bar says of a difference."""
+"""Features of a difference layer, shown in the status bar."""
 
 
 def label_colours(regions: Sequence[Region]) -> DirectLabelColormap:
-    """Return fixed colours: each label value that of the innermost region it belongs to."""
+    """Return a colormap in which each label value has the colour of its innermost region."""
     colours: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
     for region in sorted(regions, key=lambda r: -len(r.labels)):
         colours.update(dict.fromkeys(region.labels, region.colour))
@@ -44,7 +44,7 @@ def label_colours(regions: Sequence[Region]) -> DirectLabelColormap:
 
 
 def label_features(regions: Sequence[Region]) -> dict[str, list[Any]]:
-    """Return what the status bar says of each label value: the regions it belongs to."""
+    """Return the features of a label map for the status bar: the regions of each label value."""
     values = sorted({label for region in regions for label in region.labels})
     inside_out = sorted(regions, key=lambda r: len(r.labels))
     names = [" in ".join(r.name for r in inside_out if value in r.labels) for value in values]
@@ -52,14 +52,14 @@ def label_features(regions: Sequence[Region]) -> dict[str, list[Any]]:
 
 
 def colormap_of(modality: str) -> str:
-    """Return the name of the colormap a modality is shown in at first."""
+    """Return the name of a modality's default colormap."""
     return next(iter(PET_COLOURS.values())) if modality == "PET" else "gray"
 
 
 def set_contrast_limits(layer: Image, limits: tuple[float, float]) -> None:
-    """Set what is black and what is white, beyond the range of before, too.
+    """Set contrast limits and extend their range if needed.
 
-    The range goes first: of layers that are linked, each would clip the other's limits to its own.
+    The range is set first: of linked layers, each would clip the limits to its own range.
     """
     low, high = layer.contrast_limits_range
     layer.contrast_limits_range = (min(low, limits[0]), max(high, limits[1]))

@@ -1,4 +1,4 @@
-"""The layers of reading a case: label maps that are corrected or compared, and going to a place."""
+"""Label map layers that are corrected or compared; moving to a voxel; the brush of a region."""
 
 from typing import TYPE_CHECKING
 
@@ -26,9 +26,9 @@ _REFERENCE_WIDTH = 1
 
 
 def label_maps(viewer: "ViewerModel", case: Case) -> list[Labels]:
-    """Return the label maps of a case that can be looked at and painted on, the latest first."""
-    found = plugin_layers(viewer, "segmentation", "correction")
-    return [layer for layer in reversed(found) if require_metadata(layer).case is case]
+    """Return the editable label maps of a case, the latest first."""
+    layers = plugin_layers(viewer, "segmentation", "correction")
+    return [layer for layer in reversed(layers) if require_metadata(layer).case is case]
 
 
 def add_correction(
@@ -36,9 +36,9 @@ def add_correction(
     case: Case,
     labels: np.ndarray,
     regions: tuple[Region, ...],
-    name: str = "segmentation (brought back)",
+    name: str = "segmentation (restored)",
 ) -> Labels:
-    """Show a correction that was kept or saved, as the user's own."""
+    """Add an autosaved or saved correction as a Labels layer."""
     layer = Labels(
         labels,
         name=name,
@@ -51,45 +51,48 @@ def add_correction(
 
 
 def show_reference(viewer: "ViewerModel", case: Case, reference: Reference | None) -> None:
-    """Show the outline of what is compared with, or nothing."""
-    there = plugin_layers(viewer, "reference")
+    """Show the outline of the reference, or hide it if there is none."""
+    existing = plugin_layers(viewer, "reference")
     if reference is None or not reference.regions:
-        for layer in there:
+        for layer in existing:
             layer.visible = False
         return
-    look = {
+    attributes = {
         "name": f"reference: {reference.name}",
         "contour": _REFERENCE_WIDTH,
         "colormap": label_colours(reference.regions),
         "features": label_features(reference.regions),
         "metadata": layer_kwargs(case, "reference", "", reference.regions)["metadata"],
     }
-    _put(viewer, case, "reference", reference.labels, look)
+    _put(viewer, case, "reference", reference.labels, attributes)
 
 
 def show_difference(
     viewer: "ViewerModel", case: Case, values: np.ndarray | None, region: str = ""
 ) -> None:
-    """Show where two label maps agree and differ in a region, or nothing."""
+    """Show the difference of two label maps in a region, or hide it if ``values`` is None."""
     for layer in plugin_layers(viewer, "reference"):
         layer.visible = values is None
     if values is None:
         for layer in plugin_layers(viewer, "difference"):
             layer.visible = False
         return
-    look = {
+    attributes = {
         "name": f"difference in {region}",
         "colormap": DIFFERENCE_COLOURS,
         "features": DIFFERENCE_FEATURES,
         "metadata": layer_kwargs(case, "difference", "difference", region=region)["metadata"],
     }
-    _put(viewer, case, "difference", values, look)
-    for layer in (*label_maps(viewer, case), *plugin_layers(viewer, "doubt", "map", "probability")):
+    _put(viewer, case, "difference", values, attributes)
+    for layer in (
+        *label_maps(viewer, case),
+        *plugin_layers(viewer, "uncertainty", "map", "probability"),
+    ):
         layer.visible = False
 
 
 def go_to(viewer: "ViewerModel", case: Case, voxel: tuple[int, int, int]) -> None:
-    """Turn to a voxel (z, y, x): its slice, and the camera on it."""
+    """Go to the slice of a voxel (z, y, x) and centre the camera on it."""
     world = [
         first + index * mm
         for index, mm, first in zip(voxel, case.grid.scale, case.grid.translate, strict=True)
@@ -101,14 +104,14 @@ def go_to(viewer: "ViewerModel", case: Case, voxel: tuple[int, int, int]) -> Non
 def displayed_slice(
     viewer: "ViewerModel", case: Case, values: np.ndarray
 ) -> tuple[int, np.ndarray]:
-    """Return across which axis the viewer cuts, and what (Z, Y, X) values it shows of a case.
+    """Return the axis perpendicular to the displayed plane, and the slice of (Z, Y, X) values.
 
-    In 3-D it shows all of them, and the axis is the first.
+    In 3-D the axis is 0 and the values are returned as they are.
     """
     if viewer.dims.ndisplay == 3:
         return 0, values
     dims, grid = viewer.dims, case.grid
-    axis = max(0, dims.order[-3] - dims.ndim + 3)  # others may have layers with a time axis
+    axis = max(0, dims.order[-3] - dims.ndim + 3)  # other plugins' layers may have a time axis
     index = round((dims.point[-3:][axis] - grid.translate[axis]) / grid.scale[axis])
     return axis, values.take(index, axis=axis, mode="clip")
 
@@ -121,23 +124,23 @@ def select_brush(
     *,
     erase: bool = False,
 ) -> None:
-    """Take up the brush for a region on a label map, or with ``erase`` the eraser."""
+    """Activate the brush for a region on a label map, or with ``erase`` the eraser."""
     layer.visible = True
     layer.contour = 0
     viewer.layers.selection.active = layer
-    layer.preserve_labels = False  # `strokes` spares what lies inside the region
+    layer.preserve_labels = False  # `region_painting` preserves nested regions
     layer.selected_label = paint_label(region, regions)
     layer.mode = "erase" if erase else "paint"
 
 
-def apply_fixes(layer: Labels, faults: tuple[LabelIssue, ...]) -> None:
-    """Mend what has a remedy, as one stroke that can be undone."""
-    if not layer.visible:  # of which napari has no slice to paint on
+def apply_fixes(layer: Labels, issues: tuple[LabelIssue, ...]) -> None:
+    """Apply all available fixes as one stroke that can be undone."""
+    if not layer.visible:  # napari cannot paint on an invisible layer
         layer.visible = True
     with layer.block_history():
-        for fault in faults:
-            if fault.value is not None:
-                layer.data_setitem(fault.where, fault.value, refresh=False)
+        for issue in issues:
+            if issue.value is not None:
+                layer.data_setitem(issue.where, issue.value, refresh=False)
     layer.refresh()
 
 
@@ -146,16 +149,16 @@ def _put(
     case: Case,
     kind: str,
     values: np.ndarray,
-    look: dict[str, object],
+    attributes: dict[str, object],
 ) -> None:
-    """Give the layer of a kind other values, or make it; napari is slow to remove one."""
-    there = plugin_layers(viewer, kind)
-    layer = there[0] if there else Labels(values, **layer_kwargs(case, kind, ""))
-    if there:
+    """Update the layer of a kind, or add it; napari is slow to remove one."""
+    existing = plugin_layers(viewer, kind)
+    layer = existing[0] if existing else Labels(values, **layer_kwargs(case, kind, ""))
+    if existing:
         layer.data = values
-    for attribute, value in (look | {"visible": True}).items():
+    for attribute, value in (attributes | {"visible": True}).items():
         setattr(layer, attribute, value)
-    if not there:
+    if not existing:
         layer.editable = False
         active = viewer.layers.selection.active
         viewer.add_layer(layer)

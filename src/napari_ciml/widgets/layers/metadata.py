@@ -1,4 +1,4 @@
-"""Where a layer of ours comes from, kept in its metadata, so that names are free; where it lies."""
+"""Metadata of the plugin's layers: kind, case, regions; whether a label map was edited."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,10 +18,20 @@ KEY = "napari_ciml"
 
 @dataclass(frozen=True)
 class LayerMetadata:
-    """Where a layer comes from: its kind, what it shows, and the case it lies on.
+    """Metadata of a layer of the plugin.
 
-    ``regions`` is what the values of a label map mean; empty if nobody has said so. ``region`` is
-    the one that is shown, of layers that show something of one.
+    Parameters
+    ----------
+    kind : str
+        Kind of the layer, as ``modality``, ``segmentation`` or ``map``.
+    shows : str
+        What of its kind is shown, as the name of the modality.
+    case : Case
+        Case whose grid the layer is on.
+    regions : tuple of Region
+        Regions of a label map's values; empty if unknown.
+    region : str
+        Region that the layer shows, if it is about one.
     """
 
     kind: str
@@ -32,32 +42,38 @@ class LayerMetadata:
 
 
 def metadata_of(layer: Layer) -> LayerMetadata | None:
-    """Return a layer's origin, or None if it was not made here."""
-    found = layer.metadata.get(KEY)
-    return found if isinstance(found, LayerMetadata) else None
+    """Return the metadata of a layer, or None if it is not one of the plugin."""
+    metadata = layer.metadata.get(KEY)
+    return metadata if isinstance(metadata, LayerMetadata) else None
 
 
 def plugin_layers(viewer: "ViewerModel", *kinds: str) -> list[Layer]:
-    """Return the layers of these kinds, bottom first."""
+    """Return the plugin's layers of these kinds, bottom first."""
     return [
         layer
         for layer in viewer.layers
-        if (found := metadata_of(layer)) is not None and found.kind in kinds
+        if (metadata := metadata_of(layer)) is not None and metadata.kind in kinds
     ]
 
 
 def require_metadata(layer: Layer) -> LayerMetadata:
-    """Return the origin of a layer that was made here."""
-    found = metadata_of(layer)
-    if found is None:
+    """Return the metadata of a layer of the plugin.
+
+    Raises
+    ------
+    KeyError
+        If it is a layer of something else.
+    """
+    metadata = metadata_of(layer)
+    if metadata is None:
         raise KeyError(layer.name)
-    return found
+    return metadata
 
 
 def layer_kwargs(
     case: Case, kind: str, shows: str, regions: tuple[Region, ...] = (), region: str = ""
 ) -> dict[str, Any]:
-    """Return what places a layer on the case grid, in millimetres, and says what it is."""
+    """Return scale, translation, units (mm) and metadata of a layer on the case grid."""
     grid = case.grid
     return {
         "scale": grid.scale,
@@ -68,24 +84,26 @@ def layer_kwargs(
 
 
 def voxel_at(case: Case, position: Sequence[float]) -> tuple[int, int, int]:
-    """Return the voxel (z, y, x) of a case at a position of the viewer, in millimetres."""
-    places = zip(position[-3:], case.grid.scale, case.grid.translate, strict=True)
-    z, y, x = (round((mm - first) / step) for mm, step, first in places)
+    """Return the voxel (z, y, x) of a case at a position of the viewer in mm."""
+    axes = zip(position[-3:], case.grid.scale, case.grid.translate, strict=True)
+    z, y, x = (round((mm - first) / step) for mm, step, first in axes)
     return z, y, x
 
 
-COMPUTED = "drawn"
-"""Metadata key of a segmentation as it was computed, to see whether the user has painted on it."""
+COMPUTED = "computed"
+"""Metadata key of the label map as it was computed, to detect edits."""
 
 
 def is_unedited(layer: Layer) -> bool:
-    """Whether a layer of ours shows what was computed, and no stroke of the user's."""
-    drawn = layer.metadata.get(COMPUTED)
-    return metadata_of(layer) is not None and (drawn is None or np.array_equal(layer.data, drawn))
+    """Return whether a layer of the plugin shows the computed data, without edits."""
+    computed = layer.metadata.get(COMPUTED)
+    return metadata_of(layer) is not None and (
+        computed is None or np.array_equal(layer.data, computed)
+    )
 
 
 def clear_paint_history(layer: Labels) -> None:
-    """Empty napari's undo list, which would paint strokes of the data before on the new data."""
+    """Clear napari's undo history, which would apply strokes of the previous data."""
     mode = layer.mode
     layer.editable = False
     layer.editable = True
@@ -93,5 +111,5 @@ def clear_paint_history(layer: Labels) -> None:
 
 
 def mark_unedited(layer: Labels) -> None:
-    """Let a label map that was painted on go with its case: its strokes are kept elsewhere."""
+    """Mark the current data of a label map as saved, so that it goes with its case."""
     layer.metadata[COMPUTED] = np.array(layer.data)

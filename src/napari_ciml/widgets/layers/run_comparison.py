@@ -1,26 +1,26 @@
-"""Layers of what changed between two runs, and of two runs beside each other."""
+"""Layers of the changes between two runs, and of two runs in comparison."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from napari.layers import Labels, Layer
+from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_ciml.cases.case import Case
 from napari_ciml.decomposition.model import Region
 from napari_ciml.session.comparison import ADDED, ALL, REMOVED, LabelMapDiff
 from napari_ciml.widgets.layers.colormaps import label_colours, label_features
-from napari_ciml.widgets.layers.metadata import layer_kwargs, metadata_of, require_metadata
+from napari_ciml.widgets.layers.metadata import layer_kwargs, plugin_layers, require_metadata
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 ADDED_COLOUR, REMOVED_COLOUR = "#ff9d1e", "#2b8cff"
-"""Orange and blue, which the colour-blind tell apart."""
+"""Orange and blue, distinguishable with colour blindness."""
 
 FIRST_COLOUR, SECOND_COLOUR = "#00e5ff", "#ff4fd8"
-"""The contours of two runs that are compared."""
+"""Contour colours of two compared runs."""
 
 _WIDTH = 1
 
@@ -35,20 +35,20 @@ def show_change(viewer: "ViewerModel", case: Case, change: LabelMapDiff, name: s
 
 
 def hide_change(viewer: "ViewerModel") -> None:
-    """Take the changed voxels away."""
-    for layer in _made(viewer, "change"):
+    """Hide the changed voxels."""
+    for layer in plugin_layers(viewer, "change"):
         layer.visible = False
 
 
 def show_contours(
     viewer: "ViewerModel", case: Case, masks: tuple[np.ndarray, np.ndarray], names: tuple[str, str]
 ) -> None:
-    """Show two masks as contours of two colours; filled labels make room."""
+    """Show two masks as contours in two colours, and hide the segmentation."""
     hide_change(viewer)
-    for layer in _made(viewer, "segmentation", "compared"):
+    for layer in plugin_layers(viewer, "segmentation", "compared"):
         layer.visible = False
-    looks = (("first", FIRST_COLOUR), ("second", SECOND_COLOUR))
-    for (shows, colour), mask, name in zip(looks, masks, names, strict=True):
+    styles = (("first", FIRST_COLOUR), ("second", SECOND_COLOUR))
+    for (shows, colour), mask, name in zip(styles, masks, names, strict=True):
         layer = _put(viewer, case, "compared", shows, mask.astype(np.uint8), {1: colour})
         layer.name = name
         layer.contour = _WIDTH
@@ -57,24 +57,24 @@ def show_contours(
 def show_label_maps(
     viewer: "ViewerModel", case: Case, maps: Sequence[tuple[str, np.ndarray, tuple[Region, ...]]]
 ) -> list[Labels]:
-    """Show whole label maps of two runs, filled, instead of contours; named, with their regions."""
-    for layer in _made(viewer, "compared"):
+    """Show the label maps of two runs, filled, instead of contours."""
+    for layer in plugin_layers(viewer, "compared"):
         layer.visible = False
-    found = []
+    layers = []
     for shows, (name, labels, regions) in zip(("first map", "second map"), maps, strict=True):
         layer = _put(viewer, case, "compared", shows, labels, {})
         layer.name, layer.opacity, layer.contour = name, 0.55, 0
         layer.colormap, layer.features = label_colours(regions), label_features(regions)
-        found.append(layer)
-    return found
+        layers.append(layer)
+    return layers
 
 
 def hide_compared(viewer: "ViewerModel") -> None:
-    """Take the contours away, and show the segmentation again, if it made room for them."""
-    contours = [layer for layer in _made(viewer, "compared") if layer.visible]
+    """Hide the layers of the comparison, and show the segmentation again if it was hidden."""
+    contours = [layer for layer in plugin_layers(viewer, "compared") if layer.visible]
     for layer in contours:
         layer.visible = False
-    for layer in _made(viewer, "segmentation") if contours else ():
+    for layer in plugin_layers(viewer, "segmentation") if contours else ():
         layer.visible = True
 
 
@@ -86,25 +86,21 @@ def _put(
     values: np.ndarray,
     colours: Mapping[int | None, str],
 ) -> Labels:
-    """Give the layer of a kind other values, or make it; napari is slow to remove one."""
-    for layer in _made(viewer, kind):
+    """Update the layer of a kind, or add it; napari is slow to remove one."""
+    for layer in plugin_layers(viewer, kind):
         if require_metadata(layer).shows == shows and isinstance(layer, Labels):
             layer.data = values
             layer.visible = True
             return layer
     palette = {None: "transparent", 0: "transparent", **colours}
-    made = Labels(
+    layer = Labels(
         values,
         colormap=DirectLabelColormap(color_dict=palette),
         opacity=0.9,
         **layer_kwargs(case, kind, shows),
     )
-    made.editable = False
+    layer.editable = False
     active = viewer.layers.selection.active
-    viewer.add_layer(made)
+    viewer.add_layer(layer)
     viewer.layers.selection.active = active
-    return made
-
-
-def _made(viewer: "ViewerModel", *kinds: str) -> list[Layer]:
-    return [la for la in viewer.layers if (found := metadata_of(la)) and found.kind in kinds]
+    return layer
