@@ -1,37 +1,53 @@
-"""A viewer with the five dock widgets and the tiny checkpoint."""
+"""All dock widgets, with the tiny checkpoint; on a model of the viewer, or in napari's window."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from napari.components import ViewerModel
 from pytestqt.qtbot import QtBot
 
-from napari_ciml.widgets.workbench import Workbench, add_dock_widgets
+from helpers.gui import click, wait
+from napari_ciml.widgets.workbench import Workbench, add_dock_widgets, create_dock_widgets
 
 
 @pytest.fixture
 def desk(
     request: pytest.FixtureRequest,
-    make_napari_viewer: Callable[..., Any],
+    qtbot: QtBot,
     tiny_checkpoint_path: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Workbench:
+) -> Iterator[Workbench]:
+    """All dock widgets; in a window only for a test marked `window`, which costs some seconds."""
     monkeypatch.setattr("platformdirs.user_data_path", lambda *_, **__: tmp_path / "user")
-    drawn = request.node.get_closest_marker("drawn")
-    viewer = make_napari_viewer(show=drawn is None or drawn.args[0])
-    made = add_dock_widgets(viewer)
-    made.session.model.set_checkpoint(tiny_checkpoint_path)
-    yield made
-    made.finetune.controller.close()
-    made.session.close()
+    window = request.node.get_closest_marker("window")
+    if window is None:
+        desk = create_dock_widgets(ViewerModel())
+        for dock in desk.docks.values():
+            qtbot.addWidget(dock)
+    else:
+        make_napari_viewer = request.getfixturevalue("make_napari_viewer")
+        desk = add_dock_widgets(make_napari_viewer(show=window.kwargs.get("shown", True)))
+    desk.session.model.set_checkpoint(tiny_checkpoint_path)
+    yield desk
+    desk.finetune.controller.close()
+    desk.session.close()
 
 
 @pytest.fixture
 def loaded(desk: Workbench, case_folder: Path, qtbot: QtBot) -> Workbench:
     """The same with a case open."""
     desk.case.open(case_folder)
-    qtbot.waitUntil(lambda: not desk.session.runner.busy, timeout=120000)
+    wait(qtbot, desk)
     assert desk.session.model.case is not None, f"{desk.case.error.text()}\n{desk.case._details}"
     return desk
+
+
+@pytest.fixture
+def segmented(loaded: Workbench, qtbot: QtBot) -> Workbench:
+    """The same with the case segmented."""
+    click(qtbot, loaded.segment.run)
+    wait(qtbot, loaded)
+    assert loaded.session.model.segmentation is not None, loaded.segment.error.text()
+    return loaded

@@ -17,7 +17,7 @@ from napari_ciml.research.phantoms.phantom import Phantom, make_phantom
 from napari_ciml.widgets.layers.metadata import plugin_layers
 from napari_ciml.widgets.workbench import Workbench
 
-pytestmark = pytest.mark.drawn(False)
+pytestmark = pytest.mark.window(shown=False)
 
 SHIFT = np.array([12.0, -8.0, 4.0])
 """How far T1's file says that it lies from where it belongs, in mm (x, y, z)."""

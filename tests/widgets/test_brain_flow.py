@@ -16,7 +16,7 @@ from napari_ciml.widgets.layers.metadata import plugin_layers
 from napari_ciml.widgets.panels import brain as brain_panel
 from napari_ciml.widgets.workbench import Workbench
 
-pytestmark = pytest.mark.drawn(False)
+pytestmark = pytest.mark.window(shown=False)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from helpers.dicom_files import PET, positions, tracer, write_series
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.widgets.workbench import Workbench
 
-pytestmark = pytest.mark.drawn(False)
+pytestmark = pytest.mark.window(shown=False)
 
 GRID = Grid((16, 14, 12), (3.0, 3.0, 3.0), (0.0, 0.0, 0.0))
 

@@ -20,7 +20,7 @@ from napari_ciml.widgets.controllers import view_state
 from napari_ciml.widgets.layers.metadata import plugin_layers
 from napari_ciml.widgets.workbench import Workbench
 
-pytestmark = pytest.mark.drawn(False)
+pytestmark = pytest.mark.window(shown=False)
 
 LEFT = Qt.MouseButton.LeftButton
 

@@ -22,7 +22,7 @@ from napari_ciml.training.trainer import Trainer
 from napari_ciml.widgets.docks.finetune import FineTuneWidget
 from napari_ciml.widgets.workbench import Workbench
 
-pytestmark = pytest.mark.drawn(False)
+pytestmark = pytest.mark.window(shown=False)
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -231,7 +231,7 @@ def test_what_is_untrained_is_said(painted: Workbench) -> None:
         assert f"{region} from {task.name} is untrained" in painted.finetune.unsupported.text()
 
 
-@pytest.mark.drawn(True)
+@pytest.mark.window
 def test_closing_asks_stops_and_leaves_what_can_be_gone_on_with(
     painted: Workbench, qtbot: QtBot, tmp_path: Path
 ) -> None:

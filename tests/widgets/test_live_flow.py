@@ -16,7 +16,7 @@ from napari_ciml.session.comparison import ADDED, ALL, REMOVED
 from napari_ciml.widgets.layers.metadata import metadata_of
 from napari_ciml.widgets.workbench import Workbench
 
-pytestmark = pytest.mark.drawn(False)
+pytestmark = pytest.mark.window(shown=False)
 
 
 def click(qtbot: QtBot, button: QPushButton) -> None:

@@ -26,6 +26,8 @@ from napari_ciml.widgets.layers.case_layers import brain_layer
 from napari_ciml.widgets.layers.colormaps import label_colours
 from napari_ciml.widgets.workbench import Workbench
 
+pytestmark = pytest.mark.window
+
 LEFT, MIDDLE = Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton
 CONTROL, SHIFT, NONE = (
     Qt.KeyboardModifier.ControlModifier,

@@ -71,6 +71,7 @@ def test_they_lie_over_each_other_the_newest_on_top(
     assert not frames[0].visibleRegion().contains(frames[0].rect().center())
 
 
+@pytest.mark.window(shown=False)
 def test_the_menu_finds_what_the_command_line_has_opened(desk: Workbench) -> None:
     assert list(desk.docks) == list(NAMES)
     widgets = desk.viewer.window.dock_widgets

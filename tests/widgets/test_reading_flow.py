@@ -20,7 +20,7 @@ from napari_ciml.widgets.controllers.comparison import RUN_BEFORE
 from napari_ciml.widgets.layers.metadata import plugin_layers
 from napari_ciml.widgets.workbench import Workbench, add_dock_widgets
 
-pytestmark = pytest.mark.drawn(False)
+pytestmark = pytest.mark.window(shown=False)
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -357,7 +357,7 @@ def stroke(loaded: Workbench, qtbot: QtBot) -> Callable[..., Labels]:
     return made
 
 
-@pytest.mark.drawn(True)
+@pytest.mark.window
 @pytest.mark.parametrize("region", ["WT", "TC", "ET"])
 def test_painting_a_region_spares_what_is_inside_it(
     stroke: Callable[..., Labels], region: str
@@ -371,7 +371,7 @@ def test_painting_a_region_spares_what_is_inside_it(
     assert (layer.data[14] == 2).sum() == 100 - 16
 
 
-@pytest.mark.drawn(True)
+@pytest.mark.window
 @pytest.mark.parametrize(("region", "left"), [("WT", 0), ("TC", 2), ("ET", 1)])
 def test_erasing_a_region_leaves_the_one_around_it(
     stroke: Callable[..., Labels], region: str, left: int

@@ -22,7 +22,7 @@ from napari_ciml.widgets.docks.segment import engine_choice
 from napari_ciml.widgets.layers.metadata import metadata_of
 from napari_ciml.widgets.workbench import Workbench
 
-pytestmark = pytest.mark.drawn(False)
+pytestmark = pytest.mark.window(shown=False)
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -89,7 +89,7 @@ def test_the_engine_of_the_preferences(monkeypatch: pytest.MonkeyPatch) -> None:
         assert settings.default_engine() == begins
 
 
-@pytest.mark.drawn(True)
+@pytest.mark.window
 def test_from_a_folder_to_a_map(desk: Workbench, case_folder: Path, qtbot: QtBot) -> None:
     desk.case.open(case_folder)
     wait(qtbot, desk)

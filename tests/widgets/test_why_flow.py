@@ -19,7 +19,7 @@ from napari_ciml.network.checkpoint_info import WeightStatistics
 from napari_ciml.widgets.layers.metadata import metadata_of
 from napari_ciml.widgets.workbench import Workbench
 
-pytestmark = pytest.mark.drawn(False)
+pytestmark = pytest.mark.window(shown=False)
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -320,7 +320,7 @@ def test_sensitivity_on_request_and_cancelled(
     assert len(segmented.session.model.runs) == 1
 
 
-@pytest.mark.drawn(True)
+@pytest.mark.window
 def test_a_shift_click_asks_why_and_is_kept(segmented: Workbench, qtbot: QtBot) -> None:
     session, dock = segmented.session, segmented.explain
     layer = segmented.viewer.layers["segmentation"]

@@ -17,7 +17,7 @@ from napari_ciml.progress import ProgressMonitor
 from napari_ciml.widgets.jobs import JobRunner
 from napari_ciml.widgets.workbench import Workbench
 
-pytestmark = pytest.mark.drawn(False)
+pytestmark = pytest.mark.window(shown=False)
 
 LEFT = Qt.MouseButton.LeftButton
 GRID = Grid((24, 24, 24), (4.0, 4.0, 4.0), (-40.0, -40.0, -40.0))

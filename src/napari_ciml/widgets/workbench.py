@@ -10,6 +10,7 @@ from pkgutil import resolve_name
 from typing import Any, TypeVar
 
 import napari
+from napari.components import ViewerModel
 from napari.settings import get_settings
 from npe2 import PluginManifest
 from qtpy.QtWidgets import QApplication, QMainWindow
@@ -42,7 +43,7 @@ class DockContribution:
     command: str
     python_name: str
 
-    def create(self, viewer: napari.Viewer) -> Dock:
+    def create(self, viewer: ViewerModel) -> Dock:
         """Import the class and build the dock widget."""
         dock = resolve_name(self.python_name)(viewer)
         assert isinstance(dock, Dock)
@@ -71,13 +72,13 @@ class Workbench:
 
     Parameters
     ----------
-    viewer : napari.Viewer
-        Viewer that shows the session.
+    viewer : napari.components.ViewerModel
+        Viewer that shows the session; a `napari.Viewer` has a window, too.
     docks : dict of str to Dock
         Dock widgets by display name, in the manifest's order.
     """
 
-    def __init__(self, viewer: napari.Viewer, docks: dict[str, Dock]) -> None:
+    def __init__(self, viewer: ViewerModel, docks: dict[str, Dock]) -> None:
         self.viewer, self.docks = viewer, docks
         self.session: Session = get_session(viewer)
 
@@ -119,19 +120,24 @@ class Workbench:
             raise CimlError(failures[0])
 
 
+def create_dock_widgets(viewer: ViewerModel) -> Workbench:
+    """Create all dock widgets of the manifest, outside of any window."""
+    return Workbench(viewer, {dock.name: dock.create(viewer) for dock in dock_contributions()})
+
+
 def add_dock_widgets(viewer: napari.Viewer) -> Workbench:
     """Add all dock widgets of the manifest to a viewer, tabbed on the right."""
-    docks = {dock.name: dock.create(viewer) for dock in dock_contributions()}
-    first = next(iter(docks))
+    workbench = create_dock_widgets(viewer)
+    first = next(iter(workbench.docks))
     with defer_settings_save():
-        for name, widget in docks.items():
+        for name, widget in workbench.docks.items():
             frame = viewer.window.add_dock_widget(
                 widget, name=f"{name}{MENU_SUFFIX}", area="right", tabify=name != first
             )
     window = frame.window()
     if isinstance(window, QMainWindow):
         set_vertical_tabs(window)
-    return Workbench(viewer, docks)
+    return workbench
 
 
 @contextmanager
