@@ -382,9 +382,9 @@ def test_probability_on_request(loaded: Workbench, qtbot: QtBot) -> None:
 def test_specks_are_kept_when_their_removal_is_switched_off(
     desk: Workbench, case_folder: Path, tiny_checkpoint: Checkpoint, tmp_path: Path, qtbot: QtBot
 ) -> None:
-    everything = dict.fromkeys(tiny_checkpoint.info.decomposition.region_names, 1e6)
+    everything = dict.fromkeys(tiny_checkpoint.info.decomposition.region_names, 1e4)
     info = tiny_checkpoint.info.model_copy(
-        update={"finish": PostprocessingSettings(min_component_ml=everything)}
+        update={"postprocessing": PostprocessingSettings(min_component_ml=everything)}
     )
     save_checkpoint(tmp_path / "strict.safetensors", tiny_checkpoint.network, info)
     desk.segment.choose(tmp_path / "strict.safetensors")
