@@ -1,17 +1,20 @@
 """Label maps and volumes, to and from files."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_ciml.cases.case import Case
-from napari_ciml.cases.formats.nifti import write_nifti_like
+from napari_ciml.cases.formats.nifti import is_nifti2, read_nifti_header, write_nifti_like
 from napari_ciml.cases.formats.volumes import is_nifti, read_header, read_volume
 from napari_ciml.cases.geometry import Grid, lps, orientation, reorient, resample
-from napari_ciml.cases.nifti_header import read_nifti_header
 from napari_ciml.cases.transform import AffineTransform
 from napari_ciml.errors import InputError
 from napari_ciml.files import atomic_write
+
+if TYPE_CHECKING:
+    from nibabel.nifti1 import Nifti1Header
 
 MAX_LABEL = 65535
 
@@ -139,13 +142,18 @@ def _native(case: Case, modality: str) -> Grid:
     return case.sources[modality].grid
 
 
-def _nifti_header(case: Case, modality: str) -> np.ndarray | None:
-    """Read a modality's header again; None if it is no NIfTI, gone, or another one by now."""
+def _nifti_header(case: Case, modality: str) -> "Nifti1Header | None":
+    """Return the NIfTI-1 header of a modality's file; None if it has none or has changed.
+
+    Results for a NIfTI-2 file are written as NIfTI-1, which every program reads.
+    """
     source = case.sources.get(modality)
     if source is None or not is_nifti(source.path):
         return None
     try:
-        unchanged = read_header(source.path).grid == _native(case, modality)
-        return read_nifti_header(source.path) if unchanged else None
+        if read_header(source.path).grid != _native(case, modality):
+            return None
+        header = read_nifti_header(source.path)
     except InputError:
         return None
+    return None if is_nifti2(header) else header

@@ -4,6 +4,7 @@ import gzip
 import struct
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -148,8 +149,41 @@ def test_headers_that_make_no_sense(
     assert capfd.readouterr().err == ""
 
 
-def test_version_2_is_refused_by_name(tmp_path: Path) -> None:
-    header = struct.pack("<i8s", 540, b"n+2\0\r\n\x1a\n")
-    (tmp_path / "case_t1.nii").write_bytes(header.ljust(1000, b"\0"))
-    with pytest.raises(InputError, match="NIfTI-2, which is not read; convert it"):
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("unit", [0, 1, 2])
+def test_nifti_2_lies_where_the_same_nifti_1_does(order: str, unit: int, tmp_path: Path) -> None:
+    first, second = tmp_path / "first.nii.gz", tmp_path / "second.nii.gz"
+    write_nifti(first, oblique((12, -7, 20)), SFORM, order=order, channels=2)
+    image = nib.Nifti1Image.from_filename(first)
+    header = nib.Nifti2Header.from_header(image.header)
+    header.set_xyzt_units(unit)
+    scale = np.diag([0.001, 0.001, 0.001, 1.0] if unit == 1 else [1.0] * 4)
+    values = image.get_fdata().astype(np.int16)
+    nib.Nifti2Image(values, scale @ image.affine, header).to_filename(second)
+    a, b = read_header(first), read_header(second)
+    assert (b.channels, b.grid.size) == (a.channels, a.grid.size)
+    assert b.grid.is_close(a.grid)
+    for channel in range(2):
+        both = [sitk.GetArrayFromImage(read_volume(path, channel)) for path in (first, second)]
+        np.testing.assert_array_equal(*both)
+    result, labels = written_and_read(second, channel=1)
+    assert Grid.of(sitk.ReadImage(str(result))).is_close(a.grid)
+    np.testing.assert_array_equal(labels, both[1])
+
+
+def test_slope_and_intercept_are_applied(tmp_path: Path) -> None:
+    path = tmp_path / "case_t1.nii.gz"
+    write_nifti(tmp_path / "plain.nii", np.eye(3), SFORM)
+    content = bytearray((tmp_path / "plain.nii").read_bytes())
+    struct.pack_into("<2f", content, 112, 0.5, -3)
+    path.write_bytes(gzip.compress(content))
+    np.testing.assert_array_equal(
+        sitk.GetArrayFromImage(read_volume(path)), sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+    )
+
+
+def test_complex_voxels_are_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "case_t1.nii.gz"
+    nib.Nifti1Image(np.ones((5, 6, 7), np.complex64), np.eye(4)).to_filename(path)
+    with pytest.raises(InputError, match=r"case_t1.nii.gz: .* export the magnitude"):
         open_case(tmp_path)

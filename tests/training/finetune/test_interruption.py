@@ -100,7 +100,11 @@ def test_the_best_found_before_is_not_lost(
     done = run_job(folder, ProgressMonitor(), ended)
     assert done.corrected_after["lesion"] > done.corrected_before["lesion"] + 0.1
     assert done.steps == 20
-    assert done.interpolation == load_checkpoint(done.path).info.training.options["interpolation"] == 0.5
+    assert (
+        done.interpolation
+        == load_checkpoint(done.path).info.training.options["interpolation"]
+        == 0.5
+    )
     assert set(before) == set(load_checkpoint(done.path).network.state_dict())
 
 

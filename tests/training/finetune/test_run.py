@@ -115,7 +115,11 @@ def test_it_goes_as_far_as_it_does_no_harm(
     monkeypatch.setattr(VersionEvaluator, "measure", judged)
     short = QUICK.model_copy(update={"steps": 2})
     done = finetune(blind, [ball], [ball], short, tmp_path / "run", ProgressMonitor(), hardware=CPU)
-    assert done.interpolation == load_checkpoint(done.path).info.training.options["interpolation"] == taken
+    assert (
+        done.interpolation
+        == load_checkpoint(done.path).info.training.options["interpolation"]
+        == taken
+    )
     assert done.retains_replay
     assert done.corrected_after["lesion"] == pytest.approx(taken, abs=0.02)
 
