@@ -9,7 +9,7 @@ from napari.components import ViewerModel
 from napari.layers import Image
 from pytestqt.qtbot import QtBot
 
-from napari_ciml.widgets.gc_tuning import GcThrottle, gc_paused, skip_gc_collect
+from napari_ciml.widgets.gc_tuning import GcThrottle, gc_paused
 from napari_ciml.widgets.workbench import Workbench
 
 
@@ -29,8 +29,8 @@ def test_layers_of_a_case_are_found_when_another_one_is_opened(
 def test_a_layer_that_was_there_before_is_found_once_it_is_removed() -> None:
     viewer, thresholds = ViewerModel(), gc.get_threshold()
     viewer.add_layer(Image(np.zeros((2, 2))))
-    sparing = GcThrottle(viewer)
-    sparing.start(viewer)
+    throttle = GcThrottle(viewer)
+    throttle.start(viewer)
     assert gc.get_freeze_count() > 0
     assert gc.get_threshold() != thresholds
     viewer.add_layer(Image(np.zeros((3, 3))))
@@ -38,20 +38,18 @@ def test_a_layer_that_was_there_before_is_found_once_it_is_removed() -> None:
     assert gc.get_freeze_count() > 0
     viewer.layers.remove(viewer.layers[0])
     assert (gc.get_freeze_count(), gc.get_threshold()) == (0, thresholds)
-    sparing.start(viewer)
+    throttle.start(viewer)
     assert gc.get_freeze_count() == 0
 
 
-def test_nothing_is_searched_while_importing_or_removing_a_mirror() -> None:
+def test_nothing_is_collected_while_importing() -> None:
     found: list[str] = []
 
-    def heard(phase: str, _: object) -> None:
+    def on_collection(phase: str, _: object) -> None:
         found.append(phase)
 
-    gc.callbacks.append(heard)
+    gc.callbacks.append(on_collection)
     try:
-        with skip_gc_collect():
-            gc.collect()
         with gc_paused():
             kept = [[] for _ in range(10_000)]
             assert found == []
@@ -60,6 +58,6 @@ def test_nothing_is_searched_while_importing_or_removing_a_mirror() -> None:
         gc.collect()
         assert found[-1] == "stop"
     finally:
-        gc.callbacks.remove(heard)
+        gc.callbacks.remove(on_collection)
     assert gc.isenabled()
     assert len(kept) == 10_000

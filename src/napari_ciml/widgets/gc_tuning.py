@@ -1,7 +1,6 @@
-"""Keeps Python's search for garbage from stopping the window."""
+"""Keep pauses by Python's garbage collector out of the event loop."""
 
 import gc
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -12,78 +11,60 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
 
-_USUAL = gc.get_threshold()
+_DEFAULT_THRESHOLD = gc.get_threshold()
 
-_RARELY = 1000
-"""How often middle-aged objects are searched before all are; Python's own figure is 10."""
+_FULL_COLLECTION_THRESHOLD = 1000
+"""Collections of the middle generation before a full one; Python's default is 10."""
 
 
 class GcThrottle:
-    """Searches for garbage sparingly from the first case on.
+    """Freeze startup objects out of garbage collection once a case is open.
 
-    PyTorch, napari and the window are a million objects that stay: looking at all of them stops
-    every thread for half a second, whenever Python thinks it is time, and whenever napari removes
-    a layer. What is there with the first case is left out; what comes later, layers above all, is
-    searched when napari removes a layer, and seldom by itself.
+    PyTorch, napari and the window are a million objects that stay. A full collection of them stops
+    every thread for half a second or more, both when Python starts one and when napari calls
+    ``gc.collect`` after removing a layer. Objects that exist when the first case is open are
+    frozen; newer ones, layers above all, are collected as usual, with fewer full collections.
 
     Parameters
     ----------
     viewer : napari.components.ViewerModel
-        Once a layer that was left out is removed, everything is searched again.
+        Viewer whose layers are watched: when a frozen layer is removed, all objects are unfrozen.
     """
 
     def __init__(self, viewer: "ViewerModel") -> None:
-        self._begun = self._holds = False
-        self._layers: WeakSet[Layer] = WeakSet()
-        viewer.layers.events.removed.connect(self._removed)
+        self._started = self._active = False
+        self._frozen_layers: WeakSet[Layer] = WeakSet()
+        viewer.layers.events.removed.connect(self._on_removed)
 
     def start(self, viewer: "ViewerModel") -> None:
-        """Leave out what is there now; only the first call does."""
-        if not self._begun:
-            self._begun = self._holds = True
-            self._layers.update(viewer.layers)
+        """Freeze all existing objects; only the first call has an effect."""
+        if not self._started:
+            self._started = self._active = True
+            self._frozen_layers.update(viewer.layers)
             gc.freeze()
-            gc.set_threshold(*_USUAL[:2], _RARELY)
+            gc.set_threshold(*_DEFAULT_THRESHOLD[:2], _FULL_COLLECTION_THRESHOLD)
 
     def stop(self) -> None:
-        """Search everything again, as often as ever."""
-        if self._holds:
-            self._holds = False
+        """Unfreeze all objects and restore Python's thresholds."""
+        if self._active:
+            self._active = False
             gc.unfreeze()
-            gc.set_threshold(*_USUAL)
+            gc.set_threshold(*_DEFAULT_THRESHOLD)
 
-    def _removed(self, event: object) -> None:
-        if event.value in self._layers:  # type: ignore[attr-defined]
+    def _on_removed(self, event: object) -> None:
+        if event.value in self._frozen_layers:  # type: ignore[attr-defined]
             self.stop()
 
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """Do not search while much is imported: it would be done again and again, and find nothing."""
+    """Disable garbage collection while large modules are imported."""
     gc.disable()
     try:
         yield
     finally:
         if not gc.get_freeze_count():
-            # Among the oldest at once: as the youngest, all would be searched now.
+            # Move new objects to the oldest generation; as young ones they would all be scanned.
             gc.freeze()
             gc.unfreeze()
         gc.enable()
-
-
-@contextmanager
-def skip_gc_collect() -> Iterator[None]:
-    """Keep napari from searching for garbage when a layer that only mirrors another is removed.
-
-    It does so for the sake of some drivers on Windows. With three planes it takes a tenth of a
-    second, for each layer; Python searches by itself in time.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    collect = gc.collect
-    gc.collect = lambda generation=2: 0  # noqa: ARG005
-    try:
-        yield
-    finally:
-        gc.collect = collect

@@ -23,9 +23,6 @@ _SMALL = 8
 _MAX_BAR_PIXELS = 80
 """Maximum length in pixels of the scale bar of a small canvas."""
 
-_AT_ONCE = 10
-"""Characters of the corner that appear at once: napari draws each for the first time large."""
-
 _LENGTHS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 """Lengths of the scale bar in mm."""
 
@@ -48,7 +45,6 @@ class Annotations:
         self.direction: Sequence[float] = _LPS
         self.corner_text = ""
         self._shown = False
-        self._said: int | None = None
         self._pending: set[str] = set()
         overlays = viewer.canvas.overlays
         for side in _POSITIONS:
@@ -84,9 +80,9 @@ class Annotations:
         self.refresh()
 
     def show_stepwise(self, direction: Sequence[float] | None = None) -> Iterator[None]:
-        """Show them one after the other, after none of them; each is drawn for a while at first.
+        """Hide the annotations, then show them one by one, as drawing each first takes a while.
 
-        A generator: between its steps the window can breathe.
+        A generator: each step has its own turn of the event loop.
         """
         viewer = self._viewer()
         if viewer is None:
@@ -106,16 +102,11 @@ class Annotations:
             yield
             self._pending.discard("scale_bar")
             self.refresh()
-            self._pending = set()
-            for said in range(_AT_ONCE, len(self._corner_lines()), _AT_ONCE):
-                yield
-                self._said = said
-                self.refresh()
             yield
-            self._said = None
+            self._pending = set()
             self.refresh()
         finally:
-            self._pending, self._said = set(), None
+            self._pending = set()
             for side in letters:
                 self._add_letter(side)
 
@@ -147,7 +138,7 @@ class Annotations:
                 overlays[_KEY + side].text = getattr(orientation, side)
                 self._set_visible(_KEY + side, in_plane)
         if self._corner:
-            overlays[_KEY + "corner"].text = self._corner_lines()[: self._said]
+            overlays[_KEY + "corner"].text = self._corner_lines()
             # In a pane of a grid there is no room next to the letter at the bottom.
             self._set_visible(_KEY + "corner", in_plane and not viewer.canvas.grid.enabled)
         self._fit_scale()

@@ -8,7 +8,6 @@ from napari.layers import Image, Labels, Layer
 from napari_ciml.widgets.display.annotations import Annotations
 from napari_ciml.widgets.display.linked_layers import LinkedLayer, reorder_layers
 from napari_ciml.widgets.display.panes import SPACING, GridLayout
-from napari_ciml.widgets.gc_tuning import skip_gc_collect
 from napari_ciml.widgets.layers.case_layers import CaseLayers
 from napari_ciml.widgets.layers.metadata import metadata_of
 
@@ -98,8 +97,7 @@ class LabelMapPairLayout(GridLayout):
         viewer.scene.camera.zoom *= self.zoom_factor
         yield
         if copy.layer in viewer.layers:
-            with skip_gc_collect():
-                viewer.layers.remove(copy.layer)
+            viewer.layers.remove(copy.layer)
             yield
         grid.stride, grid.shape, grid.spacing = previous.grid
         existing = [layer for layer in previous.order if layer in viewer.layers]

@@ -11,7 +11,6 @@ from napari.qt import QtViewer
 
 from napari_ciml.widgets.display.annotations import Annotations
 from napari_ciml.widgets.display.linked_layers import LinkedLayer, reorder_layers
-from napari_ciml.widgets.gc_tuning import skip_gc_collect
 
 _CLICK_PIXELS = 3.0
 """Maximum distance between press and release of a click."""
@@ -45,8 +44,7 @@ class OrthogonalView:
         for layer in [layer for layer in self.linked_layers if layer not in self.main.layers]:
             copy = self.linked_layers.pop(layer)
             copy.close()
-            with skip_gc_collect():
-                self.model.layers.remove(copy.layer)
+            self.model.layers.remove(copy.layer)
             yield
         first = not self.linked_layers
         for layer in self.main.layers:

@@ -16,7 +16,6 @@ from napari_ciml.widgets.display.ortho_view import (
     move_crosshair,
 )
 from napari_ciml.widgets.event_loop import call_later, run_stepwise
-from napari_ciml.widgets.gc_tuning import skip_gc_collect
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -150,8 +149,7 @@ class OrthogonalViews:
         self.viewer.scene.camera.zoom /= self._shrink_factor
         yield
         if self.crosshair in self.viewer.layers:
-            with skip_gc_collect():
-                self.viewer.layers.remove(self.crosshair)
+            self.viewer.layers.remove(self.crosshair)
         self.crosshair = None
 
     def _connect(self, method: str) -> None:

@@ -11,7 +11,6 @@ from qtpy.QtCore import QTimer
 from napari_ciml.widgets.display.annotations import Annotations
 from napari_ciml.widgets.display.linked_layers import LinkedLayer, reorder_layers
 from napari_ciml.widgets.display.panes import SPACING, GridLayout
-from napari_ciml.widgets.gc_tuning import skip_gc_collect
 from napari_ciml.widgets.layers.case_layers import CaseLayers
 from napari_ciml.widgets.layers.metadata import metadata_of, plugin_layers, require_metadata
 
@@ -178,8 +177,7 @@ class SideBySideLayout(GridLayout):
         yield
         for copy in chain(*(pane.copies for pane in self._panes_)):
             if copy.layer in viewer.layers:
-                with skip_gc_collect():
-                    viewer.layers.remove(copy.layer)
+                viewer.layers.remove(copy.layer)
                 yield
         self._panes_ = []
         grid.stride, grid.shape, grid.spacing = previous.grid
