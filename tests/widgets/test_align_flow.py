@@ -83,7 +83,7 @@ def test_told_cancelled_aligned_judged_and_refused(
             monitor.step("Aligning T1", 1, 3)
 
     with monkeypatch.context() as patched:
-        patched.setattr(cases, "motion_to", slow)
+        patched.setattr(cases, "register_modality", slow)
         click(panel.align, qtbot)
         qtbot.waitUntil(lambda: "Aligning T1" in desk.case.jobs.stage.text(), timeout=60000)
         click(desk.case.jobs.cancel, qtbot)

@@ -55,21 +55,21 @@ def test_cancelled_failed_found_used_and_taken_back(
         raise InputError("The brain could not be told from the skull and scalp.")
 
     with monkeypatch.context() as patched:
-        patched.setattr(brain_panel, "with_brain_found", slow)
-        click(desk, qtbot, "find")
+        patched.setattr(brain_panel, "skull_strip", slow)
+        click(desk, qtbot, "find_brain")
         qtbot.waitUntil(
             lambda: "Finding the brain in T1" in desk.case.jobs.stage.text(), timeout=120000
         )
         qtbot.mouseClick(desk.case.jobs.cancel, Qt.MouseButton.LeftButton)
         wait(desk, qtbot)
         assert "was cancelled" in desk.case.jobs.notices.text()
-        patched.setattr(brain_panel, "with_brain_found", fails)
-        click(desk, qtbot, "find")
+        patched.setattr(brain_panel, "skull_strip", fails)
+        click(desk, qtbot, "find_brain")
         wait(desk, qtbot)
         assert "could not be told" in desk.case.error.text()
     assert model.case is whole
 
-    click(desk, qtbot, "find")
+    click(desk, qtbot, "find_brain")
     wait(desk, qtbot)
     case = model.case
     assert dice(case.brain, head[1]) > 0.94
@@ -91,7 +91,7 @@ def test_cancelled_failed_found_used_and_taken_back(
         case.brain.sum() * case.grid.voxel_ml, rel=0.1
     )
 
-    click(desk, qtbot, "drop")
+    click(desk, qtbot, "remove_mask")
     wait(desk, qtbot)
     assert model.case.brain is None
     assert model.case.images is whole.images
@@ -116,7 +116,7 @@ def test_offered_where_it_is_needed_alone_and_found_while_opening(
     wait(desk, qtbot)
     assert desk.session.model.case.brain is not None
     assert len(plugin_layers(desk.viewer, "brain")) == 1
-    click(desk, qtbot, "drop")
+    click(desk, qtbot, "remove_mask")
     wait(desk, qtbot)
     assert panel.find_brain.isVisibleTo(desk.case)
     assert "show skull" in panel.notice.text()
