@@ -10,10 +10,10 @@ WORKERS ?= auto
 # Without a display everything is drawn on a virtual one.
 XVFB = $(if $(DISPLAY)$(WAYLAND_DISPLAY),,xvfb-run -a)
 
-.PHONY: help setup system demo test lint format clean
+.PHONY: help setup system demo test lint docs docs-check format clean
 
 help: ## say what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 setup: system $(VENV)/.installed ## virtual environment and system libraries
 
@@ -42,9 +42,18 @@ lint: $(VENV)/.installed ## ruff and mypy
 test: setup lint ## everything that must hold, on all cores
 	PYTHONUTF8=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist worksteal
 
+docs: $(VENV)/.installed ## the documentation as a site in site/; needs no network once set up
+	$(BIN)/python -c 'import mkdocs, mkdocstrings' 2>/dev/null || $(BIN)/python -m pip install --quiet --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+	@! grep -rlE '<(script|link|img)[^>]* (src|href)="(https?:)?//' site --include='*.html' || \
+		{ echo "These pages load files from elsewhere." >&2; exit 2; }
+
+docs-check: $(VENV)/.installed ## run the commands of the documentation that take seconds
+	$(BIN)/python .ci/run-documented-commands.py
+
 format: $(VENV)/.installed ## let ruff put the code in order
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 clean: ## remove what was made
-	rm -rf $(VENV) $(OUTPUT) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(OUTPUT) build dist site .pytest_cache .mypy_cache .ruff_cache

@@ -46,7 +46,8 @@ def test_the_wheel_has_samples_and_types(wheel: zipfile.ZipFile) -> None:
     assert "napari_ciml/py.typed" in names
     text, _ = paths.faithfulness_report()
     shown = re.findall(r"!\[.*?\]\((.*?)\)", text)
-    assert {"napari_ciml/docs/results.md", *(f"napari_ciml/docs/{one}" for one in shown)} <= names
+    folder = "napari_ciml/docs/explanation"
+    assert {f"{folder}/faithfulness.md", *(f"{folder}/{image}" for image in shown)} <= names
 
 
 def test_the_manifest_is_valid_and_found() -> None:

@@ -19,17 +19,15 @@ def sample_data() -> Path:
 
 
 def faithfulness_report() -> tuple[str, Path]:
-    """Return what was measured of the maps, in Markdown, and the folder of its pictures.
+    """Return the measured faithfulness of the maps (Markdown) and the folder its images are in.
 
     Raises
     ------
     InputError
         If it is missing from this installation.
     """
-    folder = _shipped("docs")
-    text = (folder / "results.md").read_text(encoding="utf-8")
-    _, _, found = text.partition("## Are the maps faithful?")
-    return f"## Are the maps faithful?{found.partition(chr(10) + '## ')[0]}", folder
+    folder = _shipped("docs/explanation")
+    return (folder / "faithfulness.md").read_text(encoding="utf-8"), folder
 
 
 def _shipped(name: str) -> Path:

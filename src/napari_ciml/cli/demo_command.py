@@ -13,7 +13,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "--output", type=Path, metavar="DIR", help="write results and pictures there and leave"
     )
     parser.add_argument(
-        "--guide", type=Path, metavar="DIR", help="write the pictures of docs/guide.md and leave"
+        "--guide", type=Path, metavar="DIR", help="write the pictures of the documentation and exit"
     )
     parser.set_defaults(run=run)
 

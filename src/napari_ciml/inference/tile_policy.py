@@ -25,7 +25,7 @@ from napari_ciml.network.settings import STRIDE
 
 SEAM = 48
 """Voxels that neighbouring pieces share. A logit looks 77 voxels far, but sees little of what is
-far: docs/performance.md has the error at a seam."""
+far: docs/explanation/performance.md has the error at a seam."""
 
 _LARGEST = 160 * 192 * 160
 """Voxels, a whole brain at 1 mm: pieces that take longer would hear a cancel too late."""

@@ -148,11 +148,13 @@ def test_studies_share_their_runs_and_a_report_tells_of_them(tmp_path: Path) -> 
     sums = muting.groupby(["seed", "case", "primary", "region"]).weight.sum()
     np.testing.assert_allclose(sums[sums > 0], 1, atol=1e-3)
     page = write_report(tmp_path).read_text()
-    for words in ("Table 5", "Fig. 10", "What to make of it.", "Are the maps faithful?", "+ VI"):
+    for words in ("Table 5", "Fig. 10", "What to make of it.", "(faithfulness.md)", "+ VI"):
         assert words in page
-    for link in ("ablation.png", "filters.png", "muting.png"):
+    for link in ("ablation.png", "filters.png"):
         assert (tmp_path / "studies" / link).is_file()
         assert f"studies/{link}" in page
+    assert (tmp_path / "studies" / "muting.png").is_file()
+    assert "studies/muting.png" in (tmp_path / "faithfulness.md").read_text()
 
 
 @pytest.mark.usefixtures("tiny")

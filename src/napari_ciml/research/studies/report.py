@@ -30,6 +30,7 @@ from napari_ciml.research.studies.statistics import (
 )
 
 PAGE = "results.md"
+FAITHFULNESS = "faithfulness.md"
 
 _HEAD = """# What of the paper holds here
 
@@ -53,6 +54,8 @@ def write_report(output: Path) -> Path:
     sections = [text for text in _sections(folder) if text]
     if not sections:
         raise InputError(f"{folder}: holds no table; run a study first.")
+    if (folder / MUTING).is_file():
+        write_text(output / FAITHFULNESS, _faithfulness(folder))
     return write_text(output / PAGE, "\n".join([_HEAD, *sections]))
 
 
@@ -61,7 +64,12 @@ def _sections(folder: Path) -> Iterator[str]:
     for name in STUDIES:
         yield _study(folder, name)
     yield _peers(folder)
-    yield _faithfulness(folder)
+    if (folder / MUTING).is_file():
+        yield _section(
+            "Faithfulness of the maps",
+            f"Whether maps and weights predict the effect of muting a message: "
+            f"[{FAITHFULNESS}]({FAITHFULNESS}).",
+        )
     for cases, name in LEARNING.items():
         yield _learning(folder / name, cases)
     yield _alignment(folder)
@@ -156,32 +164,31 @@ def _peers(folder: Path) -> str:
 
 
 def _faithfulness(folder: Path) -> str:
-    if not (folder / MUTING).is_file():
-        return ""
     table = pd.read_csv(folder / MUTING)
     draw_muting(table, folder / "muting.png")
-    rows = [["said to be added", "lost when muted", "Spearman's rho", "on average within a pair"]]
-    for said in ("weight", "information"):
-        for lost in ("logit_drop", "dice_drop"):
-            by_pair = table.groupby(["primary", "region"])[["case", said, lost]]
-            within = [rank_correlation(group, said, lost).mean for _, group in by_pair]
+    rows = [["attributed by", "loss when muted", "Spearman's rho", "mean within a pair"]]
+    for attribution in ("weight", "information"):
+        for loss in ("logit_drop", "dice_drop"):
+            by_pair = table.groupby(["primary", "region"])[["case", attribution, loss]]
+            within = [rank_correlation(group, attribution, loss).mean for _, group in by_pair]
             rows.append(
                 [
-                    said,
-                    lost.replace("_", " "),
-                    _interval(rank_correlation(table, said, lost)),
+                    attribution,
+                    loss.replace("_", " "),
+                    _interval(rank_correlation(table, attribution, loss)),
                     f"{sum(within) / len(within):+.2f}",
                 ]
             )
     random = pd.read_csv(folder / RANDOMISED).spearman
     return _section(
         "Are the maps faithful?",
-        f"{len(table)} mutings: every message, on {table.case.nunique()} cases, "
-        f"{table.seed.nunique()} networks. Weight is eq. 16, information the mean of the map.",
+        f"Every message was muted, on {table.case.nunique()} cases and {table.seed.nunique()} "
+        f"networks ({len(table)} mutings). *Weight* is eq. 16, *information* the mean of the map.",
         _markdown(rows),
-        f"Maps of the same network with its convolutions drawn anew: Spearman's rho with the "
-        f"trained network's maps, over voxels, {random.mean():+.2f} ± {random.std():.2f}.",
-        f"![Said and lost]({TABLES}/muting.png)",
+        f"Sanity check: maps of the same network with randomly drawn convolutions correlate with "
+        f"the trained network's maps by {random.mean():+.2f} ± {random.std():.2f} (Spearman's rho "
+        "over voxels).",
+        f"![Attributed weight and measured loss]({TABLES}/muting.png)",
         _note(folder, "muting"),
     )
 
