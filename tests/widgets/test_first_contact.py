@@ -115,10 +115,10 @@ def test_five_steps(
 
 def test_pictures_of_the_guide_are_there_and_small() -> None:
     docs = Path(__file__).parents[2] / "docs"
-    text = (docs / "guide.md").read_text()
+    text = (docs / "gallery.md").read_text()
     pictures = sorted((docs / "images" / "guide").glob("*.png"))
     assert len(pictures) == 9
     for picture in pictures:
         assert f"images/guide/{picture.name}" in text
         assert picture.stat().st_size < 150_000
-    assert "docs/guide.md" in (docs.parent / "README.md").read_text()
+    assert "docs/gallery.md" in (docs.parent / "README.md").read_text()

@@ -102,12 +102,12 @@ def test_no_key_is_taken_from_napari(loaded: Workbench) -> None:
     assert not ours & taken
 
 
-def test_every_key_is_in_the_dock_and_in_the_guide(loaded: Workbench) -> None:
-    guide = (Path(__file__).parents[2] / "docs" / "guide.md").read_text()
+def test_every_key_is_in_the_dock_and_in_the_documentation(loaded: Workbench) -> None:
+    keys = (Path(__file__).parents[2] / "docs" / "reference" / "keyboard.md").read_text()
     for action in ACTIONS:
         assert loaded.view.buttons[action.title].toolTip() == action.tip
         key = action.key.replace("Shift-", "Shift + ")
-        assert re.search(rf"\| {re.escape(key)} \| {action.title}", guide), action.title
+        assert re.search(rf"\| {re.escape(key)} \| {action.title}", keys), action.title
 
 
 def test_letters_follow_the_plane(loaded: Workbench) -> None:

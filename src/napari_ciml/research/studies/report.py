@@ -32,11 +32,11 @@ from napari_ciml.research.studies.statistics import (
 PAGE = "results.md"
 FAITHFULNESS = "faithfulness.md"
 
-_HEAD = """# What of the paper holds here
+_HEAD = """# Results of the studies
 
-Made by `napari-ciml reproduce report` from the tables in [`studies`](studies); beside each one a
-JSON file has the settings to repeat it with. Dice is a mean over test cases, then over seeds, with
-the standard deviation over seeds. A difference is paired by case, with a 95 % confidence interval.
+Written by `napari-ciml reproduce report` from the tables in `studies`; the JSON file beside each
+table has the settings to repeat it with. Dice is the mean over test cases, then over seeds, with
+the standard deviation over seeds. Differences are paired by case, with a 95 % confidence interval.
 """
 
 
@@ -55,7 +55,7 @@ def write_report(output: Path) -> Path:
     if not sections:
         raise InputError(f"{folder}: holds no table; run a study first.")
     if (folder / MUTING).is_file():
-        write_text(output / FAITHFULNESS, _faithfulness(folder))
+        write_text(output / FAITHFULNESS, _faithfulness(folder).removeprefix("#"))
     return write_text(output / PAGE, "\n".join([_HEAD, *sections]))
 
 
@@ -124,7 +124,7 @@ def _shapes(folder: Path) -> str:
         )
     return _section(
         "ShapeComposition (section 4.3, Fig. 9)",
-        "Where the nats of the complementary information lie, as shares of their sum.",
+        "Where the nats of the complementary information lie, as fractions of their sum.",
         _markdown(rows),
         f"![Fig. 9 redrawn]({TABLES}/{SHAPES_FIGURE})",
         _note(folder, "shapes"),
@@ -200,9 +200,9 @@ def _learning(path: Path, cases: str) -> str:
     about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     return _section(
         f"Learning from one case ({cases})",
-        "Each fine-tune is from one case; *taken* is how far the version went from the old weights "
-        "(0) to the learnt ones (1). Mean Dice over regions and cases; *others* are of the same "
-        "kind and taught nothing, nor did what is measured of the cases not to forget.",
+        "Each fine-tune uses one case. The interpolation is between the old weights (0) and the "
+        "fine-tuned ones (1). Mean Dice over regions and cases; *others* are cases of the same "
+        "kind, not trained on, and neither are the replay cases that are measured.",
         _markdown(learning_rows(table, about["lessons"])),
         *_protocols(table),
         _note(path.parent, path.stem),
@@ -213,7 +213,7 @@ def _protocols(table: pd.DataFrame) -> tuple[str, ...]:
     names = [name for name in dict.fromkeys(table.protocol) if name in PROTOCOLS]
     if not names:
         return ()
-    return "Mean signals, of white matter in T1 (enhancing tumour in T1CE is drawn apart):", (
+    return "Mean signals relative to white matter in T1 (enhancing tumour in T1CE is drawn separately):", (
         _markdown(protocol_rows(names))
     )
 
@@ -234,7 +234,7 @@ def _alignment(folder: Path) -> str:
     return _section(
         "Registration of modalities",
         f"{len(table)} random motions of phantoms: turns of up to {table.degrees.max():.0f} "
-        f"degrees, the brain moved by up to {table.before_mm.max():.0f} mm. The one moved lies on "
+        f"degrees, the brain moved by up to {table.before_mm.max():.0f} mm. The moved modality has "
         "thick slices of its own and is registered to T1CE. Target registration error: mean over "
         "the brain, then mean and standard deviation over trials.",
         _markdown(rows),
@@ -252,13 +252,13 @@ def _native(folder: Path) -> tuple[str, ...]:
         [row.moved, f"{row.before_mm:.2f}", f"{row.after_mm:.2f}", f"{row.largest_mm:.2f}"]
         for row in table.itertuples()
     ]
-    return "A patient as scanned, judged by the same modalities as a data set prepared them:", (
+    return "A patient as scanned, measured against the same modalities as a data set prepared them:", (
         _markdown(rows)
     )
 
 
 def _data(text: str) -> str:
-    return "made-up volumes" if text.startswith("puzzles") else " ".join(text.split()[:2])
+    return "synthetic volumes" if text.startswith("puzzles") else " ".join(text.split()[:2])
 
 
 def _plus_minus(table: pd.DataFrame, variant: str, region: str) -> str:
