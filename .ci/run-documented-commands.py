@@ -1,4 +1,4 @@
-"""Run the blocks of the documentation that follow a line ``<!-- run -->``, each page in a new folder."""
+"""Run the documentation's blocks that follow ``<!-- run -->``, each page in a folder of its own."""
 
 import os
 import re
@@ -24,7 +24,9 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "sample_data").symlink_to(ROOT / "sample_data")
             command = ["bash", "-exc", script]
-            failed += subprocess.run(command, cwd=folder, env=environment, check=False).returncode != 0
+            failed += (
+                subprocess.run(command, cwd=folder, env=environment, check=False).returncode != 0
+            )
     return int(failed > 0)
 
 

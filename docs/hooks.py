@@ -98,6 +98,6 @@ def _row(action: argparse.Action) -> str:
         name += f" {value if not action.choices or action.metavar else ''}".rstrip()
     choices = ", ".join(f"`{choice}`" for choice in action.choices or ())
     text = " ".join((action.help or "").split()).replace("%(default)s", str(action.default))
-    meaning = ": ".join(part for part in (text, choices) if part).replace("|", "\\|")
+    meaning = ". ".join(part for part in (text.replace("|", "\\|"), choices) if part)
     shown = action.default not in (None, False, argparse.SUPPRESS, [])
-    return f"| `{name}` | {meaning} | {f'`{action.default}`' if shown else ''} |".replace("|YAML", "\\|YAML")
+    return f"| `{name}` | {meaning} | {f'`{action.default}`' if shown else ''} |"

@@ -27,18 +27,19 @@ def code_blocks(page: Path, *languages: str) -> Iterator[str]:
 
 
 def command_lines(page: Path) -> Iterator[list[str]]:
-    """Yield the arguments of every ``napari-ciml`` command line, in blocks and in sentences."""
+    """Yield the arguments of every ``napari-ciml`` command line, in blocks and in sentences.
+
+    Of a command that a sentence only names, its name and ``--help``.
+    """
     text = page.read_text(encoding="utf-8")
-    lines = [
-        line
-        for block in code_blocks(page, *SHELLS)
-        for line in block.replace("\\\n", " ").splitlines()
-    ]
-    lines += _INLINE.findall(_FENCE.sub("", text))
-    for line in lines:
-        program, *arguments = _split(line) or [""]
-        if re.split(r"[/\\]", program)[-1] == PROGRAM and arguments:
-            yield arguments
+    for block in code_blocks(page, *SHELLS):
+        for line in block.replace("\\\n", " ").splitlines():
+            if arguments := _arguments(line):
+                yield arguments
+    for code in _INLINE.findall(_FENCE.sub("", text)):
+        if arguments := _arguments(code):
+            named = len(arguments) < 3 and not any(one.startswith("-") for one in arguments)
+            yield [arguments[0], "--help"] if named else arguments
 
 
 def links(page: Path) -> Iterator[str]:
@@ -49,8 +50,10 @@ def links(page: Path) -> Iterator[str]:
             yield target.partition("#")[0]
 
 
-def _split(line: str) -> list[str]:
+def _arguments(line: str) -> list[str]:
+    """Return what follows the program's name; nothing if the line is of another program."""
     try:
-        return shlex.split(line.replace("\\", "/"), comments=line.lstrip().startswith("#"))
+        words = shlex.split(line.replace("\\", "/"), comments=True)
     except ValueError:
         return []
+    return words[1:] if words and words[0].split("/")[-1] == PROGRAM else []

@@ -213,8 +213,9 @@ def _protocols(table: pd.DataFrame) -> tuple[str, ...]:
     names = [name for name in dict.fromkeys(table.protocol) if name in PROTOCOLS]
     if not names:
         return ()
-    return "Mean signals relative to white matter in T1 (enhancing tumour in T1CE is drawn separately):", (
-        _markdown(protocol_rows(names))
+    return (
+        "Mean signals relative to white matter in T1 (enhancement in T1CE is drawn separately):",
+        (_markdown(protocol_rows(names))),
     )
 
 
@@ -252,9 +253,8 @@ def _native(folder: Path) -> tuple[str, ...]:
         [row.moved, f"{row.before_mm:.2f}", f"{row.after_mm:.2f}", f"{row.largest_mm:.2f}"]
         for row in table.itertuples()
     ]
-    return "A patient as scanned, measured against the same modalities as a data set prepared them:", (
-        _markdown(rows)
-    )
+    text = "A patient as scanned, measured against the same modalities as a data set prepared them:"
+    return text, _markdown(rows)
 
 
 def _data(text: str) -> str:
