@@ -22,7 +22,7 @@ def wait_until(qtbot: QtBot, condition: Callable[[], bool]) -> None:
 
 def wait(qtbot: QtBot, desk: Workbench) -> None:
     """Wait until no job runs or waits, and the layout is there."""
-    runners = (desk.session.runner, desk.session.label_maps.runner)
+    runners = (desk.session.jobs.main, desk.session.jobs.measure)
     wait_until(qtbot, lambda: not any(runner.busy for runner in runners))
 
 

@@ -31,7 +31,6 @@ def desk(
         desk = add_dock_widgets(make_napari_viewer(show=window.kwargs.get("shown", True)))
     desk.session.model.set_checkpoint(tiny_checkpoint_path)
     yield desk
-    desk.finetune.controller.close()
     desk.session.close()
 
 

@@ -42,7 +42,7 @@ def desk_beside(desk: Workbench, phantom: Phantom, tmp_path: Path, qtbot: QtBot)
 
 
 def wait(desk: Workbench, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: not desk.session.runner.busy, timeout=300000)
+    qtbot.waitUntil(lambda: not desk.session.jobs.main.busy, timeout=300000)
 
 
 def click(button: QPushButton, qtbot: QtBot) -> None:
@@ -104,7 +104,7 @@ def test_told_cancelled_aligned_judged_and_refused(
     pick(panel.checkerboard, "T1", desk, qtbot)
     (board,) = plugin_layers(desk.viewer, "checkerboard")
     assert (board.visible, board.name) == (True, "T1 / FLAIR")
-    now = desk.session.loaded_case
+    now = desk.session.model.loaded
     limits = now.limits["FLAIR"], now.limits["T1"]
     expected = checkerboard(after.images["FLAIR"], after.images["T1"], limits, after.grid)
     np.testing.assert_array_equal(board.data, expected)

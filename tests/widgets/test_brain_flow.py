@@ -12,8 +12,8 @@ from napari_ciml.cases.skull_stripping import brain_mask
 from napari_ciml.errors import InputError
 from napari_ciml.metrics import dice
 from napari_ciml.progress import ProgressMonitor
+from napari_ciml.widgets.controllers import skull_stripping
 from napari_ciml.widgets.layers.metadata import plugin_layers
-from napari_ciml.widgets.panels import brain as brain_panel
 from napari_ciml.widgets.workbench import Workbench
 
 pytestmark = pytest.mark.window(shown=False)
@@ -26,7 +26,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
 
 
 def wait(desk: Workbench, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: not desk.session.runner.busy, timeout=120000)
+    qtbot.waitUntil(lambda: not desk.session.jobs.main.busy, timeout=120000)
 
 
 def click(desk: Workbench, qtbot: QtBot, name: str) -> None:
@@ -55,7 +55,7 @@ def test_cancelled_failed_found_used_and_taken_back(
         raise InputError("The brain could not be told from the skull and scalp.")
 
     with monkeypatch.context() as patched:
-        patched.setattr(brain_panel, "skull_strip", slow)
+        patched.setattr(skull_stripping, "skull_strip", slow)
         click(desk, qtbot, "find_brain")
         qtbot.waitUntil(
             lambda: "Finding the brain in T1" in desk.case.jobs.stage.text(), timeout=120000
@@ -63,7 +63,7 @@ def test_cancelled_failed_found_used_and_taken_back(
         qtbot.mouseClick(desk.case.jobs.cancel, Qt.MouseButton.LeftButton)
         wait(desk, qtbot)
         assert "was cancelled" in desk.case.jobs.notices.text()
-        patched.setattr(brain_panel, "skull_strip", fails)
+        patched.setattr(skull_stripping, "skull_strip", fails)
         click(desk, qtbot, "find_brain")
         wait(desk, qtbot)
         assert "could not be told" in desk.case.error.text()
@@ -107,12 +107,12 @@ def test_offered_where_it_is_needed_alone_and_found_while_opening(
     desk, panel = loaded, loaded.case.brain
     assert panel.notice.text() == ""
     assert not panel.find_brain.isVisibleTo(desk.case)
-    panel.silent = True
+    desk.session.skull_stripping.enabled = False
     desk.case.open(head[0])
     wait(desk, qtbot)
     assert panel.notice.text() == ""
-    panel.silent = False
-    desk.session.open(head[0], find_brain=brain_mask)
+    desk.session.skull_stripping.enabled = True
+    desk.session.cases.open(head[0], find_brain=brain_mask)
     wait(desk, qtbot)
     assert desk.session.model.case.brain is not None
     assert len(plugin_layers(desk.viewer, "brain")) == 1

@@ -18,7 +18,7 @@ GRID = Grid((16, 14, 12), (3.0, 3.0, 3.0), (0.0, 0.0, 0.0))
 
 
 def wait(qtbot: QtBot, desk: Workbench) -> None:
-    qtbot.waitUntil(lambda: not desk.session.runner.busy, timeout=60000)
+    qtbot.waitUntil(lambda: not desk.session.jobs.main.busy, timeout=60000)
 
 
 def pick(qtbot: QtBot, box: QComboBox, text: str) -> None:

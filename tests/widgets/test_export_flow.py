@@ -26,7 +26,7 @@ LEFT = Qt.MouseButton.LeftButton
 
 
 def wait(qtbot: QtBot, desk: Workbench) -> None:
-    runners = (desk.session.runner, desk.session.autosave.runner)
+    runners = (desk.session.jobs.main, desk.session.jobs.io)
     qtbot.waitUntil(lambda: not any(runner.busy for runner in runners), timeout=60000)
 
 
@@ -62,7 +62,7 @@ def stand(desk: Workbench) -> dict[str, Any]:
     return {
         "images": {name: image.copy() for name, image in model.case.images.items()},
         "reference": model.case.reference,
-        "modalities": model.modalities,
+        "modalities": model.sources.modalities,
         "asked": model.request,
         "edits": (model.undo_stack.past, model.undo_stack.future),
         "live": desk.session.live.on,
@@ -172,7 +172,7 @@ def test_a_session_is_opened_as_it_was(
     qtbot.mouseClick(desk.explain.weights.viewport(), LEFT, pos=row)
     desk.explain.opacity.setValue(35)
     desk.session.label_maps.choose(layer)
-    qtbot.waitUntil(lambda: not desk.session.label_maps.runner.busy)
+    qtbot.waitUntil(lambda: not desk.session.jobs.measure.busy)
     desk.lesions.lesions.setCurrentCell(0, 1)
     click(qtbot, desk, desk.lesions.next)
     viewer.layers["T2"].contrast_limits = (120.0, 555.5)
@@ -212,7 +212,7 @@ def test_a_session_is_opened_as_it_was(
     assert desk.export.grid.currentText() == "T2"
     assert desk.decomposition.sliders.sliders["WT"].value() == 35
     assert not desk.decomposition.live.isChecked()
-    qtbot.waitUntil(lambda: not desk.session.label_maps.runner.busy)
+    qtbot.waitUntil(lambda: not desk.session.jobs.measure.busy)
     click(qtbot, desk, desk.decomposition.redo)
     assert model.request.options.thresholds == {"WT": 0.35, "TC": 0.4}
     for _ in range(3):

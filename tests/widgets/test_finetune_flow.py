@@ -45,7 +45,7 @@ def how_long(desk: Workbench, steps: int) -> None:
 
 
 def ended(desk: Workbench, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: not desk.finetune.controller.running, timeout=60000)
+    qtbot.waitUntil(lambda: not desk.session.finetuning.running, timeout=60000)
 
 
 def test_learn_adopt_and_go_back(painted: Workbench, qtbot: QtBot, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_learn_adopt_and_go_back(painted: Workbench, qtbot: QtBot, tmp_path: Pat
     assert model.checkpoint == old
     assert old.exists()
     assert widget.adopt.isEnabled()
-    widget.controller.result = replace(widget.controller.result, taken=0.0)
+    widget.controller.result = replace(widget.controller.result, interpolation=0.0)
     widget.controller.changed.emit()
     assert not widget.adopt.isEnabled()
     assert "No better version" in widget.notices.text()
@@ -90,12 +90,12 @@ def test_it_gives_way_to_the_case(
 
     qtbot.mouseClick(widget.start, LEFT)
     qtbot.waitUntil(lambda: "Step" in widget.state.text(), timeout=30000)
-    painted.session.runner.submit("Segmenting", slow, lambda _: None)
+    painted.session.jobs.main.submit("Segmenting", slow, lambda _: None)
     assert begun.wait(5)
     qtbot.waitUntil(lambda: widget.state.text().startswith("Waiting"), timeout=5000)
-    assert widget.controller.controls.pause.is_set()
+    assert widget.controller._controls.pause.is_set()
     go_on.set()
-    qtbot.waitUntil(lambda: not widget.controller.controls.pause.is_set(), timeout=5000)
+    qtbot.waitUntil(lambda: not widget.controller._controls.pause.is_set(), timeout=5000)
     qtbot.mouseClick(widget.pause, LEFT)
     assert widget.state.text() == "Paused."
     qtbot.mouseClick(widget.finish, LEFT)

@@ -50,7 +50,7 @@ def without_tip(dock: Dock) -> list[str]:
 
 def test_every_control_says_what_it_does(loaded: Workbench, qtbot: QtBot, tmp_path: Path) -> None:
     qtbot.mouseClick(loaded.segment.run, LEFT)
-    qtbot.waitUntil(lambda: not loaded.session.runner.busy, timeout=60000)
+    qtbot.waitUntil(lambda: not loaded.session.jobs.main.busy, timeout=60000)
     loaded.finetune.training_cases.add(tmp_path)
     found = {name: without_tip(dock) for name, dock in loaded.docks.items()}
     assert {name: tips for name, tips in found.items() if tips} == {}
@@ -87,7 +87,7 @@ def test_five_steps(
 
     def press(step: int) -> None:
         qtbot.mouseClick(guide.buttons[step], LEFT)
-        qtbot.waitUntil(lambda: not session.runner.busy, timeout=60000)
+        qtbot.waitUntil(lambda: not session.jobs.main.busy, timeout=60000)
 
     press(0)
     assert guide.completed == [True] + [False] * 4

@@ -19,7 +19,7 @@ def test_layers_of_a_case_are_found_when_another_one_is_opened(
     before = [ref(layer) for layer in loaded.session.layers.modalities()]
     assert gc.get_freeze_count() > 100_000
     loaded.case.open(case_folder)
-    qtbot.waitUntil(lambda: not loaded.session.runner.busy, timeout=120000)
+    qtbot.waitUntil(lambda: not loaded.session.jobs.main.busy, timeout=120000)
     qtbot.waitUntil(lambda: gc.collect() >= 0 and not any(layer() for layer in before))
     assert gc.get_freeze_count() > 100_000
     loaded.session.close()

@@ -6,7 +6,8 @@ from pytestqt.qtbot import QtBot
 
 from napari_ciml.errors import CancelledError, InputError
 from napari_ciml.progress import ProgressMonitor
-from napari_ciml.widgets.jobs import JobRunner
+from napari_ciml.session.generation import Counter
+from napari_ciml.widgets.jobs import JobRunner, Jobs
 
 
 @pytest.fixture
@@ -160,3 +161,84 @@ def test_progress_is_thinned_out_but_every_stage_is_told(runner: JobRunner, qtbo
         runner.submit("Work", work, lambda _: None)
     assert list(dict.fromkeys(stages)) == ["Reading", "Segmenting"]
     assert len(stages) < 100
+
+
+def test_a_stale_job_is_stopped_and_neither_shown_nor_reported(
+    runner: JobRunner, qtbot: QtBot
+) -> None:
+    counter, begun, ended, results, heard = Counter(), Event(), Event(), [], []
+    for signal in (runner.cancelled, runner.failed):
+        signal.connect(heard.append)
+
+    def work(monitor: ProgressMonitor) -> None:
+        try:
+            while True:
+                begun.set()
+                monitor.step("Working")
+        except CancelledError:
+            ended.set()
+            raise
+
+    runner.submit("stale", work, results.append, generation=counter.now())
+    assert begun.wait(5)
+    with qtbot.waitSignal(runner.idle):
+        counter.advance()
+        runner.submit("current", lambda _: 2, results.append, generation=counter.now())
+    assert ended.is_set()
+    assert (results, heard) == ([2], [])
+
+
+def test_a_result_is_dropped_that_comes_when_its_generation_is_over(
+    runner: JobRunner, qtbot: QtBot
+) -> None:
+    counter, begun, go, results = Counter(), Event(), Event(), []
+
+    def deaf(_: ProgressMonitor) -> str:
+        begun.set()
+        go.wait(5)
+        return "too late"
+
+    runner.submit("deaf", deaf, results.append, generation=counter.now())
+    assert begun.wait(5)
+    with qtbot.waitSignal(runner.idle):
+        counter.advance()
+        go.set()
+    assert results == []
+
+
+def test_a_stale_job_that_waits_is_never_begun(runner: JobRunner, qtbot: QtBot) -> None:
+    counter, go, started, results = Counter(), Event(), [], []
+    runner.started.connect(started.append)
+    runner.submit("first", lambda _: go.wait(5), results.append)
+    runner.submit("stale", lambda _: "stale", results.append, generation=counter.now())
+    counter.advance()
+    with qtbot.waitSignal(runner.idle):
+        go.set()
+    assert (started, results) == (["first"], [True])
+
+
+def test_a_function_is_called_on_the_gui_thread(runner: JobRunner, qtbot: QtBot) -> None:
+    threads: list[object] = []
+
+    def work(_: ProgressMonitor) -> None:
+        runner.call_in_gui(lambda: threads.append(current_thread()))
+
+    with qtbot.waitSignal(runner.idle):
+        runner.submit("Work", work, lambda _: None)
+    assert threads == [main_thread()]
+
+
+def test_the_queues_of_a_viewer_run_beside_each_other_and_close_together(qtbot: QtBot) -> None:
+    jobs, go, results = Jobs(), Event(), []
+    jobs.main.submit("long", lambda _: go.wait(5), results.append)
+    with qtbot.waitSignal(jobs.io.idle):
+        jobs.io.submit("short", lambda _: "short", results.append)
+    assert results == ["short"]
+    assert jobs.busy
+    go.set()
+    jobs.close()
+    for runner in jobs.all:
+        runner.submit("after", lambda _: "after", results.append)
+    qtbot.wait(50)
+    assert results == ["short"]
+    assert not jobs.busy

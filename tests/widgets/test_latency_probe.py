@@ -30,7 +30,7 @@ def test_what_fails_is_raised(loaded: Workbench) -> None:
         def work(_: object) -> None:
             raise CimlError("nothing came of it")
 
-        loaded.session.runner.submit("Failing", work, lambda _: None)
+        loaded.session.jobs.main.submit("Failing", work, lambda _: None)
 
     with pytest.raises(CimlError, match="nothing came of it"):
         measure_latency(loaded, failing)

@@ -24,7 +24,7 @@ def click(qtbot: QtBot, button: QPushButton) -> None:
 
 
 def wait(qtbot: QtBot, desk: Workbench) -> None:
-    qtbot.waitUntil(lambda: not desk.session.runner.busy, timeout=60000)
+    qtbot.waitUntil(lambda: not desk.session.jobs.main.busy, timeout=60000)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def segmented(loaded: Workbench, qtbot: QtBot) -> Workbench:
 
 def settle(qtbot: QtBot, desk: Workbench) -> None:
     """Wait until the last edit was followed."""
-    qtbot.waitUntil(lambda: not desk.session.live._timer.isActive(), timeout=5000)
+    qtbot.waitUntil(lambda: not desk.session.live.pending, timeout=5000)
     wait(qtbot, desk)
 
 
@@ -173,7 +173,7 @@ def test_specks_mirroring_and_samples_are_undone_too(segmented: Workbench, qtbot
     settle(qtbot, segmented)
     assert model.segmentation.settings.kappa_samples == 0
     for expected in ((2, True, False), (0, True, False), (0, False, False), (0, False, True)):
-        asked = model.request
+        asked = model.request.options
         assert (asked.kappa_samples, asked.test_time_flips, asked.postprocess) == expected
         shown = (
             segmented.lesions.samples.value(),
@@ -190,7 +190,7 @@ def test_specks_mirroring_and_samples_are_undone_too(segmented: Workbench, qtbot
 def test_an_answer_to_an_edit_before_the_last_is_dropped(
     segmented: Workbench, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, live = segmented.session.model, segmented.session.live
+    model = segmented.session.model
     begun, go, real = Event(), Event(), engine.segment
     asked: list[object] = []
 
@@ -210,7 +210,7 @@ def test_an_answer_to_an_edit_before_the_last_is_dropped(
     settle(qtbot, segmented)
     assert [values["TC"] for values in asked] == [0.45, 0.4]
     assert [run.segmentation.settings.thresholds for run in model.runs] == [{}, {"TC": 0.4}]
-    assert live.change.against == "1: brats2020"
+    assert model.change.against == "1: brats2020"
     assert "cancelled" not in segmented.decomposition.jobs.notices.text()
     assert segmented.decomposition.error.text() == ""
 
@@ -229,7 +229,7 @@ def test_what_was_edited_during_a_run_is_followed(
     click(qtbot, loaded.segment.run)
     qtbot.waitUntil(begun.is_set, timeout=5000)
     drag(loaded.decomposition.sliders.sliders["WT"], 45)
-    qtbot.wait(2 * loaded.session.live._timer.interval())
+    qtbot.waitUntil(lambda: not loaded.session.live.pending)
     go.set()
     wait(qtbot, loaded)
     settle(qtbot, loaded)
@@ -285,7 +285,7 @@ def test_dice_against_a_reference_that_is_loaded(segmented: Workbench, qtbot: Qt
     model.findings.set_reference(Reference("another reader", labels, whole.regions))
     segmented.decomposition.sliders.sliders["WT"].setValue(40)
     settle(qtbot, segmented)
-    found = segmented.session.live.change.regions["WT"]
+    found = segmented.session.model.change.regions["WT"]
     assert found.to_reference == (1.0, found.dice)
     text = segmented.decomposition.change.table.item(0, 3).text()
     assert text == f"{found.dice:.3f}; reference 1.000 → {found.dice:.3f}"

@@ -143,7 +143,7 @@ def test_the_left_is_where_the_letter_is(
     folder.mkdir()
     sitk.WriteImage(sitk.DICOMOrient(image, code), str(folder / "spot_flair.nii.gz"))
     desk.case.open(folder)
-    qtbot.waitUntil(lambda: not desk.session.runner.busy, timeout=90000)
+    qtbot.waitUntil(lambda: not desk.session.jobs.main.busy, timeout=90000)
     overlays = desk.viewer.canvas.overlays
     assert [overlays[f"ciml_{side}"].text for side in ("right", "top")] == ["L", "A"]
     for name in ("ciml_left", "ciml_right", "ciml_top", "ciml_bottom", "ciml_corner"):
@@ -292,7 +292,7 @@ def test_a_run_while_side_by_side_shows_in_every_pane(
 ) -> None:
     press("G")
     qtbot.mouseClick(loaded.segment.run, LEFT)
-    qtbot.waitUntil(lambda: not loaded.session.runner.busy, timeout=60000)
+    qtbot.waitUntil(lambda: not loaded.session.jobs.main.busy, timeout=60000)
     result = loaded.session.model.segmentation.label_map
     panes = [layer for layer in loaded.viewer.layers if isinstance(layer, Labels)]
     assert len(panes) == 4
@@ -352,7 +352,7 @@ def test_another_case_is_arranged_as_the_one_before(
     press(key)
     other = write_case(tmp_path / "other", Grid((20, 22, 24), (3.0,) * 3, (0.0,) * 3))
     loaded.case.open(other)
-    qtbot.waitUntil(lambda: not loaded.session.runner.busy, timeout=90000)
+    qtbot.waitUntil(lambda: not loaded.session.jobs.main.busy, timeout=90000)
     settled(loaded, qtbot)
     assert loaded.session.model.case.grid.size == (20, 22, 24)
     assert loaded.session.display.layouts.current == arrangement

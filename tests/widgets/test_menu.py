@@ -118,4 +118,4 @@ def _choices(menu: QMenu) -> dict[str, QAction]:
 
 
 def _wait(session: Session, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: not session.runner.busy, timeout=120000)
+    qtbot.waitUntil(lambda: not session.jobs.main.busy, timeout=120000)

@@ -36,10 +36,10 @@ def click_cell(qtbot: QtBot, table: QTableWidget, row: int, column: int) -> None
 
 def wait(qtbot: QtBot, desk: Workbench) -> None:
     session = desk.session
-    runners = (session.runner, session.label_maps.runner, session.autosave.runner)
+    runners = (session.jobs.main, session.jobs.measure, session.jobs.io)
 
     def quiet() -> bool:
-        return not any(r.busy for r in runners) and not session.autosave._timer.isActive()
+        return not any(r.busy for r in runners) and not session.autosave._delay.isActive()
 
     qtbot.waitUntil(quiet, timeout=60000)
 
@@ -215,7 +215,6 @@ def test_a_correction_comes_back_after_a_crash(
         assert kept_files() == []
         assert after.correct.offer.text() == ""
     finally:
-        after.finetune.controller.close()
         after.session.close()
 
 

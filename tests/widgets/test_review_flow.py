@@ -32,7 +32,7 @@ def click(qtbot: QtBot, button: QPushButton) -> None:
 
 
 def wait(qtbot: QtBot, desk: Workbench) -> None:
-    qtbot.waitUntil(lambda: not desk.session.runner.busy, timeout=60000)
+    qtbot.waitUntil(lambda: not desk.session.jobs.main.busy, timeout=60000)
 
 
 def names(desk: Workbench) -> list[str]:
@@ -237,7 +237,9 @@ def test_problems_of_a_folder_are_shown_and_solved_in_the_table(
     assert desk.session.model.case is None
     assert "claims to be T1 and T2" in desk.case.problems.text()
     assert not desk.case.load.isEnabled()
-    row = [s.path.name for s in desk.session.model.discovered.sources].index("case_t1_t2.nii.gz")
+    row = [s.path.name for s in desk.session.model.sources.discovered.sources].index(
+        "case_t1_t2.nii.gz"
+    )
     box = desk.case.files.cellWidget(row, 0)
     box.lineEdit().selectAll()
     qtbot.keyClicks(box.lineEdit(), "T2")

@@ -50,5 +50,4 @@ def test_napari_writes_its_settings_once_for_all_docks(
     assert settings.application.plugin_widget_positions["Case (CIML)"] == "right"
     settings.application.plugin_widget_positions = {}
     assert len(written) == 2
-    desk.finetune.controller.close()
     desk.session.close()

@@ -31,7 +31,7 @@ def click(qtbot: QtBot, button: QPushButton) -> None:
 def wait(qtbot: QtBot, desk: Workbench) -> None:
     live, session = desk.session.live, desk.session
     qtbot.waitUntil(
-        lambda: not (live._timer.isActive() or session.runner.busy or session.autosave.runner.busy),
+        lambda: not (live.pending or session.jobs.main.busy or session.jobs.io.busy),
         timeout=60000,
     )
 

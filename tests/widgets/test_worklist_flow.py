@@ -24,7 +24,7 @@ GRID = Grid((24, 24, 24), (4.0, 4.0, 4.0), (-40.0, -40.0, -40.0))
 
 
 def wait(qtbot: QtBot, desk: Workbench) -> None:
-    qtbot.waitUntil(lambda: not desk.session.runner.busy, timeout=60000)
+    qtbot.waitUntil(lambda: not desk.session.jobs.main.busy, timeout=60000)
 
 
 def click(qtbot: QtBot, desk: Workbench, widget: QWidget) -> None:
@@ -81,7 +81,7 @@ def test_the_next_case_is_read_ahead_unless_it_was_saved_again(
 ) -> None:
     from napari_ciml.session.storage import read
 
-    desk, model, rounds = listed, listed.session.model, listed.worklist.controller
+    desk, model, rounds = listed, listed.session.model, listed.session.worklist
     opened: list[Path] = []
     real = read.open_session
 
@@ -111,7 +111,7 @@ def test_an_export_is_noted(listed: Workbench, qtbot: QtBot, tmp_path: Path) -> 
     click(qtbot, desk, desk.worklist.next)
     # One that is read again, as to align it, is still the same case of the worklist.
     click(qtbot, desk, desk.case.load)
-    assert desk.worklist.controller.current == 0
+    assert desk.session.worklist.current == 0
     assert stages(desk) == ["new", "new", "new"]
     click(qtbot, desk, desk.segment.run)
     desk.export.export_to(tmp_path / "out")

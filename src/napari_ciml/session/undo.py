@@ -1,4 +1,4 @@
-"""Undo and redo of what is asked for."""
+"""Undo and redo of edits of the request."""
 
 from collections.abc import Iterable
 
@@ -8,10 +8,10 @@ _LIMIT = 200
 
 
 class UndoStack:
-    """What was asked for before, and what was undone.
+    """Requests before each edit, and requests that were undone.
 
-    Edits of one control that follow each other are one until `settle` is called, so that a slider
-    that was dragged is undone at once.
+    Consecutive edits of one control are merged until `end_merge` is called, so that dragging a
+    slider is one step.
     """
 
     def __init__(self) -> None:
@@ -21,18 +21,18 @@ class UndoStack:
 
     @property
     def past(self) -> tuple[SegmentationRequest, ...]:
-        """What undo leads to, the next one last."""
+        """Requests that undo returns to, the next one last."""
         return tuple(self._past)
 
     @property
     def future(self) -> tuple[SegmentationRequest, ...]:
-        """What redo leads to, the next one last."""
+        """Requests that redo returns to, the next one last."""
         return tuple(self._future)
 
     def restore(
         self, past: Iterable[SegmentationRequest], future: Iterable[SegmentationRequest]
     ) -> None:
-        """Take what undo and redo lead to, as when a session is opened again."""
+        """Replace both lists, as when a session is opened again."""
         self._past, self._future, self._control = list(past), list(future), None
 
     @property
@@ -42,31 +42,31 @@ class UndoStack:
 
     @property
     def can_redo(self) -> bool:
-        """Whether something was undone."""
+        """Whether there is something to redo."""
         return bool(self._future)
 
     def push(self, before: SegmentationRequest, control: object = None) -> None:
-        """Note what was asked for before an edit; ``control`` names the slider that made it."""
+        """Add the request before an edit; ``control`` names the slider that made the edit."""
         if control is None or control != self._control:
             self._past = [*self._past[-_LIMIT + 1 :], before]
         self._future, self._control = [], control
 
     def end_merge(self) -> None:
-        """Make the next edit one of its own."""
+        """Do not merge the next edit with the last one."""
         self._control = None
 
     def undo(self, now: SegmentationRequest) -> SegmentationRequest:
-        """Return what was asked for before the last edit."""
+        """Return the request before the last edit; ``now`` is the present one."""
         self._future.append(now)
         self.end_merge()
         return self._past.pop()
 
     def redo(self, now: SegmentationRequest) -> SegmentationRequest:
-        """Return what the last undo took back."""
+        """Return the request that was undone last; ``now`` is the present one."""
         self._past.append(now)
         self.end_merge()
         return self._future.pop()
 
     def clear(self) -> None:
-        """Forget everything, as another case is opened."""
+        """Empty both lists."""
         self.restore((), ())

@@ -67,14 +67,14 @@ def _looking(desk: Workbench, folder: Path) -> None:
 def _explaining(desk: Workbench, folder: Path) -> None:
     """Draw the weights of the case, its lesions, and why one of them."""
     session = desk.session
-    desk.run_and_wait(session.segmentation.explain)
+    desk.run_and_wait(session.explanation.explain)
     bring_forward(desk.explain)
     found = session.model.explanation
     if found is not None and found.strongest is not None:
         strongest = found.strongest
         desk.run_and_wait(lambda: desk.explain.choose(*strongest))
     _window(desk, folder / "explain.png")
-    _until(lambda: not session.label_maps.runner.busy)
+    _until(lambda: not session.jobs.measure.busy)
     bring_forward(desk.lesions)
     listed = session.model.findings.review_queue()
     inner = [k for k, lesion in enumerate(listed) if lesion.region == "ET"]
@@ -92,22 +92,22 @@ def _living(desk: Workbench, folder: Path) -> None:
     session.live.set_on(True)
     bring_forward(desk.decomposition)
     session.model.set_threshold("WT", 0.25)
-    _until(lambda: session.live.change is not None and not session.runner.busy)
+    _until(lambda: session.model.change is not None and not session.jobs.main.busy)
     _window(desk, folder / "live.png")
 
 
 def _going_on(desk: Workbench, folder: Path) -> None:
     """Draw a worklist of the phantoms that ship: the second open, the third prepared meanwhile."""
-    rounds = desk.worklist.controller
+    rounds = desk.session.worklist
     bring_forward(desk.worklist)
     with TemporaryDirectory(prefix="worklist-") as place:
         desk.run_and_wait(lambda: rounds.open(sample_data() / "replay", Path(place)))
         desk.run_and_wait(lambda: rounds.go(0))
         desk.run_and_wait(desk.session.segmentation.segment)
         desk.run_and_wait(lambda: rounds.go(1))
-        _until(lambda: not desk.session.runner.busy)
+        _until(lambda: not desk.session.jobs.main.busy)
         _window(desk, folder / "worklist.png")
-        rounds.set_ahead(False)
+        rounds.set_prefetch(False)
 
 
 def _until(done: Callable[[], bool]) -> None:

@@ -1,6 +1,8 @@
-"""The job runner: the one owner of threads. One device, one queue, nothing blocks the window.
+"""Background jobs: queues with a thread each; nothing blocks the window.
 
-Work in the background waits until nothing else is asked for, and gives way when something is.
+This is the only module of the package that starts threads for the window and that has Qt signals
+beside those of widgets. A background job waits until nothing else is asked for, and gives way when
+something is.
 """
 
 import time
@@ -9,12 +11,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from threading import Event, Thread
-from typing import Any
+from typing import Any, TypeVar
 
 from qtpy.QtCore import QObject, Signal
 
 from napari_ciml.errors import CancelledError, CimlError
 from napari_ciml.progress import Progress, ProgressMonitor
+from napari_ciml.session.generation import Generation
 from napari_ciml.widgets.event_loop import call_later
 
 _REPORT_EVERY = 0.2
@@ -24,22 +27,44 @@ a graphics card that takes a processor a tenth of a second."""
 _CLOSE_WITHIN = 5.0
 
 Steps = Iterator[None] | None
-"""What showing a result may consist of."""
+"""What showing a result returns: None, or steps that each take a turn of the event loop."""
+
+Result = TypeVar("Result")
+
+
+class _StopFlag(Event):
+    """Set when the job is cancelled, or when its generation is no longer current."""
+
+    def __init__(self, generation: Generation | None) -> None:
+        super().__init__()
+        self.generation = generation
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether what the job was submitted for has changed."""
+        return self.generation is not None and not self.generation.is_current
+
+    def is_set(self) -> bool:
+        """Whether the job has to stop."""
+        return super().is_set() or self.is_stale
 
 
 @dataclass
 class Job:
-    """Work for the queue.
+    """Work for a queue.
 
     Parameters
     ----------
     title : str
-        In the user's words ("Segmenting").
+        Shown to the user ("Segmenting").
     work : callable
-        Takes a `ProgressMonitor`, returns the result; runs in a thread, so it touches no layer.
+        Takes a `ProgressMonitor` and returns the result; runs in a thread, so it touches neither
+        layers nor widgets.
     done : callable
         Takes the result, on the GUI thread. If it is a generator, each of its steps has a turn
         of the event loop to itself.
+    stop : _StopFlag
+        Knows the job's generation.
     background : bool
         Runs only while nothing else is asked for, and begins again when it had to give way.
     """
@@ -47,14 +72,19 @@ class Job:
     title: str
     work: Callable[[ProgressMonitor], Any]
     done: Callable[[Any], Steps]
+    stop: _StopFlag = field(default_factory=lambda: _StopFlag(None))
     background: bool = False
     preempted: bool = False
-    stop: Event = field(default_factory=Event)
+
+    def again(self) -> "Job":
+        """Return the same job, not yet begun."""
+        stop = _StopFlag(self.stop.generation)
+        return Job(self.title, self.work, self.done, stop, self.background)
 
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What a job came to: a result, or an error."""
+    """The result of a job, or its error."""
 
     result: Any = None
     error: BaseException | None = None
@@ -62,20 +92,20 @@ class _Outcome:
 
 
 class JobRunner(QObject):
-    """Runs jobs one after the other in a thread; every signal arrives on the GUI thread.
+    """A queue: runs jobs one after the other in a thread; signals arrive on the GUI thread.
 
     Signals
     -------
     started(str)
         Title of the job that begins.
     queued(str, int)
-        Title of a job that waits, and its place in the queue.
+        Title of a job that waits, and its position in the queue.
     progressed(str, int, int)
         Stage in words, steps done, steps in all (0: not known).
-    told(str)
-        A sentence the user must hear.
+    notified(str)
+        A notice for the user.
     failed(str, str)
-        One sentence, and a traceback if it was unexpected.
+        One sentence, and a traceback if the error was unexpected.
     cancelled(str)
         Title of the job that was cancelled.
     idle()
@@ -85,20 +115,22 @@ class JobRunner(QObject):
     started = Signal(str)
     queued = Signal(str, int)
     progressed = Signal(str, int, int)
-    told = Signal(str)
+    notified = Signal(str)
     failed = Signal(str, str)
     cancelled = Signal(str)
     idle = Signal()
     _ended = Signal(object, object)
+    _posted = Signal(object)
 
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._waiting: deque[Job] = deque()
         self._background: deque[Job] = deque()
         self._running: Job | None = None
         self._thread: Thread | None = None
         self._closed = False
         self._ended.connect(self._finish)
+        self._posted.connect(self._call)
 
     @property
     def busy(self) -> bool:
@@ -108,16 +140,26 @@ class JobRunner(QObject):
     def submit(
         self,
         title: str,
-        work: Callable[[ProgressMonitor], Any],
-        done: Callable[[Any], Steps],
+        work: Callable[[ProgressMonitor], Result],
+        done: Callable[[Result], Steps],
         *,
+        generation: Generation | None = None,
         background: bool = False,
     ) -> None:
-        """Put a job at the end of the queue; see `Job` for the parameters."""
+        """Put a job at the end of the queue.
+
+        Parameters
+        ----------
+        title, work, done, background
+            As of `Job`.
+        generation : Generation, optional
+            Once it is no longer current, the job is stopped at its next report of progress, or not
+            begun, and its result is dropped without a signal.
+        """
         if self._closed:
             return
         queue = self._background if background else self._waiting
-        queue.append(Job(title, work, done, background))
+        queue.append(Job(title, work, done, _StopFlag(generation), background))
         running = self._running
         if running is None:
             self._begin()
@@ -128,12 +170,16 @@ class JobRunner(QObject):
             self.queued.emit(title, len(self._waiting))
 
     def cancel(self) -> None:
-        """Ask the running job to stop, and forget those that wait."""
+        """Ask the running job to stop, and drop those that wait."""
         self._waiting.clear()
         self._background.clear()
         if self._running is not None:
             self._running.preempted = False
             self._running.stop.set()
+
+    def call_in_gui(self, function: Callable[[], None]) -> None:
+        """Call a function on the GUI thread, soon; may be called from a job's thread."""
+        self._emit(self._posted, function)
 
     def close(self) -> None:
         """Cancel everything and wait shortly for the thread; no signal follows."""
@@ -144,7 +190,16 @@ class JobRunner(QObject):
         self._running = None
 
     def _begin(self) -> None:
-        job = self._running = (self._waiting or self._background).popleft()
+        """Begin the next job that is not stale."""
+        while self._waiting or self._background:
+            job = (self._waiting or self._background).popleft()
+            if not job.stop.is_stale:
+                break
+        else:
+            self._running = None
+            self.idle.emit()
+            return
+        self._running = job
         self.started.emit(job.title)
         self._thread = Thread(target=self._run, args=(job,), name="ciml-job", daemon=True)
         self._thread.start()
@@ -152,7 +207,7 @@ class JobRunner(QObject):
     def _run(self, job: Job) -> None:
         try:
             outcome = _Outcome(job.work(self._monitor(job)))
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the user hears of it
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the user is told
             outcome = _Outcome(error=error, details=traceback.format_exc())
         self._emit(self._ended, job, outcome)
 
@@ -166,29 +221,34 @@ class JobRunner(QObject):
                 stage, reported = progress.stage, now
                 self._emit(self.progressed, progress.stage, progress.done, progress.total)
 
-        return ProgressMonitor(report, lambda text: self._emit(self.told, text), job.stop)
+        return ProgressMonitor(report, lambda text: self._emit(self.notified, text), job.stop)
 
     def _emit(self, signal: Any, *values: object) -> None:
         if not self._closed:
             signal.emit(*values)
 
+    def _call(self, function: Callable[[], None]) -> None:
+        if not self._closed:
+            function()
+
     def _finish(self, job: Job, outcome: _Outcome) -> None:
+        """Show the result, or say why there is none. The one place that drops stale results."""
         if self._closed:
             return
-        if job.preempted and isinstance(outcome.error, CancelledError):
-            self._background.appendleft(Job(job.title, job.work, job.done, background=True))
-        elif job.preempted and outcome.error is None:
-            # It was through before it heard that it should stop.
-            self._show(job, lambda: job.done(outcome.result))
-            return
-        elif isinstance(outcome.error, CancelledError) or job.stop.is_set():
+        cancelled = isinstance(outcome.error, CancelledError)
+        if job.stop.is_stale:
+            self._begin()
+        elif job.preempted and cancelled:
+            self._background.appendleft(job.again())
+            self._begin()
+        elif cancelled or (job.stop.is_set() and not job.preempted):
             self.cancelled.emit(job.title)
+            self._begin()
         elif outcome.error is not None:
             self._fail(job, outcome.error, outcome.details)
+            self._begin()
         else:
             self._show(job, lambda: job.done(outcome.result))
-            return
-        self._next()
 
     def _show(self, job: Job, step: Callable[[], Steps]) -> None:
         """Take one step of showing a result; what is left of it gets the next turn."""
@@ -200,7 +260,7 @@ class JobRunner(QObject):
             self._fail(job, error, traceback.format_exc())
             steps = None
         if steps is None:
-            self._next()
+            self._begin()
         else:
             call_later(lambda: self._show(job, lambda: _advanced(steps)))
 
@@ -211,12 +271,42 @@ class JobRunner(QObject):
             kind = type(error).__name__
             self.failed.emit(f"{job.title} failed unexpectedly ({kind}).", details)
 
-    def _next(self) -> None:
-        self._running = None
-        if self._waiting or self._background:
-            self._begin()
-        else:
-            self.idle.emit()
+
+class Jobs:
+    """The queues of a viewer; each has a thread of its own.
+
+    Attributes
+    ----------
+    main : JobRunner
+        What needs the device or replaces what is shown: reading cases, segmenting, explaining,
+        saving and opening sessions. One after the other.
+    io : JobRunner
+        What must not wait behind a run: autosaves, label map files, maps and uncertainty brought
+        onto the case grid.
+    measure : JobRunner
+        Lesions and comparisons of the active label map.
+    training : JobRunner
+        Fine-tuning.
+    """
+
+    def __init__(self) -> None:
+        self.main, self.io = JobRunner(), JobRunner()
+        self.measure, self.training = JobRunner(), JobRunner()
+
+    @property
+    def all(self) -> tuple[JobRunner, ...]:
+        """All queues."""
+        return self.main, self.io, self.measure, self.training
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything runs or waits, but for fine-tuning."""
+        return any(runner.busy for runner in (self.main, self.io, self.measure))
+
+    def close(self) -> None:
+        """Stop all jobs; nothing can be submitted any more."""
+        for runner in self.all:
+            runner.close()
 
 
 def _advanced(steps: Iterator[None]) -> Steps:

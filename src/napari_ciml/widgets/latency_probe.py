@@ -70,7 +70,7 @@ def measure_segmentation(case: Path, checkpoint: Path) -> LatencySamples:
     model.set_checkpoint(checkpoint)
     if model.info is not None:
         model.set_decomposition(model.info.decomposition)
-    desk.run_and_wait(lambda: desk.session.open(case))
+    desk.run_and_wait(lambda: desk.session.cases.open(case))
     heard = measure_latency(desk, desk.session.segmentation.segment)
     desk.viewer.close()
     return heard
@@ -84,7 +84,7 @@ def measure_latency(desk: Workbench, intent: Callable[[], None]) -> LatencySampl
     CimlError
         If it fails.
     """
-    runner, probe, loop = desk.session.runner, LatencyProbe(), QEventLoop()
+    runner, probe, loop = desk.session.jobs.main, LatencyProbe(), QEventLoop()
     failures: list[str] = []
 
     def failed(sentence: str, details: str) -> None:

@@ -123,7 +123,7 @@ def _desk(opening: LaunchOptions) -> Workbench:
     desk = add_dock_widgets(_window())
     session, model = desk.session, desk.session.model
     model.set_device(opening.settings.device)
-    desk.case.brain.silent = opening.quiet_skull
+    session.skull_stripping.enabled = not opening.quiet_skull
     model.set_engine(opening.settings.engine)
     if opening.checkpoint is not None:
         model.set_checkpoint(opening.checkpoint)
@@ -145,9 +145,9 @@ def _desk(opening: LaunchOptions) -> Workbench:
         opening.align,
         opening.find_brain,
     )
-    desk.run_and_wait(lambda: session.open(*where))
-    if model.issues():
-        raise InputError(f"{opening.case}: {model.issues()[0]}")
+    desk.run_and_wait(lambda: session.cases.open(*where))
+    if model.sources.issues():
+        raise InputError(f"{opening.case}: {model.sources.issues()[0]}")
     bring_forward(desk.case)
     return desk
 
@@ -165,7 +165,7 @@ def _segment_and_explain(desk: Workbench) -> None:
 
 def _explain(desk: Workbench) -> None:
     """Explain, and show the strongest map."""
-    desk.run_and_wait(desk.session.segmentation.explain)
+    desk.run_and_wait(desk.session.explanation.explain)
     bring_forward(desk.explain)
     found = desk.session.model.explanation
     if found is not None and found.strongest is not None:

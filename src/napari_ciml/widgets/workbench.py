@@ -102,7 +102,7 @@ class Workbench:
             If a job fails.
         """
         failures: list[str] = []
-        runners = (self.session.runner, self.session.autosave.runner)
+        runners = (self.session.jobs.main, self.session.jobs.io)
 
         def on_failed(sentence: str, details: str) -> None:
             failures.append(" ".join(filter(None, (sentence, details))))

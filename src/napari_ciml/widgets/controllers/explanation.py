@@ -1,4 +1,4 @@
-"""Questions to the model: asked by a click, answered in the queue, kept."""
+"""Explain the segmentation: of the whole case, of a lesion or a voxel, and by muting messages."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,98 +19,127 @@ from napari_ciml.session.questions import (
     query_at_voxel,
 )
 from napari_ciml.session.storage.schema import SavedMapView
-from napari_ciml.widgets.controllers.map_shown import MapOverlayController
+from napari_ciml.widgets.controllers.checkpoint_cache import load_checkpoint
+from napari_ciml.widgets.controllers.context import Context
+from napari_ciml.widgets.controllers.map_overlay import RESAMPLING, MapOverlayController
 from napari_ciml.widgets.layers.metadata import metadata_of, plugin_layers, voxel_at
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from napari_ciml.widgets.controllers.session import Session
+    from napari_ciml.explanation.sensitivity import MutingEffect
 
-TITLE = "Asking why"
-WHOLE = "the whole case"
+EXPLAINING, EXPLAINING_EDIT = "Explaining", "Explaining the edit"
+QUERYING, MUTING = "Asking why", "Measuring the sensitivity"
+WHOLE_CASE = "the whole case"
 
 _LIMIT = 20
+"""Number of answered queries that are kept."""
 
 
 class ExplanationController:
-    """The questions that were asked of the runs of the case.
+    """Explains the segmentation and keeps the answers.
 
-    One is dropped with its run; an edit leaves them, so that answers before and after it can be
+    An answer is dropped with its run; an edit leaves it, so that answers before and after can be
     compared.
 
     Parameters
     ----------
-    session : Session
-        Who answers.
+    context : Context
+        Model, layers, display and jobs.
 
     Attributes
     ----------
     region : str or None
-        Which region a click asks about; None is the innermost there.
+        Region that a shift-click asks about; None is the innermost at the voxel.
     one_voxel : bool
-        Whether a click asks about the voxel alone.
-    asked : tuple of Question
+        Whether a shift-click asks about the voxel alone.
+    answered : tuple of AnsweredQuery
         Oldest first.
-    chosen : Question or None
-        The one that is shown; None is the whole case.
-    map : MapShown
-        Of the answer that is shown.
+    chosen : AnsweredQuery or None
+        The answer that is shown; None is the whole case.
+    sensitivity : tuple of MutingEffect or None
+        What muting each message changes, once that was computed for the segmentation.
+    map : MapOverlayController
+        The map of the shown answer.
+
+    Signals
+    -------
+    changed()
+        Another answer is shown, or there are other answers.
+    sensitivity_changed()
+        ``sensitivity`` has another value.
+    refused(str)
+        Why a shift-click asked about nothing.
     """
 
     changed = Signal()
+    sensitivity_changed = Signal()
     refused = Signal(str)
 
-    def __init__(self, session: "Session") -> None:
-        self.session = session
+    def __init__(self, context: Context) -> None:
+        self.model, self.layers, self.jobs = context.model, context.layers, context.jobs
         self.region: str | None = None
         self.one_voxel = False
         self.answered: tuple[AnsweredQuery, ...] = ()
         self.chosen: AnsweredQuery | None = None
-        self.map = MapOverlayController(session)
-        session.display.add_mouse_callback(self._pressed)
-        session.model.explanation_changed.connect(self._drop_stale)
+        self.sensitivity: tuple[MutingEffect, ...] | None = None
+        self.map = MapOverlayController(context)
+        context.display.add_mouse_callback(self._on_click)
+        self.model.segmentation_changed.connect(self._clear_sensitivity)
+        self.model.explanation_changed.connect(self._drop_old_answers)
 
     @property
     def shown(self) -> Explanation | None:
-        """The answer that is shown."""
-        return self.chosen.explanation if self.chosen else self.session.model.explanation
-
-    def title(self, question: AnsweredQuery) -> str:
-        """Return what a question is called in lists: with its run, if another one is shown."""
-        runs = self.session.model.runs
-        run = runs.find(question.segmentation)
-        return question.name if run in (None, runs.current) else f"{question.name}, {run.name}"
+        """The explanation that is shown."""
+        return self.chosen.explanation if self.chosen else self.model.explanation
 
     @property
     def answer(self) -> AnsweredQuery | None:
-        """The question that is shown with its answer, or the whole case as one."""
-        return self.chosen or self.whole
+        """The answer that is shown; that of the whole case as one."""
+        return self.chosen or self.whole_case
 
     @property
-    def whole(self) -> AnsweredQuery | None:
-        """The whole case as a question, if it was explained."""
-        model = self.session.model
-        if model.explanation is None or model.segmentation is None:
+    def whole_case(self) -> AnsweredQuery | None:
+        """The explanation of the whole case as an answer, if there is one."""
+        explanation, segmentation = self.model.explanation, self.model.segmentation
+        if explanation is None or segmentation is None:
             return None
-        return AnsweredQuery(WHOLE, model.explanation, model.segmentation)
+        return AnsweredQuery(WHOLE_CASE, explanation, segmentation)
 
-    def choose(self, question: AnsweredQuery | None) -> None:
-        """Show the answer to a question; None is the whole case."""
-        if question is not self.chosen:
-            self.chosen = question
-            self._follow()
+    def title(self, answer: AnsweredQuery) -> str:
+        """Return the title of an answer in lists: with its run, unless that is shown."""
+        runs = self.model.runs
+        run = runs.find(answer.segmentation)
+        return answer.name if run is None or run is runs.current else f"{answer.name}, {run.name}"
+
+    def explain(self) -> None:
+        """Explain the whole case.
+
+        Raises
+        ------
+        CimlError
+            If nothing is segmented.
+        """
+        self._submit_explanation(EXPLAINING)
+
+    def explain_edit(self) -> None:
+        """Explain the whole case again, after an edit that nobody explained; errors as `explain`.
+
+        The job is stopped if there is another edit.
+        """
+        self._submit_explanation(EXPLAINING_EDIT, follows_edit=True)
 
     def ask_at(self, voxel: Voxel) -> None:
-        """Ask about the component, or the voxel, at a voxel (z, y, x) of the case.
+        """Ask about the connected component, or the voxel, at a voxel (z, y, x) of the case.
 
         Raises
         ------
         CimlError
             If nothing is segmented, or there is nothing to ask about.
         """
-        _, _, segmentation = self.session.segmentation.require_segmentation()
-        layer = self.session.layers.segmentation()
+        _, _, segmentation = self.model.require_segmentation()
+        layer = self.layers.segmentation()
         assert layer is not None
         regions = segmentation.plan.decomposition.regions
         labels = np.array(layer.data)  # while it is answered, the user may paint
@@ -124,56 +153,82 @@ class ExplanationController:
         CimlError
             If nothing is segmented, or not the lesion's region.
         """
-        case, _, made = self.session.segmentation.require_segmentation()
-        if lesion.region not in made.plan.decomposition.region_names:
-            raise CimlError(f"{lesion.region} was not segmented by this run; nothing explains it.")
-        name = lesion_query_title(lesion.region, lesion.voxel)
-        self.ask(ExplanationQuery(name, lambda: {lesion.region: lesion.mask_on(case.grid)}))
+        case, _, segmentation = self.model.require_segmentation()
+        region = lesion.region
+        if region not in segmentation.plan.decomposition.region_names:
+            raise CimlError(f"{region} was not segmented by this run; nothing explains it.")
+        name = lesion_query_title(region, lesion.voxel)
+        self.ask(ExplanationQuery(name, lambda: {region: lesion.mask_on(case.grid)}))
 
-    def ask(self, asking: ExplanationQuery) -> None:
-        """Ask why: maps and weights for voxels, from what the segmentation kept.
+    def ask(self, query: ExplanationQuery) -> None:
+        """Compute maps and weights for the voxels of a query, from the features of the run.
 
         Raises
         ------
         CimlError
             If nothing is segmented.
         """
-        model = self.session.model
-        case, path, segmentation = self.session.segmentation.require_segmentation()
+        case, path, segmentation = self.model.require_segmentation()
 
         def work(monitor: ProgressMonitor) -> AnsweredQuery:
             from napari_ciml.explanation.explain import explain
-            from napari_ciml.widgets.controllers.checkpoint_cache import load_checkpoint
 
-            checkpoint = load_checkpoint(path)
-            found = explain(case, checkpoint, segmentation, monitor, asking.masks)
-            wanted = self.map.default_map(found)
-            if wanted is not None:
-                monitor.step("Placing the map")
-                found.maps[wanted]
-            return AnsweredQuery(asking.name, found, segmentation)
+            result = explain(case, load_checkpoint(path), segmentation, monitor, query.masks)
+            key = self.map.default_map(result)
+            if key is not None:
+                monitor.step(RESAMPLING)
+                result.maps[key]
+            return AnsweredQuery(query.name, result, segmentation)
 
-        def done(question: AnsweredQuery) -> Iterator[None]:
-            if model.segmentation is segmentation:
-                others = [one for one in self.answered if not one.same_as(question)]
-                self.answered = (*others[-_LIMIT + 1 :], question)
-                self.chosen = question
-                yield
-                self._follow()
+        def done(answer: AnsweredQuery) -> Iterator[None]:
+            others = [one for one in self.answered if not one.same_as(answer)]
+            self.answered = (*others[-_LIMIT + 1 :], answer)
+            self.chosen = answer
+            yield
+            self._show_answer()
 
-        self.session.runner.submit(TITLE, work, done)
+        generation = self.model.generations.segmentation.now()
+        self.jobs.main.submit(QUERYING, work, done, generation=generation)
+
+    def choose(self, answer: AnsweredQuery | None) -> None:
+        """Show an answer; None is the whole case."""
+        if answer is not self.chosen:
+            self.chosen = answer
+            self._show_answer()
 
     def show_map(self, pair: Pair, auxiliary: str) -> None:
         """Show a map of the answer that is shown."""
         if self.shown is not None:
             self.map.show(self.shown, (pair, auxiliary))
 
+    def measure_sensitivity(self) -> None:
+        """Mute every message in turn and compute what that changes.
+
+        Raises
+        ------
+        CimlError
+            If nothing is segmented.
+        """
+        case, path, segmentation = self.model.require_segmentation()
+
+        def work(monitor: ProgressMonitor) -> "tuple[MutingEffect, ...]":
+            from napari_ciml.explanation.sensitivity import sensitivity
+
+            return sensitivity(case, load_checkpoint(path), segmentation, monitor)
+
+        def done(effects: "tuple[MutingEffect, ...]") -> None:
+            self.sensitivity = effects
+            self.sensitivity_changed.emit()
+
+        generation = self.model.generations.segmentation.now()
+        self.jobs.main.submit(MUTING, work, done, generation=generation)
+
     def to_state(self) -> SavedMapView | None:
-        """Return which map is seen, as it is saved."""
-        there = plugin_layers(self.session.layers.viewer, "map")
-        if self.map.marked is None or not any(layer.visible for layer in there):
+        """Return which map is shown, as it is saved."""
+        layers = plugin_layers(self.layers.viewer, "map")
+        if self.map.selected is None or not any(layer.visible for layer in layers):
             return None
-        (primary, region), auxiliary = self.map.marked
+        (primary, region), auxiliary = self.map.selected
         return SavedMapView(
             question=self.answered.index(self.chosen) if self.chosen else None,
             primary=primary,
@@ -182,46 +237,65 @@ class ExplanationController:
             opacity=self.map.opacity,
         )
 
-    def from_state(self, asked: Sequence[AnsweredQuery], seen: SavedMapView | None) -> None:
-        """Take questions and show a map, as when a session is opened again."""
-        self.answered = tuple(asked)
-        question = None if seen is None else seen.question
-        self.chosen = None if question is None else self.answered[question]
-        self.map.marked = None
-        if seen is not None:
-            self.map.opacity = seen.opacity
+    def from_state(self, answered: Sequence[AnsweredQuery], view: SavedMapView | None) -> None:
+        """Restore answers and the map that was shown."""
+        self.answered = tuple(answered)
+        index = None if view is None else view.question
+        self.chosen = None if index is None else self.answered[index]
+        self.map.selected = None
+        if view is not None:
+            self.map.opacity = view.opacity
         self.changed.emit()
-        if seen is not None:
-            self.show_map(Pair(seen.primary, seen.region), seen.auxiliary)
+        if view is not None:
+            self.show_map(Pair(view.primary, view.region), view.auxiliary)
 
-    def _drop_stale(self) -> None:
-        """Drop questions about runs that are gone; one about another run is no longer shown."""
-        model = self.session.model
+    def _submit_explanation(self, title: str, *, follows_edit: bool = False) -> None:
+        case, path, segmentation = self.model.require_segmentation()
+
+        def work(monitor: ProgressMonitor) -> Explanation:
+            monitor.step("Loading the checkpoint")
+            checkpoint = load_checkpoint(path)
+            from napari_ciml.explanation.explain import explain
+
+            return explain(case, checkpoint, segmentation, monitor)
+
+        generations = self.model.generations
+        counter = generations.request if follows_edit else generations.segmentation
+        done = self.model.commit_explanation
+        self.jobs.main.submit(title, work, done, generation=counter.now())
+
+    def _clear_sensitivity(self) -> None:
+        self.sensitivity = None
+        self.sensitivity_changed.emit()
+
+    def _drop_old_answers(self) -> None:
+        """Drop answers about runs that are gone; one about another run is no longer shown."""
+        model = self.model
         self.answered = tuple(one for one in self.answered if model.runs.find(one.segmentation))
         if self.chosen is not None and self.chosen.segmentation is not model.segmentation:
             self.chosen = None
-        self._follow()
+        self._show_answer()
 
-    def _follow(self) -> None:
-        """Tell of another answer, and show its map if one was shown or a question was asked."""
+    def _show_answer(self) -> None:
+        """Announce the answer, and show its map if one was shown or a query was asked."""
         self.changed.emit()
-        wanted = self.map.default_map(self.shown)
-        if wanted is None or (self.map.marked is None and self.chosen is None):
-            self.map.mark(None)
+        key = self.map.default_map(self.shown)
+        if key is None or (self.map.selected is None and self.chosen is None):
+            self.map.select(None)
         else:
-            self.show_map(*wanted)
+            self.show_map(*key)
 
-    def _pressed(self, viewer: "ViewerModel", event: Any) -> None:
+    def _on_click(self, viewer: "ViewerModel", event: Any) -> None:
         """Ask about what a shift-click on a layer of the case hits."""
         if list(event.modifiers) != ["Shift"] or event.button != 1:
             return
-        case = self.session.model.case
-        active = self.session.layers.viewer.layers.selection.active
-        found = metadata_of(active) if active is not None else None
-        if case is None or found is None or found.case is not case or viewer.dims.ndisplay != 2:
+        case = self.model.case
+        active = self.layers.viewer.layers.selection.active
+        metadata = metadata_of(active) if active is not None else None
+        if case is None or metadata is None or metadata.case is not case:
             return
-        if active.mode not in ("pan_zoom", "pick"):
-            return  # the brush is in the hand
+        if viewer.dims.ndisplay != 2 or active.mode not in ("pan_zoom", "pick"):
+            return  # in 3-D there is no voxel under the mouse; in other modes the brush paints
         event.handled = True
         try:
             self.ask_at(voxel_at(case, event.position))

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QHeaderView, QRadioButton, QT
 from napari_ciml.cases.formats.volumes import SUFFIXES
 from napari_ciml.cases.modality_names import MODALITIES
 from napari_ciml.cases.skull_stripping import brain_notice
+from napari_ciml.widgets.controllers.case_loading import LOADING, OPENING
 from napari_ciml.widgets.panels.align import AlignPanel
 from napari_ciml.widgets.panels.brain import BrainPanel
 from napari_ciml.widgets.panels.common import (
@@ -65,7 +66,7 @@ class CaseWidget(Dock):
         self.problems = WrappingLabel(colour=ERROR_COLOUR)
         self.notices = WrappingLabel(colour=QUIET_COLOUR)
         self.load = button("Load", "Load the files with the modalities assigned above.")
-        self.jobs = JobBar(self, "Opening", "Loading", *AlignPanel.JOBS, *BrainPanel.JOBS)
+        self.jobs = JobBar(self, OPENING, LOADING, *AlignPanel.JOBS, *BrainPanel.JOBS)
         self.column.addLayout(row(self.open_folder, self.open_file))
         self.alignment, self.brain = AlignPanel(self), BrainPanel(self)
         widgets = (self.title, self.files, self.problems, self.load, self.alignment, self.brain)
@@ -76,8 +77,8 @@ class CaseWidget(Dock):
         self.add_footer()
         self.open_folder.clicked.connect(self._ask_folder)
         self.open_file.clicked.connect(self._ask_file)
-        self.load.clicked.connect(lambda: self.run_intent(self.session.load))
-        self.model.sources_changed.connect(self._show_scan)
+        self.load.clicked.connect(lambda: self.run_intent(self.session.cases.load))
+        self.model.sources.changed.connect(self._show_scan)
         self.model.case_changed.connect(self._show_case)
         self.model.notified.connect(self._on_notice)
         self._show_scan()
@@ -85,7 +86,7 @@ class CaseWidget(Dock):
 
     def open(self, path: Path) -> None:
         """Open a folder or a 4-D file."""
-        self.run_intent(self.session.open, path)
+        self.run_intent(self.session.cases.open, path)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802
         """Accept a single file or folder."""
@@ -109,7 +110,7 @@ class CaseWidget(Dock):
             self.open(Path(path))
 
     def _show_scan(self) -> None:
-        scan = self.model.discovered
+        scan = self.model.sources.discovered
         self.files.setVisible(scan is not None)
         self.load.setVisible(scan is not None)
         if scan is None:
@@ -121,13 +122,15 @@ class CaseWidget(Dock):
             channel = "" if source.channel is None else f", channel {source.channel + 1}"
             text = f"{source.title}{channel}\n{source.grid.describe()}"
             note = f"\nignored: {source.exclusion_reason}" if source.exclusion_reason else ""
-            item = QTableWidgetItem(text + (note if self.model.modalities[k] is None else ""))
+            item = QTableWidgetItem(
+                text + (note if self.model.sources.modalities[k] is None else "")
+            )
             item.setToolTip(item.text())
             self.files.setItem(k, 1, item)
             self.files.setCellWidget(k, 2, self._reference_button(k))
             self.files.setRowHeight(k, _LINES_PER_ROW * self.fontMetrics().lineSpacing() + 8)
         self.files.setMinimumHeight(min(290, len(scan.sources) * self.files.rowHeight(0) + 30))
-        problems = self.model.issues()
+        problems = self.model.sources.issues()
         self.problems.set_text("\n".join(problems))
         self.load.setEnabled(not problems)
         self.notices.set_text("\n".join((*scan.assumed, *scan.skipped)))
@@ -137,7 +140,7 @@ class CaseWidget(Dock):
         box.setEditable(True)
         box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         box.addItems([*MODALITIES, _IGNORE])
-        box.setCurrentText(self.model.modalities[k] or _IGNORE)
+        box.setCurrentText(self.model.sources.modalities[k] or _IGNORE)
         box.setToolTip(
             "Modality of this file. Choose one or type a name; choose 'ignore' to skip the file."
         )
@@ -149,18 +152,18 @@ class CaseWidget(Dock):
 
     def _name(self, k: int, text: str) -> None:
         modality = None if text == _IGNORE else text.strip() or None
-        if modality != self.model.modalities[k]:
-            self.model.set_modality(k, modality)
+        if modality != self.model.sources.modalities[k]:
+            self.model.sources.set_modality(k, modality)
 
     def _reference_button(self, k: int) -> QRadioButton:
         radio = QRadioButton()
-        modality = self.model.modalities[k]
+        modality = self.model.sources.modalities[k]
         radio.setEnabled(modality is not None)
-        radio.setChecked(modality is not None and modality == self.model.chosen_reference())
+        radio.setChecked(modality is not None and modality == self.model.sources.chosen_reference())
         radio.setToolTip(
             "Reference modality: resample all others to its grid and save results on it."
         )
-        radio.clicked.connect(lambda: self.model.set_reference(modality or ""))
+        radio.clicked.connect(lambda: self.model.sources.set_reference(modality or ""))
         return radio
 
     def _show_case(self) -> None:
@@ -168,7 +171,7 @@ class CaseWidget(Dock):
         if case is None:
             return
         self.title.set_text(f"{case.name}: {case.grid.describe()}")
-        for k, modality in enumerate(self.model.modalities):
+        for k, modality in enumerate(self.model.sources.modalities):
             item = self.files.item(k, 1)
             if (
                 modality is not None
@@ -179,7 +182,7 @@ class CaseWidget(Dock):
                 description = item.text().split("\nvalues")[0]
                 unit = case.units.get(modality, "")
                 item.setText(f"{description}\nvalues {low:.4g} to {high:.4g} {unit}".rstrip())
-        skipped = self.model.discovered.skipped if self.model.discovered else ()
+        skipped = self.model.sources.discovered.skipped if self.model.sources.discovered else ()
         notices = [notice for notice in case.notices if notice != brain_notice(case)]
         self.notices.set_text("\n".join((*notices, *skipped)))
 

@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QTableWidget, QTableWidgetIte
 
 from napari_ciml.cases.formats.volumes import SUFFIXES
 from napari_ciml.metrics.agreement import RegionScore
+from napari_ciml.widgets.controllers.comparison import COMPARING, READING
 from napari_ciml.widgets.panels.common import (
     QUIET_COLOUR,
     WrappingLabel,
@@ -54,8 +55,8 @@ class CompareWidget(LabelMapDock):
             "and ET (enhancing tumour)."
         )
         self.convention_label = label("Label convention")
-        self.jobs = JobBar(self, "Comparing", runner=self.active_map.runner)
-        self.reading = JobBar(self, "Reading the reference", runner=self.session.autosave.runner)
+        self.jobs = JobBar(self, COMPARING, runner=self.session.jobs.measure)
+        self.reading = JobBar(self, READING, runner=self.session.jobs.io)
         self.notices = WrappingLabel()
         self.scores = table("Region", "mL", "Ref. mL", "Dice", "HD95", "ASSD")
         self.scores.setToolTip(

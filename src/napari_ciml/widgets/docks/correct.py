@@ -16,7 +16,6 @@ from qtpy.QtWidgets import (
 from napari_ciml.decomposition.model import Region
 from napari_ciml.errors import CimlError
 from napari_ciml.metrics.label_checks import SPECK_ML, LabelIssue
-from napari_ciml.widgets.controllers.checking import LabelMapChecks
 from napari_ciml.widgets.display.key_bindings import ERASE, MOST_BRUSH_KEYS, brush_key, key_text
 from napari_ciml.widgets.layers.label_maps import apply_fixes, select_brush
 from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel, button, label, row, table
@@ -46,7 +45,7 @@ class CorrectWidget(LabelMapDock):
 
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__(napari_viewer)
-        self.checking = LabelMapChecks(self.active_map)
+        self.checking = self.session.label_map_checks
         self.offer = WrappingLabel()
         self.restore = button("Restore", "Add the autosaved label map as a layer.")
         self.discard = button("Discard", "Delete the autosaved label map; this cannot be undone.")
@@ -123,8 +122,8 @@ class CorrectWidget(LabelMapDock):
         self.add_footer()
 
     def _connect(self) -> None:
-        self.restore.clicked.connect(lambda: self.run_intent(self.autosave.bring_back))
-        self.discard.clicked.connect(lambda: self.run_intent(self.autosave.forget))
+        self.restore.clicked.connect(lambda: self.run_intent(self.autosave.restore_offered))
+        self.discard.clicked.connect(lambda: self.run_intent(self.autosave.delete_offered))
         self.erase.clicked.connect(self._on_erase)
         self.check.clicked.connect(lambda: self.run_intent(self._check, self._on_checked))
         self.fix_all.clicked.connect(lambda: self._fix(self._rows))
@@ -132,7 +131,7 @@ class CorrectWidget(LabelMapDock):
         self.save_anyway.clicked.connect(lambda: self.run_intent(self._write))
         self.issues.currentCellChanged.connect(self._go_to)
         self.autosave.changed.connect(self._show_offer)
-        self.autosave.runner.failed.connect(self._on_failed)
+        self.session.jobs.io.failed.connect(self._on_failed)
         self.active_map.changed.connect(self._show_brushes)
         self.model.decomposition_changed.connect(self._show_brushes)
         self.model.case_changed.connect(lambda: self._show_issues((), ""))
@@ -147,7 +146,7 @@ class CorrectWidget(LabelMapDock):
             self.offer.set_text(f"Autosaved edits of this case from {when}{more}.")
         else:
             self.offer.set_text("")
-        time = self.autosave.kept_at
+        time = self.autosave.saved_at
         self.autosaved.set_text(f"Autosaved at {time:%H:%M:%S}." if time else "")
 
     def _show_brushes(self) -> None:

@@ -13,7 +13,8 @@ from napari_ciml.decomposition import edits
 from napari_ciml.decomposition.model import Decomposition, ValidationIssue
 from napari_ciml.decomposition.presets import PRESETS
 from napari_ciml.files import write_text
-from napari_ciml.widgets.controllers.live import EXPLAINING, TITLE
+from napari_ciml.widgets.controllers.explanation import EXPLAINING_EDIT
+from napari_ciml.widgets.controllers.segmentation import FOLLOWING
 from napari_ciml.widgets.panels.common import (
     ERROR_COLOUR,
     QUIET_COLOUR,
@@ -88,7 +89,7 @@ class DecompositionWidget(Dock):
             part.setAccessibleName(name)
             part.setShortcut(key)
             part.setFixedWidth(32)
-        self.jobs = JobBar(self, TITLE, EXPLAINING)
+        self.jobs = JobBar(self, FOLLOWING, EXPLAINING_EDIT)
         self.change = ChangePanel(self.session)
         self.sliders = ThresholdSliders(self.model)
         self.column.addLayout(row(self.presets, self.live, self.undo, self.redo, widest=0))

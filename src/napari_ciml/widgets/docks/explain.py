@@ -10,8 +10,7 @@ from napari_ciml.decomposition.model import Pair
 from napari_ciml.explanation.result import Explanation
 from napari_ciml.explanation.typical_weights import FAR, flag_atypical_weights
 from napari_ciml.paths import faithfulness_report
-from napari_ciml.widgets.controllers.explanation import TITLE
-from napari_ciml.widgets.controllers.live import EXPLAINING
+from napari_ciml.widgets.controllers.explanation import EXPLAINING, EXPLAINING_EDIT, QUERYING
 from napari_ciml.widgets.panels.common import (
     QUIET_COLOUR,
     WrappingLabel,
@@ -74,7 +73,7 @@ class ExplainWidget(Dock):
         )
         self.maps_window: MapsWindow | None = None
         self.dialog: MarkdownDialog | None = None
-        self.jobs = JobBar(self, "Explaining", EXPLAINING, TITLE)
+        self.jobs = JobBar(self, EXPLAINING, EXPLAINING_EDIT, QUERYING)
         self.questions = QuestionPanel(self)
         self.chart = WeightChart()
         self.weights = table("Pair", "Auxiliary", "Weight", "Reference")
@@ -108,7 +107,7 @@ class ExplainWidget(Dock):
         self.column.addWidget(self.meaning)
         self.column.addStretch()
         self.add_footer()
-        self.run.clicked.connect(lambda: self.run_intent(self.session.segmentation.explain))
+        self.run.clicked.connect(lambda: self.run_intent(self.session.explanation.explain))
         self.chart.chosen.connect(self.choose)
         self.weights.currentCellChanged.connect(self._row_chosen)
         self.opacity.valueChanged.connect(
@@ -136,9 +135,9 @@ class ExplainWidget(Dock):
     def _show_marked(self) -> None:
         """Select the displayed map in chart and table."""
         displayed = self.session.explanation.map
-        pair, auxiliary = displayed.marked or (None, "")
+        pair, auxiliary = displayed.selected or (None, "")
         self.chart.mark(pair, auxiliary)
-        listed = displayed.marked in self._rows
+        listed = displayed.selected in self._rows
         k = self._rows.index((pair, auxiliary)) if listed and pair is not None else -1
         with QSignalBlocker(self.weights), QSignalBlocker(self.opacity):
             self.weights.setCurrentCell(k, 0 if listed else -1)

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from napari.layers import Labels
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtGui import QShowEvent
@@ -12,7 +11,6 @@ from qtpy.QtWidgets import QComboBox, QFileDialog
 from napari_ciml.errors import CimlError
 from napari_ciml.inference.plan import unsupported_parts
 from napari_ciml.training.finetune.inputs import CorrectedCase, FineTuneInput
-from napari_ciml.widgets.controllers.finetuning import FineTuneController
 from napari_ciml.widgets.display.linked_layers import primary_layers
 from napari_ciml.widgets.layers.metadata import metadata_of
 from napari_ciml.widgets.panels.close_guard import CloseGuard
@@ -47,7 +45,7 @@ class FineTuneWidget(Dock):
 
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__(napari_viewer)
-        self.controller = FineTuneController(self.session)
+        self.controller = self.session.finetuning
         self.guard: CloseGuard | None = None
         self.labels, self.corrected_part, self.convention = (
             QComboBox(),
@@ -129,15 +127,14 @@ class FineTuneWidget(Dock):
         self.discard_interrupted.clicked.connect(controller.discard_interrupted)
         controller.progressed.connect(self._on_progress)
         controller.changed.connect(self._refresh)
-        controller.runner.told.connect(self.notices.set_text)
-        controller.runner.failed.connect(self.show_error)
+        self.session.jobs.training.notified.connect(self.notices.set_text)
+        self.session.jobs.training.failed.connect(self.show_error)
         layers = self.viewer.layers
         for event in (layers.events.inserted, layers.events.removed, layers.events.renamed):
             event.connect(self._list_layers)
         self.model.case_changed.connect(self._list_layers)
         self.model.decomposition_changed.connect(self._show_unsupported)
         self.model.checkpoint_changed.connect(self._show_unsupported)
-        self.destroyed.connect(controller.close)
 
     def _start(self) -> None:
         open_case = self._open_case()
@@ -152,12 +149,8 @@ class FineTuneWidget(Dock):
 
     def _open_case(self) -> CorrectedCase | None:
         """Return the open case with the selected label map."""
-        case, layer = self.model.case, self._layer(self.labels)
-        if case is None or layer is None:
-            return None
-        certain = self._layer(self.corrected_part)
-        corrected = None if certain is None else np.asarray(certain.data) > 0
-        return CorrectedCase(case, np.array(layer.data), corrected)
+        labels, corrected_part = self._layer(self.labels), self._layer(self.corrected_part)
+        return self.controller.corrected_case(labels, corrected_part)
 
     def _add_case(self) -> None:
         open_case = self._open_case()

@@ -8,6 +8,9 @@ from napari.layers import Labels
 from qtpy.QtWidgets import QFrame, QLabel, QPushButton, QVBoxLayout
 
 from napari_ciml.paths import sample_data
+from napari_ciml.widgets.controllers.case_loading import LOADING, OPENING
+from napari_ciml.widgets.controllers.explanation import EXPLAINING
+from napari_ciml.widgets.controllers.segmentation import SEGMENTING
 from napari_ciml.widgets.controllers.session import Session
 from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel, button
 from napari_ciml.widgets.panels.dock import Dock
@@ -68,7 +71,7 @@ STEPS = (
         "A case is a folder with one file per modality. Case lists which file is which modality.",
         "Open the sample case",
         "Open the bundled phantom: FLAIR, T1, T1CE and T2.",
-        lambda session: session.open(sample_data() / "glioma"),
+        lambda session: session.cases.open(sample_data() / "glioma"),
         lambda session: session.model.case is not None,
     ),
     Step(
@@ -95,7 +98,7 @@ STEPS = (
         "contributed, and where. Click a bar in Explain to show its map.",
         "Explain",
         "Compute weights and maps of each auxiliary modality.",
-        lambda session: session.segmentation.explain(),
+        lambda session: session.explanation.explain(),
         lambda session: session.model.explanation is not None,
     ),
     Step(
@@ -128,7 +131,7 @@ class GuideWidget(Dock):
         for step in STEPS:
             self.column.addWidget(self._step(step))
         self.end = WrappingLabel()
-        self.jobs = JobBar(self, "Opening", "Loading", "Segmenting", "Explaining")
+        self.jobs = JobBar(self, OPENING, LOADING, SEGMENTING, EXPLAINING)
         self.column.addWidget(self.jobs)
         self.column.addWidget(self.end)
         self.column.addStretch()

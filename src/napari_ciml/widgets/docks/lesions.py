@@ -8,7 +8,9 @@ from qtpy.QtWidgets import QComboBox, QHeaderView, QSpinBox, QTableWidget, QTabl
 
 from napari_ciml.inference.uncertainty_maps import UncertaintyKind
 from napari_ciml.lesions import Lesion
-from napari_ciml.widgets.controllers.explanation import TITLE as ASKING
+from napari_ciml.widgets.controllers.explanation import QUERYING
+from napari_ciml.widgets.controllers.label_maps import MEASURING
+from napari_ciml.widgets.controllers.segmentation import SEGMENTING
 from napari_ciml.widgets.panels import texts
 from napari_ciml.widgets.panels.common import (
     QUIET_COLOUR,
@@ -56,8 +58,8 @@ class LesionsWidget(LabelMapDock):
         self.questions = self.session.explanation
         self.map_choice = QComboBox()
         self.map_choice.setToolTip("The label map whose lesions are listed.")
-        self.jobs = JobBar(self, "Measuring", runner=self.active_map.runner)
-        self.runs = JobBar(self, "Segmenting", ASKING)
+        self.jobs = JobBar(self, MEASURING, runner=self.session.jobs.measure)
+        self.runs = JobBar(self, SEGMENTING, QUERYING)
         self.regions = table("Region", "mL", "n", "Ø (mm)", "Uncertainty", "Dice")
         self.regions.setToolTip(
             "mL: volume; ± is the standard deviation over Monte Carlo samples. n: lesion count. "
@@ -160,7 +162,7 @@ class LesionsWidget(LabelMapDock):
 
     def _show_uncertainty_layer(self) -> None:
         kind = _KINDS[self.kind.currentIndex()]
-        self.run_intent(self.active_map.show_doubt, self.region.currentText(), kind)
+        self.run_intent(self.active_map.show_uncertainty, self.region.currentText(), kind)
 
     def _show_samples(self) -> None:
         self.samples.setValue(self.model.request.options.kappa_samples)

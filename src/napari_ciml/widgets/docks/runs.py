@@ -75,7 +75,7 @@ class RunsWidget(Dock):
         self.restore.clicked.connect(lambda: self.run_intent(self._go_back))
         self.compare.clicked.connect(lambda: self.run_intent(self._compare))
         self.end.clicked.connect(self.comparison.end)
-        self.side_by_side.toggled.connect(self.comparison.set_beside)
+        self.side_by_side.toggled.connect(self.comparison.set_side_by_side)
         self.region.currentTextChanged.connect(self.comparison.show)
         self.runs.itemChanged.connect(self._renamed)
         self.runs.itemSelectionChanged.connect(self._selected)
@@ -130,7 +130,7 @@ class RunsWidget(Dock):
         self.comparison.compare(first, second)
 
     def _show_pair(self) -> None:
-        pair, difference = self.comparison.pair, self.comparison.found
+        pair, difference = self.comparison.pair, self.comparison.diff
         for part in (self.region, self.side_by_side, self.end, self.compared, self.scores):
             part.setVisible(difference is not None)
         with QSignalBlocker(self.side_by_side):

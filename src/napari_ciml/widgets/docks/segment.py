@@ -13,7 +13,7 @@ from napari_ciml.inference.settings import ENGINES, has_openvino
 from napari_ciml.inference.shipped_checkpoints import bundled_checkpoints
 from napari_ciml.network.checkpoint_info import CheckpointInfo
 from napari_ciml.network.model_card import render_model_card
-from napari_ciml.widgets.controllers.live import TITLE
+from napari_ciml.widgets.controllers.segmentation import FOLLOWING, SEGMENTING
 from napari_ciml.widgets.panels.common import (
     QUIET_COLOUR,
     WrappingLabel,
@@ -76,7 +76,7 @@ class SegmentWidget(Dock):
             "The default comes from the checkpoint. Alt + Z undoes."
         )
         self.run = button("Segment", "Segment the case with the current decomposition.")
-        self.jobs = JobBar(self, "Segmenting", TITLE)
+        self.jobs = JobBar(self, SEGMENTING, FOLLOWING)
         self.change = ChangePanel(self.session)
         self.volumes = table("Region", "mL", "")
         self.volumes.setToolTip("Volume of each region in mL.")
@@ -161,9 +161,7 @@ class SegmentWidget(Dock):
         )
 
     def _show_probability(self, region: str, *_: object) -> None:
-        case, segmentation = self.model.case, self.model.segmentation
-        if case is not None and segmentation is not None:
-            self.session.layers.show_probability(case, segmentation, region)
+        self.session.label_maps.show_probability(region)
 
     def _show_result(self) -> None:
         result = self.model.segmentation

@@ -7,7 +7,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QTableWidgetItem
 
 from napari_ciml.widgets.controllers.persistence import OPENING, SAVING
-from napari_ciml.widgets.controllers.worklist import AHEAD, FINDING, WorklistController
+from napari_ciml.widgets.controllers.worklist import LISTING, PREFETCHING
 from napari_ciml.widgets.display.key_bindings import NEXT_CASE, PREVIOUS_CASE, key_text
 from napari_ciml.widgets.panels.common import (
     QUIET_COLOUR,
@@ -37,7 +37,7 @@ class WorklistWidget(Dock):
 
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__(napari_viewer)
-        self.controller = WorklistController(self.session)
+        self.controller = self.session.worklist
         self.open = button(
             "Open worklist ...", "Open a folder with one subfolder per case: files or DICOM."
         )
@@ -52,7 +52,7 @@ class WorklistWidget(Dock):
             "Segment the next case in the background; other jobs take precedence."
         )
         self.prefetch.setChecked(self.controller.prefetch)
-        self.jobs = JobBar(self, FINDING, AHEAD, SAVING, OPENING)
+        self.jobs = JobBar(self, LISTING, PREFETCHING, SAVING, OPENING)
         self.state = WrappingLabel(_EMPTY, QUIET_COLOUR)
         self.column.addWidget(self.open)
         self.column.addWidget(self.cases)
@@ -65,7 +65,7 @@ class WorklistWidget(Dock):
         self.cases.cellDoubleClicked.connect(lambda k, _: self.run_intent(self.controller.go, k))
         self.previous.clicked.connect(lambda: self.run_intent(self.controller.step, -1))
         self.next.clicked.connect(lambda: self.run_intent(self.controller.step, 1))
-        self.prefetch.toggled.connect(self.controller.set_ahead)
+        self.prefetch.toggled.connect(self.controller.set_prefetch)
         self.controller.changed.connect(self._show)
         for key, by in ((NEXT_CASE, 1), (PREVIOUS_CASE, -1)):
             self.viewer.bind_key(key, self._step_handler(by), overwrite=True)

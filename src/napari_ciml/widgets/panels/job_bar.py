@@ -30,7 +30,7 @@ class JobBar(QWidget):
         self.stage = WrappingLabel(colour=QUIET_COLOUR)
         self.notices = WrappingLabel()
         self.cancel = button("Cancel", "Stop; what was there before stays as it is.")
-        runner = runner or dock.session.runner
+        runner = runner or dock.session.jobs.main
         self.cancel.clicked.connect(runner.cancel)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -41,7 +41,7 @@ class JobBar(QWidget):
         runner.started.connect(self._on_started)
         runner.queued.connect(self._on_queued)
         runner.progressed.connect(self._on_progress)
-        runner.told.connect(self._on_told)
+        runner.notified.connect(self._on_told)
         runner.failed.connect(self._on_failed)
         runner.cancelled.connect(self._on_cancelled)
         runner.idle.connect(self._on_idle)

@@ -10,7 +10,7 @@ from napari_ciml.decomposition.model import Pair
 from napari_ciml.explanation.typical_weights import comparable_statistics
 from napari_ciml.network.checkpoint_info import WeightStatistics
 from napari_ciml.session.questions import AnsweredQuery
-from napari_ciml.widgets.controllers.explanation import WHOLE
+from napari_ciml.widgets.controllers.explanation import WHOLE_CASE
 from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel, label, row
 from napari_ciml.widgets.panels.dock import Dock
 
@@ -91,7 +91,7 @@ class QuestionPanel(QWidget):
                 name, means, {key: weight.sd for key, weight in typical.items()}
             )
         by_title = {self.questions.title(answer): answer for answer in self.questions.answered}
-        answer = self.questions.whole if name == WHOLE else by_title.get(name)
+        answer = self.questions.whole_case if name == WHOLE_CASE else by_title.get(name)
         return (
             None
             if answer is None
@@ -116,11 +116,11 @@ class QuestionPanel(QWidget):
         names = [self.questions.title(question) for question in history]
         with QSignalBlocker(self.history):
             self.history.clear()
-            self.history.addItems([WHOLE.capitalize(), *names])
+            self.history.addItems([WHOLE_CASE.capitalize(), *names])
             self.history.setCurrentRow(1 + history.index(selected) if selected else 0)
         self.setVisible(self.model.segmentation is not None)
         typical = [_TYPICAL] if self.weight_statistics() else []
-        references = [_NONE, *typical, WHOLE, *names]
+        references = [_NONE, *typical, WHOLE_CASE, *names]
         default = _TYPICAL if typical else _NONE
         with QSignalBlocker(self.reference):
             self.reference.clear()

@@ -22,7 +22,7 @@ class ChangePanel(QWidget):
 
     def __init__(self, session: Session) -> None:
         super().__init__()
-        self.live = session.live
+        self.live, self.model = session.live, session.model
         self.summary = WrappingLabel()
         self.table = table("Region", "mL", "Change", "Dice")
         self.table.setToolTip("Volume, change of the volume in mL, and Dice with the previous run.")
@@ -48,7 +48,7 @@ class ChangePanel(QWidget):
         self.live.show(None if name == _NONE else name)
 
     def _show(self) -> None:
-        change = self.live.change
+        change = self.model.change
         self.setVisible(change is not None)
         if change is None:
             return

@@ -3,12 +3,10 @@
 from qtpy.QtWidgets import QHeaderView, QTableWidgetItem, QVBoxLayout, QWidget
 
 from napari_ciml.explanation.result import MutingEffect
-from napari_ciml.progress import ProgressMonitor
+from napari_ciml.widgets.controllers.explanation import MUTING
 from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel, button, table
 from napari_ciml.widgets.panels.dock import Dock, save_table
 from napari_ciml.widgets.panels.job_bar import JobBar
-
-TITLE = "Measuring the sensitivity"
 
 _TIP = (
     "Mute each message in turn and measure the change against this run, from cached features. "
@@ -27,50 +25,32 @@ class SensitivityPanel(QWidget):
 
     def __init__(self, dock: Dock) -> None:
         super().__init__()
-        self.dock, self.session, self.model = dock, dock.session, dock.session.model
+        self.dock, self.model, self.explanation = dock, dock.model, dock.session.explanation
         self.run = button("Sensitivity", _TIP)
-        self.jobs = JobBar(dock, TITLE)
+        self.jobs = JobBar(dock, MUTING)
         self.summary = WrappingLabel(colour=QUIET_COLOUR)
         self.effects = table("Muted")
         self.save = button("Save table ...", "Save this table as CSV.")
-        self._effects: tuple[MutingEffect, ...] = ()
         self.effects.setToolTip("Change of each region when a message is muted: mL and Dice.")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         for part in (self.run, self.jobs, self.summary, self.effects, self.save):
             column.addWidget(part)
-        self.run.clicked.connect(lambda: dock.run_intent(self._compute))
+        self.run.clicked.connect(lambda: dock.run_intent(self.explanation.measure_sensitivity))
         self.save.clicked.connect(self._save)
-        self.model.segmentation_changed.connect(self._clear)
-        self._clear()
+        self.explanation.sensitivity_changed.connect(self._show)
+        self._show()
 
-    def _compute(self) -> None:
-        case, path = self.session.segmentation.require_ready()
-        segmentation = self.model.segmentation
-        assert segmentation is not None
-
-        def work(monitor: ProgressMonitor) -> tuple[MutingEffect, ...]:
-            from napari_ciml.explanation.sensitivity import sensitivity
-            from napari_ciml.widgets.controllers.checkpoint_cache import load_checkpoint
-
-            return sensitivity(case, load_checkpoint(path), segmentation, monitor)
-
-        def on_done(effects: tuple[MutingEffect, ...]) -> None:
-            if self.model.segmentation is segmentation:
-                self._show(effects)
-
-        self.session.runner.submit(TITLE, work, on_done)
-
-    def _clear(self) -> None:
+    def _show(self) -> None:
+        effects = self.explanation.sensitivity
         self.run.setEnabled(self.model.segmentation is not None)
         for part in (self.effects, self.save):
-            part.hide()
-        self.summary.set_text("")
+            part.setVisible(bool(effects))
+        self.summary.set_text("" if effects is None else "This run has no messages.")
+        if effects:
+            self._fill(effects)
 
-    def _show(self, effects: tuple[MutingEffect, ...]) -> None:
-        if not effects:
-            self.summary.set_text("This run has no messages.")
-            return
+    def _fill(self, effects: tuple[MutingEffect, ...]) -> None:
         names = list(effects[0].ml)
         self.effects.setColumnCount(1 + len(names))
         self.effects.setHorizontalHeaderLabels(["Muted", *names])
@@ -88,9 +68,6 @@ class SensitivityPanel(QWidget):
         header = self.effects.horizontalHeader()
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
         self.effects.setMinimumHeight(min(len(effects), 6) * 24 + 30)
-        self._effects = effects
-        for part in (self.effects, self.save):
-            part.show()
 
     def _save(self) -> None:
         rows = [
@@ -101,7 +78,7 @@ class SensitivityPanel(QWidget):
                 "change_ml": round(effect.ml[region], 3),
                 "dice": round(effect.dice[region], 4),
             }
-            for effect in self._effects
+            for effect in self.explanation.sensitivity or ()
             for region in effect.ml
         ]
         save_table(self.dock, "sensitivity.csv", rows)
