@@ -40,8 +40,8 @@ def painted(loaded: Workbench, qtbot: QtBot) -> Workbench:
 
 
 def how_long(desk: Workbench, steps: int) -> None:
-    desk.finetune.options.unit.setCurrentText("steps")
-    desk.finetune.options.amount.setValue(steps)
+    desk.finetune.options.basic.widgets["unit"].value = "steps"
+    desk.finetune.options.basic.widgets["duration"].value = steps
 
 
 def ended(desk: Workbench, qtbot: QtBot) -> None:
@@ -199,16 +199,16 @@ def test_several_cases_and_what_each_is_for(
     write_phantoms(data, "glioma", 1, 0, 8.0, ProgressMonitor())
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_, **__: str(data))
     qtbot.mouseClick(widget.add_folder, LEFT)
-    widget.training_cases.purpose(1).setCurrentText("replay")
-    options.rate.setValue(1e-3)
-    options.beta.setValue(0.1)
-    options.held_out.setValue(0.5)
+    widget.training_cases.role(1).setCurrentText("replay")
+    advanced = {"learning_rate": 1e-3, "beta": 0.1, "held_out": 0.5}
+    for name, value in advanced.items():
+        options.advanced.widgets[name].native.setValue(value)
     qtbot.mouseClick(widget.start, LEFT)
     ended(painted, qtbot)
     assert widget.error.text() == ""
     result = widget.controller.result
     assert (result.held_out, result.chosen_on) == (True, "1 case that taught nothing")
-    assert "chosen on 1 case that taught nothing" in widget.notices.text()
+    assert f"selected on {result.chosen_on}" in widget.notices.text()
     assert set(result.replay_before) == {"WT", "TC", "ET"}
     assert widget.scores.horizontalHeaderItem(1).text() == "Held out"
     record = load_checkpoint(result.path).info.training

@@ -16,7 +16,7 @@ from napari_ciml.widgets.layers.metadata import metadata_of
 from napari_ciml.widgets.panels.close_guard import CloseGuard
 from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel, button, label, row
 from napari_ciml.widgets.panels.dock import Dock
-from napari_ciml.widgets.panels.finetune_options import LearningOptions
+from napari_ciml.widgets.panels.finetune_options import FineTuneOptions
 from napari_ciml.widgets.panels.finetune_results import result_notices, results_table, show_results
 from napari_ciml.widgets.panels.label_convention import LabelConventionBox
 from napari_ciml.widgets.panels.training_case_table import TrainingCaseTable
@@ -61,7 +61,7 @@ class FineTuneWidget(Dock):
         )
         self.add_folder = button("Add folder ...", "Add a folder of cases with their label maps.")
         self.empty = WrappingLabel(colour=QUIET_COLOUR)
-        self.training_cases, self.options = TrainingCaseTable(), LearningOptions()
+        self.training_cases, self.options = TrainingCaseTable(), FineTuneOptions()
         self.unsupported = WrappingLabel(colour=QUIET_COLOUR)
         self.start = button("Fine-tune", "Start fine-tuning in the background.")
         self.pause = button("Pause", "Pause the fine-tune; press again to resume.")

@@ -1,112 +1,146 @@
-"""How a fine-tune learns, as the user sets it."""
+"""Form with the options of a fine-tune."""
 
-from typing import Any
+from dataclasses import asdict, dataclass, fields
+from typing import Annotated, Any, Literal
 
-from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QDoubleSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from napari_ciml.training.settings import FineTuneSettings
-from napari_ciml.widgets.panels.common import label, row
-
-_ADAPT = {"everything": "all", "the decoders": "decoders", "what is new": "new"}
-_MINUTES, _STEPS = "minutes", "steps"
+from napari_ciml.widgets.panels.form import Form
 
 
-class LearningOptions(QWidget):
-    """What to adapt and for how long; and, folded away, what rarely needs a change."""
+@dataclass(frozen=True)
+class BasicOptions:
+    """What is trained, and for how long."""
+
+    trainable: Annotated[
+        Literal["all", "decoders", "new"],
+        {
+            "label": "Trainable",
+            "tooltip": "Weights that are trained: all, the decoders only (safer), or only the new "
+            "ones that a changed decomposition needs.",
+        },
+    ]
+    duration: Annotated[
+        float,
+        {
+            "label": "Duration",
+            "min": 0.05,
+            "max": 1e6,
+            "step": 0.5,
+            "tooltip": "Duration in minutes or optimiser steps.",
+        },
+    ]
+    unit: Annotated[
+        Literal["minutes", "steps"],
+        {"label": "Unit", "tooltip": "Unit of the duration."},
+    ]
+
+
+@dataclass(frozen=True)
+class AdvancedOptions:
+    """Options of `FineTuneSettings` that rarely need a change, under the same names."""
+
+    learning_rate: Annotated[
+        float,
+        {
+            "label": "Learning rate",
+            "min": 1e-5,
+            "max": 1.0,
+            "step": 1e-5,
+            "tooltip": "Initial learning rate of Adam; it decays as in eq. 13.",
+        },
+    ]
+    beta: Annotated[
+        float,
+        {
+            "label": "Beta",
+            "min": 0.0,
+            "max": 100.0,
+            "step": 0.05,
+            "tooltip": "Weight of the KL divergence in the loss (eq. 8).",
+        },
+    ]
+    interpolation: Annotated[
+        float,
+        {
+            "label": "Max. weight update",
+            "min": 0.05,
+            "max": 1.0,
+            "step": 0.05,
+            "tooltip": "Largest interpolation from the old weights (0) to the trained ones (1); "
+            "beyond 0.5 only if the replay cases lose nothing.",
+        },
+    ]
+    held_out: Annotated[
+        float,
+        {
+            "label": "Hold-out",
+            "min": 0.0,
+            "max": 0.9,
+            "step": 0.05,
+            "tooltip": "Fraction of the corrected cases held out to select the version: whole "
+            "cases, or a slab of each.",
+        },
+    ]
+    replay_share: Annotated[
+        float,
+        {
+            "label": "Replay fraction",
+            "min": 0.0,
+            "max": 1.0,
+            "step": 0.05,
+            "tooltip": "Fraction of the training patches taken from replay cases.",
+        },
+    ]
+    replay_held_out: Annotated[
+        float,
+        {
+            "label": "Replay hold-out",
+            "min": 0.0,
+            "max": 0.9,
+            "step": 0.05,
+            "tooltip": "Fraction of the replay cases held out to measure forgetting.",
+        },
+    ]
+    tolerance: Annotated[
+        float,
+        {
+            "label": "Tolerance",
+            "min": 0.0,
+            "max": 1.0,
+            "step": 0.005,
+            "tooltip": "Mean Dice that may be lost on replay cases; twice that in one region.",
+        },
+    ]
+
+
+class FineTuneOptions(QWidget):
+    """Form of the basic options, with the advanced ones in a collapsible part."""
 
     def __init__(self) -> None:
         super().__init__()
-        usual = FineTuneSettings()
-        self.adapt, self.unit = QComboBox(), QComboBox()
-        self.adapt.addItems(list(_ADAPT))
-        self.adapt.setToolTip("What may change: less is safer, more learns more.")
-        self.amount = _number(0.05, 1e6, usual.minutes, 2, "How long to learn.")
-        self.unit.addItems([_MINUTES, _STEPS])
-        self.unit.setToolTip("Whether to learn for a time or for a number of steps.")
-        self.rate = _number(1e-6, 1.0, usual.learning_rate, 6, "Of Adam, at the start (eq. 13).")
-        self.rate.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
-        self.beta = _number(0.0, 100.0, usual.beta, 3, "Trade-off of eq. 8.")
-        self.replay_share = _number(
-            0.0, 1.0, usual.replay_share, 2, "Share of the patches that are of cases not to forget."
-        )
-        self.held_out = _number(
-            0.0,
-            0.9,
-            usual.held_out,
-            2,
-            "Share that judges versions and teaches nothing: of the cases, or a slab of each.",
-        )
-        self.replay_held_out = _number(
-            0.0,
-            0.9,
-            usual.replay_held_out,
-            2,
-            "Share of the cases not to forget that judges versions and teaches nothing.",
-        )
-        self.take = _number(
-            0.05,
-            1.0,
-            usual.interpolation,
-            2,
-            "How far to go at most from the old weights to the learnt ones; beyond half-way only "
-            "where cases not to forget lose nothing.",
-        )
-        self.tolerance = _number(
-            0.0,
-            1.0,
-            usual.tolerance,
-            3,
-            "Mean Dice that may be lost on cases not to forget; twice that by a single region.",
-        )
-        self.more = QCollapsible("More")
-        self.more.toggleButton().setToolTip("Settings that rarely need a change.")
-        inside = QWidget()
-        rows = QVBoxLayout(inside)
-        rows.setContentsMargins(0, 0, 0, 0)
-        for name, number in {
-            "Learning rate": self.rate,
-            "beta": self.beta,
-            "Take at most": self.take,
-            "Held out": self.held_out,
-            "Replay": self.replay_share,
-            "Replay held out": self.replay_held_out,
-            "Tolerance": self.tolerance,
-        }.items():
-            rows.addLayout(row(label(name), number))
-        self.more.addWidget(inside)
+        default = FineTuneSettings()
+        self.basic = Form(BasicOptions(default.trainable, default.minutes, "minutes"))
+        names = [field.name for field in fields(AdvancedOptions)]
+        self.advanced = Form(AdvancedOptions(**{name: getattr(default, name) for name in names}))
+        self.more = QCollapsible("Advanced")
+        self.more.toggleButton().setToolTip("Options that rarely need a change.")
+        self.more.addWidget(self.advanced.native)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addLayout(row(label("Adapt"), self.adapt))
-        column.addLayout(row(label("for"), self.amount, self.unit))
+        column.addWidget(self.basic.native)
         column.addWidget(self.more)
 
     def settings(self) -> FineTuneSettings:
-        """Return what is set."""
-        amount = self.amount.value()
-        how_long: dict[str, Any] = (
-            {"minutes": amount}
-            if self.unit.currentText() == _MINUTES
-            else {"steps": max(1, round(amount))}
+        """Return the options as settings of a fine-tune."""
+        basic = self.basic.values()
+        duration: dict[str, Any] = (
+            {"minutes": basic.duration}
+            if basic.unit == "minutes"
+            else {"steps": max(1, round(basic.duration))}
         )
         return FineTuneSettings(
-            trainable=_ADAPT[self.adapt.currentText()],
-            learning_rate=self.rate.value(),
-            beta=self.beta.value(),
-            replay_share=self.replay_share.value(),
-            held_out=self.held_out.value(),
-            replay_held_out=self.replay_held_out.value(),
-            interpolation=self.take.value(),
-            tolerance=self.tolerance.value(),
-            **how_long,
+            trainable=basic.trainable, **asdict(self.advanced.values()), **duration
         )
-
-
-def _number(least: float, most: float, value: float, decimals: int, tip: str) -> QDoubleSpinBox:
-    made = QDoubleSpinBox()
-    made.setDecimals(decimals)
-    made.setRange(least, most)
-    made.setSingleStep(10**-decimals if decimals > 2 else 0.05)
-    made.setValue(value)
-    made.setToolTip(tip)
-    return made
