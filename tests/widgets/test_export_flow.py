@@ -124,7 +124,7 @@ def test_results_on_the_voxels_of_another_modality(
     desk.case.open(case_folder)
     wait(qtbot, desk)
     click(qtbot, desk, desk.segment.run)
-    grid = desk.export.grid
+    grid = desk.export.grid.native
     assert [grid.itemText(k) for k in range(grid.count())] == ["FLAIR", "T1", "T1CE", "T2"]
     grid.setFocus()
     qtbot.keyClick(grid, Qt.Key.Key_End)
@@ -160,8 +160,7 @@ def test_a_session_is_opened_as_it_was(
     model.set_threshold("WT", 0.35)  # nothing has followed it yet
     model.set_threshold("TC", 0.4)
     model.undo()
-    desk.export.grid.setCurrentText("T2")
-    desk.export.grid.activated.emit(desk.export.grid.currentIndex())
+    desk.export.grid.native.setCurrentText("T2")
     layer = viewer.layers["segmentation"]
     layer.data[5:9, 5:9, 5:9] = 4
     layer.refresh()
@@ -209,7 +208,7 @@ def test_a_session_is_opened_as_it_was(
     assert desk.explain.weights.rowCount() == len(desk.session.explanation.shown.weights)
     assert desk.explain.weights.currentRow() == 2
     assert desk.explain.opacity.value() == 35
-    assert desk.export.grid.currentText() == "T2"
+    assert desk.export.grid.native.currentText() == "T2"
     assert desk.decomposition.sliders.sliders["WT"].value() == 35
     assert not desk.decomposition.live.isChecked()
     qtbot.waitUntil(lambda: not desk.session.jobs.measure.busy)

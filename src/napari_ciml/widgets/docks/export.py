@@ -1,9 +1,11 @@
 """The dock widget *Export*: export results to files; save and open sessions."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QLineEdit
+from magicgui.widgets import ComboBox
+from qtpy.QtWidgets import QCheckBox, QFileDialog
 
 from napari_ciml.export.bundle import FORMATS, KINDS, ExportOptions
 from napari_ciml.export.dicom_series import dicom_files_in
@@ -14,15 +16,18 @@ from napari_ciml.widgets.panels.common import (
     QUIET_COLOUR,
     WrappingLabel,
     button,
-    label,
     row,
 )
 from napari_ciml.widgets.panels.dock import Dock
+from napari_ciml.widgets.panels.form import Form
 from napari_ciml.widgets.panels.job_bar import JobBar
 from napari_ciml.widgets.panels.texts import count_text
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
+
+_REFERENCE = ""
+"""Value of the grid of the reference modality."""
 
 _CHOSEN = ("labels", "tables", "report")
 _TIPS = {
@@ -33,6 +38,35 @@ _TIPS = {
     "report": "One page with key images; anonymous unless you enter a name.",
     "dicom-seg": "DICOM Segmentation with the patient and study of its source series.",
 }
+
+
+@dataclass(frozen=True)
+class FileOptions:
+    """Options of the exported files, as a form shows them."""
+
+    suffix: Annotated[
+        str,
+        {
+            "label": "Format",
+            "choices": FORMATS,
+            "tooltip": "File format of label map, probabilities and maps.",
+        },
+    ] = FORMATS[0]
+    grid: Annotated[
+        str,
+        {
+            "label": "Grid",
+            "choices": [("", _REFERENCE)],
+            "tooltip": "Modality whose voxel grid volumes are written on.",
+        },
+    ] = _REFERENCE
+    subject: Annotated[
+        str,
+        {
+            "label": "Case name",
+            "tooltip": "Name of the case in the report; empty for an anonymous report.",
+        },
+    ] = ""
 
 
 class ExportWidget(Dock):
@@ -51,17 +85,15 @@ class ExportWidget(Dock):
         for kind, box in self.kinds.items():
             box.setChecked(kind in _CHOSEN)
             box.setToolTip(_TIPS[kind])
-        self.format = QComboBox()
-        self.format.addItems(FORMATS)
-        self.format.setToolTip("File format of label map, probabilities and maps.")
-        self.grid = QComboBox()
-        self.grid.setToolTip("Modality whose voxel grid volumes are written on.")
+        self.form = Form(FileOptions())
+        grid = self.form.widgets["grid"]
+        assert isinstance(grid, ComboBox)
+        self.grid = grid
         self.choose_series = button(
             "Source series ...", "Folder of the DICOM series that DICOM SEG refers to."
         )
-        self.subject = QLineEdit()
+        self.subject = self.form.widgets["subject"].native
         self.subject.setPlaceholderText("(anonymous)")
-        self.subject.setToolTip("Name of the case in the report; empty for an anonymous report.")
         self.export = button("Export ...", "Write the ticked items to a folder.")
         self.save = button("Save session ...", "Save the whole review session to a folder.")
         self.open = button("Open session ...", "Open a saved review session.")
@@ -72,8 +104,7 @@ class ExportWidget(Dock):
             self.column.addWidget(box)
             if kind == "dicom-seg":
                 self.column.addWidget(self.choose_series)
-        self.column.addLayout(row(label("Format"), self.format, label("Grid"), self.grid))
-        self.column.addLayout(row(label("Case name"), self.subject))
+        self.column.addWidget(self.form.native)
         self.column.addWidget(self.target)
         self.column.addWidget(self.export)
         self.column.addLayout(row(self.save, self.open))
@@ -89,7 +120,7 @@ class ExportWidget(Dock):
         self.session.label_maps.changed.connect(self._show_target)
         self.model.explanation_changed.connect(self._show)
         self.model.case_changed.connect(self._show_case)
-        self.grid.activated.connect(self._set_grid)
+        self.grid.changed.connect(self._set_grid)
         self.model.grid_changed.connect(self._show_grid)
         self._show_case()
 
@@ -99,8 +130,9 @@ class ExportWidget(Dock):
 
         def intent() -> None:
             series = dicom_files_in(self.series) if self.series and "dicom-seg" in kinds else []
-            options = ExportOptions(kinds, self.format.currentText(), series, self.model.grid)
-            subject = self.subject.text().strip()
+            form = self.form.values()
+            options = ExportOptions(kinds, form.suffix, series, self.model.grid)
+            subject = form.subject.strip()
             self.session.persistence.export(folder, options, subject, self._exported)
 
         self.run_intent(intent)
@@ -156,17 +188,20 @@ class ExportWidget(Dock):
 
     def _show_case(self) -> None:
         case = self.model.case
-        self.grid.clear()
-        if case is not None:
-            self.grid.addItems(sorted(case.images, key=lambda name: name != case.reference))
+        others = [name for name in case.images if name != case.reference] if case else []
+        reference = case.reference if case else ""
+        with self.grid.changed.blocked():
+            self.grid.choices = [(reference, _REFERENCE), *((name, name) for name in others)]
         self._show_grid()
         self._show()
 
-    def _set_grid(self, k: int) -> None:
-        self.model.set_grid(self.grid.itemText(k) if k else None)
+    def _set_grid(self, modality: str) -> None:
+        self.model.set_grid(modality or None)
 
     def _show_grid(self) -> None:
-        self.grid.setCurrentIndex(max(self.grid.findText(self.model.grid or ""), 0))
+        grid = self.model.grid or _REFERENCE
+        with self.grid.changed.blocked():
+            self.grid.value = grid if grid in self.grid.choices else _REFERENCE
 
     def _show_target(self) -> None:
         """Show which label map is exported; warn of corrections that are not."""
