@@ -1,4 +1,4 @@
-"""What napari's own menus read, write and open as samples, with geometry kept."""
+"""Readers, writers and sample data for napari's menus; geometry is preserved."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,25 +24,25 @@ def get_reader(path: str | list[str]) -> Callable[[object], list[LayerData]] | N
     """Return a reader for a volume file or a case folder; None for anything else."""
     if isinstance(path, list):
         return None
-    place = Path(path)
-    if place.is_dir():
-        # A tree of DICOM series takes long: the widget reads it, with progress, not this menu.
-        return (lambda _: _read_case(place)) if _is_case(place) else None
-    return (lambda _: _read_file(place)) if image_suffix(place) else None
+    source = Path(path)
+    if source.is_dir():
+        # DICOM series take long: the dock widget Case reads them, with progress.
+        return (lambda _: _read_case(source)) if _is_case(source) else None
+    return (lambda _: _read_file(source)) if image_suffix(source) else None
 
 
 def _is_case(folder: Path) -> bool:
     if not any(image_suffix(file) for file in folder.iterdir()):
         return False
     try:
-        found = discover_volumes(folder)
+        discovered = discover_volumes(folder)
     except CimlError:
         return False
-    return not found.problems and any(source.modality for source in found.sources)
+    return not discovered.problems and any(source.modality for source in discovered.sources)
 
 
 def write_labels(path: str, data: np.ndarray, meta: dict[str, Any]) -> list[str]:
-    """Write a Labels layer: on the grid of its case's reference file if it has one.
+    """Write a Labels layer, on the grid of its case's reference file if it has a case.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def write_labels(path: str, data: np.ndarray, meta: dict[str, Any]) -> list[str]
     data : numpy.ndarray
         (Z, Y, X).
     meta : dict
-        The layer's attributes; ``metadata``, ``scale`` and ``translate`` are used.
+        Attributes of the layer; ``metadata``, ``scale`` and ``translate`` are used.
 
     Raises
     ------
@@ -62,28 +62,28 @@ def write_labels(path: str, data: np.ndarray, meta: dict[str, Any]) -> list[str]
     if labels.ndim != 3:
         raise InputError(f"{path}: the layer has {labels.ndim} dimensions; a label map has 3.")
     stored = labels.astype(np.uint8 if labels.max(initial=0) < 256 else np.uint16)
-    origin = meta.get("metadata", {}).get(KEY)
-    if isinstance(origin, LayerMetadata) and origin.case.grid.shape == stored.shape:
-        write_on_native_grid(Path(path), stored, origin.case)
+    metadata = meta.get("metadata", {}).get(KEY)
+    if isinstance(metadata, LayerMetadata) and metadata.case.grid.shape == stored.shape:
+        write_on_native_grid(Path(path), stored, metadata.case)
     else:
         write_volume(Path(path), stored, _grid_of(stored, meta))
     return [path]
 
 
 def sample_glioma() -> list[LayerData]:
-    """Return the glioma phantom's modalities."""
+    """Return the modalities of the glioma phantom as layers."""
     return _read_case(sample_data() / "glioma")
 
 
 def sample_petct() -> list[LayerData]:
-    """Return the PET/CT phantom's modalities."""
+    """Return the modalities of the PET/CT phantom as layers."""
     return _read_case(sample_data() / "petct")
 
 
 def _read_case(folder: Path) -> list[LayerData]:
-    found = discover_volumes(folder)
-    sources = {source.modality: source for source in found.sources if source.modality}
-    case = load_case(sources, name=found.name)
+    discovered = discover_volumes(folder)
+    sources = {source.modality: source for source in discovered.sources if source.modality}
+    case = load_case(sources, name=discovered.name)
     return [_image(case.images[name], case.grid, name, case) for name in case.images]
 
 

@@ -1,4 +1,4 @@
-"""The pictures of the user guide: the sample case in each state, small."""
+"""Draw the pictures of the user guide from the sample case."""
 
 import io
 import time
@@ -16,120 +16,120 @@ from napari_ciml.widgets.panels.dock_tabs import bring_forward
 from napari_ciml.widgets.workbench import Workbench, process_events
 
 _WIDTH, _COLOURS = 960, 192
-"""Of a picture, so that it stays below 150 kB."""
+"""Width in pixels and colours of a picture, so that it stays below 150 kB."""
 
 
-def draw_guide(desk: Workbench, output: Path) -> None:
-    """Write the guide's pictures, from a desk with a case open.
+def draw_guide(workbench: Workbench, output: Path) -> None:
+    """Write the pictures of the guide.
 
     Parameters
     ----------
-    desk : Desk
-        With the sample case.
+    workbench : Workbench
+        Workbench with the sample case open.
     output : pathlib.Path
-        Folder; made if need be.
+        Folder; created if needed.
 
     Raises
     ------
     CimlError
-        If it cannot be written to, or a step fails.
+        If the folder cannot be written to, or a step fails.
     """
     folder = ensure_writable_folder(output)
-    desk.run_and_wait(desk.session.segmentation.segment)
-    bring_forward(desk.guide)
-    _window(desk, folder / "guide.png")
-    _looking(desk, folder)
-    desk.segment.about.click()
-    if desk.segment.dialog is not None:
+    workbench.run_and_wait(workbench.session.segmentation.segment)
+    bring_forward(workbench.guide)
+    _save_window(workbench, folder / "guide.png")
+    _draw_layouts(workbench, folder)
+    workbench.segment.about.click()
+    if workbench.segment.dialog is not None:
         process_events()
-        _widget(desk.segment.dialog, folder / "about.png")
-        desk.segment.dialog.close()
-    _explaining(desk, folder)
-    _living(desk, folder)
-    _going_on(desk, folder)
+        _save_widget(workbench.segment.dialog, folder / "about.png")
+        workbench.segment.dialog.close()
+    _draw_explanation(workbench, folder)
+    _draw_live_edit(workbench, folder)
+    _draw_worklist(workbench, folder)
 
 
-def _looking(desk: Workbench, folder: Path) -> None:
-    """Draw modalities side by side, and three planes."""
-    looking = desk.session.display
-    bring_forward(desk.view)
-    looking.overlays.toggle_outline()
-    looking.layouts.toggle("panes")
-    _arranged(desk)
-    _window(desk, folder / "side-by-side.png")
-    looking.layouts.toggle("planes")
-    _arranged(desk)
-    _window(desk, folder / "planes.png")
-    looking.layouts.toggle("planes")
-    _arranged(desk)
+def _draw_layouts(workbench: Workbench, folder: Path) -> None:
+    """Draw the layouts: modalities side by side, and three planes."""
+    display = workbench.session.display
+    bring_forward(workbench.view)
+    display.overlays.toggle_outline()
+    display.layouts.toggle("panes")
+    _wait_for_layout(workbench)
+    _save_window(workbench, folder / "side-by-side.png")
+    display.layouts.toggle("planes")
+    _wait_for_layout(workbench)
+    _save_window(workbench, folder / "planes.png")
+    display.layouts.toggle("planes")
+    _wait_for_layout(workbench)
 
 
-def _explaining(desk: Workbench, folder: Path) -> None:
-    """Draw the weights of the case, its lesions, and why one of them."""
-    session = desk.session
-    desk.run_and_wait(session.explanation.explain)
-    bring_forward(desk.explain)
-    found = session.model.explanation
-    if found is not None and found.strongest is not None:
-        strongest = found.strongest
-        desk.run_and_wait(lambda: desk.explain.choose(*strongest))
-    _window(desk, folder / "explain.png")
-    _until(lambda: not session.jobs.measure.busy)
-    bring_forward(desk.lesions)
-    listed = session.model.findings.review_queue()
-    inner = [k for k, lesion in enumerate(listed) if lesion.region == "ET"]
-    desk.lesions.lesions.setCurrentCell(inner[0] if inner else 0, 1)
-    desk.run_and_wait(desk.lesions.explain.click)
-    _window(desk, folder / "lesions.png")
-    bring_forward(desk.explain)
-    _window(desk, folder / "why.png")
+def _draw_explanation(workbench: Workbench, folder: Path) -> None:
+    """Draw the weights of the case, its lesions, and the explanation of one."""
+    session = workbench.session
+    workbench.run_and_wait(session.explanation.explain)
+    bring_forward(workbench.explain)
+    explanation = session.model.explanation
+    if explanation is not None and explanation.strongest is not None:
+        strongest = explanation.strongest
+        workbench.run_and_wait(lambda: workbench.explain.choose(*strongest))
+    _save_window(workbench, folder / "explain.png")
+    _wait_until(lambda: not session.jobs.measure.busy)
+    bring_forward(workbench.lesions)
+    lesions = session.model.findings.review_queue()
+    enhancing = [k for k, lesion in enumerate(lesions) if lesion.region == "ET"]
+    workbench.lesions.lesions.setCurrentCell(enhancing[0] if enhancing else 0, 1)
+    workbench.run_and_wait(workbench.lesions.explain.click)
+    _save_window(workbench, folder / "lesions.png")
+    bring_forward(workbench.explain)
+    _save_window(workbench, folder / "why.png")
     session.explanation.map.hide()
 
 
-def _living(desk: Workbench, folder: Path) -> None:
-    """Draw an edit, and what it changed."""
-    session = desk.session
+def _draw_live_edit(workbench: Workbench, folder: Path) -> None:
+    """Draw the changes by a live edit."""
+    session = workbench.session
     session.live.set_on(True)
-    bring_forward(desk.decomposition)
+    bring_forward(workbench.decomposition)
     session.model.set_threshold("WT", 0.25)
-    _until(lambda: session.model.change is not None and not session.jobs.main.busy)
-    _window(desk, folder / "live.png")
+    _wait_until(lambda: session.model.change is not None and not session.jobs.main.busy)
+    _save_window(workbench, folder / "live.png")
 
 
-def _going_on(desk: Workbench, folder: Path) -> None:
-    """Draw a worklist of the phantoms that ship: the second open, the third prepared meanwhile."""
-    rounds = desk.session.worklist
-    bring_forward(desk.worklist)
-    with TemporaryDirectory(prefix="worklist-") as place:
-        desk.run_and_wait(lambda: rounds.open(sample_data() / "replay", Path(place)))
-        desk.run_and_wait(lambda: rounds.go(0))
-        desk.run_and_wait(desk.session.segmentation.segment)
-        desk.run_and_wait(lambda: rounds.go(1))
-        _until(lambda: not desk.session.jobs.main.busy)
-        _window(desk, folder / "worklist.png")
-        rounds.set_prefetch(False)
+def _draw_worklist(workbench: Workbench, folder: Path) -> None:
+    """Draw a worklist of the bundled phantoms, with the second one open."""
+    worklist = workbench.session.worklist
+    bring_forward(workbench.worklist)
+    with TemporaryDirectory(prefix="worklist-") as state_folder:
+        workbench.run_and_wait(lambda: worklist.open(sample_data() / "replay", Path(state_folder)))
+        workbench.run_and_wait(lambda: worklist.go(0))
+        workbench.run_and_wait(workbench.session.segmentation.segment)
+        workbench.run_and_wait(lambda: worklist.go(1))
+        _wait_until(lambda: not workbench.session.jobs.main.busy)
+        _save_window(workbench, folder / "worklist.png")
+        worklist.set_prefetch(False)
 
 
-def _until(done: Callable[[], bool]) -> None:
-    while not done():
+def _wait_until(condition: Callable[[], bool]) -> None:
+    while not condition():
         QApplication.processEvents()
         time.sleep(0.005)
 
 
-def _arranged(desk: Workbench) -> None:
-    """Wait until panes and planes are there."""
-    looking = desk.session.display
+def _wait_for_layout(workbench: Workbench) -> None:
+    """Wait until the layout has changed and is drawn."""
+    display = workbench.session.display
     process_events()
-    _until(lambda: not looking.layouts.busy)
+    _wait_until(lambda: not display.layouts.busy)
     process_events()
 
 
-def _window(desk: Workbench, path: Path) -> None:
+def _save_window(workbench: Workbench, path: Path) -> None:
     process_events()
-    _write(desk.viewer.screenshot(canvas_only=False, flash=False), path)
+    _write(workbench.viewer.screenshot(canvas_only=False, flash=False), path)
 
 
-def _widget(widget: QWidget, path: Path) -> None:
+def _save_widget(widget: QWidget, path: Path) -> None:
     from PIL import Image
 
     buffer = QBuffer()
@@ -146,6 +146,8 @@ def _write(picture: np.ndarray, path: Path) -> None:
     if image.width > _WIDTH:
         image = image.resize((_WIDTH, height), Image.Resampling.LANCZOS)
     with atomic_write(path) as temporary:
-        # An octree keeps rare colours, as those of letters and labels.
-        few = image.quantize(_COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-        few.save(temporary, "PNG", optimize=True)
+        # An octree preserves rare colours, as those of letters and labels.
+        palette_image = image.quantize(
+            _COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE
+        )
+        palette_image.save(temporary, "PNG", optimize=True)

@@ -1,4 +1,4 @@
-"""How late the event loop is while the window works: what the benchmark asks of it."""
+"""Latency of the event loop while a job runs, for the benchmark."""
 
 import time
 from collections.abc import Callable
@@ -15,17 +15,16 @@ TICK_MS = 5.0
 
 
 class LatencySamples(NamedTuple):
-    """How late the event loop was, in ms at one moment every 5 ms, over so many seconds."""
+    """Delays of the event loop in ms, one per 5 ms tick, and the duration in seconds."""
 
     delays_ms: tuple[float, ...]
     seconds: float
 
 
 class LatencyProbe(QObject):
-    """A timer that notes how late it is.
+    """Timer that records its own delays.
 
-    A loop that stands still for 100 ms is late for whatever comes in meanwhile, so each of the
-    ticks that it misses counts: late by 100 ms, by 95 ms and so on.
+    If the loop is blocked for 100 ms, every missed tick counts: delayed by 100 ms, 95 ms and so on.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -39,17 +38,17 @@ class LatencyProbe(QObject):
         self._timer.timeout.connect(self.tick)
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Start recording."""
         self._due = self._clock() + TICK_MS / 1000
         self._timer.start()
 
     def stop(self) -> None:
-        """End listening; what is late by now counts."""
+        """Stop recording; the current delay counts."""
         self._timer.stop()
         self.tick()
 
     def tick(self) -> None:
-        """Note how late the moments are that have passed since the last tick."""
+        """Record the delays of the ticks that were due since the last call."""
         now = self._clock()
         while self._due <= now:
             self.delays_ms.append(1000 * (now - self._due))
@@ -57,49 +56,49 @@ class LatencyProbe(QObject):
 
 
 def measure_segmentation(case: Path, checkpoint: Path) -> LatencySamples:
-    """Open a case in a viewer with all dock widgets, segment it, and listen to the event loop.
+    """Measure the latency while a case is segmented in a viewer with all dock widgets.
 
     Raises
     ------
     CimlError
         If it cannot be opened or segmented.
     """
-    desk = add_dock_widgets(napari.Viewer(title="napari-ciml"))
-    model = desk.session.model
+    workbench = add_dock_widgets(napari.Viewer(title="napari-ciml"))
+    model = workbench.session.model
     model.set_device("auto")
     model.set_checkpoint(checkpoint)
     if model.info is not None:
         model.set_decomposition(model.info.decomposition)
-    desk.run_and_wait(lambda: desk.session.cases.open(case))
-    heard = measure_latency(desk, desk.session.segmentation.segment)
-    desk.viewer.close()
-    return heard
+    workbench.run_and_wait(lambda: workbench.session.cases.open(case))
+    samples = measure_latency(workbench, workbench.session.segmentation.segment)
+    workbench.viewer.close()
+    return samples
 
 
-def measure_latency(desk: Workbench, intent: Callable[[], None]) -> LatencySamples:
-    """Ask for something and listen to the event loop until nothing runs any more.
+def measure_latency(workbench: Workbench, intent: Callable[[], None]) -> LatencySamples:
+    """Measure the latency from calling an intent until no job runs.
 
     Raises
     ------
     CimlError
         If it fails.
     """
-    runner, probe, loop = desk.session.jobs.main, LatencyProbe(), QEventLoop()
+    runner, probe, loop = workbench.session.jobs.main, LatencyProbe(), QEventLoop()
     failures: list[str] = []
 
-    def failed(sentence: str, details: str) -> None:
+    def on_failed(sentence: str, details: str) -> None:
         failures.append(" ".join(filter(None, (sentence, details))))
 
-    runner.failed.connect(failed)
+    runner.failed.connect(on_failed)
     runner.idle.connect(loop.quit)
-    begin = time.perf_counter()
+    start = time.perf_counter()
     probe.start()
     intent()
     loop.exec()
     probe.stop()
-    seconds = time.perf_counter() - begin
+    seconds = time.perf_counter() - start
     runner.idle.disconnect(loop.quit)
-    runner.failed.disconnect(failed)
+    runner.failed.disconnect(on_failed)
     if failures:
         raise CimlError(failures[0])
     return LatencySamples(tuple(probe.delays_ms), seconds)

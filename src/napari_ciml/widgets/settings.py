@@ -1,4 +1,4 @@
-"""What the user has set under napari's preferences."""
+"""Settings of the plugin in napari's preferences."""
 
 from pathlib import Path
 from typing import Any
@@ -12,40 +12,40 @@ _PLUGIN = "napari-ciml"
 
 
 def default_device() -> str:
-    """Return the device to begin with."""
+    """Return the default device."""
     device = _setting("device")
     return device if device in DEVICES else "auto"
 
 
 def default_engine() -> str:
-    """Return the engine to begin with; one that is not installed is not begun with."""
+    """Return the default engine; ``auto`` if the chosen one is not installed."""
     engine = _setting("engine")
     usable = engine in ENGINES and (engine != "openvino" or has_openvino())
     return engine if usable else "auto"
 
 
 def default_checkpoint() -> Path:
-    """Return the checkpoint to begin with: the user's own, else the shipped one.
+    """Return the default checkpoint: the user's own, else the bundled one.
 
     Raises
     ------
     InputError
-        If there is neither.
+        If there is neither of them.
     """
-    own = _setting("checkpoint")
-    return Path(own) if own else find_bundled_checkpoint()
+    checkpoint = _setting("checkpoint")
+    return Path(checkpoint) if checkpoint else find_bundled_checkpoint()
 
 
 def _setting(name: str) -> Any:
-    """Return a setting, None where nothing was ever set.
+    """Return a setting, None if it was never set.
 
-    napari keeps what was set in a file beside its own. Where there is none it is not asked: the
-    first time it is, it reads every plugin's manifest again.
+    napari stores plugin settings in a file next to its own. If there is none, napari is not asked,
+    because its first answer reads every plugin's manifest again.
     """
     from napari.settings import get_plugin_settings, get_settings
 
-    beside = get_settings().config_path
-    if beside and not (Path(beside).parent / f"{_PLUGIN}.yaml").is_file():
+    path = get_settings().config_path
+    if path and not (Path(path).parent / f"{_PLUGIN}.yaml").is_file():
         return None
     try:
         return getattr(get_plugin_settings(_PLUGIN).start, name, None)

@@ -8,16 +8,16 @@ from napari_ciml.widgets.panels.dock import Dock
 
 
 class JobBar(QWidget):
-    """Progress of the running job in words and as a bar, with its cancel button.
+    """Progress bar, stage, notices and cancel button of the running job.
 
     Parameters
     ----------
     dock : Dock
-        Shows a job's error.
+        Dock widget that shows the error of a job.
     titles : tuple of str
-        The jobs this bar answers for; others are shown as what the queue is busy with.
+        Titles of the jobs whose notices and errors are shown; of others only the progress.
     runner : JobRunner, optional
-        Whose jobs; the session's by default.
+        Runner of the jobs; the session's by default.
     """
 
     def __init__(self, dock: Dock, *titles: str, runner: JobRunner | None = None) -> None:
@@ -29,7 +29,7 @@ class JobBar(QWidget):
         self.bar.setFixedHeight(8)
         self.stage = WrappingLabel(colour=QUIET_COLOUR)
         self.notices = WrappingLabel()
-        self.cancel = button("Cancel", "Stop; what was there before stays as it is.")
+        self.cancel = button("Cancel", "Cancel the running job; previous results are kept.")
         runner = runner or dock.session.jobs.main
         self.cancel.clicked.connect(runner.cancel)
         layout = QVBoxLayout(self)
@@ -57,7 +57,7 @@ class JobBar(QWidget):
 
     def _on_queued(self, title: str, place: int) -> None:
         if title in self.titles:
-            self.notices.set_text(f"{title} waits its turn (number {place} in the queue).")
+            self.notices.set_text(f"{title}: queued (position {place}).")
 
     def _on_progress(self, stage: str, done: int, total: int) -> None:
         self._advance(done, total)
@@ -73,7 +73,7 @@ class JobBar(QWidget):
 
     def _on_cancelled(self, title: str) -> None:
         if title in self.titles:
-            self.notices.set_text(f"{title} was cancelled; what was there before is kept.")
+            self.notices.set_text(f"{title} was cancelled; previous results are kept.")
 
     def _on_idle(self) -> None:
         self._current = ""
@@ -81,10 +81,10 @@ class JobBar(QWidget):
         self.stage.set_text("")
 
     def _advance(self, done: int, total: int) -> None:
-        """Move the bar; it stays empty while nobody knows how much there is to do.
+        """Update the bar; it stays empty while the total is unknown.
 
-        A bar that runs to and fro, as Qt has it for that, and one that draws itself at once, would
-        make a window with a canvas compose itself over and over.
+        An animated bar, or one that redraws itself at once, would make a window with a canvas
+        recompose again and again.
         """
         self.bar.setUpdatesEnabled(False)
         self.bar.setRange(0, max(total, 1))
