@@ -32,7 +32,7 @@ def test_folder(case_folder: Path) -> None:
 
 def test_two_files_claim_one_modality(case_folder: Path) -> None:
     write_case(case_folder, GRID, names="FLA")
-    with pytest.raises(InputError, match=r"case_FLA.nii.gz and case_flair.nii.gz both claim to be"):
+    with pytest.raises(InputError, match=r"case_FLA.nii.gz and case_flair.nii.gz are both FLAIR"):
         open_case(case_folder)
     chosen = open_case(case_folder, overrides={"FLAIR": case_folder / "case_flair.nii.gz"})
     assert chosen.sources["FLAIR"].path.name == "case_flair.nii.gz"
@@ -41,7 +41,7 @@ def test_two_files_claim_one_modality(case_folder: Path) -> None:
 
 def test_one_file_claims_two(case_folder: Path) -> None:
     write_case(case_folder, GRID, names="t1_pet")
-    with pytest.raises(InputError, match=r"case_t1_pet.nii.gz claims to be T1 and PET"):
+    with pytest.raises(InputError, match=r"case_t1_pet.nii.gz could be T1 or PET by its name"):
         open_case(case_folder)
 
 
@@ -54,7 +54,7 @@ def test_missing_modality_says_what_is_there(case_folder: Path) -> None:
 def test_4d_with_four_channels_says_what_it_assumes(tmp_path: Path) -> None:
     case = open_case(write_4d(tmp_path / "task01.nii.gz", 4))
     assert list(case.images) == ["FLAIR", "T1", "T1CE", "T2"]
-    assert "Channels taken to be FLAIR, T1, T1CE, T2" in case.assumptions[0]
+    assert "Channels are assumed to be FLAIR, T1, T1CE, T2" in case.assumptions[0]
     assert [int(image.mean()) for image in case.images.values()] == [0, 1, 2, 3]
 
 
@@ -73,7 +73,7 @@ def test_4d_with_five_channels_is_nobodys_guess(tmp_path: Path) -> None:
     path = write_4d(tmp_path / "five.nii.gz", 5)
     found = discover_volumes(path)
     assert [source.modality for source in found.sources] == [None] * 5
-    assert "has 5 channels" in found.problems[0]
+    assert "has 5 channels" in found.problems[0].text
     with pytest.raises(InputError, match=r"has 5 channels .* --channels"):
         open_case(path)
 

@@ -67,5 +67,5 @@ def test_of_another_examination(case_folder: Path, tmp_path: Path) -> None:
     case = open_case(case_folder)
     far = Grid(GRID.size, GRID.spacing, (900.0, 0.0, 0.0))
     write_volume(tmp_path / "seg.nii.gz", labels_of(2), far)
-    with pytest.raises(InputError, match="shares no space"):
+    with pytest.raises(InputError, match="does not overlap"):
         read_reference(tmp_path / "seg.nii.gz", case, REGIONS)

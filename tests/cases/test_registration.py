@@ -36,7 +36,7 @@ def contrasts() -> tuple[np.ndarray, np.ndarray]:
 
 
 def moved(image: np.ndarray, motion: AffineTransform) -> np.ndarray:
-    return resample(image, GRID, GRID, motion=motion.inverse())
+    return resample(image, GRID, GRID, transform=motion.inverse())
 
 
 @pytest.mark.parametrize("truth", [TILTED, SHIFTED, AffineTransform()])

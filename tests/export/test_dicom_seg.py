@@ -188,7 +188,7 @@ def test_what_cannot_be_referred_to_is_one_sentence(tmp_path: Path) -> None:
     array, grid = as_case_labels(paths, painted(paths))
     far = Grid(grid.size, grid.spacing, (900.0, 900.0, 900.0))
     out = tmp_path / "seg.dcm"
-    with pytest.raises(InputError, match="shares no space"):
+    with pytest.raises(InputError, match="does not overlap"):
         write_dicom_seg(out, array, far, paths, MADE)
     with pytest.raises(InputError, match="nothing is segmented"):
         write_dicom_seg(out, np.zeros_like(array), grid, paths, MADE)

@@ -115,7 +115,7 @@ def test_evaluate_on_two_grids_and_on_none(tmp_path: Path) -> None:
     assert len(heard) == 1
     assert "onto the reference's grid (40 x 40 x 40, 0.5 x 0.5 x 1 mm)" in heard[0]
     write_volume(tmp_path / "c.nii.gz", labels, Grid(GRID.size, GRID.spacing, (900.0, 0.0, 0.0)))
-    with pytest.raises(InputError, match="share no space"):
+    with pytest.raises(InputError, match="do not overlap"):
         evaluate(tmp_path / "a.nii.gz", tmp_path / "c.nii.gz", LABEL_CONVENTIONS["brats2020"])
 
 

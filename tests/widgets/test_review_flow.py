@@ -235,7 +235,7 @@ def test_problems_of_a_folder_are_shown_and_solved_in_the_table(
     desk.case.open(case_folder)
     wait(qtbot, desk)
     assert desk.session.model.case is None
-    assert "claims to be T1 and T2" in desk.case.problems.text()
+    assert "could be T1 or T2 by its name" in desk.case.problems.text()
     assert not desk.case.load.isEnabled()
     row = [s.path.name for s in desk.session.model.sources.discovered.sources].index(
         "case_t1_t2.nii.gz"

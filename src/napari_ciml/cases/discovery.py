@@ -1,13 +1,18 @@
-"""Looking at a folder or a file: which volumes are there, which modality each one claims."""
+"""Discover the volumes of a folder or file and the modality of each; only headers are read."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from napari_ciml.cases.dicom.header import looks_like_dicom
-from napari_ciml.cases.dicom.series_index import holds_dicom
-from napari_ciml.cases.dicom.sources import scan_dicom, series_for_modality
+from napari_ciml.cases.dicom.header import (
+    NotDicomError,
+    looks_like_dicom,
+    require_pydicom,
+)
+from napari_ciml.cases.dicom.header import read_header as read_dicom_header
+from napari_ciml.cases.dicom.series_index import first_dicom, holds_dicom
+from napari_ciml.cases.dicom.sources import discover_dicom, series_for_modality
 from napari_ciml.cases.formats.volumes import (
     SUFFIXES,
     Header,
@@ -22,18 +27,30 @@ from napari_ciml.cases.layouts import (
     prefer_derived_files,
 )
 from napari_ciml.cases.modality_names import is_label_map_name, modalities_in_name
+from napari_ciml.cases.notices import (
+    AmbiguousFile,
+    AssumedChannels,
+    AssumedModality,
+    DuplicateModality,
+    UnnamedChannels,
+)
 from napari_ciml.cases.source import DiscoveredCase, VolumeSource
 from napari_ciml.errors import InputError
 from napari_ciml.progress import ProgressMonitor
 
-__all__ = ["DECATHLON_ORDER", "DiscoveredCase", "VolumeSource", "discover_volumes"]
+__all__ = [
+    "DECATHLON_ORDER",
+    "DiscoveredCase",
+    "VolumeSource",
+    "discover_volumes",
+    "is_case_folder",
+]
 
 DECATHLON_ORDER = ("FLAIR", "T1", "T1CE", "T2")
-"""Channels of the Medical Segmentation Decathlon's brain tumour files."""
-
+"""Channels of the brain tumour files of the Medical Segmentation Decathlon."""
 
 _SERIES_NUMBER = re.compile(r"#(\d+)")
-"""How an override names a series of the case itself."""
+"""Form of an override that names a DICOM series of the case by its number."""
 
 
 def discover_volumes(
@@ -42,19 +59,19 @@ def discover_volumes(
     overrides: Mapping[str, Path] | None = None,
     monitor: ProgressMonitor | None = None,
 ) -> DiscoveredCase:
-    """Look at a folder of files, a tree of DICOM series or one file; only headers are read.
+    """Discover the volumes of a folder of files, a tree of DICOM series or one file.
 
     Parameters
     ----------
     path : pathlib.Path
-        Folder or file; of HECKTOR also ``imagesTr/CASE``, what its two files begin with.
+        Folder or file; for HECKTOR also ``imagesTr/CASE``, the common stem of its two files.
     channels : sequence of str, optional
-        Modalities of a 4-D file's channels, in order.
+        Modalities of the channels of a 4-D file, in order.
     overrides : mapping of str to pathlib.Path, optional
-        Files or DICOM folders that are this modality whatever they say, or ``#NUMBER`` for a
-        DICOM series of the case.
-    monitor : Monitor, optional
-        Told while DICOM headers are read.
+        By modality, a file or DICOM folder that is this modality whatever its name or header
+        states, or ``#NUMBER`` for a DICOM series of the case.
+    monitor : ProgressMonitor, optional
+        Notified while DICOM headers are read.
 
     Raises
     ------
@@ -64,60 +81,135 @@ def discover_volumes(
         If the monitor's ``stop`` is set.
     """
     overrides, monitor = dict(overrides or {}), monitor or ProgressMonitor()
-    paired = None if overrides and not path.exists() else hecktor_case(path)
-    if paired is not None:
-        name, files = paired
-        found = DiscoveredCase(name, path, tuple(_named(m, f, monitor) for m, f in files.items()))
+    pair = None if overrides and not path.exists() else hecktor_case(path)
+    if pair is not None:
+        name, files = pair
+        sources = tuple(_source_of_modality(m, f, monitor) for m, f in files.items())
+        case = DiscoveredCase(name, path, sources)
     elif path.is_dir():
-        found = _scan_folder(case_image_folder(path), overrides, monitor)
+        case = _discover_folder(case_image_folder(path), overrides, monitor)
     elif path.is_file():
-        found = scan_dicom(path, monitor) if looks_like_dicom(path) else _scan_file(path, channels)
+        is_dicom = looks_like_dicom(path)
+        case = discover_dicom(path, monitor) if is_dicom else _discover_channels(path, channels)
     elif overrides:
-        found = DiscoveredCase(path.name, path, ())
+        case = DiscoveredCase(path.name, path, ())
     else:
         raise InputError(f"{path}: there is no such file or folder.")
-    return _overridden(found, overrides, monitor)
+    return _apply_overrides(case, overrides, monitor)
 
 
-def _overridden(
-    found: DiscoveredCase, overrides: Mapping[str, Path], monitor: ProgressMonitor
+def is_case_folder(folder: Path, monitor: ProgressMonitor | None = None) -> bool:
+    """Whether an existing folder is one case: it holds modality files, or DICOM series.
+
+    Subfolders of DICOM are series of one case if they belong to one patient and at least two of
+    them, on average, share a study; studies of a patient in a folder each are cases of their own.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The folder.
+    monitor : ProgressMonitor, optional
+        Notified at each folder that is searched for DICOM.
+
+    Raises
+    ------
+    InputError
+        If there is DICOM and pydicom is not installed.
+    CancelledError
+        If the monitor's ``stop`` is set.
+    """
+    monitor = monitor or ProgressMonitor()
+    files = [path for path in folder.iterdir() if path.is_file() and path.name[0] != "."]
+    if any(image_suffix(path) for path in files):
+        return _holds_modality_files(folder, monitor)
+    if any(looks_like_dicom(path) for path in files if path.name != "DICOMDIR"):
+        return True
+    return bool(images_in_modality_folders(folder)) or _holds_series_of_one_case(folder, monitor)
+
+
+def _holds_modality_files(folder: Path, monitor: ProgressMonitor) -> bool:
+    """Whether the images of a folder are at least two modalities without duplicates."""
+    try:
+        case = discover_volumes(folder, monitor=monitor)
+    except InputError:
+        return False
+    modalities = [source.modality for source in case.sources if source.modality]
+    return len(modalities) > 1 and not case.problems
+
+
+def _holds_series_of_one_case(folder: Path, monitor: ProgressMonitor) -> bool:
+    """Whether subfolders of DICOM belong to one patient and share studies."""
+    patients, studies = [], []
+    folders = sorted(path for path in folder.glob("[!.]*") if path.is_dir())
+    for k, path in enumerate(folders):
+        monitor.step("Looking for DICOM", k, len(folders))
+        first = first_dicom(path, monitor)
+        if first is None:
+            continue
+        require_pydicom()
+        try:
+            header = read_dicom_header(first)
+        except NotDicomError:
+            continue
+        patients.append(header.person.number)
+        studies.append(header.tags.get("StudyInstanceUID") or first)
+    return len(set(patients)) == 1 and 2 * len(set(studies)) <= len(studies)
+
+
+def _apply_overrides(
+    case: DiscoveredCase, overrides: Mapping[str, Path], monitor: ProgressMonitor
 ) -> DiscoveredCase:
-    """Put what the user names outright in the place of what claims to be the same."""
-    numbered = {
-        m: int(n[1]) for m, p in overrides.items() if (n := _SERIES_NUMBER.fullmatch(p.name))
+    """Let each override replace the sources that were recognised as its modality."""
+    numbers = {
+        modality: int(match[1])
+        for modality, path in overrides.items()
+        if (match := _SERIES_NUMBER.fullmatch(path.name))
     }
-    sources, preferred = prefer_derived_files(
+    preferred, preferences = prefer_derived_files(
         [
             replace(source, modality=None) if source.modality in overrides else source
-            for source in found.sources
+            for source in case.sources
         ]
     )
-    kept = list(sources)
-    for modality, number in numbered.items():
-        k = _of_series(number, kept, found)
-        kept[k] = replace(kept[k], modality=modality, exclusion_reason="")
-    kept += [_named(m, file, monitor) for m, file in overrides.items() if m not in numbered]
-    problems = found.problems + (_doubled(kept) if found.root.is_dir() else ())
-    assumed = tuple(said for said in found.assumed if said.split(" is ")[0] not in overrides)
-    return replace(found, sources=tuple(kept), problems=problems, assumed=(*assumed, *preferred))
+    sources = list(preferred)
+    for modality, number in numbers.items():
+        k = _index_of_series(number, sources, case)
+        sources[k] = replace(sources[k], modality=modality, exclusion_reason="")
+    sources += [
+        _source_of_modality(modality, file, monitor)
+        for modality, file in overrides.items()
+        if modality not in numbers
+    ]
+    problems = case.problems + (_duplicates(sources) if case.root.is_dir() else ())
+    assumptions = tuple(
+        assumption
+        for assumption in case.assumptions
+        if not (isinstance(assumption, AssumedModality) and assumption.modality in overrides)
+    )
+    return replace(
+        case,
+        sources=tuple(sources),
+        problems=problems,
+        assumptions=(*assumptions, *preferences),
+    )
 
 
-def _of_series(number: int, sources: Sequence[VolumeSource], found: DiscoveredCase) -> int:
-    named = f"Series {number} ("
+def _index_of_series(number: int, sources: Sequence[VolumeSource], case: DiscoveredCase) -> int:
     for k, source in enumerate(sources):
-        if source.stack is not None and source.title.startswith(named):
+        if source.stack is not None and source.stack.series_number == number:
             return k
-    raise InputError(f"{found.root}: holds no volume that is series {number}.")
+    raise InputError(f"{case.root}: holds no volume that is series {number}.")
 
 
-def _scan_folder(
+def _discover_folder(
     folder: Path, overrides: Mapping[str, Path], monitor: ProgressMonitor
 ) -> DiscoveredCase:
-    named = {file.resolve() for file in overrides.values()}
+    overriding = {file.resolve() for file in overrides.values()}
     files = sorted(f for f in folder.iterdir() if f.is_file() and image_suffix(f))
-    files = [f for f in files or images_in_modality_folders(folder) if f.resolve() not in named]
+    files = files or images_in_modality_folders(folder)
+    files = [f for f in files if f.resolve() not in overriding]
     if not files and holds_dicom(folder, monitor):
-        return scan_dicom(folder, monitor)
+        return discover_dicom(folder, monitor)
     if not files and not overrides:
         raise InputError(
             f"{folder}: holds no image ({', '.join(SUFFIXES)}, DICOM); "
@@ -132,43 +224,38 @@ def _scan_folder(
             continue
         header = read_header(file)
         if header.channels > 1:
-            whole = _scan_file(file, None) if len(files) == 1 else None
-            if whole is not None:
-                return replace(whole, name=folder.name, root=folder)
+            if len(files) == 1:
+                return replace(_discover_channels(file, None), name=folder.name, root=folder)
             skipped.append(f"{file.name} holds {header.channels} volumes; open it by itself.")
             continue
-        claims = modalities_in_name(image_stem(file))
-        if len(claims) > 1:
-            problems.append(f"{file.name} claims to be {' and '.join(claims)}; say which it is.")
-        sources.append(
-            VolumeSource(file, None, claims[0] if len(claims) == 1 else None, header.grid)
-        )
+        modalities = modalities_in_name(image_stem(file))
+        if len(modalities) > 1:
+            problems.append(AmbiguousFile(file, modalities))
+        modality = modalities[0] if len(modalities) == 1 else None
+        sources.append(VolumeSource(file, None, modality, header.grid))
     return DiscoveredCase(
         folder.name, folder, tuple(sources), tuple(skipped), problems=tuple(problems)
     )
 
 
-def _scan_file(path: Path, channels: Sequence[str] | None) -> DiscoveredCase:
+def _discover_channels(path: Path, channels: Sequence[str] | None) -> DiscoveredCase:
+    """Return the channels of a 4-D file."""
     if not image_suffix(path):
         raise InputError(f"{path}: not a format that is read ({', '.join(SUFFIXES)}).")
     header = read_header(path)
     if header.channels == 1:
         raise InputError(f"{path}: holds one volume; open the folder with all modalities.")
     if channels is not None:
-        return _named_channels(path, header, channels)
+        return _with_channel_names(path, header, channels)
     if header.channels == len(DECATHLON_ORDER):
-        found = _named_channels(path, header, DECATHLON_ORDER)
-        said = f"Channels taken to be {', '.join(DECATHLON_ORDER)}, in this order."
-        return replace(found, assumed=(said,))
-    problem = (
-        f"{path.name} has {header.channels} channels and nothing says what they are; name them in "
-        "order with --channels A,B,..."
-    )
+        case = _with_channel_names(path, header, DECATHLON_ORDER)
+        return replace(case, assumptions=(AssumedChannels(DECATHLON_ORDER),))
     sources = tuple(VolumeSource(path, k, None, header.grid) for k in range(header.channels))
+    problem = UnnamedChannels(path, header.channels)
     return DiscoveredCase(image_stem(path), path, sources, problems=(problem,))
 
 
-def _named_channels(path: Path, header: Header, names: Sequence[str]) -> DiscoveredCase:
+def _with_channel_names(path: Path, header: Header, names: Sequence[str]) -> DiscoveredCase:
     if len(names) != header.channels or len(set(names)) != len(names):
         raise InputError(
             f"{path}: has {header.channels} channels and {len(set(names))} different names "
@@ -178,7 +265,8 @@ def _named_channels(path: Path, header: Header, names: Sequence[str]) -> Discove
     return DiscoveredCase(image_stem(path), path, sources)
 
 
-def _named(modality: str, file: Path, monitor: ProgressMonitor) -> VolumeSource:
+def _source_of_modality(modality: str, file: Path, monitor: ProgressMonitor) -> VolumeSource:
+    """Return a file or DICOM series as a modality, whatever its name or header states."""
     if file.is_dir() or (file.is_file() and not image_suffix(file) and looks_like_dicom(file)):
         return series_for_modality(modality, file, monitor)
     header = read_header(file)
@@ -187,13 +275,13 @@ def _named(modality: str, file: Path, monitor: ProgressMonitor) -> VolumeSource:
     return VolumeSource(file, None, modality, header.grid)
 
 
-def _doubled(sources: Sequence[VolumeSource]) -> tuple[str, ...]:
+def _duplicates(sources: Sequence[VolumeSource]) -> tuple[DuplicateModality, ...]:
     by_modality: dict[str, list[str]] = {}
     for source in sources:
         if source.modality:
             by_modality.setdefault(source.modality, []).append(source.title)
     return tuple(
-        f"{' and '.join(names)} both claim to be {modality}; say which one it is."
-        for modality, names in by_modality.items()
-        if len(names) > 1
+        DuplicateModality(modality, tuple(titles))
+        for modality, titles in by_modality.items()
+        if len(titles) > 1
     )

@@ -170,7 +170,7 @@ def resample(
     *,
     fill: float = 0.0,
     labels: bool = False,
-    motion: AffineTransform | None = None,
+    transform: AffineTransform | None = None,
 ) -> np.ndarray:
     """Sample a volume on another grid of the same world.
 
@@ -185,7 +185,7 @@ def resample(
     labels : bool
         Take the nearest voxel; else interpolate linearly, after smoothing along axes on which
         the target is coarser by more than half.
-    motion : Motion, optional
+    transform : Motion, optional
         From a point of the target to the same point of the source.
 
     Returns
@@ -195,16 +195,16 @@ def resample(
     """
     import SimpleITK as sitk
 
-    motion = motion or AffineTransform()
-    if motion == AffineTransform() and source.is_close(target):
+    transform = transform or AffineTransform()
+    if transform == AffineTransform() and source.is_close(target):
         return array if labels else array.astype(np.float32, copy=False)
-    if motion == AffineTransform() and (shift := _shift(source, target)) is not None:
+    if transform == AffineTransform() and (shift := _shift(source, target)) is not None:
         return _pasted(
             array if labels else array.astype(np.float32, copy=False), shift, target, fill
         )
-    widths = (0.0, 0.0, 0.0) if labels else _widths(source, target, motion)
+    widths = (0.0, 0.0, 0.0) if labels else _widths(source, target, transform)
     if any(widths):
-        array, source = _around(array, source, target, motion, widths)
+        array, source = _around(array, source, target, transform, widths)
     image = source.to_sitk(array if labels else array.astype(np.float32, copy=False))
     image = _smooth(image, widths)
     reference = sitk.Image(target.size, sitk.sitkUInt8)
@@ -212,7 +212,7 @@ def resample(
     reference.SetOrigin(target.origin)
     reference.SetDirection(target.direction)
     how = sitk.sitkNearestNeighbor if labels else sitk.sitkLinear
-    return sitk.GetArrayFromImage(sitk.Resample(image, reference, motion.to_sitk(), how, fill))
+    return sitk.GetArrayFromImage(sitk.Resample(image, reference, transform.to_sitk(), how, fill))
 
 
 def _shift(source: Grid, target: Grid) -> tuple[int, int, int] | None:
@@ -282,13 +282,13 @@ def bounding_box_grid(
     return Grid((sizes[0], sizes[1], sizes[2]), spacing[::-1], (x, y, z), grid.direction)
 
 
-def _widths(source: Grid, target: Grid, motion: AffineTransform) -> tuple[float, ...]:
+def _widths(source: Grid, target: Grid, transform: AffineTransform) -> tuple[float, ...]:
     """Return the deviation in voxels of the smoothing along each source axis (x, y, z).
 
     An axis is smoothed that is about to be sampled much more coarsely. Halving the resolution with
     voxel corners aligned needs none: linear interpolation then takes the mean of eight voxels.
     """
-    moved = np.reshape(motion.matrix, (3, 3)) @ np.reshape(target.direction, (3, 3))
+    moved = np.reshape(transform.matrix, (3, 3)) @ np.reshape(target.direction, (3, 3))
     turn = np.abs(moved.T @ np.reshape(source.direction, (3, 3)))
     widths = []
     for axis in range(3):
@@ -303,11 +303,11 @@ def _around(
     array: np.ndarray,
     source: Grid,
     target: Grid,
-    motion: AffineTransform,
+    transform: AffineTransform,
     widths: tuple[float, ...],
 ) -> tuple[np.ndarray, Grid]:
     """Return the part of a volume that the target, after smoothing, can tell from the whole."""
-    seen = np.array([source.index(corner) for corner in motion.points(target.corners())])
+    seen = np.array([source.index(corner) for corner in transform.points(target.corners())])
     margin = 1 + _REACH * np.asarray(widths)
     last = np.asarray(source.size) - 1
     # Where they hardly meet, as much as the filter needs stays of what is nearest.

@@ -59,11 +59,11 @@ def read_reference(path: Path, case: Case, regions: Sequence[Region]) -> Referen
     Raises
     ------
     InputError
-        If it cannot be read, shares no space with the case, or has values that nothing explains.
+        If it cannot be read, does not overlap the case, or has values that nothing explains.
     """
     labels, grid = read_labels(path)
     if not grid.overlaps(case.grid):
-        raise InputError(f"{path}: shares no space with the case; it belongs to another one.")
+        raise InputError(f"{path}: does not overlap the case; it belongs to another one.")
     notices = []
     if not grid.is_close(case.grid):
         notices.append(

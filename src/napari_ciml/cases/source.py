@@ -1,34 +1,35 @@
-"""What a look at a folder or a file found: volumes, and what each of them may be."""
+"""The volumes discovered in a folder or file, and the modality of each."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from napari_ciml.cases.dicom.volume import Stack
 from napari_ciml.cases.geometry import Grid
+from napari_ciml.cases.notices import Assumption, Problem
 
 
 @dataclass(frozen=True)
 class VolumeSource:
-    """One volume that may be a modality: a file, one channel of a 4-D file, or a DICOM series.
+    """One volume that may be a modality: a file, a channel of a 4-D file, or a DICOM series.
 
     Parameters
     ----------
     path : pathlib.Path
         The file, or the folder of the series.
     channel : int or None
-        Of a 4-D file, from 0.
+        Index in a 4-D file, from 0.
     modality : str or None
-        As its name or its header says; None if they say nothing, or something else.
+        As its name or header states; None if it is unknown or not a modality of the case.
     grid : Grid
         As stored.
     stack : Stack or None
-        The planes of a DICOM series.
-    note : str
-        Why it is left out, in a few words.
+        Planes of a DICOM series.
+    exclusion_reason : str
+        Why it is left out, as a clause; empty if it is not.
     unit : str
-        Of its values where that is known: ``HU``, ``SUV``, ``Bq/mL`` ...
+        Unit of its values if known: ``HU``, ``SUV``, ``Bq/mL`` ...
     unit_reason : str
-        A clause that says why a PET is not in SUV.
+        Why a PET is not in SUV, as a clause.
     """
 
     path: Path
@@ -42,34 +43,34 @@ class VolumeSource:
 
     @property
     def title(self) -> str:
-        """What the user calls it: the file's name, or the series' number and description."""
+        """The name of the file, or number and description of the series."""
         return self.path.name if self.stack is None else self.stack.title
 
 
 @dataclass(frozen=True)
 class DiscoveredCase:
-    """What was found.
+    """The volumes of a folder or file.
 
     Parameters
     ----------
     name : str
-        Of the folder or file, or a neutral one where it tells who the patient is; shown in the
-        window, written nowhere.
+        Name of the folder or file, or a neutral one if that identifies the patient; shown in the
+        window, never written to a file.
     root : pathlib.Path
-        What was looked at.
-    sources : tuple of Source
-        Candidates, by file name or series number.
+        The folder or file.
+    sources : tuple of VolumeSource
+        Candidates, in the order of their file names or series numbers.
     skipped : tuple of str
-        Sentences: what was left out and why.
-    assumed : tuple of str
-        Sentences: what no name says and the user may change.
-    problems : tuple of str
-        Sentences: what the user has to decide before the case can be loaded.
+        What was left out and why, in sentences.
+    assumptions : tuple of Assumption
+        What no name or header states and the user may change.
+    problems : tuple of Problem
+        What the user has to decide before the case can be loaded.
     """
 
     name: str
     root: Path
     sources: tuple[VolumeSource, ...]
     skipped: tuple[str, ...] = ()
-    assumed: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()
+    assumptions: tuple[Assumption, ...] = ()
+    problems: tuple[Problem, ...] = ()

@@ -72,8 +72,8 @@ def resample_to_modality(array: np.ndarray, case: Case, modality: str) -> np.nda
     native = _native(case, modality)
     if modality == case.reference:
         return array
-    back = case.transforms.get(modality, AffineTransform()).inverse()
-    return resample(array, case.grid, lps(native), motion=back)
+    inverse = case.transforms.get(modality, AffineTransform()).inverse()
+    return resample(array, case.grid, lps(native), transform=inverse)
 
 
 def write_volume(path: Path, array: np.ndarray, grid: Grid) -> None:
@@ -105,11 +105,11 @@ def read_label_map(path: Path, case: Case) -> np.ndarray:
     Raises
     ------
     InputError
-        If it cannot be read, holds anything but whole numbers, or shares no space with the case.
+        If it cannot be read, holds anything but whole numbers, or does not overlap the case.
     """
     labels, grid = read_labels(path)
     if not grid.overlaps(case.grid):
-        raise InputError(f"{path}: shares no space with the case; it belongs to another one.")
+        raise InputError(f"{path}: does not overlap the case; it belongs to another one.")
     return resample(labels, grid, case.grid, labels=True)
 
 

@@ -70,7 +70,7 @@ def write_dicom_seg(
     Raises
     ------
     InputError
-        If highdicom is not installed, the series has no even geometry, shares no space with the
+        If highdicom is not installed, the series has no even geometry, does not overlap the
         label map, or nothing is segmented on it.
     """
     hd = highdicom()
@@ -81,7 +81,7 @@ def write_dicom_seg(
     source = read_series(series)
     own = source.grid
     if not own.overlaps(grid):
-        raise InputError(f"{path}: the series shares no space with the label map; choose another.")
+        raise InputError(f"{path}: the series does not overlap the label map; choose another.")
     if not _same_voxels(own, grid):
         monitor.notify(
             f"The label map ({grid.describe()}) was brought onto the series ({own.describe()}) "

@@ -34,7 +34,7 @@ def evaluate(
     Raises
     ------
     InputError
-        If one cannot be read, has a label that no region knows, or they share no space.
+        If one cannot be read, has a label that no region knows, or they do not overlap.
     """
     labels, grid = read_labels(prediction)
     truth, target = read_labels(reference)
@@ -42,7 +42,7 @@ def evaluate(
         _refuse_unknown(path, np.flatnonzero(np.bincount(values.ravel())), regions)
     if not grid.overlaps(target):
         raise InputError(
-            f"{prediction} and {reference} share no space; they are of two examinations."
+            f"{prediction} and {reference} do not overlap; they are of two examinations."
         )
     if monitor is not None and not grid.is_close(target):
         monitor.notify(

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from napari_ciml.cases.datasets import LabelledCase, find_cases, labelled_case
 from napari_ciml.cases.dicom.series_index import holds_dicom
-from napari_ciml.cases.single import is_case_folder
+from napari_ciml.cases.discovery import is_case_folder
 from napari_ciml.errors import InputError
 from napari_ciml.files import ensure_writable_folder, write_text
 from napari_ciml.progress import ProgressMonitor

@@ -133,7 +133,7 @@ def _grids(case: LabelledCase, modalities: tuple[str, ...]) -> list[Grid] | str:
     if missing:
         return f"{', '.join(missing)} is missing; add it, or choose another decomposition."
     if found.problems:
-        return found.problems[0]
+        return found.problems[0].text
     return [sources[name] for name in modalities]
 
 

@@ -74,7 +74,7 @@ def test_a_size_that_is_a_lie_takes_no_memory(tmp_path: Path) -> None:
 
 def test_a_slice_far_away_makes_no_giant(tmp_path: Path) -> None:
     write_series(tmp_path, GRID, positions(GRID), shear=(90000.0, 0.0), SeriesDescription="T1")
-    with pytest.raises(InputError, match="slices that do not lie over each other"):
+    with pytest.raises(InputError, match="slices that do not overlap in-plane"):
         open_case(tmp_path)
 
 

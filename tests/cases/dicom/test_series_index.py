@@ -66,7 +66,9 @@ def test_the_wanted_ones_are_proposed_and_the_others_say_why_not(patient: Path) 
         "Series 9": "could be T1CE as well; Series 7 is proposed",
     }.items():
         assert reason in told[title].exclusion_reason
-    assert "T1CE is Series 7 (AX T1 POST) (2 more could be)." in found.assumed
+    assert "T1CE is Series 7 (AX T1 POST) (2 more could be)." in [
+        notice.text for notice in found.assumptions
+    ]
 
 
 def test_the_user_decides(patient: Path) -> None:
@@ -84,7 +86,7 @@ def test_a_derived_series_serves_where_there_is_no_other(tmp_path: Path) -> None
     series(tmp_path, 1, "T2", ImageType=["DERIVED", "SECONDARY"])
     found = discover_volumes(tmp_path)
     assert found.sources[0].modality == "T2"
-    assert "though it is derived from other images" in found.assumed[0]
+    assert "though it is derived from other images" in found.assumptions[0].text
 
 
 def test_nobody_is_named(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from napari_ciml.cases.dicom.series_kind import recognise
+from napari_ciml.cases.dicom.series_kind import recognise_series
 
 ORIGINAL = ("ORIGINAL", "PRIMARY", "M", "ND")
 
@@ -45,13 +45,13 @@ ELSE = {
 
 @pytest.mark.parametrize("name", NAMED)
 def test_descriptions_in_use(name: str) -> None:
-    found = recognise({"Modality": "MR", "SeriesDescription": name}, ORIGINAL, None)
+    found = recognise_series({"Modality": "MR", "SeriesDescription": name}, ORIGINAL, None)
     assert (found.modality, found.reason) == (NAMED[name], "")
 
 
 @pytest.mark.parametrize("name", ELSE)
 def test_series_that_no_decomposition_asks_for(name: str) -> None:
-    found = recognise({"Modality": "MR", "SeriesDescription": name}, ORIGINAL, None)
+    found = recognise_series({"Modality": "MR", "SeriesDescription": name}, ORIGINAL, None)
     assert found.modality is None
     assert ELSE[name] in found.reason
 
@@ -69,20 +69,29 @@ def test_series_that_no_decomposition_asks_for(name: str) -> None:
 def test_times_speak_where_names_do_not(times: tuple, expected: str | None) -> None:
     tags = dict(zip(("RepetitionTime", "EchoTime", "InversionTime"), times, strict=True))
     tags |= {"Modality": "MR", "SeriesDescription": "AX"}
-    assert recognise(tags, ORIGINAL, times[1]).modality == expected
+    assert recognise_series(tags, ORIGINAL, times[1]).modality == expected
     if expected == "T1":
-        assert recognise(tags | {"ContrastBolusAgent": "GADAVIST"}, ORIGINAL, 9).modality == "T1CE"
-        assert recognise(tags | {"ContrastBolusAgent": "NONE"}, ORIGINAL, 9).modality == "T1"
+        assert (
+            recognise_series(tags | {"ContrastBolusAgent": "GADAVIST"}, ORIGINAL, 9).modality
+            == "T1CE"
+        )
+        assert recognise_series(tags | {"ContrastBolusAgent": "NONE"}, ORIGINAL, 9).modality == "T1"
 
 
 def test_names_that_times_correct() -> None:
     """GE's T1 FLAIR is T1, a T2-named inversion recovery with suppressed fluid is FLAIR."""
     flair = {"Modality": "MR", "SeriesDescription": "AX T1 FLAIR", "InversionTime": 800}
-    assert recognise(flair, ORIGINAL, 22.0).modality == "T1"
-    assert recognise(flair | {"SeriesDescription": "T2 IR", "InversionTime": 2200}, ORIGINAL, 110.0)
+    assert recognise_series(flair, ORIGINAL, 22.0).modality == "T1"
+    assert recognise_series(
+        flair | {"SeriesDescription": "T2 IR", "InversionTime": 2200}, ORIGINAL, 110.0
+    )
     both = {"Modality": "MR", "SeriesDescription": "PD/T2 dual echo T2"}
-    assert recognise(both | {"SeriesDescription": "DUAL T2"}, ORIGINAL, 100.0).modality == "T2"
-    assert recognise(both | {"SeriesDescription": "DUAL T2"}, ORIGINAL, 15.0).modality is None
+    assert (
+        recognise_series(both | {"SeriesDescription": "DUAL T2"}, ORIGINAL, 100.0).modality == "T2"
+    )
+    assert (
+        recognise_series(both | {"SeriesDescription": "DUAL T2"}, ORIGINAL, 15.0).modality is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -96,18 +105,21 @@ def test_names_that_times_correct() -> None:
     ],
 )
 def test_image_types(kind: tuple[str, ...], reason: str) -> None:
-    found = recognise({"Modality": "MR", "SeriesDescription": "T1 ax"}, kind, None)
+    found = recognise_series({"Modality": "MR", "SeriesDescription": "T1 ax"}, kind, None)
     assert found.modality is None
     assert reason in found.reason
 
 
 def test_pet_and_ct() -> None:
     pet = {"Modality": "PT", "SeriesDescription": "WB", "CorrectedImage": ("ATTN", "DECY")}
-    assert recognise(pet, ORIGINAL, None).modality == "PET"
-    bare = recognise(pet | {"CorrectedImage": ("DECY",)}, ORIGINAL, None)
+    assert recognise_series(pet, ORIGINAL, None).modality == "PET"
+    bare = recognise_series(pet | {"CorrectedImage": ("DECY",)}, ORIGINAL, None)
     assert bare.reason == "not corrected for attenuation"
-    assert recognise(pet | {"SeriesType": ("STATIC", "REPROJECTION")}, (), None).modality is None
+    assert (
+        recognise_series(pet | {"SeriesType": ("STATIC", "REPROJECTION")}, (), None).modality
+        is None
+    )
     ct = {"Modality": "CT", "SeriesDescription": "CT WB 3.0"}
-    assert recognise(ct, ("ORIGINAL", "PRIMARY", "AXIAL"), None).modality == "CT"
-    assert recognise(ct, ("ORIGINAL", "PRIMARY", "LOCALIZER"), None).reason == "localiser"
-    assert recognise({"Modality": "SEG"}, (), None).reason == "a segmentation"
+    assert recognise_series(ct, ("ORIGINAL", "PRIMARY", "AXIAL"), None).modality == "CT"
+    assert recognise_series(ct, ("ORIGINAL", "PRIMARY", "LOCALIZER"), None).reason == "localiser"
+    assert recognise_series({"Modality": "SEG"}, (), None).reason == "a segmentation"

@@ -66,7 +66,7 @@ def made_state(folder: Path, grid: Grid, checkpoint: Checkpoint) -> SessionSnaps
     modalities = tuple("T2" if s.path.name == "odd.nii.gz" else s.modality for s in found.sources)
     sources = dict(zip(modalities, found.sources, strict=True))
     moved = {"T2": AffineTransform.about(np.zeros(3), np.eye(3), np.array((3.0, -2.0, 1.5)))}
-    case = load_case(sources, name=found.name, reference="T1", motions=moved)
+    case = load_case(sources, name=found.name, reference="T1", transforms=moved)
     first = segment(
         case,
         checkpoint,

@@ -1,4 +1,4 @@
-"""A folder, or a tree of folders, of DICOM files: which series are there, and what each one is."""
+"""Index the DICOM series of a file, folder or tree: which volumes there are, and what each is."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from napari_ciml.cases.dicom.header import (
 )
 from napari_ciml.cases.dicom.plane import Plane
 from napari_ciml.cases.dicom.privacy import PatientIdentifiers, redact
-from napari_ciml.cases.dicom.series_kind import SeriesKind, is_enhanced_by_name, recognise
+from napari_ciml.cases.dicom.series_kind import SeriesKind, is_enhanced_by_name, recognise_series
 from napari_ciml.cases.dicom.suv import PetScale, suv_scale
 from napari_ciml.cases.dicom.transfer_syntax import unsupported_transfer_syntax
 from napari_ciml.cases.dicom.volume import (
@@ -29,59 +29,62 @@ from napari_ciml.cases.dicom.volume import (
 from napari_ciml.errors import InputError
 from napari_ciml.progress import ProgressMonitor
 
-_LOOKED_AT = 5000
-"""Files after which a folder without DICOM is given up: it may be anybody's home."""
+_MAX_FILES_WITHOUT_DICOM = 5000
+"""Number of files after which the search for DICOM in a folder is given up."""
 
-_LONGEST_TITLE = 64
+_MAX_TITLE = 64
+"""Length of a series description in characters."""
 
-_MANY_DIRECTIONS = 3
-"""Groups of planes from which on a series is no set of volumes but a fan of slices."""
+_MANY_ORIENTATIONS = 3
+"""Number of groups of planes above which a series is no set of volumes but a radial fan."""
+
+_REPORT_EVERY = 10
 
 
 @dataclass(frozen=True)
 class SeriesVolume:
-    """A series, or the part of one, that is a volume.
+    """A DICOM series, or a part of one, that is a volume.
 
     Parameters
     ----------
     stack : Stack
         Its planes.
-    what : Recognised
+    kind : SeriesKind
         Its modality, or why it is left out.
-    uptake : Uptake or None
-        Of PET.
+    pet_scale : PetScale or None
+        Unit and scale of a PET.
     number : int
         SeriesNumber.
     study, frame : str
-        UIDs of the examination and of its frame of reference.
+        UIDs of the study and of its frame of reference.
     date : str
-        Of the examination.
-    by_name : bool
-        Whether the description itself speaks of contrast agent.
+        StudyDate.
+    enhanced_by_name : bool
+        Whether the description names a contrast agent.
     """
 
     stack: Stack
-    what: SeriesKind
-    uptake: PetScale | None
+    kind: SeriesKind
+    pet_scale: PetScale | None
     number: int
     study: str
     frame: str
     date: str
-    by_name: bool
+    enhanced_by_name: bool
 
 
 @dataclass(frozen=True)
 class SeriesIndex:
-    """What is in a folder of DICOM files.
+    """The volumes of a folder of DICOM files.
 
     Parameters
     ----------
     name : str
-        For the window; not the patient's.
-    volumes : tuple of Volume
-        By series number.
+        Name for the window, never the patient's.
+    volumes : tuple of SeriesVolume
+        In the order of date, study and series number.
     skipped : tuple of str
-        Sentences: series that are no volume, files that are damaged.
+        Sentences on series that are no volume and on damaged files.
     """
 
     name: str
@@ -90,13 +93,13 @@ class SeriesIndex:
 
 
 def holds_dicom(folder: Path, monitor: ProgressMonitor) -> bool:
-    """Whether a DICOM file lies in a folder, or below it, among the first files there."""
+    """Whether a DICOM file is among the first files in or below a folder."""
     return first_dicom(folder, monitor) is not None
 
 
 def first_dicom(folder: Path, monitor: ProgressMonitor) -> Path | None:
-    """Return the first DICOM file in a folder, or below it, among the first files there."""
-    for path in islice(files_below(folder), _LOOKED_AT):
+    """Return the first DICOM file among the first files in or below a folder."""
+    for path in islice(files_below(folder), _MAX_FILES_WITHOUT_DICOM):
         monitor.raise_if_cancelled()
         if looks_like_dicom(path):
             return path
@@ -104,7 +107,7 @@ def first_dicom(folder: Path, monitor: ProgressMonitor) -> Path | None:
 
 
 def files_below(root: Path) -> Iterator[Path]:
-    """Yield files in the order of their paths; a single file is itself."""
+    """Yield the files below a folder in the order of their paths; of a file, the file itself."""
     if root.is_file():
         yield root
         return
@@ -116,19 +119,19 @@ def files_below(root: Path) -> Iterator[Path]:
 
 
 def index_series(root: Path, monitor: ProgressMonitor) -> SeriesIndex:
-    """Read the headers of all files and put series together.
+    """Read the headers of all files and assemble the volumes of each series.
 
     Parameters
     ----------
     root : pathlib.Path
         A folder, or one file.
-    monitor : Monitor
-        Told after every few files.
+    monitor : ProgressMonitor
+        Notified after every few files.
 
     Raises
     ------
     InputError
-        If pydicom is missing, nothing is DICOM, or the files are of several patients.
+        If pydicom is not installed, no file is DICOM, or the files belong to several patients.
     CancelledError
         If the monitor's ``stop`` is set.
     """
@@ -139,7 +142,7 @@ def index_series(root: Path, monitor: ProgressMonitor) -> SeriesIndex:
         monitor.raise_if_cancelled()
         if looks_like_dicom(path):
             paths.append(path)
-    headers, damaged = _headers(paths, monitor)
+    headers, damaged = _read_headers(paths, monitor)
     if not headers:
         raise InputError(f"{root}: holds no DICOM file that can be read; get the files again.")
     people = tuple(dict.fromkeys(header.person for header in headers))
@@ -150,112 +153,110 @@ def index_series(root: Path, monitor: ProgressMonitor) -> SeriesIndex:
         )
     volumes: list[SeriesVolume] = []
     skipped: list[str] = []
-    series: dict[str, list[Header]] = {}
+    by_series: dict[str, list[Header]] = {}
     for header in headers:
-        series.setdefault(header.series, []).append(header)
-    for members in series.values():
+        by_series.setdefault(header.series, []).append(header)
+    for members in by_series.values():
         monitor.raise_if_cancelled()
-        found, said = _volumes(members, people)
-        volumes += found
-        skipped += said
+        series_volumes, sentences = _volumes_of_series(members, people)
+        volumes += series_volumes
+        skipped += sentences
     if damaged:
         files = "1 file is" if damaged == 1 else f"{damaged} files are"
         skipped.append(f"{files} damaged and left out.")
-    named = root.resolve().name
     volumes.sort(key=lambda volume: (volume.date, volume.study, volume.number))
-    return SeriesIndex(redact(named, people, "case"), tuple(volumes), tuple(skipped))
+    name = redact(root.resolve().name, people, "case")
+    return SeriesIndex(name, tuple(volumes), tuple(skipped))
 
 
-def _headers(paths: Sequence[Path], monitor: ProgressMonitor) -> tuple[list[Header], int]:
-    """Read every header; one of each instance, however often it was copied."""
-    found: dict[str, Header] = {}
+def _read_headers(paths: Sequence[Path], monitor: ProgressMonitor) -> tuple[list[Header], int]:
+    """Return one header per instance, however many copies there are, and the damaged files."""
+    headers: dict[str, Header] = {}
     damaged = 0
-    for done, path in enumerate(paths):
-        if done % 10 == 0:
-            monitor.step("Reading DICOM headers", done, len(paths))
+    for k, path in enumerate(paths):
+        if k % _REPORT_EVERY == 0:
+            monitor.step("Reading DICOM headers", k, len(paths))
         try:
             header = read_header(path)
         except NotDicomError:
             damaged += 1
             continue
-        found.setdefault(str(header.tags.get("SOPInstanceUID") or path), header)
-    return list(found.values()), damaged
+        headers.setdefault(str(header.tags.get("SOPInstanceUID") or path), header)
+    return list(headers.values()), damaged
 
 
-def _volumes(
+def _volumes_of_series(
     members: Sequence[Header], people: Sequence[PatientIdentifiers]
 ) -> tuple[list[SeriesVolume], list[str]]:
-    """Return the volumes of a series, and sentences on what is none."""
+    """Return the volumes of a series, and a sentence for each part that is none."""
     tags = members[0].tags
     title = _title(tags, people)
     planes = [plane for header in members for plane in header.planes]
-    first = recognise(tags, planes[0].kind if planes else (), None)
-    if not planes or int(tags.get("SamplesPerPixel") or 1) > 1:
-        return [], [f"{title} is left out: it is {first.reason or _why_no_planes(tags)}."]
-    packed = next(
-        filter(
-            None,
-            (unsupported_transfer_syntax(header.tags["TransferSyntaxUID"]) for header in members),
-        ),
-        "",
-    )
-    if packed:
-        why = f"its images are packed as {packed}, which is not read; have them sent as JPEG 2000"
-        return [], [f"{title} is left out: {why}."]
     groups = group_planes(planes)
-    if len(groups) > _MANY_DIRECTIONS and max(map(len, groups)) < len(planes) / 2:
-        why = first.reason or "not parallel slices"
-        return [], [f"{title} is left out: it is {why}."]
+    reason = _why_no_volume(members, groups)
+    if reason:
+        return [], [f"{title} is left out: {reason}."]
     volumes, skipped = [], []
     for group in groups:
-        own = title if len(groups) == 1 else f"{title}{_part(group, groups)}"
-        what = recognise(tags, group[0].kind, group[0].echo)
+        own_title = title if len(groups) == 1 else f"{title}{_part_label(group, groups)}"
+        kind = recognise_series(tags, group[0].kind, group[0].echo)
         if any(plane.b_value for plane in group):
-            what = SeriesKind(None, "diffusion-weighted", what.derived)
+            kind = SeriesKind(None, "diffusion-weighted", kind.derived)
         try:
-            made = with_gantry_tilt_notice(stack_planes(group))
+            stack = with_gantry_tilt_notice(stack_planes(group))
         except NoVolumeError as error:
-            skipped.append(f"{own} is left out: it {error}.")
+            skipped.append(f"{own_title} is left out: it {error}.")
             continue
-        volumes.append(_volume(replace(made, title=own), what, tags))
+        volumes.append(_series_volume(replace(stack, title=own_title), kind, tags))
     return volumes, skipped
 
 
-def _volume(made: Stack, what: SeriesKind, tags: dict[str, Any]) -> SeriesVolume:
-    taken = (
-        suv_scale(tags, min(plane.acquisition_time for plane in made.planes))
-        if _is_pet(tags)
-        else None
-    )
-    if taken is not None:
-        made = replace(made, factor=taken.factor)
+def _why_no_volume(members: Sequence[Header], groups: Sequence[Sequence[Plane]]) -> str:
+    """Return why a series holds no volume that can be read, as a clause; empty if it may."""
+    tags = members[0].tags
+    kind = recognise_series(tags, groups[0][0].kind if groups else (), None)
+    if not groups or int(tags.get("SamplesPerPixel") or 1) > 1:
+        return f"it is {kind.reason or _why_no_planes(tags)}"
+    syntaxes = (unsupported_transfer_syntax(header.tags["TransferSyntaxUID"]) for header in members)
+    syntax = next(filter(None, syntaxes), "")
+    if syntax:
+        return f"its images are packed as {syntax}, which is not read; have them sent as JPEG 2000"
+    counts = [len(group) for group in groups]
+    if len(groups) > _MANY_ORIENTATIONS and max(counts) < sum(counts) / 2:
+        return f"it is {kind.reason or 'not parallel slices'}"
+    return ""
+
+
+def _series_volume(stack: Stack, kind: SeriesKind, tags: dict[str, Any]) -> SeriesVolume:
+    number = tags.get("SeriesNumber")
+    pet_scale = None
+    if tags.get("Modality") == "PT":
+        pet_scale = suv_scale(tags, min(plane.acquisition_time for plane in stack.planes))
+        stack = replace(stack, factor=pet_scale.factor)
     return SeriesVolume(
-        stack=made,
-        what=what,
-        uptake=taken,
-        number=int(tags.get("SeriesNumber") or 0),
+        stack=replace(stack, series_number=number),
+        kind=kind,
+        pet_scale=pet_scale,
+        number=number or 0,
         study=str(tags.get("StudyInstanceUID") or ""),
         frame=str(tags.get("FrameOfReferenceUID") or ""),
         date=str(tags.get("StudyDate") or ""),
-        by_name=is_enhanced_by_name(tags),
+        enhanced_by_name=is_enhanced_by_name(tags),
     )
 
 
-def _is_pet(tags: dict[str, Any]) -> bool:
-    return tags.get("Modality") == "PT"
-
-
 def _title(tags: dict[str, Any], people: Sequence[PatientIdentifiers]) -> str:
+    """Return number and description of a series, without what identifies the patient."""
     number = tags.get("SeriesNumber")
-    said = str(tags.get("SeriesDescription") or tags.get("ProtocolName") or "").strip()
-    kind = str(tags.get("Modality") or "images")
-    plain = "".join(c if c.isprintable() else " " for c in said)[:_LONGEST_TITLE]
-    shown = redact(" ".join(plain.split()), people, kind) or kind
-    return f"Series {number} ({shown})" if number is not None else f"Series ({shown})"
+    description = str(tags.get("SeriesDescription") or tags.get("ProtocolName") or "").strip()
+    modality = str(tags.get("Modality") or "images")
+    printable = "".join(c if c.isprintable() else " " for c in description)[:_MAX_TITLE]
+    text = redact(" ".join(printable.split()), people, modality) or modality
+    return f"Series {number} ({text})" if number is not None else f"Series ({text})"
 
 
-def _part(group: Sequence[Plane], groups: Sequence[Sequence[Plane]]) -> str:
-    """Say what sets one group of a series' planes apart from the others."""
+def _part_label(group: Sequence[Plane], groups: Sequence[Sequence[Plane]]) -> str:
+    """Return what distinguishes one group of planes from the others of its series."""
     echoes = {round(other[0].echo or 0, 1) for other in groups}
     if len(echoes) > 1 and group[0].echo is not None:
         return f", echo at {group[0].echo:g} ms"
@@ -269,4 +270,6 @@ def _part(group: Sequence[Plane], groups: Sequence[Sequence[Plane]]) -> str:
 def _why_no_planes(tags: dict[str, Any]) -> str:
     if int(tags.get("SamplesPerPixel") or 1) > 1:
         return "in colour"
-    return "no volume, it does not say where its images lie" if tags.get("Rows") else "no image"
+    if tags.get("Rows"):
+        return "no volume, its images have no position or orientation"
+    return "no image"

@@ -70,7 +70,9 @@ class SeriesKind:
     derived: bool = False
 
 
-def recognise(tags: Mapping[str, Any], kind: tuple[str, ...], echo: float | None) -> SeriesKind:
+def recognise_series(
+    tags: Mapping[str, Any], kind: tuple[str, ...], echo: float | None
+) -> SeriesKind:
     """Say what a series is.
 
     Parameters

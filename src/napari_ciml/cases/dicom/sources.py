@@ -1,4 +1,4 @@
-"""DICOM as a case's sources: a tree for the window, or one series named outright."""
+"""DICOM series as volume sources of a case."""
 
 from pathlib import Path
 
@@ -8,70 +8,72 @@ from napari_ciml.cases.source import DiscoveredCase, VolumeSource
 from napari_ciml.errors import InputError
 from napari_ciml.progress import ProgressMonitor
 
-_SHOWN = ("FLAIR", "T1", "T1CE", "T2", "PET", "CT", None)
-"""Order of what is proposed."""
+_ORDER = ("FLAIR", "T1", "T1CE", "T2", "PET", "CT", None)
+"""Display order of the sources."""
 
 
-def scan_dicom(root: Path, monitor: ProgressMonitor) -> DiscoveredCase:
-    """Look at a folder or a tree of DICOM series and propose modalities.
+def discover_dicom(root: Path, monitor: ProgressMonitor) -> DiscoveredCase:
+    """Index a file, folder or tree of DICOM series and propose the modality of each.
 
     Raises
     ------
     InputError
-        If there is no volume, or as `index_series`.
+        If there is no volume; or as `index_series`.
     CancelledError
         If the monitor's ``stop`` is set.
     """
-    tree = index_series(root, monitor)
-    if not tree.volumes:
-        raise InputError(_nothing(root, tree))
-    notes, assumed = propose(tree.volumes)
+    index = index_series(root, monitor)
+    if not index.volumes:
+        raise InputError(_no_volume(root, index))
+    reasons, assumptions = propose(index.volumes)
     sources = [
-        _source(root, volume, None if note else volume.what.modality, note)
-        for volume, note in zip(tree.volumes, notes, strict=True)
+        _source(root, volume, None if reason else volume.kind.modality, reason)
+        for volume, reason in zip(index.volumes, reasons, strict=True)
     ]
-    # Proposed ones first: a tree may hold dozens of series.
-    sources.sort(key=lambda source: _SHOWN.index(source.modality))
-    return DiscoveredCase(tree.name, root, tuple(sources), tree.skipped, tuple(assumed))
+    # Proposed series first: a tree may hold dozens of others.
+    sources.sort(key=lambda source: _ORDER.index(source.modality))
+    return DiscoveredCase(index.name, root, tuple(sources), index.skipped, tuple(assumptions))
 
 
 def series_for_modality(modality: str, root: Path, monitor: ProgressMonitor) -> VolumeSource:
-    """Return the one volume in a folder or a multi-frame file, whatever it says it is.
+    """Return the only volume of a folder or multi-frame file as a modality, whatever it states.
 
     Raises
     ------
     InputError
-        If there is none, or several.
+        If there is no volume, or several.
     """
-    tree = index_series(root, monitor)
-    if not tree.volumes:
-        raise InputError(_nothing(root, tree))
-    if len(tree.volumes) > 1:
-        titles = "; ".join(volume.stack.title for volume in tree.volumes)
+    index = index_series(root, monitor)
+    if not index.volumes:
+        raise InputError(_no_volume(root, index))
+    if len(index.volumes) > 1:
+        titles = "; ".join(volume.stack.title for volume in index.volumes)
         raise InputError(
-            f"{root}: holds {len(tree.volumes)} volumes ({titles}); name one for {modality}, "
+            f"{root}: holds {len(index.volumes)} volumes ({titles}); name one for {modality}, "
             f"by its folder or as {modality}=#NUMBER of a series of the case."
         )
-    return _source(root, tree.volumes[0], modality, "")
+    return _source(root, index.volumes[0], modality, "")
 
 
-def _source(root: Path, volume: SeriesVolume, modality: str | None, note: str) -> VolumeSource:
+def _source(
+    root: Path, volume: SeriesVolume, modality: str | None, exclusion_reason: str
+) -> VolumeSource:
     folders = {plane.file.parent for plane in volume.stack.planes}
     files = {plane.file for plane in volume.stack.planes}
-    place = files if len(files) == 1 else folders
-    taken = volume.uptake
+    paths = files if len(files) == 1 else folders
+    pet_scale = volume.pet_scale
     return VolumeSource(
-        path=next(iter(place)) if len(place) == 1 else root,
+        path=next(iter(paths)) if len(paths) == 1 else root,
         channel=None,
         modality=modality,
         grid=volume.stack.grid,
         stack=volume.stack,
-        exclusion_reason=note,
-        unit=taken.unit if taken else "HU" if volume.what.modality == "CT" else "",
-        unit_reason=taken.reason if taken else "",
+        exclusion_reason=exclusion_reason,
+        unit=pet_scale.unit if pet_scale else "HU" if volume.kind.modality == "CT" else "",
+        unit_reason=pet_scale.reason if pet_scale else "",
     )
 
 
-def _nothing(root: Path, tree: SeriesIndex) -> str:
-    why = " ".join(tree.skipped[:3]) or "Its files are no images."
-    return f"{root}: holds no DICOM volume. {why}"
+def _no_volume(root: Path, index: SeriesIndex) -> str:
+    reason = " ".join(index.skipped[:3]) or "Its files are no images."
+    return f"{root}: holds no DICOM volume. {reason}"

@@ -139,12 +139,12 @@ def read_nifti_voxels(path: Path, channel: int = 0) -> np.ndarray:
     except (OSError, EOFError, MemoryError, zlib.error) as error:
         raise _truncated(path) from error
     values = stored if dtype.names is None else stored[dtype.names[channel]]
+    slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
     with np.errstate(over="ignore", invalid="ignore"):
         array = values.astype(np.float32)
-    slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
-    if np.isfinite((slope, intercept)).all() and slope and (slope, intercept) != (1, 0):
-        array *= np.float32(slope)
-        array += np.float32(intercept)
+        if np.isfinite((slope, intercept)).all() and slope and (slope, intercept) != (1, 0):
+            array *= np.float32(slope)
+            array += np.float32(intercept)
     return array
 
 

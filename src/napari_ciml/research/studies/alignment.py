@@ -110,7 +110,8 @@ def moved(
     x, y, z = (int(np.ceil(edge / mm)) for edge, mm in zip(reach - start, slices, strict=True))
     grid = Grid((x, y, z), slices, tuple(start.tolist()))
     image = phantom.images[modality]
-    return RegistrationImage.of(resample(image, phantom.grid, grid, motion=truth.inverse()), grid)
+    moved = resample(image, phantom.grid, grid, transform=truth.inverse())
+    return RegistrationImage.of(moved, grid)
 
 
 def _draw(rng: np.random.Generator, centre: np.ndarray, study: AlignmentStudy) -> AffineTransform:

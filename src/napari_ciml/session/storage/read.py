@@ -84,7 +84,7 @@ def open_session(folder: Path, monitor: ProgressMonitor) -> SessionSnapshot:
         sources,
         name=saved.name,
         reference=saved.reference,
-        motions=saved.motions,
+        transforms=saved.motions,
         monitor=monitor,
     )
     if saved.brain is not None:

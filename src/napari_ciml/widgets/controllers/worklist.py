@@ -88,7 +88,7 @@ class _PrefetchJob:
         listed = self.worklist.cases[self.index]
         discovered = discover_volumes(listed.folder, overrides=listed.files)
         if discovered.problems:
-            raise InputError(f"{listed.folder}: {discovered.problems[0]}")
+            raise InputError(f"{listed.folder}: {discovered.problems[0].text}")
         sources = {source.modality: source for source in discovered.sources if source.modality}
         return discovered, load_case(sources, name=discovered.name, monitor=monitor)
 

@@ -133,7 +133,8 @@ class CaseWidget(Dock):
         problems = self.model.sources.issues()
         self.problems.set_text("\n".join(problems))
         self.load.setEnabled(not problems)
-        self.notices.set_text("\n".join((*scan.assumed, *scan.skipped)))
+        assumptions = (assumption.text for assumption in scan.assumptions)
+        self.notices.set_text("\n".join((*assumptions, *scan.skipped)))
 
     def _modality_box(self, k: int) -> QComboBox:
         box = QComboBox()
