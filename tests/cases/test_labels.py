@@ -6,6 +6,7 @@ from napari_ciml.cases.labels import (
     erase_region,
     label_map,
     matching_conventions,
+    nest_regions,
     paint_region,
     region_masks,
     region_of_paint_label,
@@ -39,6 +40,36 @@ def test_labels_of_brats_2020() -> None:
 def test_inner_regions_win() -> None:
     outside = {"WT": np.array([False]), "TC": np.array([False]), "ET": np.array([True])}
     assert label_map(outside, PRESETS["brats2020"].regions).tolist() == [4]
+
+
+def test_regions_are_nested() -> None:
+    regions = PRESETS["brats2020"].regions
+    masks = {
+        "ET": np.array([True, True, True, False]),
+        "WT": np.array([True, True, False, False]),
+        "TC": np.array([True, False, True, True]),
+    }
+    inside = nest_regions(masks, regions)
+    assert list(inside) == ["ET", "WT", "TC"]
+    assert inside["WT"].tolist() == [True, True, False, False]
+    # What enhances is core, and nothing is outside of the whole tumour.
+    assert inside["TC"].tolist() == [True, True, False, False]
+    assert inside["ET"].tolist() == [True, True, False, False]
+    assert label_map(inside, regions).tolist() == [4, 4, 0, 0]
+
+
+def test_a_region_that_was_not_segmented_restricts_nothing() -> None:
+    regions = PRESETS["brats2020"].regions
+    enhancing, core = np.array([True, True, False]), np.array([False, True, True])
+    alone = nest_regions({"ET": enhancing}, regions)
+    assert alone["ET"].tolist() == enhancing.tolist()
+    # Without WT the core is the outermost region.
+    both = nest_regions({"TC": core, "ET": enhancing}, regions)
+    assert both["TC"].tolist() == core.tolist()
+    assert both["ET"].tolist() == [False, True, False]
+    twins = (regions[0], regions[0].model_copy(update={"name": "twin"}))
+    same = nest_regions({"WT": core, "twin": enhancing}, twins)
+    assert same["twin"].tolist() == enhancing.tolist()
 
 
 def test_conventions_that_explain_values() -> None:

@@ -37,3 +37,20 @@ def test_specks_go_and_holes_are_filled_where_asked() -> None:
     )
     empty = remove_small_and_fill_holes({"WT": np.zeros((4, 4, 4), bool)}, finish, 1.0)
     assert not empty["WT"].any()
+
+
+def test_parts_below_a_share_of_the_largest_go() -> None:
+    mask = np.zeros((20, 20, 20), bool)
+    mask[:10, :10, 0] = True  # 100 voxels
+    mask[15, :9, 10] = True
+    mask[19, :11, 19] = True
+    kept = remove_small_and_fill_holes(
+        {"WT": mask, "ET": mask}, PostprocessingSettings(min_component_fraction={"WT": 0.1}), 0.01
+    )
+    assert kept["WT"].sum() == 111
+    assert not kept["WT"][15].any()
+    np.testing.assert_array_equal(kept["ET"], mask)
+    volumes = PostprocessingSettings(
+        min_component_ml={"WT": 0.5}, min_component_fraction={"WT": 0.1}
+    )
+    assert remove_small_and_fill_holes({"WT": mask}, volumes, 0.01)["WT"].sum() == 100

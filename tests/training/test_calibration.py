@@ -40,6 +40,21 @@ def test_only_what_helps_is_chosen() -> None:
     assert fit_postprocessing([small]).min_component_ml["WT"] == 0.0
 
 
+def test_parts_are_compared_with_the_largest_where_that_helps() -> None:
+    truth = np.zeros((24, 24, 24), bool)
+    truth[:12, :12, :12] = True
+    said = truth.copy()
+    said[20:, 20:, 18:] = True  # 96 voxels, 5.6 % of the tumour
+    case = CalibrationCase(
+        {"WT": np.where(said, 0.9, 0.1)}, {"WT": truth}, np.ones_like(truth), 0.1
+    )
+    assert fit_postprocessing([case]).min_component_fraction["WT"] == 0.1
+    honest = CalibrationCase(
+        {"WT": np.where(said, 0.9, 0.1)}, {"WT": said}, np.ones_like(truth), 0.1
+    )
+    assert fit_postprocessing([honest]).min_component_fraction["WT"] == 0.0
+
+
 def test_calibration_error_by_hand() -> None:
     values = np.array([0.95, 0.95, 0.05, 0.05], np.float32).reshape(1, 1, 4)
     truth = np.array([True, False, False, False]).reshape(1, 1, 4)

@@ -98,6 +98,41 @@ def region_masks(labels: np.ndarray, regions: Sequence[Region]) -> dict[str, np.
     return {region.name: np.isin(labels, region.labels) for region in regions}
 
 
+def nest_regions(
+    masks: Mapping[str, np.ndarray], regions: Sequence[Region]
+) -> dict[str, np.ndarray]:
+    """Make regions nested: ET and TC inside WT, and ET a part of TC.
+
+    A region contains another if the other's label values are a proper subset of its own. Regions
+    that none contains restrict those inside them; between these, what is in an inner region is in
+    those around it, too.
+
+    Parameters
+    ----------
+    masks : mapping of str to numpy.ndarray
+        By region, (Z, Y, X) bool; a region without a mask neither restricts nor adds.
+    regions : sequence of Region
+        All of them.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        By region, in the order of ``masks``.
+    """
+    labels = {region.name: set(region.labels) for region in regions if region.name in masks}
+    outermost = {
+        name for name in masks if not any(labels[other] > labels[name] for other in masks)
+    }
+    result = {}
+    for name, mask in masks.items():
+        around = [masks[other] for other in outermost if labels[other] > labels[name]]
+        inside = [masks[other] for other in masks if labels[other] < labels[name]]
+        if around:
+            mask = np.logical_or.reduce([mask, *inside]) & np.logical_and.reduce(around)
+        result[name] = mask
+    return result
+
+
 def paint_label(region: Region, regions: Sequence[Region]) -> int:
     """Return the first value of a region that no region inside it has: what it is painted with."""
     inside = {

@@ -105,6 +105,13 @@ def _add_schedule(parser: argparse.ArgumentParser) -> None:
         help="show each modality of a patch as other scanners might: tones, fields, contrast, blur",
     )
     parser.add_argument(
+        "--transplantation",
+        type=argument_types.fraction_below_one,
+        default=0.0,
+        metavar="SHARE",
+        help="of the patches that get a lesion of another case, deformed, intensities matched",
+    )
+    parser.add_argument(
         "--average",
         type=argument_types.fraction_below_one,
         default=0.0,
@@ -241,6 +248,7 @@ def _settings(args: argparse.Namespace) -> "TrainSettings":
             "modality_dropout": args.modality_dropout,
             "message_dropout": args.message_dropout,
             "scanner_augmentation": args.scanners,
+            "transplantation": args.transplantation,
             "ema_decay": args.average,
             "seed": args.seed,
         }

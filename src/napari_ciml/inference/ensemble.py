@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_ciml.cases.case import Case
-from napari_ciml.cases.labels import label_map, region_masks
+from napari_ciml.cases.labels import label_map, nest_regions, region_masks
 from napari_ciml.cases.preprocessing import PreprocessedCase, to_case_grid
 from napari_ciml.decomposition.model import Pair
 from napari_ciml.errors import CimlError
@@ -72,12 +72,14 @@ def assemble(
     """Turn regions' probabilities on the case grid into a label map and volumes.
 
     Masks are made here and not on the model's grid, so that none moves: between voxels, sigmoids
-    of logits do not mix.
+    of logits do not mix. Regions are nested before small components are removed, and after.
     """
     masks = {name: values >= settings.threshold(name) for name, values in probabilities.items()}
-    if settings.postprocess:
-        masks = remove_small_and_fill_holes(masks, finish, case.grid.voxel_ml)
     regions = plan.decomposition.regions
+    masks = nest_regions(masks, regions)
+    if settings.postprocess:
+        cleaned = remove_small_and_fill_holes(masks, finish, case.grid.voxel_ml)
+        masks = nest_regions(cleaned, regions)
     labels = label_map(masks, regions)
     final = region_masks(labels, regions)
     volumes = {name: float(mask.sum() * case.grid.voxel_ml) for name, mask in final.items()}

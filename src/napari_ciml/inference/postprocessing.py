@@ -51,7 +51,8 @@ def remove_small_and_fill_holes(
     """
     result = {}
     for name, mask in masks.items():
-        kept = _without_specks(mask, finish.min_component_ml.get(name, 0.0) / voxel_ml)
+        voxels = finish.min_component_ml.get(name, 0.0) / voxel_ml
+        kept = _without_specks(mask, voxels, finish.min_component_fraction.get(name, 0.0))
         result[name] = _filled(kept) if name in finish.fill_holes else kept
     return result
 
@@ -68,14 +69,18 @@ def _tempered(values: np.ndarray, temperature: float) -> np.ndarray:
     return result
 
 
-def _without_specks(mask: np.ndarray, voxels: float) -> np.ndarray:
-    """Remove components, joined over faces, edges and corners, of fewer voxels than given."""
-    if voxels <= 1 or not mask.any():
+def _without_specks(mask: np.ndarray, voxels: float, fraction: float) -> np.ndarray:
+    """Remove components, joined over faces, edges and corners, that are too small.
+
+    Those of fewer voxels than given go, and those below a fraction of the largest one.
+    """
+    if (voxels <= 1 and fraction == 0) or not mask.any():
         return mask
     from scipy import ndimage
 
     parts, count = ndimage.label(mask, np.ones((3, 3, 3)))
-    return select_components(parts, component_sizes(parts, count) >= voxels)
+    sizes = component_sizes(parts, count)
+    return select_components(parts, sizes >= max(voxels, fraction * sizes[1:].max()))
 
 
 def _filled(mask: np.ndarray) -> np.ndarray:

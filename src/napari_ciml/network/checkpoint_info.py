@@ -97,6 +97,8 @@ class PostprocessingSettings(_Frozen):
         By region; logits are divided by it, so that a probability means what it says.
     min_component_ml : dict of str to float
         By region; connected components below this volume are removed.
+    min_component_fraction : dict of str to float
+        By region; so are those below this fraction of the region's largest component.
     fill_holes : tuple of str
         Regions in which holes are filled.
     multiscale : bool
@@ -105,6 +107,7 @@ class PostprocessingSettings(_Frozen):
 
     temperatures: dict[str, Temperature] = {}
     min_component_ml: dict[str, Millilitres] = {}
+    min_component_fraction: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
     fill_holes: tuple[str, ...] = ()
     multiscale: bool = False
 

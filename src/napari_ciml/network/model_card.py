@@ -119,6 +119,11 @@ def _finish(info: CheckpointInfo) -> Iterator[str]:
     said += [
         f"{name}: specks under {ml:g} mL removed" for name, ml in finish.min_component_ml.items()
     ]
+    said += [
+        f"{name}: components under {fraction:.0%} of its largest removed"
+        for name, fraction in finish.min_component_fraction.items()
+        if fraction
+    ]
     said += [f"{name}: holes filled" for name in finish.fill_holes]
     said += ["a pass at voxels 1.25 times as large averaged in"] * finish.multiscale
     yield "; ".join(said) + "." if said else "Nothing."

@@ -20,6 +20,7 @@ from napari_ciml.network.checkpoint_info import PostprocessingSettings
 from napari_ciml.progress import ProgressMonitor
 
 _VOLUMES_ML = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+_FRACTIONS = (0.0, 0.02, 0.05, 0.1, 0.2)
 _LEAST = 1e-6
 _BINS = 15
 
@@ -77,9 +78,13 @@ def predict_for_calibration(
 def fit_postprocessing(cases: Sequence[CalibrationCase]) -> PostprocessingSettings:
     """Choose temperatures by likelihood, the rest by mean Dice: only what helps is chosen."""
     regions = list(cases[0].references)
+    volumes = {region: _smallest(cases, region) for region in regions}
     return PostprocessingSettings(
         temperatures={region: _temperature(cases, region) for region in regions},
-        min_component_ml={region: _smallest(cases, region) for region in regions},
+        min_component_ml=volumes,
+        min_component_fraction={
+            region: _smallest_fraction(cases, region, volumes[region]) for region in regions
+        },
         fill_holes=tuple(
             region
             for region in regions
@@ -131,6 +136,20 @@ def _smallest(cases: Sequence[CalibrationCase], region: str) -> float:
         for volume in _VOLUMES_ML
     ]
     return _VOLUMES_ML[int(np.argmax(scores))]
+
+
+def _smallest_fraction(cases: Sequence[CalibrationCase], region: str, volume: float) -> float:
+    scores = [
+        _mean_dice(
+            cases,
+            region,
+            PostprocessingSettings(
+                min_component_ml={region: volume}, min_component_fraction={region: fraction}
+            ),
+        )
+        for fraction in _FRACTIONS
+    ]
+    return _FRACTIONS[int(np.argmax(scores))]
 
 
 def _mean_dice(

@@ -13,6 +13,7 @@ from napari_ciml.network.settings import STRIDE
 from napari_ciml.training.augmentation import augmentation
 from napari_ciml.training.cohort import TrainingCase
 from napari_ciml.training.settings import TrainSettings
+from napari_ciml.training.transplantation import transplant
 
 Shape = tuple[int, int, int]
 
@@ -56,11 +57,31 @@ class Patches(Dataset[dict[str, Tensor]]):
         self._augment.set_random_state(int(rng.integers(2**31)))
         case = self.cases[rng.integers(len(self.cases))]
         shape = draw_shape(self.settings, index // self.together)
-        drawn = draw_patch(case, shape, self.settings.foreground_share, rng)
-        if self.partly and case.label_confidence_mask is None:
+        drawn = self._with_transplant(case, shape, rng) or draw_patch(
+            case, shape, self.settings.foreground_share, rng
+        )
+        if self.partly and "certain" not in drawn:
             drawn["certain"] = torch.ones_like(drawn["regions"][:1])
         patch = self._augment(drawn)  # which adds entries of its own
         return {name: patch[name] for name in drawn} | {"index": torch.tensor(index)}
+
+    def _with_transplant(
+        self, recipient: TrainingCase, shape: Shape, rng: np.random.Generator
+    ) -> dict[str, Tensor] | None:
+        """Return a patch with another case's lesion, as often as the settings say."""
+        share = self.settings.transplantation
+        if not share or recipient.label_confidence_mask is not None or rng.random() >= share:
+            return None
+        donor = self.cases[rng.integers(len(self.cases))]
+        if donor.label_confidence_mask is not None or not any(
+            len(voxels) for voxels in donor.foreground_voxels
+        ):
+            return None
+        patch = transplant(donor, recipient, shape, rng)
+        return {
+            "image": torch.from_numpy(patch.images),
+            "regions": torch.from_numpy(patch.regions.astype(np.float32)),
+        }
 
 
 class DistributedPatchSampler(Sampler[int]):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_ciml.cases.datasets import LabelledCase
-from napari_ciml.cases.labels import label_map, region_masks
+from napari_ciml.cases.labels import label_map, nest_regions, region_masks
 from napari_ciml.cases.writing import read_label_map
 from napari_ciml.decomposition.model import Decomposition
 from napari_ciml.files import write_table
@@ -77,7 +77,10 @@ def score(
             >= THRESHOLD
             for region in regions
         }
-        masks = remove_small_and_fill_holes(masks, info.postprocessing, case.grid.voxel_ml)
+        cleaned = remove_small_and_fill_holes(
+            nest_regions(masks, regions), info.postprocessing, case.grid.voxel_ml
+        )
+        masks = nest_regions(cleaned, regions)
         predicted = region_masks(label_map(masks, regions), regions)
         expected = region_masks(read_label_map(labelled.reference, case), regions)
         for name, mask in predicted.items():

@@ -42,6 +42,8 @@ class TrainSettings(BaseModel):
         makes muting something the network has seen.
     scanners : bool
         Show each modality of a patch as other scanners might (`RandScannerAppearance`).
+    transplantation : float
+        Probability that a patch gets a lesion of another case (`transplant`).
     average : float
         Decay, per step, of the moving average of the weights that is kept as the result; with 0
         the result is the last step's, as in the paper.
@@ -67,6 +69,7 @@ class TrainSettings(BaseModel):
     modality_dropout: float = Field(default=0.15, ge=0, lt=1)
     message_dropout: float = Field(default=0.1, ge=0, lt=1)
     scanner_augmentation: bool = False
+    transplantation: float = Field(default=0.0, ge=0, le=1)
     ema_decay: float = Field(default=0.0, ge=0, lt=1)
     seed: int = 0
 

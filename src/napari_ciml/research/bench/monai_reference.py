@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from napari_ciml.cases.case import Case, open_case
 from napari_ciml.cases.intensity import foreground, normalise
-from napari_ciml.cases.labels import label_map
+from napari_ciml.cases.labels import label_map, nest_regions
 from napari_ciml.cases.writing import write_on_native_grid
 from napari_ciml.files import ensure_writable_folder
 from napari_ciml.inference.device import choose_device
@@ -160,4 +160,4 @@ def _label_map(probabilities: np.ndarray, inside: np.ndarray, info: CheckpointIn
     for region in whole.region_names:
         chosen = [k for k, pair in enumerate(whole.pairs) if pair.region == region]
         masks[region] = (probabilities[chosen].mean(axis=0) >= THRESHOLD) & inside
-    return label_map(masks, whole.regions)
+    return label_map(nest_regions(masks, whole.regions), whole.regions)
