@@ -2,9 +2,13 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_ciml.cli import argument_types, options
 from napari_ciml.research.phantoms.protocols import PROTOCOLS
+
+if TYPE_CHECKING:
+    from napari_ciml.research.phantoms.heads import HeadFolder
 
 _ROWS = 8
 """Of a picture, at most."""
@@ -34,6 +38,13 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="of gliomas. " + "; ".join(f"{name}: {p.about}" for name, p in PROTOCOLS.items()),
     )
     parser.add_argument(
+        "--anatomies",
+        type=Path,
+        metavar="DIR",
+        help="label maps of heads with FreeSurfer's values, at 1 mm, whose brains gliomas are put "
+        "into, with dura and venous sinuses; default: the ICBM 2009a atlas",
+    )
+    parser.add_argument(
         "--picture", type=Path, metavar="PNG", help="draw the first of them, a row each"
     )
     parser.set_defaults(run=run)
@@ -41,21 +52,29 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def run(args: argparse.Namespace) -> None:
     """Write the phantoms."""
+    from napari_ciml.errors import InputError
     from napari_ciml.files import ensure_writable_folder
     from napari_ciml.research.phantoms import write_phantoms
+    from napari_ciml.research.phantoms.heads import find_heads
 
+    if args.anatomies and args.kind != "glioma":
+        raise InputError("--anatomies are for gliomas; leave it out, or choose --kind glioma.")
+    heads = find_heads(args.anatomies) if args.anatomies else None
     folder = ensure_writable_folder(args.output)
     wanted = (args.kind, args.count, args.seed, args.spacing)
-    write_phantoms(folder, *wanted, options.monitor(), args.carried, args.protocol)
+    write_phantoms(folder, *wanted, options.monitor(), args.carried, args.protocol, heads)
     if args.picture:
-        _draw(args)
+        _draw(args, heads)
     print(f"{args.count} {args.kind} phantom(s) in {folder}")
 
 
-def _draw(args: argparse.Namespace) -> None:
+def _draw(args: argparse.Namespace, heads: "HeadFolder | None") -> None:
     from napari_ciml.research.phantoms import make_phantom
     from napari_ciml.research.phantoms.picture import draw_phantoms
 
     seeds = range(args.seed, args.seed + min(args.count, _ROWS))
-    made = [make_phantom(args.kind, seed, args.spacing, protocol=args.protocol) for seed in seeds]
+    made = [
+        make_phantom(args.kind, seed, args.spacing, protocol=args.protocol, heads=heads)
+        for seed in seeds
+    ]
     draw_phantoms(made, args.picture)

@@ -1,6 +1,7 @@
 """Brains of different shape, made from one atlas: the ICBM 152 (2009a) maps that nilearn ships."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -21,7 +22,9 @@ class Anatomy:
     """Tissue shares of every voxel, each (Z, Y, X) float32 in [0, 1].
 
     ``white`` and ``grey`` matter, ``fluid`` (all CSF), ``ventricles`` (the inner part of it), and
-    ``brain``, the mask of what is left after skull stripping (bool).
+    ``brain``, the mask of what is left after skull stripping (bool; of a base that is still to be
+    deformed it may be float32, and 0.5 the threshold). ``structures`` are shares, by name, of what
+    takes the place of these tissues: sinuses, dura, plexus and so on.
     """
 
     white: np.ndarray
@@ -29,6 +32,7 @@ class Anatomy:
     fluid: np.ndarray
     ventricles: np.ndarray
     brain: np.ndarray
+    structures: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @lru_cache(maxsize=4)
@@ -53,7 +57,7 @@ def atlas(spacing: float) -> Anatomy:
     )
     # nilearn's axes are x to the right, y to the front; LPS has both the other way round.
     maps = [np.asarray(load(resolution=1).dataobj, np.float32)[::-1, ::-1].T for load in loaders]
-    white, grey, mask = (_coarser(volume, spacing) for volume in maps)
+    white, grey, mask = (coarser(volume, spacing) for volume in maps)
     brain = mask > 0.5
     total = np.maximum(white + grey, 1.0)
     white, grey = white / total * brain, grey / total * brain
@@ -63,17 +67,31 @@ def atlas(spacing: float) -> Anatomy:
     return Anatomy(white, grey, fluid, ventricles.astype(np.float32), brain)
 
 
+def depth_mm(spacing: float, base: Anatomy | None = None) -> np.ndarray:
+    """Return how deep in a brain each voxel lies, (Z, Y, X) float32 in mm; 0 outside.
+
+    The brain is the atlas' by default.
+    """
+    return _atlas_depth(spacing) if base is None else _depth(base.brain, spacing)
+
+
 @lru_cache(maxsize=4)
-def depth_mm(spacing: float) -> np.ndarray:
-    """Return how deep in the atlas' brain each voxel lies, (Z, Y, X) float32 in mm; 0 outside."""
-    depth = ndimage.distance_transform_edt(atlas(spacing).brain) * spacing
+def _atlas_depth(spacing: float) -> np.ndarray:
+    return _depth(atlas(spacing).brain, spacing)
+
+
+def _depth(brain: np.ndarray, spacing: float) -> np.ndarray:
+    depth = ndimage.distance_transform_edt(brain > 0.5) * spacing
     return np.asarray(depth, np.float32)
 
 
 def deform(
-    rng: np.random.Generator, spacing: float, push: np.ndarray | None = None
+    rng: np.random.Generator,
+    spacing: float,
+    push: np.ndarray | None = None,
+    base: Anatomy | None = None,
 ) -> tuple[Anatomy, np.ndarray]:
-    """Return a brain of random pose and shape, and where each of its voxels lies in the atlas.
+    """Return a brain of random pose and shape, and where each of its voxels lies in its base.
 
     Parameters
     ----------
@@ -83,8 +101,10 @@ def deform(
         Voxel size in mm.
     push : numpy.ndarray, optional
         Further displacement in voxels, (3, Z, Y, X): a mass effect.
+    base : Anatomy, optional
+        What is deformed; the atlas by default.
     """
-    base = atlas(spacing)
+    base = base or atlas(spacing)
     shape: Shape = base.brain.shape
     points = _affine(rng, shape)
     for scale_mm, amplitude in ((40.0, _WARP_MM), (14.0, _DETAIL_MM)):
@@ -98,17 +118,31 @@ def deform(
 
 def sample(base: Anatomy, points: np.ndarray, rng: np.random.Generator) -> Anatomy:
     """Sample an anatomy at points, widen or narrow its fluid spaces, and strip it imperfectly."""
+
+    def at_points(volume: np.ndarray) -> np.ndarray:
+        found = ndimage.map_coordinates(volume.astype(np.float32), points, order=1, mode="constant")
+        return np.asarray(found)
+
     white, grey, fluid, ventricles, brain = (
-        ndimage.map_coordinates(volume.astype(np.float32), points, order=1, mode="constant")
-        for volume in vars(base).values()
+        at_points(volume)
+        for volume in (base.white, base.grey, base.fluid, base.ventricles, base.brain)
     )
+    structures = {name: at_points(volume) for name, volume in base.structures.items()}
+    if structures:
+        # One site's skull stripping leaves more on the brain than another's.
+        brain = brain ** np.exp(rng.uniform(-0.7, 1.4))
     # Atrophy: a power below 1 widens sulci and ventricles, above 1 narrows them.
     fluid = np.clip(fluid, 0, 1) ** rng.uniform(0.6, 1.5)
     matter = (1 - fluid) / np.maximum(white + grey, 1e-3)
     edge = 0.5 + 0.12 * smooth_field(rng, brain.shape, 12) * rng.uniform(0, 1) ** 2
     mask = brain > edge
     return Anatomy(
-        white * matter * mask, grey * matter * mask, fluid * mask, ventricles * mask, mask
+        white * matter * mask,
+        grey * matter * mask,
+        fluid * mask,
+        ventricles * mask,
+        mask,
+        {name: values * mask for name, values in structures.items()},
     )
 
 
@@ -129,6 +163,7 @@ def _central(shape: Shape) -> np.ndarray:
     return (np.abs(x) < 0.45) & (np.abs(y) < 0.6) & (z > -0.35) & (z < 0.45)
 
 
-def _coarser(volume: np.ndarray, spacing: float) -> np.ndarray:
+def coarser(volume: np.ndarray, spacing: float) -> np.ndarray:
+    """Bring a volume of 1 mm to another voxel size, smoothed if that is larger."""
     smooth = blur(volume, 0.4 * np.sqrt(max(spacing**2 - 1, 0.0)))
     return ndimage.zoom(smooth, 1 / spacing, order=1, grid_mode=True, mode="nearest")

@@ -14,6 +14,11 @@ from napari_ciml.research.phantoms.fields import (
     smooth_field,
 )
 from napari_ciml.research.phantoms.protocols import MEANS, PROTOCOLS, SUBTRACTED, Protocol
+from napari_ciml.research.phantoms.structures import (
+    draw_agent,
+    overlay_structures,
+    structure_means,
+)
 from napari_ciml.research.phantoms.tumour import ENHANCING, NECROSIS, Tumour, soften
 
 Shares = dict[str, np.ndarray]
@@ -71,6 +76,7 @@ def render(
     field_of_view = _field_of_view(rng, anatomy.brain)
     hyper = _white_matter_lesions(rng, anatomy, spacing)
     texture = rough_field(rng, anatomy.brain.shape, 5 / spacing)
+    agent = draw_agent(rng) if anatomy.structures else 1.0
     images = {}
     for name in MODALITIES:
         means = _draw_means(rng, signals.get(name, name), strange, scanned.contrast)
@@ -80,6 +86,8 @@ def render(
         if name == "T1CE":
             white = _with_agent(rng, means, signals[name])
             image += _vessels(rng, anatomy, spacing) * white * rng.uniform(0.2, 0.9)
+        if anatomy.structures:
+            means |= structure_means(rng, name, means, agent)
         region = None if carried is None or carried.modality == name else carried.region
         visible = shares if region is None else hide_region(shares, anatomy, region)
         for tissue, share in visible.items():
@@ -104,9 +112,8 @@ def hide_region(shares: Shares, anatomy: Anatomy, region: str) -> Shares:
         return shares | {"solid": shares["solid"] + shares["enhancing"], "enhancing": nothing}
     core = shares["necrosis"] + shares["solid"] + shares["enhancing"]
     edema = nothing if region == "WT" else _spread_over(core, shares["edema"])
-    tissues = {"white": anatomy.white, "grey": anatomy.grey, "fluid": anatomy.fluid}
     tumour = dict.fromkeys(("necrosis", "solid", "enhancing"), nothing) | {"edema": edema}
-    return tumour | {name: tissue * (1 - edema) for name, tissue in tissues.items()}
+    return tumour | overlay_structures(anatomy, 1 - edema)
 
 
 def _spread_over(core: np.ndarray, edema: np.ndarray) -> np.ndarray:
@@ -173,9 +180,7 @@ def _shares(rng: np.random.Generator, anatomy: Anatomy, tumour: Tumour) -> Share
         "solid": np.minimum(solid, core),
         "enhancing": enhancing,
         "edema": edema,
-        "white": anatomy.white * healthy,
-        "grey": anatomy.grey * healthy,
-        "fluid": anatomy.fluid * healthy,
+        **overlay_structures(anatomy, healthy),
     }
 
 

@@ -8,6 +8,7 @@ from napari_ciml.cases.geometry import Grid
 from napari_ciml.errors import InputError
 from napari_ciml.research.phantoms import glioma, petct
 from napari_ciml.research.phantoms.contrast import ExclusiveModality
+from napari_ciml.research.phantoms.heads import HeadFolder
 
 KINDS = ("glioma", "petct")
 
@@ -40,6 +41,7 @@ def make_phantom(
     spacing: float = 2.0,
     carried: ExclusiveModality | None = None,
     protocol: str = "usual",
+    heads: HeadFolder | None = None,
 ) -> Phantom:
     """Make a phantom; the same seed gives the same one.
 
@@ -55,6 +57,8 @@ def make_phantom(
         Let only one modality of a glioma show a region's border.
     protocol : str
         One of `PROTOCOLS`: what was scanned of a glioma.
+    heads : HeadFolder, optional
+        Label maps, one of which is a glioma's anatomy; by default it is the atlas.
 
     Raises
     ------
@@ -65,7 +69,7 @@ def make_phantom(
         raise InputError(f"There is no phantom of kind '{kind}'; known are {', '.join(KINDS)}.")
     rng = np.random.default_rng((seed, KINDS.index(kind)))
     images, labels = (
-        glioma.make(rng, spacing, carried, protocol)
+        glioma.make(rng, spacing, carried, protocol, heads)
         if kind == "glioma"
         else petct.make(rng, spacing)
     )

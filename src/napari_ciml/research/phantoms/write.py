@@ -10,6 +10,7 @@ from napari_ciml.cases.writing import write_volume
 from napari_ciml.files import ensure_writable_folder, write_text
 from napari_ciml.progress import ProgressMonitor
 from napari_ciml.research.phantoms.contrast import CARRIERS, ExclusiveModality
+from napari_ciml.research.phantoms.heads import HeadFolder
 from napari_ciml.research.phantoms.phantom import Phantom, make_phantom
 
 _FILES = {"FLAIR": "flair", "T1": "t1", "T1CE": "t1ce", "T2": "t2", "PET": "PET", "CT": "CT"}
@@ -24,11 +25,12 @@ def write_phantoms(
     monitor: ProgressMonitor,
     carried: float = 0.0,
     protocol: str = "usual",
+    heads: HeadFolder | None = None,
 ) -> None:
     """Write phantoms ``seed`` to ``seed + count - 1``, one folder each, and ``dataset.yaml``.
 
     In a share ``carried`` of the gliomas only one modality shows a region's border; ``protocol``
-    is as `make_phantom` has it.
+    and ``heads`` are as `make_phantom` has them.
 
     Raises
     ------
@@ -41,11 +43,12 @@ def write_phantoms(
         monitor.step("Making phantoms", done, count)
         name = f"{kind}_{seed + done:04d}"
         hidden = _draw_carried(seed + done, carried)
-        phantom = make_phantom(kind, seed + done, spacing, hidden, protocol)
+        phantom = make_phantom(kind, seed + done, spacing, hidden, protocol, heads)
         write_phantom(ensure_writable_folder(folder / name), name, phantom)
     about: dict[str, object] = {"kind": kind, "count": count, "seed": seed, "spacing_mm": spacing}
     about |= {"carried": carried} if carried else {}
     about |= {"protocol": protocol} if protocol != "usual" else {}
+    about |= {"anatomies": len(heads.paths)} if heads else {}
     about["napari-ciml"] = __version__
     write_text(folder / "dataset.yaml", yaml.safe_dump(about, sort_keys=False))
 
