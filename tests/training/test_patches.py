@@ -1,11 +1,18 @@
 from itertools import product
 
 import numpy as np
+import pytest
 import torch
 from torch.utils.data import DataLoader
 
 from napari_ciml.training.cohort import TrainingCase
-from napari_ciml.training.patches import DistributedPatchSampler, Patches, draw_patch, draw_shape
+from napari_ciml.training.patches import (
+    DistributedPatchSampler,
+    Patches,
+    PatchSource,
+    draw_patch,
+    draw_shape,
+)
 from napari_ciml.training.settings import TrainSettings
 
 
@@ -107,3 +114,18 @@ def test_what_is_certain_moves_with_its_patch(settings: TrainSettings) -> None:
     assert any(sure)
     assert all(a or b for a, b in zip(same, sure, strict=True))
     assert "certain" not in Patches([whole], settings)[0]
+
+
+def test_each_source_has_its_share_of_the_patches_at_any_time(settings: TrainSettings) -> None:
+    def flat(value: float) -> TrainingCase:
+        images = np.full((2, 32, 32, 32), value, np.float16)
+        return TrainingCase.of(images, np.zeros((1, 32, 32, 32), bool))
+
+    sources = (PatchSource([flat(1000)], 0.25), PatchSource([flat(10000), flat(10000)], 0.25))
+    patches = Patches([flat(100)], settings, sources=sources)
+    drawn = [round(float(patches[k]["image"].max().log10())) for k in range(40)]
+    assert [drawn.count(power) for power in (2, 3, 4)] == pytest.approx([20, 10, 10], abs=1)
+    # In every stretch of a run, too.
+    assert 4 <= drawn[:10].count(2) <= 6
+    alone = Patches([flat(100)], settings)
+    assert torch.equal(alone[0]["image"], Patches([flat(100)], settings, sources=())[0]["image"])

@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ from napari_ciml.errors import CancelledError, CheckpointError, InputError
 from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint
 from napari_ciml.network.settings import NetworkSettings
 from napari_ciml.progress import Progress, ProgressMonitor
+from napari_ciml.research.phantoms import write_phantoms
 from napari_ciml.training.folds import split
 from napari_ciml.training.run import initial_network, run
-from napari_ciml.training.run_plan import RunPlan
+from napari_ciml.training.run_plan import MixedDataset, RunPlan
 from napari_ciml.training.scoring import score
 from napari_ciml.training.settings import Hardware, TrainSettings
 
@@ -168,3 +170,28 @@ def test_a_run_begins_with_the_weights_of_a_narrower_network(
         before, after = blind.network(seen), network(seen)
     for name, found in before.items():
         torch.testing.assert_close(after[name].logits, found.logits, rtol=1e-3, atol=1e-3)
+
+
+def test_a_further_data_set_is_mixed_in_and_said_so(plan: RunPlan, tmp_path: Path) -> None:
+    write_phantoms(tmp_path / "more", "petct", 1, 90, 8.0, ProgressMonitor())
+    settings = plan.settings.model_copy(update={"mixture_fractions": (0.25,)})
+    mixed = replace(plan, settings=settings, mixed=(MixedDataset(tmp_path / "more", 0.25),))
+    info = load_checkpoint(run(mixed, ProgressMonitor()).checkpoints[0]).info
+    assert info.training.data == f"{plan.data.name}, 25% of the patches more"
+    assert info.training.cases == 3
+    scored = {row["case"] for row in table(plan.output / "scores.csv")}
+    assert scored == {find_cases(plan.data)[3].key}
+
+
+def test_what_cannot_be_used_is_told_of_all_data_sets_at_once(
+    plan: RunPlan, tmp_path: Path
+) -> None:
+    for name in ("more", "most"):
+        write_phantoms(tmp_path / name, "petct", 2, 90, 8.0, ProgressMonitor())
+        (tmp_path / name / "petct_0090" / "petct_0090_CT.nii.gz").unlink()
+    both = tuple(MixedDataset(tmp_path / name, 0.2) for name in ("more", "most"))
+    told: list[str] = []
+    with pytest.raises(InputError, match=r"more: 1 of 2 .*most: 1 of 2 .*--skip-bad"):
+        run(replace(plan, mixed=both), ProgressMonitor(notify=told.append))
+    assert len(told) == 2
+    run(replace(plan, mixed=both, skip_bad=True), ProgressMonitor())

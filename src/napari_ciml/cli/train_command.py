@@ -9,7 +9,7 @@ from napari_ciml.cli.regions import KNOWN, labelled
 
 if TYPE_CHECKING:
     from napari_ciml.cases.intensity import Normalisation
-    from napari_ciml.training.run_plan import RunPlan
+    from napari_ciml.training.run_plan import MixedDataset, RunPlan
     from napari_ciml.training.settings import TrainSettings
 
 _NORMALISATIONS: "tuple[Normalisation, ...]" = ("zscore", "ct", "suv", "dataset")
@@ -147,6 +147,14 @@ def _add_cohort(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="cases, the last by name, that are only scored on",
     )
+    parser.add_argument(
+        "--mix",
+        action="append",
+        default=[],
+        metavar="DIR=FRACTION",
+        help="a further data set, phantoms for example, and the fraction of the patches that are of "
+        "it (repeatable); none of its cases is held out or scored on",
+    )
     parser.add_argument("--skip-bad", action="store_true", help="leave out unusable cases")
     parser.add_argument(
         "--cache", type=Path, metavar="DIR", help="for prepared cases; default: RUN/cache"
@@ -213,6 +221,7 @@ def _plan(args: argparse.Namespace) -> "RunPlan":
         finish=args.finish,
         cache=args.cache,
         start=args.start,
+        mixed=_mixed(args),
     )
 
 
@@ -249,10 +258,32 @@ def _settings(args: argparse.Namespace) -> "TrainSettings":
             "message_dropout": args.message_dropout,
             "scanner_augmentation": args.scanners,
             "transplantation": args.transplantation,
+            "mixture_fractions": tuple(mixed.fraction for mixed in _mixed(args)),
             "ema_decay": args.average,
             "seed": args.seed,
         }
     )
+
+
+def _mixed(args: argparse.Namespace) -> "tuple[MixedDataset, ...]":
+    """Return what is said of further data sets."""
+    from napari_ciml.errors import InputError
+    from napari_ciml.training.run_plan import MixedDataset
+
+    found = []
+    for text in args.mix:
+        folder, _, fraction = text.rpartition("=")
+        try:
+            found.append(MixedDataset(Path(folder), argument_types.fraction_below_one(fraction)))
+        except (argparse.ArgumentTypeError, ValueError):
+            found.append(MixedDataset(Path(folder), 0.0))
+        if not folder or not found[-1].fraction:
+            raise InputError(f"--mix {text}: write DIR=FRACTION, one above 0 and below 1.")
+    if sum(mixed.fraction for mixed in found) >= 1:
+        raise InputError(
+            "--mix: the fractions together leave nothing for DATA_DIR; make them less."
+        )
+    return tuple(found)
 
 
 def _normalisation(

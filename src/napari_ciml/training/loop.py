@@ -22,7 +22,7 @@ from napari_ciml.network.activation_checkpointing import enable_activation_check
 from napari_ciml.network.ciml import CIML
 from napari_ciml.progress import ProgressMonitor
 from napari_ciml.training.cohort import TrainingCase
-from napari_ciml.training.patches import DistributedPatchSampler, Patches
+from napari_ciml.training.patches import DistributedPatchSampler, Patches, PatchSource
 from napari_ciml.training.run_folder import Epoch, RunFolder
 from napari_ciml.training.settings import Hardware, TrainSettings
 from napari_ciml.training.state import load_result, load_state, save_state
@@ -53,6 +53,7 @@ def train(
     hardware: Hardware | None = None,
     resume: bool = False,
     build: Build = build_ciml,
+    sources: Sequence[PatchSource] = (),
 ) -> nn.Module:
     """Train a network; after each epoch its state and a line of the log are written.
 
@@ -74,6 +75,8 @@ def train(
         Go on from the state in ``folder``; the curve is that of a run never interrupted.
     build : callable
         Makes the network; a function of a module, where several processes are asked for.
+    sources : sequence of PatchSource
+        Further cases, and how many of the patches are of them.
 
     Raises
     ------
@@ -97,6 +100,7 @@ def train(
         hardware.activation_checkpointing,
         resume,
         build,
+        sources,
     )
     if hardware.devices == 1:
         _train_alone(fabric, task, monitor)
@@ -154,6 +158,7 @@ class _Task:
     spare: bool
     resume: bool
     build: Build
+    sources: Sequence[PatchSource]
 
 
 def _train_alone(fabric: Fabric, task: _Task, monitor: ProgressMonitor) -> None:
@@ -217,7 +222,7 @@ def _train(fabric: Fabric, task: _Task, monitor: ProgressMonitor | None = None) 
 def _loader(fabric: Fabric, task: _Task, first: int) -> DataLoader[dict[str, Tensor]]:
     share = DistributedPatchSampler(task.settings, first, fabric.global_rank, fabric.world_size)
     loader: DataLoader[dict[str, Tensor]] = DataLoader(
-        Patches(task.cases, task.settings, world=fabric.world_size),
+        Patches(task.cases, task.settings, world=fabric.world_size, sources=task.sources),
         batch_size=task.settings.batch_size,
         sampler=share,
         num_workers=task.workers,

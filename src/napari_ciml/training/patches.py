@@ -1,6 +1,7 @@
 """Patches drawn from a cohort, augmented; the k-th of a run depends on its seed and k alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -18,6 +19,26 @@ from napari_ciml.training.transplantation import transplant
 Shape = tuple[int, int, int]
 
 
+_GOLDEN = (5**0.5 - 1) / 2
+"""Multiples of it, modulo 1, are spread evenly however many are taken."""
+
+
+@dataclass(frozen=True)
+class PatchSource:
+    """Further cases that patches are drawn from.
+
+    Parameters
+    ----------
+    cases : list of TrainingCase
+        At least one.
+    fraction : float
+        Of all patches, in [0, 1].
+    """
+
+    cases: list[TrainingCase]
+    fraction: float
+
+
 class Patches(Dataset[dict[str, Tensor]]):
     """Endless patches: ``image`` (M, Z, Y, X) float32, ``regions`` (R, Z, Y, X) float32, ``index``.
 
@@ -26,13 +47,16 @@ class Patches(Dataset[dict[str, Tensor]]):
     Parameters
     ----------
     cases : list of TrainingCase
-        Drawn from uniformly.
+        Drawn from uniformly; their lesions are the ones that are transplanted.
     settings : TrainSettings
         Patch size, foreground share, seed.
     partly : bool
         Say what is certain even if everything is.
     world : int
         Processes whose batches make a step together: its patches are of one size.
+    sources : sequence of PatchSource
+        Further cases; their fractions are kept as exactly as the number of patches allows, in a batch
+        as in a run.
     """
 
     def __init__(
@@ -41,11 +65,14 @@ class Patches(Dataset[dict[str, Tensor]]):
         settings: TrainSettings,
         partly: bool = False,
         world: int = 1,
+        sources: Sequence[PatchSource] = (),
     ) -> None:
         self.cases = cases
+        self.sources = sources
         self.settings = settings
         self.together = settings.batch_size * world
-        self.partly = partly or any(case.label_confidence_mask is not None for case in cases)
+        everything = [*cases, *(case for source in sources for case in source.cases)]
+        self.partly = partly or any(case.label_confidence_mask is not None for case in everything)
 
     @cached_property
     def _augment(self) -> Compose:
@@ -55,7 +82,8 @@ class Patches(Dataset[dict[str, Tensor]]):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         rng = np.random.default_rng((self.settings.seed, index))
         self._augment.set_random_state(int(rng.integers(2**31)))
-        case = self.cases[rng.integers(len(self.cases))]
+        cases = self._source(index)
+        case = cases[rng.integers(len(cases))]
         shape = draw_shape(self.settings, index // self.together)
         drawn = self._with_transplant(case, shape, rng) or draw_patch(
             case, shape, self.settings.foreground_share, rng
@@ -64,6 +92,15 @@ class Patches(Dataset[dict[str, Tensor]]):
             drawn["certain"] = torch.ones_like(drawn["regions"][:1])
         patch = self._augment(drawn)  # which adds entries of its own
         return {name: patch[name] for name in drawn} | {"index": torch.tensor(index)}
+
+    def _source(self, index: int) -> list[TrainingCase]:
+        """Return the cases that a patch is drawn from."""
+        place = (index + 1) * _GOLDEN % 1
+        for source in self.sources:
+            if place < source.fraction:
+                return source.cases
+            place -= source.fraction
+        return self.cases
 
     def _with_transplant(
         self, recipient: TrainingCase, shape: Shape, rng: np.random.Generator

@@ -24,6 +24,7 @@ from napari_ciml.training.cohort import load_cohort
 from napari_ciml.training.folds import split
 from napari_ciml.training.intensity_statistics import resolve_dataset_normalisation
 from napari_ciml.training.loop import build_ciml, train
+from napari_ciml.training.patches import PatchSource
 from napari_ciml.training.run_folder import RunFolder
 from napari_ciml.training.run_plan import RunPlan, describe
 from napari_ciml.training.scoring import CaseScore, Summary, score, summarise, write_scores
@@ -58,7 +59,7 @@ def run(plan: RunPlan, monitor: ProgressMonitor) -> RunResult:
         If the monitor's ``stop`` is set; what was done can be gone on with.
     """
     ensure_writable_folder(plan.output)
-    cases = _usable(plan, monitor)
+    cases, *others = _usable(plan, monitor)
     if len(cases) <= plan.held_out:
         raise InputError(
             f"{plan.data}: {len(cases)} cases, of which {plan.held_out} are held out; add some."
@@ -68,7 +69,11 @@ def run(plan: RunPlan, monitor: ProgressMonitor) -> RunResult:
     settings = resolve_dataset_normalisation(
         plan.settings, kept, plan.cached, monitor, workers, plan.start
     )
-    plan = replace(plan, settings=settings)
+    mixed = tuple(
+        replace(dataset, cases=tuple(found))
+        for dataset, found in zip(plan.mixed, others, strict=True)
+    )
+    plan = replace(plan, settings=settings, mixed=mixed)
     done = (
         _cross_validate(plan, kept, held_out, monitor)
         if plan.folds > 1
@@ -78,18 +83,25 @@ def run(plan: RunPlan, monitor: ProgressMonitor) -> RunResult:
     return done
 
 
-def _usable(plan: RunPlan, monitor: ProgressMonitor) -> list[LabelledCase]:
-    cases = find_cases(plan.data)
-    flaws = audit(cases, plan.settings.decomposition, monitor, plan.hardware.workers)
-    for flaw in flaws:
-        monitor.notify(f"Left out: {flaw}" if plan.skip_bad else str(flaw))
-    if flaws and not plan.skip_bad:
+def _usable(plan: RunPlan, monitor: ProgressMonitor) -> list[list[LabelledCase]]:
+    """Return the cases of each data set; all that cannot be used is told before it is refused."""
+    usable, refused = [], []
+    for data in (plan.data, *(mixed.data for mixed in plan.mixed)):
+        cases = find_cases(data)
+        flaws = audit(cases, plan.settings.decomposition, monitor, plan.hardware.workers)
+        for flaw in flaws:
+            monitor.notify(f"Left out: {flaw}" if plan.skip_bad else str(flaw))
+        bad = {flaw.case.name for flaw in flaws}
+        usable.append([case for case in cases if case.name not in bad])
+        if flaws and not plan.skip_bad:
+            refused.append(f"{data}: {len(flaws)} of {len(cases)} cases cannot be used")
+        elif not usable[-1]:
+            raise InputError(f"{data}: no case can be used; leave the data set out.")
+    if refused:
         raise InputError(
-            f"{plan.data}: {len(flaws)} of {len(cases)} cases cannot be used, as listed; mend "
-            "them, or leave them out with --skip-bad."
+            f"{'; '.join(refused)}, as listed; mend them, or leave them out with --skip-bad."
         )
-    bad = {flaw.case.name for flaw in flaws}
-    return [case for case in cases if case.name not in bad]
+    return usable
 
 
 def _train_once(
@@ -179,6 +191,12 @@ def _learn(
         # A fold that had not begun when the run was interrupted begins now.
         resume=plan.resume and (plan.folds < 2 or (folder / STATE).is_file()),
         build=partial(initial_network, plan.start) if plan.start else build_ciml,
+        sources=[
+            PatchSource(
+                load_cohort(mixed.cases, plan.settings, cache, monitor, workers), mixed.fraction
+            )
+            for mixed in plan.mixed
+        ],
     )
 
 

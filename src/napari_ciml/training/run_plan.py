@@ -3,8 +3,18 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from napari_ciml.cases.datasets import LabelledCase
 from napari_ciml.network.checkpoint_info import CheckpointInfo, TrainingRecord, file_hash
 from napari_ciml.training.settings import Hardware, TrainSettings
+
+
+@dataclass(frozen=True)
+class MixedDataset:
+    """A further data set, the fraction of the patches that are of it, its cases once found."""
+
+    data: Path
+    fraction: float
+    cases: tuple[LabelledCase, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,8 @@ class RunPlan:
         Where prepared cases are kept; by default in ``output``.
     start : pathlib.Path, optional
         A checkpoint whose weights the training begins with, wherever they fit.
+    mixed : tuple of MixedDataset
+        Further data sets to train on, of which no case is held out or scored on.
     """
 
     data: Path
@@ -54,11 +66,18 @@ class RunPlan:
     finish: bool = False
     cache: Path | None = None
     start: Path | None = None
+    mixed: tuple[MixedDataset, ...] = ()
 
     @property
     def cached(self) -> Path:
         """Where prepared cases are kept."""
         return self.cache or self.output / "cache"
+
+    @property
+    def training_data(self) -> str:
+        """The data sets in words, for the checkpoint: the first, and the fractions of the others."""
+        others = (f"{mixed.fraction:.0%} of the patches {mixed.data.name}" for mixed in self.mixed)
+        return ", ".join((self.data.name, *others))
 
 
 def describe(plan: RunPlan, count: int) -> CheckpointInfo:
@@ -73,6 +92,7 @@ def describe(plan: RunPlan, count: int) -> CheckpointInfo:
             "patch",
             "largest_patch",
             "seed",
+            "mixture_fractions",
         }
     )
     return CheckpointInfo(
@@ -85,7 +105,7 @@ def describe(plan: RunPlan, count: int) -> CheckpointInfo:
         largest_patch=settings.largest_patch,
         normalisation=settings.normalisation,
         training=TrainingRecord(
-            data=plan.data.name,
+            data=plan.training_data,
             cases=count,
             steps=settings.steps,
             seed=settings.seed,

@@ -44,6 +44,8 @@ class TrainSettings(BaseModel):
         Show each modality of a patch as other scanners might (`RandScannerAppearance`).
     transplantation : float
         Probability that a patch gets a lesion of another case (`transplant`).
+    mixture_fractions : tuple of float
+        Of the patches, for each further data set; the rest is the first one's.
     average : float
         Decay, per step, of the moving average of the weights that is kept as the result; with 0
         the result is the last step's, as in the paper.
@@ -70,6 +72,7 @@ class TrainSettings(BaseModel):
     message_dropout: float = Field(default=0.1, ge=0, lt=1)
     scanner_augmentation: bool = False
     transplantation: float = Field(default=0.0, ge=0, le=1)
+    mixture_fractions: tuple[float, ...] = ()
     ema_decay: float = Field(default=0.0, ge=0, lt=1)
     seed: int = 0
 
