@@ -356,3 +356,18 @@ def test_open_hears_how_to_segment(monkeypatch: pytest.MonkeyPatch, case_folder:
         multiscale=True,
     )
     assert plain.settings == SegmentSettings()
+
+
+@pytest.mark.parametrize("mix", ["phantoms", "phantoms=0", "phantoms=1", "=0.2", "phantoms=x"])
+def test_a_mixture_is_a_folder_and_a_fraction(mix: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run("train", "data", "-o", "run", "--preset", "brats2020", "--mix", mix)
+    assert "--mix" in capsys.readouterr().err
+
+
+def test_mixtures_must_leave_something_for_the_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mixed = ("--mix", "a=0.5", "--mix", "b=0.5")
+    assert run("train", tmp_path, "-o", tmp_path / "run", "--preset", "brats2020", *mixed) == 2
+    assert "leave nothing for DATA_DIR" in capsys.readouterr().err

@@ -120,9 +120,7 @@ def nest_regions(
         By region, in the order of ``masks``.
     """
     labels = {region.name: set(region.labels) for region in regions if region.name in masks}
-    outermost = {
-        name for name in masks if not any(labels[other] > labels[name] for other in masks)
-    }
+    outermost = {name for name in masks if not any(labels[other] > labels[name] for other in masks)}
     result = {}
     for name, mask in masks.items():
         around = [masks[other] for other in outermost if labels[other] > labels[name]]

@@ -1,6 +1,7 @@
 """Numbers as command lines give them: what they may be."""
 
 import argparse
+from pathlib import Path
 
 
 def positive(text: str) -> int:
@@ -57,3 +58,12 @@ def fraction_below_one(text: str) -> float:
     if not 0 <= number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not from 0 to below 1")
     return number
+
+
+def folder_and_fraction(text: str) -> tuple[Path, float]:
+    """Read a folder and a number above 0 and below 1, as ``DIR=FRACTION``."""
+    folder, _, number = text.rpartition("=")
+    fraction = fraction_below_one(number)
+    if not folder or fraction == 0:
+        raise argparse.ArgumentTypeError(f"{text} is not DIR=FRACTION with one above 0")
+    return Path(folder), fraction

@@ -149,10 +149,11 @@ def _add_cohort(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--mix",
+        type=argument_types.folder_and_fraction,
         action="append",
         default=[],
         metavar="DIR=FRACTION",
-        help="a further data set, phantoms for example, and the fraction of the patches that are of "
+        help="a further data set, phantoms for example, and the fraction of patches that are of "
         "it (repeatable); none of its cases is held out or scored on",
     )
     parser.add_argument("--skip-bad", action="store_true", help="leave out unusable cases")
@@ -270,20 +271,12 @@ def _mixed(args: argparse.Namespace) -> "tuple[MixedDataset, ...]":
     from napari_ciml.errors import InputError
     from napari_ciml.training.run_plan import MixedDataset
 
-    found = []
-    for text in args.mix:
-        folder, _, fraction = text.rpartition("=")
-        try:
-            found.append(MixedDataset(Path(folder), argument_types.fraction_below_one(fraction)))
-        except (argparse.ArgumentTypeError, ValueError):
-            found.append(MixedDataset(Path(folder), 0.0))
-        if not folder or not found[-1].fraction:
-            raise InputError(f"--mix {text}: write DIR=FRACTION, one above 0 and below 1.")
+    found = tuple(MixedDataset(folder, fraction) for folder, fraction in args.mix)
     if sum(mixed.fraction for mixed in found) >= 1:
         raise InputError(
             "--mix: the fractions together leave nothing for DATA_DIR; make them less."
         )
-    return tuple(found)
+    return found
 
 
 def _normalisation(

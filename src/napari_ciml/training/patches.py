@@ -55,8 +55,8 @@ class Patches(Dataset[dict[str, Tensor]]):
     world : int
         Processes whose batches make a step together: its patches are of one size.
     sources : sequence of PatchSource
-        Further cases; their fractions are kept as exactly as the number of patches allows, in a batch
-        as in a run.
+        Further cases; their fractions are kept as exactly as the number of patches allows, in a
+        batch as in a run.
     """
 
     def __init__(

@@ -75,7 +75,7 @@ class RunPlan:
 
     @property
     def training_data(self) -> str:
-        """The data sets in words, for the checkpoint: the first, and the fractions of the others."""
+        """The data sets in words, for the checkpoint, with the fractions of all but the first."""
         others = (f"{mixed.fraction:.0%} of the patches {mixed.data.name}" for mixed in self.mixed)
         return ", ".join((self.data.name, *others))
 
