@@ -73,7 +73,7 @@ def test_what_the_checkpoint_says_is_done_to_its_output(
 ) -> None:
     case = open_case(case_folder)
     plain = segment(case, tiny_checkpoint)
-    finish = PostprocessingSettings(temperatures={"WT": 3.0}, min_component_ml={"TC": 1e6})
+    finish = PostprocessingSettings(temperatures={"WT": 3.0}, min_component_ml={"TC": 1e4})
     info = tiny_checkpoint.info.model_copy(update={"postprocessing": finish})
     done = segment(case, replace(tiny_checkpoint, info=info))
     assert done.volumes_ml["TC"] == done.volumes_ml["ET"] or not plain.volumes_ml["TC"]
