@@ -118,7 +118,7 @@ def test_lesions_after_a_run_and_a_click_goes_there(loaded: Workbench, qtbot: Qt
     assert findings.marks == ()
     widget.region_filter.setCurrentText("ET")
     widget.region_filter.activated.emit(widget.region_filter.currentIndex())
-    assert {lesion.region for lesion in widget._rows} == {"ET"}
+    assert {lesion.region for lesion in widget.lesions.lesions} == {"ET"}
     assert not drawn.visible
 
 

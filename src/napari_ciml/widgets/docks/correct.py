@@ -7,10 +7,7 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QFileDialog,
     QHBoxLayout,
-    QHeaderView,
     QPushButton,
-    QTableWidget,
-    QTableWidgetItem,
 )
 
 from napari_ciml.decomposition.model import Region
@@ -18,15 +15,13 @@ from napari_ciml.errors import CimlError
 from napari_ciml.metrics.label_checks import SPECK_ML, LabelIssue
 from napari_ciml.widgets.display.key_bindings import ERASE, MOST_BRUSH_KEYS, brush_key, key_text
 from napari_ciml.widgets.layers.label_maps import apply_fixes, select_brush
-from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel, button, label, row, table
+from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel, button, label, row
 from napari_ciml.widgets.panels.dock import LabelMapDock
+from napari_ciml.widgets.panels.issue_table import MOST_LISTED, IssueTable
 from napari_ciml.widgets.panels.texts import count_text, describe_stroke
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
-
-_MOST_LISTED = 100
-"""Number of issues that are listed one by one."""
 
 _EMPTY = (
     "Open a case and segment it, then choose a region and paint with napari's brush, eraser, "
@@ -75,10 +70,8 @@ class CorrectWidget(LabelMapDock):
             "Save anyway", "Write the label map without fixing the listed issues."
         )
         self.summary = WrappingLabel()
-        self.issues = table("Issue", "")
-        self.issues.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
-        self.issues.setToolTip("Select an issue to go to it.")
-        self._rows: tuple[LabelIssue, ...] = ()
+        self.issues = IssueTable(self.fix_all.sizeHint().width())
+        self._issues: tuple[LabelIssue, ...] = ()
         self._path: Path | None = None
         self._buttons: dict[str, QPushButton] = {}
         self._region: Region | None = None
@@ -103,9 +96,6 @@ class CorrectWidget(LabelMapDock):
         self.run_intent(self._check, self._on_checked_before_saving)
 
     def _lay_out(self) -> None:
-        header = self.issues.horizontalHeader()
-        header.setSectionResizeMode(1, QHeaderView.ResizeMode.Fixed)
-        header.resizeSection(1, self.fix_all.sizeHint().width())
         self.column.addWidget(self.offer)
         self.column.addLayout(row(self.restore, self.discard))
         self.column.addWidget(self.target)
@@ -113,7 +103,7 @@ class CorrectWidget(LabelMapDock):
         self.column.addLayout(self.brushes)
         self.column.addWidget(self.stroke_hint)
         self.column.addWidget(self.autosaved)
-        self.column.addLayout(row(label("Small below"), self.min_volume))
+        self.column.addLayout(row(label("Small components below"), self.min_volume))
         self.column.addLayout(row(self.check, self.save))
         self.column.addWidget(self.summary)
         self.column.addLayout(row(self.fix_all, self.save_anyway))
@@ -126,7 +116,8 @@ class CorrectWidget(LabelMapDock):
         self.discard.clicked.connect(lambda: self.run_intent(self.autosave.delete_offered))
         self.erase.clicked.connect(self._on_erase)
         self.check.clicked.connect(lambda: self.run_intent(self._check, self._on_checked))
-        self.fix_all.clicked.connect(lambda: self._fix(self._rows))
+        self.issues.fix_requested.connect(lambda issue: self._fix((issue,)))
+        self.fix_all.clicked.connect(lambda: self._fix(self._issues))
         self.save.clicked.connect(self._choose_file)
         self.save_anyway.clicked.connect(lambda: self.run_intent(self._write))
         self.issues.currentCellChanged.connect(self._go_to)
@@ -216,28 +207,17 @@ class CorrectWidget(LabelMapDock):
             self.run_intent(self._write)
 
     def _show_issues(self, issues: tuple[LabelIssue, ...], text: str) -> None:
-        self._rows = issues
-        more = f" The first {_MOST_LISTED} are listed." if len(issues) > _MOST_LISTED else ""
+        self._issues = issues
+        more = f" The first {MOST_LISTED} are listed." if len(issues) > MOST_LISTED else ""
         self.summary.set_text(text + more)
-        self.issues.setVisible(bool(issues))
+        self.issues.show_issues(issues)
         self.fix_all.setVisible(any(issue.value is not None for issue in issues))
         self.save_anyway.setVisible(bool(issues) and self._path is not None)
-        self.issues.blockSignals(True)
-        self.issues.setRowCount(min(len(issues), _MOST_LISTED))
-        for k, issue in enumerate(issues[:_MOST_LISTED]):
-            item = QTableWidgetItem(issue.sentence)
-            item.setToolTip(issue.sentence)
-            self.issues.setItem(k, 0, item)
-            fix = button("Fix", "Assign the label of the surrounding voxels.")
-            fix.setEnabled(issue.value is not None)
-            fix.clicked.connect(lambda _, i=issue: self._fix((i,)))
-            self.issues.setCellWidget(k, 1, fix)
-            self.issues.setRowHeight(k, 2 * self.fontMetrics().lineSpacing() + 10)
-        self.issues.blockSignals(False)
 
-    def _go_to(self, k: int, *_: object) -> None:
-        if 0 <= k < len(self._rows):
-            self.active_map.go_to(self._rows[k])
+    def _go_to(self, row: int, *_: object) -> None:
+        issue = self.issues.issue_at(row)
+        if issue is not None:
+            self.active_map.go_to(issue)
 
     def _fix(self, issues: tuple[LabelIssue, ...]) -> None:
         layer, path = self.active_map.current(), self._path

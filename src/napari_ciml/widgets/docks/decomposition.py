@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.utils.theme import get_theme
-from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QPushButton, QTableWidgetItem, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QPushButton, QTableWidgetItem
 
 from napari_ciml.decomposition import edits
 from napari_ciml.decomposition.model import Decomposition, ValidationIssue
@@ -20,6 +19,7 @@ from napari_ciml.widgets.panels.common import (
     QUIET_COLOUR,
     WrappingLabel,
     button,
+    centred,
     row,
     table,
 )
@@ -27,6 +27,7 @@ from napari_ciml.widgets.panels.dock import Dock
 from napari_ciml.widgets.panels.job_bar import JobBar
 from napari_ciml.widgets.panels.readable_colours import readable
 from napari_ciml.widgets.panels.run_change import ChangePanel
+from napari_ciml.widgets.panels.texts import label_values_text
 from napari_ciml.widgets.panels.threshold_sliders import ThresholdSliders
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ _ROLE_TIPS = {
     "auxiliary": "auxiliary: it sends messages to the primary",
     "off": "off: not used in this subtask",
 }
-_NO_BREAK = "\N{NO-BREAK SPACE}"
 _ROW_HEIGHT = 29
 """Pixels."""
 
@@ -166,11 +166,7 @@ class DecompositionWidget(Dock):
             self._show_row(decomposition, k, {p.where for p in problems})
         self.grid.setFixedHeight(_ROW_HEIGHT * max(1, len(decomposition.subtasks)) + 34)
         self._show_problems(problems)
-        values = (
-            f"{r.name} = label {', '.join(map(str, r.labels))}" for r in decomposition.regions
-        )
-        values = (text.replace(" ", _NO_BREAK) for text in values)
-        self.regions.set_text("; ".join(values))
+        self.regions.set_text(label_values_text(decomposition.regions))
 
     def _show_request(self) -> None:
         self.undo.setEnabled(self.model.undo_stack.can_undo)
@@ -220,7 +216,7 @@ class DecompositionWidget(Dock):
             box.setChecked(region in task.regions)
             box.setToolTip(f"Subtask {task.name or k + 1} predicts {region}.")
             box.toggled.connect(partial(self._edit, edits.with_region, k, region))
-            self.grid.setCellWidget(k, column, _centred(box))
+            self.grid.setCellWidget(k, column, centred(box))
 
     def _header_colour(self, colour: str) -> QColor:
         theme = get_theme(self.viewer.theme)
@@ -249,11 +245,3 @@ class DecompositionWidget(Dock):
     def read(self, path: Path) -> None:
         """Open a decomposition from a YAML file; on an error the current one stays."""
         self.model.set_decomposition(Decomposition.read(path))
-
-
-def _centred(box: QCheckBox) -> QWidget:
-    container = QWidget()
-    layout = row(box)
-    layout.setAlignment(Qt.AlignmentFlag.AlignCenter)
-    container.setLayout(layout)
-    return container

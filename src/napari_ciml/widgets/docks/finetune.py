@@ -13,7 +13,7 @@ from napari_ciml.inference.plan import unsupported_parts
 from napari_ciml.training.finetune.inputs import CorrectedCase, FineTuneInput
 from napari_ciml.widgets.display.linked_layers import primary_layers
 from napari_ciml.widgets.layers.metadata import metadata_of
-from napari_ciml.widgets.panels.close_guard import CloseGuard
+from napari_ciml.widgets.panels.close_guard import CloseGuard, outermost_window
 from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel, button, label, row
 from napari_ciml.widgets.panels.dock import Dock
 from napari_ciml.widgets.panels.finetune_options import FineTuneOptions
@@ -89,9 +89,7 @@ class FineTuneWidget(Dock):
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         """Ask before the window that now holds this dock widget is closed."""
         super().showEvent(event)
-        window = self.window()
-        while window.parentWidget() is not None:
-            window = window.parentWidget()
+        window = outermost_window(self)
         if self.guard is None or self.guard.window() is not window:
             self.guard = CloseGuard(window, self.controller, self)
 

@@ -3,11 +3,9 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QHeaderView, QSpinBox, QTableWidget, QTableWidgetItem
+from qtpy.QtWidgets import QComboBox, QHeaderView, QSpinBox, QTableWidgetItem
 
 from napari_ciml.inference.uncertainty_maps import UncertaintyKind
-from napari_ciml.lesions import Lesion
 from napari_ciml.widgets.controllers.explanation import QUERYING
 from napari_ciml.widgets.controllers.label_maps import MEASURING
 from napari_ciml.widgets.controllers.segmentation import SEGMENTING
@@ -22,7 +20,7 @@ from napari_ciml.widgets.panels.common import (
 )
 from napari_ciml.widgets.panels.dock import LabelMapDock
 from napari_ciml.widgets.panels.job_bar import JobBar
-from napari_ciml.widgets.panels.readable_colours import readable
+from napari_ciml.widgets.panels.lesion_table import LesionTable
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -31,12 +29,6 @@ _ALL = "all regions"
 _SAMPLES = 8
 _KINDS: tuple[UncertaintyKind, ...] = ("disagreement", "uncertainty", "spread")
 _EMPTY = "Open a case and segment it; its lesions are listed here, the uncertain ones first."
-_CHECK_BOX_STYLE = (
-    "QTableView::indicator { width: 12px; height: 12px; border: 2px solid #7f868e }"
-    "QTableView::indicator:checked { background: #2f6db5 }"
-)
-"""napari's own check boxes are invisible on the background of a table."""
-
 _KIND_TIP = (
     "Disagreement: standard deviation over the segmentors of a region, at most 0.5. Uncertainty: "
     "entropy of the probability, at most 1 bit. Spread: standard deviation over Monte Carlo "
@@ -93,16 +85,8 @@ class LesionsWidget(LabelMapDock):
             "Explain this lesion: weights and maps of each auxiliary (or double-click it).",
         )
         self.answer = WrappingLabel(colour=QUIET_COLOUR)
-        self.lesions = table("Done", "Lesion", "Confidence")
-        self.lesions.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
-        self.lesions.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
-        self.lesions.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        self.lesions.setStyleSheet(_CHECK_BOX_STYLE)
-        self.lesions.setToolTip(
-            "Select a lesion to go to it, double-click to explain it; Space marks it as reviewed."
-        )
+        self.lesions = LesionTable()
         self.state = WrappingLabel(_EMPTY, QUIET_COLOUR)
-        self._rows: list[Lesion] = []
         self._lay_out()
         self._connect()
         self._list_maps()
@@ -112,9 +96,6 @@ class LesionsWidget(LabelMapDock):
     def _lay_out(self) -> None:
         header = self.regions.horizontalHeader()
         for column in (1, 2, 3):
-            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
-        header = self.lesions.horizontalHeader()
-        for column in (0, 1):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         self.column.addLayout(row(label("Label map"), self.map_choice))
         self.column.addWidget(self.regions)
@@ -141,10 +122,10 @@ class LesionsWidget(LabelMapDock):
         self.region_filter.activated.connect(self._show_lesions)
         self.next.clicked.connect(self._review_and_next)
         self.lesions.currentCellChanged.connect(self._go_to)
-        self.lesions.cellDoubleClicked.connect(lambda *_: self._ask())
-        self.explain.clicked.connect(self._ask)
+        self.lesions.cellDoubleClicked.connect(self._explain_lesion)
+        self.explain.clicked.connect(self._explain_lesion)
         self.questions.changed.connect(self._show_answer)
-        self.lesions.itemChanged.connect(self._mark)
+        self.lesions.marked.connect(self.findings.mark)
         self.active_map.changed.connect(self._list_maps)
         self.findings.inventory_changed.connect(self._show)
         self.findings.marks_changed.connect(self._show_marks)
@@ -191,79 +172,45 @@ class LesionsWidget(LabelMapDock):
         self._show_lesions()
 
     def _show_lesions(self, *_: object) -> None:
-        only = self.region_filter.currentText()
-        self._rows = [
-            lesion for lesion in self.findings.review_queue() if only in (_ALL, lesion.region)
-        ]
-        self.lesions.blockSignals(True)
-        self.lesions.setCurrentCell(-1, -1)
+        region, queue = self.region_filter.currentText(), self.findings.review_queue()
+        self.lesions.show_lesions([le for le in queue if region in (_ALL, le.region)])
         self.active_map.hide_calipers()
-        self.lesions.setRowCount(len(self._rows))
-        for k, lesion in enumerate(self._rows):
-            check_box = QTableWidgetItem()
-            check_box.setFlags(
-                Qt.ItemFlag.ItemIsUserCheckable
-                | Qt.ItemFlag.ItemIsEnabled
-                | Qt.ItemFlag.ItemIsSelectable
-            )
-            self.lesions.setItem(k, 0, check_box)
-            cells = texts.size_text(lesion), texts.confidence_text(lesion)
-            for column, text in enumerate(cells, 1):
-                item = QTableWidgetItem(text)
-                item.setToolTip(text)
-                self.lesions.setItem(k, column, item)
-        self.lesions.blockSignals(False)
         self._show_marks()
 
     def _show_marks(self) -> None:
-        """Tick and grey reviewed lesions; the order stays, so that no row jumps under the mouse."""
-        self.lesions.blockSignals(True)
-        grey = readable(QUIET_COLOUR, self.lesions.palette().base().color())
-        count = 0
-        for k, lesion in enumerate(self._rows):
-            reviewed = self.findings.seen(lesion)
-            count += reviewed
-            state = Qt.CheckState.Checked if reviewed else Qt.CheckState.Unchecked
-            self.lesions.item(k, 0).setCheckState(state)
-            for column in (1, 2):
-                colour = grey if reviewed else None
-                self.lesions.item(k, column).setData(Qt.ItemDataRole.ForegroundRole, colour)
-        self.lesions.blockSignals(False)
-        self.next.setEnabled(bool(self._rows))
-        self.explain.setEnabled(bool(self._rows) and self.model.segmentation is not None)
+        count = self.lesions.show_marks(self.findings.seen)
+        lesions = self.lesions.lesions
+        self.next.setEnabled(bool(lesions))
+        self.explain.setEnabled(bool(lesions) and self.model.segmentation is not None)
         if self.findings.inventory.lesions:
             unlisted = sum(summary.unlisted for summary in self.findings.inventory.regions)
             more = f" {unlisted} smaller ones are not listed." if unlisted else ""
-            self.state.set_text(f"{count} of {len(self._rows)} reviewed.{more}")
+            self.state.set_text(f"{count} of {len(lesions)} reviewed.{more}")
         else:
             run = self.model.segmentation
             self.state.set_text(_EMPTY if run is None else "No lesions found.")
 
-    def _go_to(self, k: int, *_: object) -> None:
-        if 0 <= k < len(self._rows):
-            self.active_map.go_to(self._rows[k])
+    def _go_to(self, row: int, *_: object) -> None:
+        lesion = self.lesions.lesion_at(row)
+        if lesion is not None:
+            self.active_map.go_to(lesion)
         else:
             self.active_map.hide_calipers()
 
-    def _ask(self) -> None:
-        k = self.lesions.currentRow()
-        if 0 <= k < len(self._rows):
-            self.run_intent(self.questions.ask_about, self._rows[k])
+    def _explain_lesion(self, *_: object) -> None:
+        lesion = self.lesions.selected()
+        if lesion is not None:
+            self.run_intent(self.questions.ask_about, lesion)
 
     def _show_answer(self) -> None:
         question = self.questions.chosen
         text = f"{question.name}: {question.in_words}. Maps are in Explain." if question else ""
         self.answer.set_text(text)
 
-    def _mark(self, item: QTableWidgetItem) -> None:
-        if item.column() == 0:
-            reviewed = item.checkState() == Qt.CheckState.Checked
-            self.findings.mark(self._rows[item.row()], reviewed)
-
     def _review_and_next(self) -> None:
-        k = self.lesions.currentRow()
-        if k >= 0:
-            self.findings.mark(self._rows[k], True)
-        pending = [j for j, lesion in enumerate(self._rows) if not self.findings.seen(lesion)]
+        row, lesion = self.lesions.currentRow(), self.lesions.selected()
+        if lesion is not None:
+            self.findings.mark(lesion, True)
+        pending = [k for k, le in enumerate(self.lesions.lesions) if not self.findings.seen(le)]
         if pending:
-            self.lesions.setCurrentCell(next((j for j in pending if j > k), pending[0]), 1)
+            self.lesions.setCurrentCell(next((k for k in pending if k > row), pending[0]), 1)

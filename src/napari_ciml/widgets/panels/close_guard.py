@@ -8,6 +8,14 @@ from qtpy.QtWidgets import QMessageBox, QWidget
 from napari_ciml.widgets.controllers.finetuning import FineTuneController
 
 
+def outermost_window(widget: QWidget) -> QWidget:
+    """Return the outermost parent of a widget; a floating dock is a window with a parent."""
+    window = widget.window()
+    while (parent := window.parentWidget()) is not None:
+        window = parent
+    return window
+
+
 class CloseGuard(QObject):
     """Ask for confirmation when a window is closed during a fine-tune.
 

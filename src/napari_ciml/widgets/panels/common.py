@@ -79,12 +79,27 @@ def row(*widgets: QWidget, widest: int | None = None) -> QHBoxLayout:
     return layout
 
 
+def centred(widget: QWidget) -> QWidget:
+    """Return a widget with another one at its centre, for the cell of a table."""
+    container = QWidget()
+    layout = row(widget)
+    layout.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    container.setLayout(layout)
+    return container
+
+
 def table(*columns: str) -> QTableWidget:
     """Return an empty read-only table whose columns share the width."""
-    widget = QTableWidget(0, len(columns))
+    widget = QTableWidget()
+    set_up_table(widget, *columns)
+    return widget
+
+
+def set_up_table(widget: QTableWidget, *columns: str) -> None:
+    """Set the columns of an empty table, make it read-only, and let columns share the width."""
+    widget.setColumnCount(len(columns))
     widget.setHorizontalHeaderLabels(columns)
     widget.verticalHeader().setVisible(False)
     widget.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
     widget.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     widget.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
-    return widget

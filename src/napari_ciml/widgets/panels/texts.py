@@ -46,6 +46,12 @@ def summary_tooltip(summary: RegionSummary) -> str:
     return "\n".join(lines)
 
 
+def label_values_text(regions: tuple[Region, ...]) -> str:
+    """Return the label values of regions; a line does not break within one of them."""
+    texts = (f"{region.name} = label {', '.join(map(str, region.labels))}" for region in regions)
+    return "; ".join(text.replace(" ", "\N{NO-BREAK SPACE}") for text in texts)
+
+
 def describe_stroke(region: Region, regions: tuple[Region, ...], erase: bool) -> str:
     """Return how a brush stroke changes the selected region and its nested regions."""
     inner = [other.name for other in regions if set(other.labels) < set(region.labels)]
