@@ -91,7 +91,7 @@ def test_lesions_after_a_run_and_a_click_goes_there(loaded: Workbench, qtbot: Qt
     assert widget.lesions.rowCount() == len(rows) > 1
     assert [s.region for s in findings.inventory.regions] == ["WT", "TC", "ET"]
     assert widget.regions.item(0, 1).text() == f"{findings.inventory.regions[0].volume_ml:.1f}"
-    assert f"p {rows[0].probability:.2f}" in widget.lesions.item(0, 2).text()
+    assert f"mean prob. {rows[0].probability:.2f}" in widget.lesions.item(0, 2).text()
     loaded.viewer.window._qt_window.show()
     widget.parent().raise_()
     click_cell(qtbot, widget.lesions, 1, 1)
@@ -193,7 +193,7 @@ def test_a_correction_comes_back_after_a_crash(
     try:
         after.case.open(tmp_path / "renamed")
         wait(qtbot, after)
-        assert "was kept on" in after.correct.offer.text()
+        assert "Autosaved edits" in after.correct.offer.text()
         assert not after.session.label_maps.current().data.any()
         click(qtbot, after.correct.restore)
         wait(qtbot, after)

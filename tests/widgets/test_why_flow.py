@@ -85,7 +85,7 @@ def test_back_to_a_named_run(two_runs: Workbench, qtbot: QtBot) -> None:
     assert two_runs.decomposition.sliders.sliders["WT"].value() == 50
     labels = two_runs.viewer.layers["segmentation"].data
     np.testing.assert_array_equal(labels, first.segmentation.label_map)
-    assert two_runs.decomposition.change.summary.text().endswith("(against 2: WT from 0.40 on)")
+    assert two_runs.decomposition.change.summary.text().endswith("(compared with 2: WT from 0.40 on)")
     assert len(model.runs) == 2
     click(qtbot, two_runs.decomposition.undo)
     wait(qtbot, two_runs)
@@ -444,7 +444,7 @@ def test_an_unusual_weight_stands_out(
         WeightStatistics(primary="FLAIR", region="WT", auxiliary="T2", mean=0.1, sd=9.0, cases=9),
         WeightStatistics(primary="FLAIR", region="WT", auxiliary="T1CE", mean=0.1, sd=9.0, cases=9),
     )
-    info = tiny_checkpoint.info.model_copy(update={"weights": usual})
+    info = tiny_checkpoint.info.model_copy(update={"weight_statistics": usual})
     save_checkpoint(tmp_path / "usual.safetensors", tiny_checkpoint.network, info)
     loaded.segment.choose(tmp_path / "usual.safetensors")
     click(qtbot, loaded.segment.run)

@@ -140,12 +140,12 @@ def test_the_run_that_is_shown_counts_and_a_correction_that_was_set_aside(
     layer = desk.viewer.layers["segmentation"]
     assert desk.export.target.text() == "Exports 'segmentation', as computed."
     layer.paint((4, 4, 4), 4)
-    qtbot.waitUntil(lambda: "corrected by hand" in desk.export.target.text())
+    qtbot.waitUntil(lambda: "with corrections" in desk.export.target.text())
     model.set_threshold("WT", 0.6)
     click(qtbot, desk, desk.segment.run)
     first_line, second = desk.export.target.text().splitlines()
     assert first_line == "Exports 'segmentation', as computed."
-    assert "has your corrections and is not written" in second
+    assert "has corrections and is not exported" in second
     click(qtbot, desk, desk.worklist.next)
     assert stages(desk)[0] == "corrected"
 
