@@ -1,4 +1,4 @@
-"""Folders that ship with the package: sample cases, checkpoints, documents."""
+"""Bundled folders (sample cases, checkpoints, documents), and the user's data folder."""
 
 from pathlib import Path
 
@@ -28,6 +28,13 @@ def faithfulness_report() -> tuple[str, Path]:
     """
     folder = _shipped("docs/explanation")
     return (folder / "faithfulness.md").read_text(encoding="utf-8"), folder
+
+
+def user_data_folder() -> Path:
+    """Return the user's data folder of the plugin, which need not exist."""
+    from platformdirs import user_data_path
+
+    return user_data_path("napari-ciml", appauthor=False)
 
 
 def _shipped(name: str) -> Path:

@@ -1,7 +1,7 @@
-"""Corrections that are kept while they are made, and found again when the same case is opened.
+"""Autosaved label maps: written while the user edits, offered when the same case is opened.
 
-A correction is a label map on the case grid, beside a few lines of JSON that say what it is of:
-the hashes of the images, never a name.
+An autosave is a label map on the case grid and a JSON file that identifies the case by the hashes
+of its images, never by a name.
 """
 
 import hashlib
@@ -19,32 +19,33 @@ from napari_ciml.cases.writing import read_labels, write_volume
 from napari_ciml.decomposition.model import Region
 from napari_ciml.errors import InputError
 from napari_ciml.files import atomic_write, ensure_writable_folder
+from napari_ciml.paths import user_data_folder
 from napari_ciml.progress import ProgressMonitor
 
 
 @dataclass(frozen=True)
 class CaseFingerprint:
-    """By what a case is known again: the hashes of its images, and its grid."""
+    """Identity of a case: the hashes of its images, and its grid."""
 
     images: frozenset[str]
     grid: Grid
 
 
 class AutosaveRecord(BaseModel):
-    """What is known of a label map that is kept.
+    """Description of an autosaved label map.
 
     Parameters
     ----------
     key : str
-        Names its files.
+        Stem of its file names.
     images : tuple of str
-        SHA-256 of each modality's voxels on the case grid.
+        SHA-256 of the voxels of each modality on the case grid.
     grid : Grid
         The case grid.
     regions : tuple of Region
-        What the values of the label map mean.
+        Label values by region.
     saved : datetime
-        When.
+        Time of the autosave.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -57,10 +58,8 @@ class AutosaveRecord(BaseModel):
 
 
 def corrections_folder() -> Path:
-    """Return where corrections are kept: in the user's own folder."""
-    from platformdirs import user_data_path
-
-    return user_data_path("napari-ciml", appauthor=False) / "corrections"
+    """Return the folder of autosaves in the user's data folder."""
+    return user_data_folder() / "corrections"
 
 
 def fingerprint_case(case: Case, monitor: ProgressMonitor) -> CaseFingerprint:
@@ -78,8 +77,8 @@ def fingerprint_case(case: Case, monitor: ProgressMonitor) -> CaseFingerprint:
     return CaseFingerprint(frozenset(hashes), case.grid)
 
 
-def save_autosave(folder: Path, correction: AutosaveRecord, labels: np.ndarray) -> None:
-    """Write a correction; a reader finds the one before or this one, whole.
+def save_autosave(folder: Path, record: AutosaveRecord, labels: np.ndarray) -> None:
+    """Write an autosave atomically, in place of the one with the same key.
 
     Raises
     ------
@@ -87,53 +86,53 @@ def save_autosave(folder: Path, correction: AutosaveRecord, labels: np.ndarray) 
         If it cannot be written.
     """
     ensure_writable_folder(folder)
-    write_volume(_volume(folder, correction.key), to_smallest_dtype(labels), correction.grid)
-    with atomic_write(_words(folder, correction.key)) as temporary:
-        temporary.write_text(correction.model_dump_json(indent=1), encoding="utf-8")
+    write_volume(_labels_path(folder, record.key), to_smallest_dtype(labels), record.grid)
+    with atomic_write(_record_path(folder, record.key)) as temporary:
+        temporary.write_text(record.model_dump_json(indent=1), encoding="utf-8")
 
 
-def find_autosaves(folder: Path, wanted: CaseFingerprint) -> tuple[AutosaveRecord, ...]:
-    """Return what is kept of a case, the latest first.
+def find_autosaves(folder: Path, fingerprint: CaseFingerprint) -> tuple[AutosaveRecord, ...]:
+    """Return the autosaves of a case, the latest first.
 
-    A case is the same if it lies on the same grid and shares an image: one that was left out, or
-    added, makes no other case of it.
+    A case is the same if its grid is the same and at least one image is; it may have more or fewer
+    modalities than before.
     """
-    found = []
+    records = []
     for path in folder.glob("*.json") if folder.is_dir() else ():
         try:
-            correction = AutosaveRecord.model_validate_json(path.read_text(encoding="utf-8"))
+            record = AutosaveRecord.model_validate_json(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, ValidationError):
-            continue  # what another version wrote, or a disk has lost, is no case of ours
-        shared = wanted.images & set(correction.images)
-        if shared and correction.grid.is_close(wanted.grid):
-            found.append(correction)
-    return tuple(sorted(found, key=lambda correction: correction.saved, reverse=True))
+            continue  # written by another version, or damaged
+        shared = fingerprint.images & set(record.images)
+        if shared and record.grid.is_close(fingerprint.grid):
+            records.append(record)
+    return tuple(sorted(records, key=lambda record: record.saved, reverse=True))
 
 
-def load_autosave(folder: Path, correction: AutosaveRecord) -> np.ndarray:
-    """Return a correction's label map, (Z, Y, X) unsigned integers on the case grid.
+def load_autosave(folder: Path, record: AutosaveRecord) -> np.ndarray:
+    """Return an autosaved label map, (Z, Y, X) unsigned integers on the case grid.
 
     Raises
     ------
     InputError
-        If its file is gone or damaged.
+        If its file is missing or damaged.
     """
-    path = _volume(folder, correction.key)
+    path = _labels_path(folder, record.key)
     labels, grid = read_labels(path)
-    if not grid.is_close(correction.grid):
-        raise InputError(f"{path}: is not the label map that was kept; open another one.")
+    if not grid.is_close(record.grid):
+        raise InputError(f"{path}: is not the label map that was saved; open another one.")
     return to_smallest_dtype(labels)
 
 
 def delete_autosave(folder: Path, key: str) -> None:
-    """Remove a correction; its words first, without which nobody looks for it."""
-    _words(folder, key).unlink(missing_ok=True)
-    _volume(folder, key).unlink(missing_ok=True)
+    """Delete an autosave; the record first, so that no record is left without a label map."""
+    _record_path(folder, key).unlink(missing_ok=True)
+    _labels_path(folder, key).unlink(missing_ok=True)
 
 
-def _volume(folder: Path, key: str) -> Path:
+def _labels_path(folder: Path, key: str) -> Path:
     return folder / f"{key}.nii.gz"
 
 
-def _words(folder: Path, key: str) -> Path:
+def _record_path(folder: Path, key: str) -> Path:
     return folder / f"{key}.json"

@@ -1,37 +1,93 @@
-"""What changed between two label maps: voxels, millilitres, Dice."""
+"""Differences between two label maps: of a run and the run before, or against a reference."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from napari_ciml.cases.case import Case
+from napari_ciml.cases.geometry import Grid
 from napari_ciml.cases.labels import region_masks
 from napari_ciml.cases.reference import Reference
 from napari_ciml.decomposition.model import Region
 from napari_ciml.inference.result import Segmentation
-from napari_ciml.metrics import dice
+from napari_ciml.metrics.agreement import (
+    ADDED,
+    AGREED,
+    MISSED,
+    RegionScore,
+    compare,
+    dice,
+    difference,
+)
+from napari_ciml.progress import ProgressMonitor
 from napari_ciml.session.request import describe_changes
 from napari_ciml.session.runs import Run, request_of
 
-ADDED, REMOVED = 1, 2
-"""Values of the voxels that changed."""
+__all__ = [
+    "ADDED",
+    "ALL",
+    "REMOVED",
+    "Comparison",
+    "LabelMapDiff",
+    "RegionChange",
+    "diff_label_maps",
+    "diff_runs",
+]
+
+REMOVED = MISSED
+"""Value of voxels that only the label map before has."""
 
 ALL = "all regions"
 
 
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Agreement of a label map with a reference.
+
+    Parameters
+    ----------
+    reference : Reference
+        The label map it is compared with.
+    scores : tuple of RegionScore
+        Agreement by region.
+    differences : dict of str to numpy.ndarray
+        By region, `napari_ciml.metrics.difference` on the case grid.
+    """
+
+    reference: Reference
+    scores: tuple[RegionScore, ...]
+    differences: dict[str, np.ndarray]
+
+    @classmethod
+    def compute(
+        cls,
+        labels: np.ndarray,
+        regions: tuple[Region, ...],
+        reference: Reference,
+        grid: Grid,
+        monitor: ProgressMonitor,
+    ) -> Self:
+        """Compare a label map, (Z, Y, X) on the case grid, with a reference."""
+        masks = region_masks(labels, regions)
+        reference_masks = region_masks(reference.labels, reference.regions)
+        scores = compare(masks, reference_masks, grid, monitor)
+        return cls(reference, scores, _differences(masks, reference_masks))
+
+
 @dataclass(frozen=True)
 class RegionChange:
-    """How a region changed.
+    """Change of a region from one run to the next.
 
     Parameters
     ----------
     before_ml, after_ml : float
-        Its volume in millilitres.
+        Volumes in millilitres.
     dice : float
-        Agreement of the two.
+        Dice coefficient of the two.
     to_reference : tuple of (float, float), optional
-        Dice against a reference, before and after.
+        Dice coefficients with a reference, before and after.
     """
 
     before_ml: float
@@ -41,24 +97,24 @@ class RegionChange:
 
     @property
     def ml(self) -> float:
-        """By how many millilitres it grew."""
+        """Increase of the volume in millilitres."""
         return self.after_ml - self.before_ml
 
 
 @dataclass(frozen=True, eq=False)
 class LabelMapDiff:
-    """What an edit changed.
+    """Changes from one run to the next.
 
     Parameters
     ----------
     cause : str
-        The edit, in words.
+        Description of the edit.
     against : str
-        The name of the run before.
+        Name of the run before.
     regions : dict of str to RegionChange
         By region that both runs have.
     voxels : dict of str to numpy.ndarray
-        By region, and under `ALL` for all of them, (Z, Y, X) uint8 of `ADDED` and `REMOVED`.
+        By region, and under `ALL` for all of them, (Z, Y, X) uint8: `ADDED`, `REMOVED` or 0.
     """
 
     cause: str
@@ -72,7 +128,7 @@ def diff_label_maps(
     after: np.ndarray,
     regions: tuple[Sequence[Region], Sequence[Region]],
     voxel_ml: float,
-    words: tuple[str, str],
+    names: tuple[str, str],
     reference: Mapping[str, np.ndarray] | None = None,
 ) -> LabelMapDiff:
     """Compare a label map with the one before it.
@@ -82,59 +138,72 @@ def diff_label_maps(
     before, after : numpy.ndarray
         Label maps, (Z, Y, X) unsigned integers.
     regions : tuple of two sequences of Region
-        What their values mean.
+        Label values by region, before and after.
     voxel_ml : float
         Volume of a voxel in millilitres.
-    words : tuple of str
-        The edit, and the name of the run before.
+    names : tuple of str
+        Description of the edit, and name of the run before.
     reference : mapping of str to numpy.ndarray, optional
         Masks of a reference by region, (Z, Y, X) bool.
     """
     old, new = region_masks(before, regions[0]), region_masks(after, regions[1])
-    names = [name for name in new if name in old]
-    everything = np.zeros(after.shape, np.uint8)
-    found, voxels = {}, {}
-    for name in names:
-        a, b = old[name], new[name]
-        known = reference.get(name) if reference else None
-        found[name] = RegionChange(
-            before_ml=float(np.count_nonzero(a) * voxel_ml),
-            after_ml=float(np.count_nonzero(b) * voxel_ml),
-            dice=dice(a, b),
-            to_reference=None if known is None else (dice(a, known), dice(b, known)),
+    differences = _differences(new, old)
+    combined = np.zeros(after.shape, np.uint8)
+    changes = {}
+    for name, voxels in differences.items():
+        truth = reference.get(name) if reference else None
+        changes[name] = RegionChange(
+            before_ml=float(np.count_nonzero(old[name]) * voxel_ml),
+            after_ml=float(np.count_nonzero(new[name]) * voxel_ml),
+            dice=dice(old[name], new[name]),
+            to_reference=None
+            if truth is None
+            else (dice(old[name], truth), dice(new[name], truth)),
         )
-        voxels[name] = (b & ~a) * np.uint8(ADDED) + (a & ~b) * np.uint8(REMOVED)
-        np.copyto(everything, REMOVED, where=(voxels[name] == REMOVED) & (everything == 0))
-        np.copyto(everything, ADDED, where=voxels[name] == ADDED)
-    return LabelMapDiff(words[0], words[1], found, {ALL: everything, **voxels})
+        voxels[voxels == AGREED] = 0
+        np.copyto(combined, REMOVED, where=(voxels == REMOVED) & (combined == 0))
+        np.copyto(combined, ADDED, where=voxels == ADDED)
+    return LabelMapDiff(names[0], names[1], changes, {ALL: combined, **differences})
 
 
 def diff_runs(
     before: Run | None, after: Segmentation, case: Case, reference: Reference | None = None
 ) -> LabelMapDiff | None:
-    """Say what a segmentation changed since a run of the same case; None if nothing was edited.
+    """Compare a segmentation with the run before it.
 
     Parameters
     ----------
     before : Run or None
         The run before, if there was one.
     after : Segmentation
-        Of the case.
+        The new segmentation of the same case.
     case : Case
-        Gives the grid.
+        The case.
     reference : Reference, optional
-        Both are measured against it, too.
+        Label map with which both are compared, too.
+
+    Returns
+    -------
+    LabelMapDiff or None
+        None if there was no run before, or nothing was edited since.
     """
     if before is None:
         return None
-    old = before.segmentation
-    words = list(describe_changes(before.request, request_of(after)))
-    if old.checkpoint != after.checkpoint:
-        words.append("another checkpoint")
-    if not words:
+    previous = before.segmentation
+    edits = list(describe_changes(before.request, request_of(after)))
+    if previous.checkpoint != after.checkpoint:
+        edits.append("another checkpoint")
+    if not edits:
         return None
-    regions = (old.plan.decomposition.regions, after.plan.decomposition.regions)
-    text = ("; ".join(words), before.name)
-    labels = (np.asarray(old.label_map), np.asarray(after.label_map))
+    regions = (previous.plan.decomposition.regions, after.plan.decomposition.regions)
+    names = ("; ".join(edits), before.name)
+    labels = (np.asarray(previous.label_map), np.asarray(after.label_map))
     truth = region_masks(reference.labels, reference.regions) if reference is not None else None
-    return diff_label_maps(*labels, regions, case.grid.voxel_ml, text, truth)
+    return diff_label_maps(*labels, regions, case.grid.voxel_ml, names, truth)
+
+
+def _differences(
+    masks: Mapping[str, np.ndarray], baseline: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Return `difference` for every region that both label maps have."""
+    return {name: difference(masks[name], baseline[name]) for name in masks if name in baseline}

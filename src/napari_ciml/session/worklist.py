@@ -1,7 +1,7 @@
-"""A folder of cases and where each of them stands.
+"""Worklist: the cases of a folder and the status of each.
 
-What is kept of them lies in a folder of its own: a few lines of JSON and a saved session for each
-case, named by a key, never by the case.
+Its state is kept in a folder of its own: a JSON file, and a saved session for each case, named by
+a key and never by the case.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ from napari_ciml.cases.dicom.series_index import holds_dicom
 from napari_ciml.cases.discovery import is_case_folder
 from napari_ciml.errors import InputError
 from napari_ciml.files import ensure_writable_folder, write_text
+from napari_ciml.paths import user_data_folder
 from napari_ciml.progress import ProgressMonitor
 from napari_ciml.session.storage.schema import is_session
 
@@ -26,7 +27,15 @@ Stage = Literal["new", "segmented", "corrected", "exported"]
 
 
 class CaseStatus(BaseModel):
-    """Where a case stands; ``exported`` is the hash of the label map that was exported."""
+    """Status of a case.
+
+    Parameters
+    ----------
+    stage : {"new", "segmented", "corrected", "exported"}
+        How far the case was processed.
+    exported : str or None
+        Hash of the label map that was exported.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -34,7 +43,9 @@ class CaseStatus(BaseModel):
     exported: str | None = None
 
 
-class _Kept(BaseModel):
+class _SavedState(BaseModel):
+    """Content of the JSON file: the status of each case by its key."""
+
     model_config = ConfigDict(extra="forbid", defer_build=True)
 
     format_version: Literal[1] = 1
@@ -48,50 +59,50 @@ class Worklist:
     Parameters
     ----------
     cases : tuple of LabelledCase
-        As they were found.
-    place : pathlib.Path
-        Where is kept what is known of them.
+        The cases, sorted by name.
+    state_folder : pathlib.Path
+        Folder of the JSON file and the saved sessions.
     """
 
     cases: tuple[LabelledCase, ...]
     state_folder: Path
-    _kept: _Kept = field(default_factory=_Kept)
+    _saved: _SavedState = field(default_factory=_SavedState)
 
     def status(self, index: int) -> CaseStatus:
-        """Return where a case stands."""
-        return self._kept.cases.get(self.cases[index].key, CaseStatus())
+        """Return the status of a case."""
+        return self._saved.cases.get(self.cases[index].key, CaseStatus())
 
     def session(self, index: int) -> Path:
-        """Return the folder of a case's saved session, which may not be there yet."""
+        """Return the folder of the saved session of a case, which need not exist."""
         return self.state_folder / self.cases[index].key
 
     def is_saved(self, index: int) -> bool:
         """Whether a case has a saved session."""
         return is_session(self.session(index))
 
-    def set_status(self, index: int, standing: CaseStatus) -> None:
-        """Say where a case stands, and write it down.
+    def set_status(self, index: int, status: CaseStatus) -> None:
+        """Set the status of a case and save it.
 
         Raises
         ------
         InputError
             If it cannot be written.
         """
-        self._kept.cases[self.cases[index].key] = standing
+        self._saved.cases[self.cases[index].key] = status
         ensure_writable_folder(self.state_folder)
-        write_text(self.state_folder / FILE, self._kept.model_dump_json(indent=1) + "\n")
+        write_text(self.state_folder / FILE, self._saved.model_dump_json(indent=1) + "\n")
 
     def record_save(self, index: int, labels: Collection[str], painted: bool) -> None:
-        """Note that a case was saved, and with which label maps.
+        """Update the status of a case after its session was saved.
 
         Parameters
         ----------
         index : int
-            Which case.
+            Index of the case.
         labels : collection of str
-            The hashes of those that may have been exported; none if it has none.
+            Hashes of the label maps in the session; empty if it has none.
         painted : bool
-            Whether a person has painted on one.
+            Whether the user has edited one of them.
         """
         exported = self.status(index).exported
         stage: Stage = "corrected" if painted else "segmented" if labels else "new"
@@ -101,65 +112,61 @@ class Worklist:
 
 
 def open_worklist(
-    folder: Path, place: Path | None = None, monitor: ProgressMonitor | None = None
+    folder: Path, state_folder: Path | None = None, monitor: ProgressMonitor | None = None
 ) -> Worklist:
-    """Find the cases of a folder, and what is known of them.
+    """Find the cases of a folder and read the status of each.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Of case folders, with a file for each modality or a tree of DICOM series; or one of them.
-    place : pathlib.Path, optional
-        Where is kept what is known; by default in the user's own folder.
-    monitor : Monitor, optional
-        Told at each folder that is looked through for DICOM.
+        Folder of case folders, each with a file per modality or a tree of DICOM series; or one
+        case folder.
+    state_folder : pathlib.Path, optional
+        Folder of the saved state; by default in the user's data folder.
+    monitor : ProgressMonitor, optional
+        Notified at each folder that is searched for DICOM.
 
     Raises
     ------
     InputError
-        If there are no cases, or what is kept of them is damaged.
+        If there are no cases, or the saved state is damaged.
     CancelledError
         If the monitor's ``stop`` is set.
     """
     cases = _cases(folder, monitor or ProgressMonitor())
-    place = place or _own_place(folder)
-    path = place / FILE
+    state_folder = state_folder or _default_state_folder(folder)
+    path = state_folder / FILE
     if not path.is_file():
-        return Worklist(cases, place)
+        return Worklist(cases, state_folder)
     try:
-        kept = _Kept.model_validate_json(path.read_text(encoding="utf-8"))
+        state = _SavedState.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, ValidationError) as error:
         raise InputError(
             f"{path}: the worklist is damaged; move it away to begin a new one."
         ) from error
-    return Worklist(cases, place, kept)
+    return Worklist(cases, state_folder, state)
 
 
 def _cases(folder: Path, monitor: ProgressMonitor) -> tuple[LabelledCase, ...]:
-    """Return the cases that `find_cases` knows, and every folder of DICOM beside them.
-
-    A folder that is one case is the only one on its list.
-    """
+    """Return the cases of `find_cases` and the DICOM folders beside them; or the one case."""
     if folder.is_dir() and is_case_folder(folder, monitor):
         return (labelled_case(folder),)
-    nothing = None
+    cases, no_cases = [], None
     try:
-        found = find_cases(folder)
+        cases = find_cases(folder)
     except InputError as error:
-        found, nothing = [], error
-    taken = {parent for case in found for parent in (case.folder, *case.folder.parents)}
-    others = sorted(path for path in folder.glob("[!.]*") if path.is_dir() and path not in taken)
-    for done, path in enumerate(others):
-        monitor.step("Looking for DICOM", done, len(others))
+        no_cases = error
+    known = {parent for case in cases for parent in (case.folder, *case.folder.parents)}
+    others = sorted(path for path in folder.glob("[!.]*") if path.is_dir() and path not in known)
+    for k, path in enumerate(others):
+        monitor.step("Looking for DICOM", k, len(others))
         if holds_dicom(path, monitor):
-            found.append(LabelledCase(path.name, path, None))
-    if not found and nothing is not None:
-        raise nothing
-    return tuple(sorted(found, key=lambda case: case.name))
+            cases.append(LabelledCase(path.name, path, None))
+    if not cases and no_cases is not None:
+        raise no_cases
+    return tuple(sorted(cases, key=lambda case: case.name))
 
 
-def _own_place(folder: Path) -> Path:
-    from platformdirs import user_data_path
-
+def _default_state_folder(folder: Path) -> Path:
     key = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
-    return user_data_path("napari-ciml", appauthor=False) / "worklists" / key
+    return user_data_folder() / "worklists" / key

@@ -12,8 +12,7 @@ from napari_ciml.decomposition.model import Region
 from napari_ciml.errors import CimlError
 from napari_ciml.metrics.agreement import AGREED, slice_of_largest_difference
 from napari_ciml.progress import ProgressMonitor
-from napari_ciml.session.comparison import LabelMapDiff, diff_label_maps
-from napari_ciml.session.findings import Comparison
+from napari_ciml.session.comparison import Comparison, LabelMapDiff, diff_label_maps
 from napari_ciml.session.generation import Generation
 from napari_ciml.session.runs import Run
 from napari_ciml.session.storage.schema import SavedRunComparison
