@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.documentation import code_blocks, command_lines, links, pages
+from helpers.documentation import code_blocks, command_lines, links, pages, source_files
 from helpers.paths import ROOT
 from napari_ciml.cli.main import build_parser
 
@@ -49,6 +49,12 @@ def test_links_and_pictures_exist(page: Path) -> None:
 def test_python_snippets_compile(page: Path) -> None:
     for snippet in code_blocks(page, "python", "py"):
         compile(snippet, str(page), "exec")
+
+
+@pytest.mark.parametrize("page", pages(), ids=by_name)
+def test_named_source_files_exist(page: Path) -> None:
+    for name in source_files(page):
+        assert (ROOT / name).is_file() or (ROOT / "src" / "napari_ciml" / name).is_file(), name
 
 
 def test_the_readme_shows_commands_that_are_checked() -> None:

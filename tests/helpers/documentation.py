@@ -50,6 +50,14 @@ def links(page: Path) -> Iterator[str]:
             yield target.partition("#")[0]
 
 
+def source_files(page: Path) -> Iterator[str]:
+    """Yield the Python files, with their folder, that sentences name."""
+    text = _FENCE.sub("", page.read_text(encoding="utf-8"))
+    for code in _INLINE.findall(text):
+        if re.fullmatch(r"[\w.]+(/[\w.]+)+\.py", code):
+            yield code
+
+
 def _arguments(line: str) -> list[str]:
     """Return what follows the program's name; nothing if the line is of another program."""
     try:
