@@ -1,4 +1,4 @@
-"""Questions to the model: why this lesion, why this voxel."""
+"""Queries to the explanation: why this lesion, why this voxel; and their answers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ Voxel = tuple[int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class ExplanationQuery:
-    """What is asked about.
+    """A query: the voxels whose evidence is to be explained.
 
     Parameters
     ----------
     name : str
-        In the list of questions.
+        Title in the list of queries.
     find : callable
-        Finds the voxels; called where the question is answered, not where it is asked.
+        Returns the voxels by region; called in the thread that answers the query.
     """
 
     name: str
@@ -32,22 +32,22 @@ class ExplanationQuery:
 
     @cached_property
     def masks(self) -> Mapping[str, np.ndarray]:
-        """The voxels asked about by region, (Z, Y, X) bool on the case grid."""
+        """The voxels by region, (Z, Y, X) bool on the case grid."""
         return self.find()
 
 
 @dataclass(frozen=True, eq=False)
 class AnsweredQuery:
-    """A question that was answered.
+    """A query with its answer.
 
     Parameters
     ----------
     name : str
-        In the list of questions.
+        Title in the list of queries.
     explanation : Explanation
-        The answer.
+        Maps and weights for the voxels of the query.
     segmentation : Segmentation
-        The one that it explains.
+        The segmentation that is explained.
     """
 
     name: str
@@ -55,22 +55,22 @@ class AnsweredQuery:
     segmentation: Segmentation
 
     def same_as(self, other: "AnsweredQuery") -> bool:
-        """Whether the same was asked of the same segmentation."""
+        """Whether it is the same query about the same segmentation."""
         return self.name == other.name and self.segmentation is other.segmentation
 
     @property
     def in_words(self) -> str:
-        """Who added how much: the weights of each pair, the largest first."""
+        """The weights of each pair in words, the largest first."""
         parts: dict[Pair, list[tuple[float, str]]] = {}
         for (pair, auxiliary), weight in self.explanation.weights.items():
             parts.setdefault(pair, []).append((weight, auxiliary))
-        said = [
+        sentences = [
             f"{pair.region} in {pair.primary}: "
-            + (", ".join(f"{name} {weight:.2f}" for weight, name in sorted(found, reverse=True)))
-            for pair, found in parts.items()
-            if any(weight > 0 for weight, _ in found)
+            + (", ".join(f"{name} {weight:.2f}" for weight, name in sorted(weights, reverse=True)))
+            for pair, weights in parts.items()
+            if any(weight > 0 for weight, _ in weights)
         ]
-        return "; ".join(said) or "no auxiliary added anything"
+        return "; ".join(sentences) or "no auxiliary added anything"
 
 
 def query_at_voxel(
@@ -81,23 +81,23 @@ def query_at_voxel(
     *,
     one_voxel: bool = False,
 ) -> ExplanationQuery:
-    """Return what a click asks about: a region's connected component, or the voxel alone.
+    """Return the query of a click: about a connected component of a region, or one voxel.
 
     Components join over faces, edges and corners.
 
     Parameters
     ----------
     labels : numpy.ndarray
-        Label map, (Z, Y, X) unsigned integers; nobody paints on it any more.
+        Label map, (Z, Y, X) unsigned integers; must not change until the query is answered.
     regions : sequence of Region
-        What its values mean.
+        The regions of its values.
     voxel : tuple of int
         Clicked, (z, y, x).
     region : str, optional
-        Asked about; by default the innermost that the voxel is in. One voxel that is in none is
-        asked about for all of them.
+        Region to explain; by default the innermost that the voxel is in. A single voxel that is in
+        none is explained for all of them.
     one_voxel : bool
-        Ask about the voxel alone.
+        Explain the voxel alone.
 
     Raises
     ------
@@ -129,12 +129,12 @@ def query_at_voxel(
 
 
 def lesion_query_title(region: str, voxel: Voxel) -> str:
-    """Return what the question about a lesion is called."""
+    """Return the title of the query about a lesion."""
     return f"{region} at {format_voxel(voxel)}"
 
 
 def format_voxel(voxel: Voxel) -> str:
-    """Return a voxel as (x, y, z), as the status bar and other programs say it."""
+    """Return a voxel as text in the order (x, y, z), as other programs show it."""
     return "({}, {}, {})".format(*reversed(voxel))
 
 

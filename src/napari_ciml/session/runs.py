@@ -1,4 +1,4 @@
-"""The history of a case's runs; evented, no Qt, no torch."""
+"""The history of the runs of a case; evented, no Qt, no torch."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -13,8 +13,8 @@ from napari_ciml.session.request import SegmentationRequest, describe_changes
 
 LIMIT = 12
 BYTES_LIMIT = 2**30
-"""How many runs are kept, and of what size together; then the oldest without a name of the user's
-goes."""
+"""Number and total size of the runs that are kept; beyond, the oldest run is dropped that the user
+has not named."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,11 +24,11 @@ class Run:
     Parameters
     ----------
     name : str
-        What it is called.
+        Number and edits since the run before, or the user's own name.
     segmentation, explanation
-        What came out.
+        Its results.
     info : CheckpointInfo
-        Of the checkpoint that made it.
+        Metadata of its checkpoint.
     named : bool
         Whether the user gave the name.
     """
@@ -65,7 +65,7 @@ class RunHistory(Sequence[Run]):
         self._runs: tuple[Run, ...] = ()
         self.current: Run | None = None
         self.limit, self.bytes_limit = limit, bytes_limit
-        self._made = 0
+        self._count = 0
 
     def __getitem__(self, k: int) -> Run:  # type: ignore[override]
         return self._runs[k]
@@ -74,50 +74,50 @@ class RunHistory(Sequence[Run]):
         return len(self._runs)
 
     def find(self, segmentation: Segmentation | None) -> Run | None:
-        """Return the run that made a segmentation."""
+        """Return the run of a segmentation."""
         return next((run for run in self if run.segmentation is segmentation), None)
 
     def find_equivalent(
-        self, asked: SegmentationRequest, checkpoint: str, settings: SegmentSettings
+        self, request: SegmentationRequest, checkpoint: str, compute: SegmentSettings
     ) -> Run | None:
-        """Return the latest run that was asked for the same."""
-        wanted = (checkpoint, settings.device, settings.engine)
+        """Return the latest run of the same request, checkpoint (SHA-256), device and engine."""
+        target = (checkpoint, compute.device, compute.engine)
         for run in reversed(self._runs):
-            made, how = run.segmentation, run.segmentation.settings
-            same = (made.checkpoint, how.device, how.engine) == wanted
-            if same and run.request.same_as(asked):
+            settings = run.segmentation.settings
+            origin = (run.segmentation.checkpoint, settings.device, settings.engine)
+            if origin == target and run.request.same_as(request):
                 return run
         return None
 
     def add(self, segmentation: Segmentation, info: CheckpointInfo) -> None:
-        """Take a new run, named after what was edited since the one before, and show it."""
-        known = self.find(segmentation)
-        if known is None:
-            self._made += 1
-            known = Run("", segmentation, None, info)
-            edited = describe_changes(self.current.request, known.request) if self.current else ()
-            title = "; ".join(edited[:2]) or segmentation.plan.decomposition.name
-            known = replace(known, name=f"{self._made}: {title}")
-            self._runs = (*self._runs, known)
-        self.current = known
-        self._let_go()
-        self._shed()
+        """Make a run the current one; a new one is named after the edits since the one before."""
+        run = self.find(segmentation)
+        if run is None:
+            self._count += 1
+            run = Run("", segmentation, None, info)
+            changes = describe_changes(self.current.request, run.request) if self.current else ()
+            title = "; ".join(changes[:2]) or segmentation.plan.decomposition.name
+            run = replace(run, name=f"{self._count}: {title}")
+            self._runs = (*self._runs, run)
+        self.current = run
+        self._clear_features()
+        self._drop_oldest()
         self.changed.emit()
 
     def set_explanation(self, explanation: Explanation) -> None:
-        """Keep the explanation of the run that is shown."""
+        """Set the explanation of the current run."""
         if self.current is not None:
             self._replace(self.current, explanation=explanation)
 
     def rename(self, run: Run, name: str) -> None:
-        """Give a run a name; it is kept longer than those without."""
+        """Name a run; named runs are kept longer."""
         if name.strip() and name.strip() != run.name:
             self._replace(run, name=name.strip(), named=True)
 
     def restore(self, runs: Iterable[Run], current: int | None) -> None:
-        """Take a whole history, as when a session is opened again or another case begins."""
+        """Replace the history, as when a session is opened again or another case is opened."""
         self._runs = tuple(runs)
-        self._made = len(self._runs)
+        self._count = len(self._runs)
         self.current = None if current is None else self._runs[current]
         self.changed.emit()
 
@@ -128,22 +128,22 @@ class RunHistory(Sequence[Run]):
             self.current = changed
         self.changed.emit()
 
-    def _let_go(self) -> None:
-        """Hold messages for the newest run's what-ifs alone: they can be gigabytes."""
+    def _clear_features(self) -> None:
+        """Clear the cached features of all runs but the current one: they can be gigabytes."""
         newest = self.current.segmentation.cache if self.current else None
         for run in self:
             if run.segmentation.cache is not newest:
                 run.segmentation.cache.clear_features()
 
-    def _shed(self) -> None:
+    def _drop_oldest(self) -> None:
         while len(self) > 1 and (len(self) > self.limit or _size(self._runs) > self.bytes_limit):
             others = [run for run in self if run is not self.current]
-            goes = next((run for run in others if not run.named), others[0])
-            self._runs = tuple(run for run in self if run is not goes)
+            dropped = next((run for run in others if not run.named), others[0])
+            self._runs = tuple(run for run in self if run is not dropped)
 
 
 def _size(runs: Iterable[Run]) -> int:
-    """Return the bytes of what runs hold; what several share counts once."""
+    """Return the bytes of the arrays of runs; an array that several runs share counts once."""
     arrays = {
         id(array): array.nbytes
         for run in runs

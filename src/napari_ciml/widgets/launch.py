@@ -1,4 +1,4 @@
-"""What the command line shows: a case, or the demo; in a window or as pictures of one."""
+"""Open the viewer from the command line: a case, the demo or the guide's pictures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,7 +25,7 @@ SIZE = (1280, 800)
 
 @dataclass(frozen=True)
 class LaunchOptions:
-    """What to open, as the command line says it.
+    """Case and settings that the viewer is opened with.
 
     Parameters
     ----------
@@ -34,9 +34,9 @@ class LaunchOptions:
     channels, overrides, reference, align
         As `napari_ciml.cases.case.open_case`.
     find_brain : callable, optional
-        What finds the brain in brain MR that shows the skull; by default that is offered.
+        Finds the brain in brain MR that shows the skull; by default the user is offered that.
     quiet_skull : bool
-        Say nothing of a skull.
+        Do not look for a skull.
     checkpoint : pathlib.Path, optional
         By default the user's, or the shipped one.
     decomposition : Decomposition, optional
@@ -57,8 +57,8 @@ class LaunchOptions:
     settings: SegmentSettings = field(default_factory=SegmentSettings)
 
 
-def open_viewer(opening: LaunchOptions, *, run: bool, screenshot: Path | None) -> None:
-    """Open the viewer on a case; with ``screenshot`` save a picture of the window and leave.
+def open_viewer(options: LaunchOptions, *, run: bool, screenshot: Path | None) -> None:
+    """Open a case in the viewer; with ``screenshot`` save a picture of the window and return.
 
     Raises
     ------
@@ -67,18 +67,18 @@ def open_viewer(opening: LaunchOptions, *, run: bool, screenshot: Path | None) -
     """
     if screenshot is not None:
         ensure_writable_folder(screenshot.parent)
-    desk = _desk(opening)
+    workbench = _open_workbench(options)
     if run:
-        _segment_and_explain(desk)
+        _segment_and_explain(workbench)
     if screenshot is None:
         napari.run()
         return
-    _picture(desk, screenshot)
-    desk.viewer.close()
+    _picture(workbench, screenshot)
+    workbench.viewer.close()
 
 
 def show_demo(output: Path | None) -> None:
-    """Open the sample case, segmented and explained; with ``output`` leave pictures and results.
+    """Open the sample case, segmented and explained; with ``output`` write pictures and results.
 
     Raises
     ------
@@ -86,21 +86,21 @@ def show_demo(output: Path | None) -> None:
         If the sample data is missing or the folder cannot be written to.
     """
     folder = ensure_writable_folder(output) if output is not None else None
-    desk = _desk(LaunchOptions(sample_data() / "glioma"))
+    workbench = _open_workbench(LaunchOptions(sample_data() / "glioma"))
     if folder is None:
-        _segment_and_explain(desk)
+        _segment_and_explain(workbench)
         napari.run()
         return
-    _picture(desk, folder / "case.png")
-    bring_forward(desk.decomposition)
-    _picture(desk, folder / "decomposition.png")
-    bring_forward(desk.segment)
-    desk.run_and_wait(desk.session.segmentation.segment)
-    _picture(desk, folder / "segmentation.png")
-    _explain(desk)
-    _picture(desk, folder / "maps.png")
-    _write(desk, folder)
-    desk.viewer.close()
+    _picture(workbench, folder / "case.png")
+    bring_forward(workbench.decomposition)
+    _picture(workbench, folder / "decomposition.png")
+    bring_forward(workbench.segment)
+    workbench.run_and_wait(workbench.session.segmentation.segment)
+    _picture(workbench, folder / "segmentation.png")
+    _explain(workbench)
+    _picture(workbench, folder / "maps.png")
+    _write(workbench, folder)
+    workbench.viewer.close()
     print(f"Pictures and results are in {folder}")  # noqa: T201 - the command's own output
 
 
@@ -114,42 +114,43 @@ def show_guide(output: Path) -> None:
     """
     from napari_ciml.widgets.guide_pictures import draw_guide
 
-    desk = _desk(LaunchOptions(sample_data() / "glioma"))
-    draw_guide(desk, output)
-    desk.viewer.close()
+    workbench = _open_workbench(LaunchOptions(sample_data() / "glioma"))
+    draw_guide(workbench, output)
+    workbench.viewer.close()
 
 
-def _desk(opening: LaunchOptions) -> Workbench:
-    desk = add_dock_widgets(_window())
-    session, model = desk.session, desk.session.model
-    model.set_device(opening.settings.device)
-    session.skull_stripping.enabled = not opening.quiet_skull
-    model.set_engine(opening.settings.engine)
-    if opening.checkpoint is not None:
-        model.set_checkpoint(opening.checkpoint)
+def _open_workbench(options: LaunchOptions) -> Workbench:
+    workbench = add_dock_widgets(_window())
+    session, model = workbench.session, workbench.session.model
+    model.set_device(options.settings.device)
+    session.skull_stripping.enabled = not options.quiet_skull
+    model.set_engine(options.settings.engine)
+    if options.checkpoint is not None:
+        model.set_checkpoint(options.checkpoint)
     known = model.info.decomposition if model.info is not None else model.decomposition
-    decomposition = edits.mute_messages(opening.decomposition or known, opening.settings.muted)
-    options = opening.settings.options
-    if options.multiscale is None:
-        options = replace(options, multiscale=model.request.options.multiscale)
-    model.reset_request(SegmentationRequest(decomposition, options))
-    if is_session(opening.case):
-        desk.run_and_wait(lambda: session.persistence.open(opening.case))
-        bring_forward(desk.case)
-        return desk
-    where = (
-        opening.case,
-        opening.channels,
-        opening.overrides,
-        opening.reference,
-        opening.align,
-        opening.find_brain,
+    decomposition = edits.mute_messages(options.decomposition or known, options.settings.muted)
+    run_options = options.settings.options
+    if run_options.multiscale is None:
+        run_options = replace(run_options, multiscale=model.request.options.multiscale)
+    model.reset_request(SegmentationRequest(decomposition, run_options))
+    if is_session(options.case):
+        workbench.run_and_wait(lambda: session.persistence.open(options.case))
+        bring_forward(workbench.case)
+        return workbench
+    workbench.run_and_wait(
+        lambda: session.cases.open(
+            options.case,
+            options.channels,
+            options.overrides,
+            options.reference,
+            options.align,
+            options.find_brain,
+        )
     )
-    desk.run_and_wait(lambda: session.cases.open(*where))
     if model.sources.issues():
-        raise InputError(f"{opening.case}: {model.sources.issues()[0]}")
-    bring_forward(desk.case)
-    return desk
+        raise InputError(f"{options.case}: {model.sources.issues()[0]}")
+    bring_forward(workbench.case)
+    return workbench
 
 
 def _window() -> napari.Viewer:
@@ -158,30 +159,30 @@ def _window() -> napari.Viewer:
     return viewer
 
 
-def _segment_and_explain(desk: Workbench) -> None:
-    desk.run_and_wait(desk.session.segmentation.segment)
-    _explain(desk)
+def _segment_and_explain(workbench: Workbench) -> None:
+    workbench.run_and_wait(workbench.session.segmentation.segment)
+    _explain(workbench)
 
 
-def _explain(desk: Workbench) -> None:
+def _explain(workbench: Workbench) -> None:
     """Explain, and show the strongest map."""
-    desk.run_and_wait(desk.session.explanation.explain)
-    bring_forward(desk.explain)
-    found = desk.session.model.explanation
-    if found is not None and found.strongest is not None:
-        strongest = found.strongest
-        desk.run_and_wait(lambda: desk.explain.choose(*strongest))
+    workbench.run_and_wait(workbench.session.explanation.explain)
+    bring_forward(workbench.explain)
+    explanation = workbench.session.model.explanation
+    if explanation is not None and explanation.strongest is not None:
+        strongest = explanation.strongest
+        workbench.run_and_wait(lambda: workbench.explain.choose(*strongest))
 
 
-def _picture(desk: Workbench, path: Path) -> None:
+def _picture(workbench: Workbench, path: Path) -> None:
     process_events()
-    desk.viewer.screenshot(str(path), canvas_only=False, flash=False)
+    workbench.viewer.screenshot(str(path), canvas_only=False, flash=False)
 
 
-def _write(desk: Workbench, folder: Path) -> None:
+def _write(workbench: Workbench, folder: Path) -> None:
     from napari_ciml.export.bundle import ExportOptions, Kind, export_results
 
     kinds: frozenset[Kind] = frozenset({"labels", "probabilities", "maps", "tables", "report"})
     export_results(
-        folder, desk.session.persistence.results(), ExportOptions(kinds), ProgressMonitor()
+        folder, workbench.session.persistence.results(), ExportOptions(kinds), ProgressMonitor()
     )

@@ -31,14 +31,10 @@ from napari_ciml.session.questions import AnsweredQuery
 from napari_ciml.session.request import SegmentationRequest
 from napari_ciml.session.runs import Run
 from napari_ciml.session.storage.read import open_session
-from napari_ciml.session.storage.schema import (
-    CameraState,
-    LayerAppearance,
-    SavedMapView,
-    is_session,
-)
+from napari_ciml.session.storage.schema import is_session
 from napari_ciml.session.storage.snapshot import EditedLabelMap, SessionSnapshot
 from napari_ciml.session.storage.write import save_session
+from napari_ciml.session.view_state import CameraState, LayerAppearance, SavedMapView
 
 GRID = Grid((24, 28, 20), (4.0, 4.0, 4.0), (-40.0, -30.0, -20.0))
 OBLIQUE = Grid(
@@ -79,10 +75,10 @@ def made_state(folder: Path, grid: Grid, checkpoint: Checkpoint) -> SessionSnaps
     info = checkpoint.info
     why = explain(case, checkpoint, second, asked={"ET": labels == 4})
     return SessionSnapshot(
-        scan=found,
+        discovered=found,
         modalities=modalities,
         case=case,
-        asked=SegmentationRequest(
+        request=SegmentationRequest(
             PRESETS["fig3"],
             RunOptions(
                 thresholds={"TC": 0.3},
@@ -116,24 +112,24 @@ def made_state(folder: Path, grid: Grid, checkpoint: Checkpoint) -> SessionSnaps
         ],
         current=1,
         live=False,
-        questions=[AnsweredQuery("ET at (1, 2, 3)", why, second)],
-        shown=SavedMapView(question=0, primary="T1CE", region="ET", auxiliary="T1", opacity=0.25),
+        answered=[AnsweredQuery("ET at (1, 2, 3)", why, second)],
+        map_view=SavedMapView(answer=0, primary="T1CE", region="ET", auxiliary="T1", opacity=0.25),
         grid="T2",
         corrections=[
             EditedLabelMap("segmentation", labels, current=True),
             EditedLabelMap("segmentation (edited)", labels * 0, current=False),
         ],
-        marks=(ReviewedLesion(region="ET", point=(1.0, 2.0, 3.5), volume_ml=0.25),),
-        looks=(
+        reviewed=(ReviewedLesion(region="ET", point=(1.0, 2.0, 3.5), volume_ml=0.25),),
+        appearances=(
             LayerAppearance(
                 kind="modality", shows="T1", visible=True, opacity=0.5, limits=(1.0, 9.5)
             ),
         ),
-        view=CameraState(
+        camera=CameraState(
             point=(1.0, 2.0, 3.0),
             order=(1, 0, 2),
             ndisplay=2,
-            centre=(0.0, 1.5, 2.0),
+            center=(0.0, 1.5, 2.0),
             zoom=3.25,
             angles=(0.0, 0.0, 90.0),
         ),
@@ -141,12 +137,12 @@ def made_state(folder: Path, grid: Grid, checkpoint: Checkpoint) -> SessionSnaps
 
 
 def assert_same(a: SessionSnapshot, b: SessionSnapshot) -> None:
-    asked = ("asked", "device", "engine", "live", "shown", "grid")
+    parts = ("request", "device", "engine", "live", "map_view", "grid")
     assert (*a.past, *a.future) == (*b.past, *b.future)
     assert len(a.past) == len(b.past)
-    for name in ("modalities", *asked, "current", "marks", "looks"):
+    for name in ("modalities", *parts, "current", "reviewed", "appearances"):
         assert getattr(a, name) == getattr(b, name), name
-    assert a.view == b.view
+    assert a.camera == b.camera
     assert a.checkpoint.resolve() == b.checkpoint
     assert a.case.grid == b.case.grid
     assert a.case.native_grid == b.case.native_grid
@@ -162,7 +158,7 @@ def assert_same(a: SessionSnapshot, b: SessionSnapshot) -> None:
         assert (painted.name, painted.current) == (other.name, other.current)
         np.testing.assert_array_equal(painted.labels, other.labels)
 
-    for question, other in zip(a.questions, b.questions, strict=True):
+    for question, other in zip(a.answered, b.answered, strict=True):
         assert question.name == other.name
         assert other.segmentation is b.runs[b.current].segmentation
         assert_same_answer(question.explanation, other.explanation)
@@ -224,7 +220,7 @@ def test_a_brain_mask_is_remembered(tmp_path: Path) -> None:
     mask = np.indices(GRID.shape).sum(axis=0) < 30
     case = with_brain_mask(load_case(sources, name="case"), mask)
     modalities = tuple(source.modality for source in found.sources)
-    asked = {"asked": SegmentationRequest(PRESETS["fig3"]), "checkpoint": None, "device": "cpu"}
+    asked = {"request": SegmentationRequest(PRESETS["fig3"]), "checkpoint": None, "device": "cpu"}
     state = SessionSnapshot(found, modalities, case, **asked, runs=[], current=None, corrections=[])
     save_session(tmp_path / "session", state, ProgressMonitor())
     again = open_session(tmp_path / "session", ProgressMonitor()).case
@@ -292,7 +288,7 @@ def test_a_damaged_session_is_one_sentence(
     fields = json.loads((folder / "session.json").read_text())
     for change in ({"format_version": 99}, {"sources": "none"}, {"surprise": 1}):
         (folder / "session.json").write_text(json.dumps(fields | change))
-        with pytest.raises(InputError, match=f"{next(iter(change))}.*newer version"):
+        with pytest.raises(InputError, match=f"{next(iter(change))}.*another version"):
             open_session(folder, ProgressMonitor())
     with pytest.raises(InputError, match="no session to be read"):
         open_session(tmp_path, ProgressMonitor())
@@ -340,10 +336,10 @@ def test_a_dicom_case_is_found_again_and_referred_to(
     sources = dict(zip(("T1", "FLAIR"), found.sources, strict=True))
     case = load_case(sources, name=found.name, reference="FLAIR")
     state = SessionSnapshot(
-        scan=found,
+        discovered=found,
         modalities=("T1", "FLAIR"),
         case=case,
-        asked=SegmentationRequest(PRESETS["fig3"]),
+        request=SegmentationRequest(PRESETS["fig3"]),
         checkpoint=tiny_checkpoint.path,
         device="cpu",
         runs=[],

@@ -27,8 +27,8 @@ from napari_ciml.session.request import SegmentationRequest
 from napari_ciml.session.runs import Run
 from napari_ciml.session.storage.schema import (
     FILE,
+    SavedAnswer,
     SavedExplanation,
-    SavedQuestion,
     SavedRequest,
     SavedRun,
     SavedSession,
@@ -46,7 +46,7 @@ def read_session(folder: Path) -> SavedSession:
     Raises
     ------
     InputError
-        If it is none, damaged, or of a newer version.
+        If it is none, damaged, or of another version.
     """
     path = folder / FILE
     try:
@@ -55,9 +55,9 @@ def read_session(folder: Path) -> SavedSession:
         raise InputError(f"{path}: there is no session to be read; choose another one.") from error
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        field = ".".join(str(part) for part in first["loc"]) or "the file"
         raise InputError(
-            f"{path}: {place}: {first['msg']}; it is damaged, or a newer version's."
+            f"{path}: {field}: {first['msg']}; it is damaged, or of another version."
         ) from error
 
 
@@ -84,7 +84,7 @@ def open_session(folder: Path, monitor: ProgressMonitor) -> SessionSnapshot:
         sources,
         name=saved.name,
         reference=saved.reference,
-        transforms=saved.motions,
+        transforms=saved.transforms,
         monitor=monitor,
     )
     if saved.brain is not None:
@@ -92,14 +92,14 @@ def open_session(folder: Path, monitor: ProgressMonitor) -> SessionSnapshot:
     found, modalities = rediscover(saved, sources)
     common = SessionVolumes(folder, case, monitor)
     runs = [_run(common, run) for run in saved.runs]
-    questions = [_question(common, one, runs[one.run].segmentation) for one in saved.questions]
+    answered = [_answered_query(common, one, runs[one.run].segmentation) for one in saved.answered]
     return SessionSnapshot(
-        scan=found,
+        discovered=found,
         modalities=tuple(modalities),
         case=case,
-        asked=_asked(saved),
-        past=[_asked(one) for one in saved.past],
-        future=[_asked(one) for one in saved.future],
+        request=_request(saved),
+        past=[_request(one) for one in saved.past],
+        future=[_request(one) for one in saved.future],
         checkpoint=_checkpoint(saved, monitor),
         device=saved.device,
         engine=saved.engine,
@@ -110,20 +110,20 @@ def open_session(folder: Path, monitor: ProgressMonitor) -> SessionSnapshot:
             for one in saved.corrections
         ],
         live=saved.live,
-        questions=questions,
-        shown=saved.shown,
+        answered=answered,
+        map_view=saved.map_view,
         grid=saved.grid,
-        marks=saved.marks,
+        reviewed=saved.reviewed,
         reference=_reference(folder, saved),
-        looked_at=saved.active_label_map,
-        laid_over=saved.laid_over,
-        two_runs=saved.two_runs,
-        looks=saved.looks,
-        view=saved.view,
+        active_label_map=saved.active_label_map,
+        overlay=saved.overlay,
+        run_comparison=saved.run_comparison,
+        appearances=saved.appearances,
+        camera=saved.camera,
     )
 
 
-def _asked(saved: SavedRequest) -> SegmentationRequest:
+def _request(saved: SavedRequest) -> SegmentationRequest:
     return SegmentationRequest(saved.decomposition, saved.options)
 
 
@@ -179,8 +179,8 @@ def _run(common: SessionVolumes, run: SavedRun) -> Run:
     return Run(run.name, segmentation, explanation, run.info, run.named)
 
 
-def _question(
-    common: SessionVolumes, saved: SavedQuestion, segmentation: Segmentation
+def _answered_query(
+    common: SessionVolumes, saved: SavedAnswer, segmentation: Segmentation
 ) -> AnsweredQuery:
     grid = segmentation.model_input.grid
     return AnsweredQuery(saved.name, _answer(common, saved.explanation, grid), segmentation)
@@ -220,5 +220,5 @@ def _answer(common: SessionVolumes, saved: SavedExplanation, grid: Grid) -> Expl
         maps[triple] = common.volume(one.volume)
         weights[triple] = float("nan") if one.weight is None else one.weight
     strongest = saved.strongest and (Pair(*saved.strongest[:2]), saved.strongest[2])
-    placed = LazyResampledVolumes(maps, grid, common.case.grid, 1 / (saved.largest or 1.0))
-    return Explanation(placed, weights, saved.largest, strongest, saved.notices)
+    placed = LazyResampledVolumes(maps, grid, common.case.grid, 1 / (saved.scale or 1.0))
+    return Explanation(placed, weights, saved.scale, strongest, saved.notices)

@@ -1,4 +1,4 @@
-"""What ``session.json`` holds."""
+"""The content of ``session.json``."""
 
 from pathlib import Path
 from typing import Annotated, Literal, get_args
@@ -8,15 +8,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from napari_ciml.cases.transform import AffineTransform
 from napari_ciml.decomposition.model import Decomposition, Region
 from napari_ciml.inference.settings import RunOptions, SegmentSettings
-from napari_ciml.inference.uncertainty_maps import UncertaintyKind
 from napari_ciml.network.checkpoint_info import CheckpointInfo
 from napari_ciml.session.findings import ReviewedLesion
+from napari_ciml.session.view_state import (
+    CameraState,
+    LayerAppearance,
+    SavedMapView,
+    SavedOverlay,
+    SavedRunComparison,
+)
 
 FILE = "session.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Triplet = tuple[float, float, float]
 
 UncertaintyPart = Literal["mean", "entropy", "spread", "disagreement"]
 UNCERTAINTY: tuple[UncertaintyPart, ...] = get_args(UncertaintyPart)
@@ -79,51 +84,18 @@ class SavedMap(_Frozen):
 class SavedExplanation(_Frozen):
     """Maps and weights of a run."""
 
-    largest: float
+    scale: float
     strongest: tuple[str, str, str] | None
     notices: tuple[str, ...]
     maps: tuple[SavedMap, ...]
 
 
-class SavedQuestion(_Frozen):
-    """A question about a run, by its place in the history, and its answer."""
+class SavedAnswer(_Frozen):
+    """An answered query about a run, by the index of the run in the history."""
 
     name: str
     run: int
     explanation: SavedExplanation
-
-
-class SavedMapView(_Frozen):
-    """Which complementary-information map is shown, and how opaque; of a question, or of all."""
-
-    question: int | None
-    primary: str
-    region: str
-    auxiliary: str
-    opacity: Annotated[float, Field(ge=0, le=1)]
-
-
-class SavedOverlay(_Frozen):
-    """What of a region is laid over the images: its probability, how unsure it is, a difference."""
-
-    kind: Literal["probability", "difference"] | UncertaintyKind
-    region: str
-
-    @property
-    def doubt(self) -> UncertaintyKind | None:
-        """Which doubt it is, if it is one."""
-        if self.kind == "probability":
-            return None
-        return None if self.kind == "difference" else self.kind
-
-
-class SavedRunComparison(_Frozen):
-    """Two runs that are compared, by their place in the history; in which region, and how."""
-
-    first: Annotated[int, Field(ge=0)]
-    second: Annotated[int, Field(ge=0)]
-    region: str
-    beside: bool
 
 
 class SavedReference(_Frozen):
@@ -199,43 +171,6 @@ class SavedCorrection(_Frozen):
     volume: SavedVolume
 
 
-class LayerAppearance(_Frozen):
-    """How a layer is looked at; ``kind`` and ``shows`` say which one it is."""
-
-    kind: str
-    shows: str
-    visible: bool
-    opacity: float
-    limits: tuple[float, float] | None = None
-    gamma: float | None = None
-    colours: str | None = None
-    contour: int | None = None
-
-
-Arrangement = Literal["single", "panes", "planes"]
-"""One plane, every modality in a pane of its own, or three planes."""
-
-
-class CameraState(_Frozen):
-    """Slices and camera, as they are with one plane, and the arrangement.
-
-    Parameters
-    ----------
-    point : tuple of float
-        Where the slices lie, (Z, Y, X) in mm.
-    order : tuple of int
-        Of the axes; the last two are on the screen.
-    """
-
-    point: Triplet
-    order: tuple[int, int, int]
-    ndisplay: Annotated[int, Field(ge=2, le=3)]
-    centre: Triplet
-    zoom: Annotated[float, Field(gt=0)]
-    angles: Triplet
-    arrangement: Arrangement = "single"
-
-
 class SavedRequest(_Frozen):
     """The request of a segmentation."""
 
@@ -246,13 +181,13 @@ class SavedRequest(_Frozen):
 class SavedSession(SavedRequest):
     """Everything; ``past`` and ``future`` are what undo and redo lead to, the next one last."""
 
-    format_version: int = Field(default=FORMAT_VERSION, ge=1, le=FORMAT_VERSION)
+    format_version: int = Field(default=FORMAT_VERSION, ge=FORMAT_VERSION, le=FORMAT_VERSION)
     software: str
     name: str
     root: str
     reference: str
     sources: tuple[SavedSource, ...]
-    motions: dict[str, AffineTransform]
+    transforms: dict[str, AffineTransform]
     brain: SavedVolume | None = None
     past: tuple[SavedRequest, ...] = ()
     future: tuple[SavedRequest, ...] = ()
@@ -265,12 +200,12 @@ class SavedSession(SavedRequest):
     current: int | None
     runs: tuple[SavedRun, ...]
     corrections: tuple[SavedCorrection, ...]
-    questions: tuple[SavedQuestion, ...] = ()
-    shown: SavedMapView | None = None
-    marks: tuple[ReviewedLesion, ...] = ()
+    answered: tuple[SavedAnswer, ...] = ()
+    map_view: SavedMapView | None = None
+    reviewed: tuple[ReviewedLesion, ...] = ()
     reference_labels: SavedReference | None = None
     active_label_map: str | None = None
-    laid_over: SavedOverlay | None = None
-    two_runs: SavedRunComparison | None = None
-    looks: tuple[LayerAppearance, ...] = ()
-    view: CameraState | None = None
+    overlay: SavedOverlay | None = None
+    run_comparison: SavedRunComparison | None = None
+    appearances: tuple[LayerAppearance, ...] = ()
+    camera: CameraState | None = None

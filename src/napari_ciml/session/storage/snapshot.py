@@ -1,4 +1,4 @@
-"""A review session in memory, as it is saved and as it is found again."""
+"""The state of a review session in memory, as it is saved and opened."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from napari_ciml.session.findings import ReviewedLesion
 from napari_ciml.session.questions import AnsweredQuery
 from napari_ciml.session.request import SegmentationRequest
 from napari_ciml.session.runs import Run
-from napari_ciml.session.storage.schema import (
+from napari_ciml.session.view_state import (
     CameraState,
     LayerAppearance,
     SavedMapView,
@@ -30,13 +30,13 @@ class EditedLabelMap:
     Parameters
     ----------
     name : str
-        Of its layer.
+        Name of its layer.
     labels : numpy.ndarray
         (Z, Y, X) unsigned integers on the case grid.
     current : bool
-        Whether it is the present segmentation, or one set aside.
+        Whether it is the present segmentation, or an earlier one.
     regions : tuple of Region
-        What its values mean; empty if nobody has said so.
+        The regions of its values; empty if unknown.
     """
 
     name: str
@@ -47,58 +47,62 @@ class EditedLabelMap:
 
 @dataclass(frozen=True, eq=False)
 class SessionSnapshot:
-    """A review session.
+    """State of a review session.
 
     Parameters
     ----------
-    scan, case
-        What was opened.
-    asked, checkpoint, device, engine, live
-        What is asked for, whether or not a run has followed; ``live`` None leaves it as it is.
-    past, future : sequence of Asked
-        What undo and redo lead to, the next one last.
+    discovered, modalities, case
+        The volumes of the folder, the modality of each (None leaves it out), and the case.
+    request, checkpoint, device, engine, live
+        The present request, whether or not a run has followed; ``live`` None leaves it as it is.
+    past, future : sequence of SegmentationRequest
+        Requests that undo and redo return to, the next one last.
     runs : sequence of Run
         The history, oldest first.
     current : int or None
-        Which of them is shown.
-    corrections : sequence of Painted
-        What was painted.
-    questions, shown
-        What was asked of the runs, and which map of which answer is seen.
+        Index of the run that is shown.
+    corrections : sequence of EditedLabelMap
+        Label maps that a person has painted on.
+    answered : sequence of AnsweredQuery
+        Answered queries about the runs.
+    map_view : SavedMapView or None
+        Which map of which answer is shown.
     grid : str or None
         The modality on whose voxels results are exported.
+    reviewed : tuple of ReviewedLesion
+        Lesions that are marked as reviewed.
     reference : Reference or None
         What the label map is compared with.
-    looked_at : str or None
-        The label map that is measured, by its layer's name, if it is not the latest run's.
-    laid_over : LaidOver or None
-        What of a region is seen over the images, if it is no map.
-    two_runs : TwoRuns or None
-        Which runs are compared.
-    marks, looks, view
-        What was seen, and how the window stood.
+    active_label_map : str or None
+        Name of the layer that the user chose, if any.
+    overlay : SavedOverlay or None
+        What of a region is shown over the images, if it is no map.
+    run_comparison : SavedRunComparison or None
+        The runs that are compared.
+    appearances, camera
+        Appearance of the layers; slices, camera and layout.
     """
 
-    scan: DiscoveredCase
+    discovered: DiscoveredCase
     modalities: tuple[str | None, ...]
     case: Case
-    asked: SegmentationRequest
+    request: SegmentationRequest
     checkpoint: Path | None
     device: str
     runs: Sequence[Run]
     current: int | None
     corrections: Sequence[EditedLabelMap]
-    marks: tuple[ReviewedLesion, ...] = ()
-    looks: tuple[LayerAppearance, ...] = ()
-    view: CameraState | None = None
+    reviewed: tuple[ReviewedLesion, ...] = ()
+    appearances: tuple[LayerAppearance, ...] = ()
+    camera: CameraState | None = None
     past: Sequence[SegmentationRequest] = ()
     future: Sequence[SegmentationRequest] = ()
     engine: str = "auto"
     live: bool | None = None
-    questions: Sequence[AnsweredQuery] = ()
-    shown: SavedMapView | None = None
+    answered: Sequence[AnsweredQuery] = ()
+    map_view: SavedMapView | None = None
     grid: str | None = None
     reference: Reference | None = None
-    looked_at: str | None = None
-    laid_over: SavedOverlay | None = None
-    two_runs: SavedRunComparison | None = None
+    active_label_map: str | None = None
+    overlay: SavedOverlay | None = None
+    run_comparison: SavedRunComparison | None = None

@@ -21,11 +21,11 @@ from napari_ciml.session.runs import Run
 from napari_ciml.session.storage.schema import (
     FILE,
     UNCERTAINTY,
+    SavedAnswer,
     SavedCorrection,
     SavedExplanation,
     SavedMap,
     SavedPair,
-    SavedQuestion,
     SavedReference,
     SavedRequest,
     SavedRun,
@@ -67,15 +67,15 @@ def save_session(folder: Path, state: SessionSnapshot, monitor: ProgressMonitor)
     places = {id(run.segmentation): k for k, run in enumerate(state.runs)}
     saved = SavedSession(
         software=f"napari-ciml {__version__}",
-        name=state.scan.name,
-        root=str(state.scan.root.resolve()),
+        name=state.discovered.name,
+        root=str(state.discovered.root.resolve()),
         reference=case.reference,
-        motions=dict(case.transforms),
+        transforms=dict(case.transforms),
         brain=_brain(folder, case),
         sources=save_sources(folder, case.sources, monitor),
-        **dict(_asked(state.asked)),
-        past=tuple(_asked(one) for one in state.past),
-        future=tuple(_asked(one) for one in state.future),
+        **dict(_request(state.request)),
+        past=tuple(_request(one) for one in state.past),
+        future=tuple(_request(one) for one in state.future),
         live=state.live,
         grid=state.grid,
         checkpoint=str(checkpoint.resolve()) if checkpoint else None,
@@ -93,25 +93,25 @@ def save_session(folder: Path, state: SessionSnapshot, monitor: ProgressMonitor)
             )
             for one in state.corrections
         ),
-        questions=tuple(
-            _question(folder, one, places[id(one.segmentation)], monitor) for one in state.questions
+        answered=tuple(
+            _answer(folder, one, places[id(one.segmentation)], monitor) for one in state.answered
         ),
-        shown=state.shown,
-        marks=state.marks,
+        map_view=state.map_view,
+        reviewed=state.reviewed,
         reference_labels=_reference(folder, state.reference, case),
-        active_label_map=state.looked_at,
-        laid_over=state.laid_over,
-        two_runs=state.two_runs,
-        looks=state.looks,
-        view=state.view,
+        active_label_map=state.active_label_map,
+        overlay=state.overlay,
+        run_comparison=state.run_comparison,
+        appearances=state.appearances,
+        camera=state.camera,
     )
     path = write_text(folder / FILE, saved.model_dump_json(indent=1) + "\n")
     _remove_others(folder, saved)
     return path
 
 
-def _asked(asked: SegmentationRequest) -> SavedRequest:
-    return SavedRequest(decomposition=asked.decomposition, options=asked.options)
+def _request(request: SegmentationRequest) -> SavedRequest:
+    return SavedRequest(decomposition=request.decomposition, options=request.options)
 
 
 def _brain(folder: Path, case: Case) -> SavedVolume | None:
@@ -211,17 +211,17 @@ def _explanation(
         )
     strongest = made.strongest and (*made.strongest[0], made.strongest[1])
     return SavedExplanation(
-        largest=made.scale, strongest=strongest, notices=made.notices, maps=tuple(saved)
+        scale=made.scale, strongest=strongest, notices=made.notices, maps=tuple(saved)
     )
 
 
-def _question(
+def _answer(
     folder: Path, question: AnsweredQuery, run: int, monitor: ProgressMonitor
-) -> SavedQuestion:
+) -> SavedAnswer:
     grid = question.segmentation.model_input.grid
     explanation = _explanation(folder, question.explanation, grid, monitor)
     assert explanation is not None
-    return SavedQuestion(name=question.name, run=run, explanation=explanation)
+    return SavedAnswer(name=question.name, run=run, explanation=explanation)
 
 
 def _remove_others(folder: Path, saved: SavedSession) -> None:
@@ -238,7 +238,7 @@ def volumes_of(saved: SavedSession) -> list[SavedVolume]:
     found = [one.volume for one in saved.corrections]
     found += [saved.brain] if saved.brain else []
     found += [saved.reference_labels.volume] if saved.reference_labels else []
-    answers = [one.explanation for one in saved.questions]
+    answers = [one.explanation for one in saved.answered]
     for run in saved.runs:
         found += [run.labels, *run.probabilities.values(), *(pair.volume for pair in run.pairs)]
         answers += [run.explanation] if run.explanation else []

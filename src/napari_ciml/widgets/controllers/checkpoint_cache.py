@@ -1,4 +1,4 @@
-"""Checkpoints that are held loaded, and getting the network ready before it is asked for."""
+"""Cache of loaded checkpoints; warm-up of what the first run needs."""
 
 from contextlib import suppress
 from functools import lru_cache
@@ -19,9 +19,16 @@ if TYPE_CHECKING:
 
 
 def warm_up(monitor: ProgressMonitor, checkpoint: Path | None) -> None:
-    """Import and load what the next steps need: some of it stops every thread for a while.
+    """Import and load what the first run needs, while the user waits for the case anyway.
 
-    Here the user waits for the case anyway; in the middle of looking at it they would not.
+    Some of these imports stop every thread for a while, which would be felt while viewing the case.
+
+    Parameters
+    ----------
+    monitor : ProgressMonitor
+        Told once.
+    checkpoint : pathlib.Path or None
+        The checkpoint to load; one that cannot be loaded is reported by the run.
     """
     monitor.step("Getting the network ready")
     with gc_paused():
@@ -36,13 +43,12 @@ def warm_up(monitor: ProgressMonitor, checkpoint: Path | None) -> None:
         # napari compiles how labels are drawn with the first layer that has colours like ours.
         Labels(np.zeros((2, 2, 2), np.uint8), colormap=label_colours(PRESETS[DEFAULT].regions))
         if checkpoint is not None:
-            # A checkpoint that is refused is not this step's affair; the run will say so.
             with suppress(CimlError, OSError):
                 load_checkpoint(checkpoint)
 
 
 def load_checkpoint(path: Path) -> "Checkpoint":
-    """Load a checkpoint; the last ones are kept."""
+    """Load a checkpoint; the last two stay in memory, until their file changes."""
     return _load_version(path, path.stat().st_mtime_ns)
 
 

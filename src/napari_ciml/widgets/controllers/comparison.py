@@ -15,7 +15,7 @@ from napari_ciml.progress import ProgressMonitor
 from napari_ciml.session.comparison import Comparison, LabelMapDiff, diff_label_maps
 from napari_ciml.session.generation import Generation
 from napari_ciml.session.runs import Run
-from napari_ciml.session.storage.schema import SavedRunComparison
+from napari_ciml.session.view_state import SavedRunComparison
 from napari_ciml.widgets.controllers.context import Context
 from napari_ciml.widgets.controllers.label_maps import ActiveLabelMap
 from napari_ciml.widgets.layers.label_maps import (
@@ -79,14 +79,14 @@ class RunComparison:
         if first is None or second is None:
             return None
         return SavedRunComparison(
-            first=first, second=second, region=self.region, beside=self.side_by_side
+            first=first, second=second, region=self.region, side_by_side=self.side_by_side
         )
 
     def from_state(self, state: SavedRunComparison) -> None:
         """Compare the two runs that were compared when the session was saved."""
         runs = self.model.runs
         self.region = state.region
-        self.compare(runs[state.first], runs[state.second], side_by_side=state.beside)
+        self.compare(runs[state.first], runs[state.second], side_by_side=state.side_by_side)
 
     def compare(self, first: Run, second: Run, *, side_by_side: bool = False) -> None:
         """Compare two runs, as contours or side by side.

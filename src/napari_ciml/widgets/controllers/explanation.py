@@ -18,7 +18,7 @@ from napari_ciml.session.questions import (
     lesion_query_title,
     query_at_voxel,
 )
-from napari_ciml.session.storage.schema import SavedMapView
+from napari_ciml.session.view_state import SavedMapView
 from napari_ciml.widgets.controllers.checkpoint_cache import load_checkpoint
 from napari_ciml.widgets.controllers.context import Context
 from napari_ciml.widgets.controllers.map_overlay import RESAMPLING, MapOverlayController
@@ -230,7 +230,7 @@ class ExplanationController:
             return None
         (primary, region), auxiliary = self.map.selected
         return SavedMapView(
-            question=self.answered.index(self.chosen) if self.chosen else None,
+            answer=self.answered.index(self.chosen) if self.chosen else None,
             primary=primary,
             region=region,
             auxiliary=auxiliary,
@@ -240,7 +240,7 @@ class ExplanationController:
     def from_state(self, answered: Sequence[AnsweredQuery], view: SavedMapView | None) -> None:
         """Restore answers and the map that was shown."""
         self.answered = tuple(answered)
-        index = None if view is None else view.question
+        index = None if view is None else view.answer
         self.chosen = None if index is None else self.answered[index]
         self.map.selected = None
         if view is not None:

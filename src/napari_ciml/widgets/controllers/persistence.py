@@ -95,10 +95,10 @@ class PersistenceController:
             raise CimlError("Open a case first.")
         runs, layouts = tuple(model.runs), self.display.layouts
         return SessionSnapshot(
-            scan=discovered,
+            discovered=discovered,
             modalities=tuple(model.sources.modalities),
             case=case,
-            asked=model.request,
+            request=model.request,
             past=model.undo_stack.past,
             future=model.undo_stack.future,
             checkpoint=model.checkpoint,
@@ -107,17 +107,17 @@ class PersistenceController:
             runs=runs,
             current=runs.index(model.runs.current) if model.runs.current else None,
             corrections=view_state.edited_label_maps(layers, case),
-            looks=view_state.layer_appearances(layers, case, layouts),
-            view=view_state.camera_state(layers.viewer, layouts),
+            appearances=view_state.layer_appearances(layers, case, layouts),
+            camera=view_state.camera_state(layers.viewer, layouts),
             live=controllers.live.on,
-            questions=controllers.explanation.answered,
-            shown=controllers.explanation.to_state(),
+            answered=controllers.explanation.answered,
+            map_view=controllers.explanation.to_state(),
             grid=model.grid,
-            marks=model.findings.marks,
+            reviewed=model.findings.marks,
             reference=model.findings.reference,
-            looked_at=controllers.label_maps.name,
-            laid_over=view_state.visible_overlay(layers),
-            two_runs=controllers.run_comparison.to_state(),
+            active_label_map=controllers.label_maps.name,
+            overlay=view_state.visible_overlay(layers),
+            run_comparison=controllers.run_comparison.to_state(),
         )
 
     def save(self, folder: Path, done: Callable[["SessionSnapshot"], None] | None = None) -> None:
@@ -176,7 +176,7 @@ class PersistenceController:
     def _restore(self, loaded: LoadedSession) -> Iterator[None]:
         model, controllers, snapshot = self.model, self.controllers, loaded.snapshot
         layout = self.display.layouts.current
-        model.sources.set_discovered(snapshot.scan)
+        model.sources.set_discovered(snapshot.discovered)
         for index, modality in enumerate(snapshot.modalities):
             model.sources.set_modality(index, modality)
         model.sources.set_reference(snapshot.case.reference)
@@ -186,21 +186,21 @@ class PersistenceController:
         yield from self._restore_runs(snapshot)
         model.set_grid(snapshot.grid)
         yield from self._restore_label_maps(loaded)
-        view_state.apply_layer_appearances(self.layers, snapshot.case, snapshot.looks)
+        view_state.apply_layer_appearances(self.layers, snapshot.case, snapshot.appearances)
         yield
-        if snapshot.view is not None:
-            yield from view_state.apply_camera_state(self.layers.viewer, snapshot.view)
-            layout = snapshot.view.arrangement
+        if snapshot.camera is not None:
+            yield from view_state.apply_camera_state(self.layers.viewer, snapshot.camera)
+            layout = snapshot.camera.layout
         self.display.layouts.arrange(layout)
-        if snapshot.two_runs is not None:
-            controllers.run_comparison.from_state(snapshot.two_runs)
+        if snapshot.run_comparison is not None:
+            controllers.run_comparison.from_state(snapshot.run_comparison)
 
     def _restore_runs(self, snapshot: "SessionSnapshot") -> Iterator[None]:
         """Restore checkpoint, request, runs and answers."""
         model = self.model
         if snapshot.checkpoint is not None:
             model.set_checkpoint(snapshot.checkpoint)
-        model.reset_request(snapshot.asked, snapshot.past, snapshot.future)
+        model.reset_request(snapshot.request, snapshot.past, snapshot.future)
         model.set_device(snapshot.device)
         model.set_engine(snapshot.engine)
         if snapshot.current is not None:
@@ -208,7 +208,7 @@ class PersistenceController:
             model.runs.restore(snapshot.runs, snapshot.current)
             yield from model.commit_segmentation(run.segmentation, info=run.info)
             yield
-            self.controllers.explanation.from_state(snapshot.questions, snapshot.shown)
+            self.controllers.explanation.from_state(snapshot.answered, snapshot.map_view)
             yield
 
     def _restore_label_maps(self, loaded: LoadedSession) -> Iterator[None]:
@@ -218,12 +218,12 @@ class PersistenceController:
             self.layers,
             snapshot.case,
             snapshot.corrections,
-            snapshot.asked.decomposition.regions,
+            snapshot.request.decomposition.regions,
         )
-        self.model.findings.set_marks(snapshot.marks)
+        self.model.findings.set_marks(snapshot.reviewed)
         self._restore_overlay(loaded)
-        controllers.label_maps.choose_named(snapshot.looked_at)
-        overlay = snapshot.laid_over
+        controllers.label_maps.choose_named(snapshot.active_label_map)
+        overlay = snapshot.overlay
         shows_difference = overlay is not None and overlay.kind == "difference"
         controllers.reference_comparison.compare_with(
             snapshot.reference, overlay.region if overlay and shows_difference else None
@@ -231,14 +231,14 @@ class PersistenceController:
         yield
 
     def _restore_overlay(self, loaded: LoadedSession) -> None:
-        snapshot, overlay = loaded.snapshot, loaded.snapshot.laid_over
+        snapshot, overlay = loaded.snapshot, loaded.snapshot.overlay
         if overlay is None or snapshot.current is None:
             return
         if overlay.kind == "probability":
             segmentation = snapshot.runs[snapshot.current].segmentation
             self.layers.show_probability(snapshot.case, segmentation, overlay.region)
-        elif overlay.doubt is not None and loaded.uncertainty is not None:
-            kind = overlay.doubt
+        elif overlay.uncertainty is not None and loaded.uncertainty is not None:
+            kind = overlay.uncertainty
             self.layers.show_uncertainty(
                 snapshot.case, loaded.uncertainty, (kind, overlay.region), LARGEST[kind]
             )
@@ -341,21 +341,21 @@ def read_session(folder: Path, monitor: ProgressMonitor) -> LoadedSession:
 
 def _uncertainty(snapshot: "SessionSnapshot") -> np.ndarray | None:
     """Compute the uncertainty map that is to be shown, if one is."""
-    overlay = snapshot.laid_over
-    if overlay is None or overlay.doubt is None or snapshot.current is None:
+    overlay = snapshot.overlay
+    if overlay is None or overlay.uncertainty is None or snapshot.current is None:
         return None
     segmentation = snapshot.runs[snapshot.current].segmentation
-    return uncertainty_map(segmentation, snapshot.case, overlay.region, overlay.doubt)
+    return uncertainty_map(segmentation, snapshot.case, overlay.region, overlay.uncertainty)
 
 
 def _resample_shown_map(snapshot: "SessionSnapshot") -> None:
     """Bring the map that is to be shown onto the case grid, where it is cached."""
-    shown = snapshot.shown
+    shown = snapshot.map_view
     if shown is None or snapshot.current is None:
         return
-    if shown.question is None:
+    if shown.answer is None:
         explanation = snapshot.runs[snapshot.current].explanation
     else:
-        explanation = snapshot.questions[shown.question].explanation
+        explanation = snapshot.answered[shown.answer].explanation
     if explanation is not None:
         explanation.maps[Pair(shown.primary, shown.region), shown.auxiliary]

@@ -72,10 +72,10 @@ class _PrefetchJob:
         settings = self.request.settings(self.compute)
         segmentation = segment(case, checkpoint, decomposition, settings, monitor)
         return SessionSnapshot(
-            scan=discovered,
+            discovered=discovered,
             modalities=tuple(source.modality for source in discovered.sources),
             case=case,
-            asked=self.request,
+            request=self.request,
             checkpoint=self.checkpoint,
             device=self.compute.device,
             engine=self.compute.engine,

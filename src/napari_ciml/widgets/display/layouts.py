@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from napari.layers import Image, Labels, Layer
 
 from napari_ciml.session.model import SessionModel
-from napari_ciml.session.storage.schema import Arrangement
+from napari_ciml.session.view_state import Arrangement
 from napari_ciml.widgets.display.annotations import Annotations
 from napari_ciml.widgets.display.label_map_pair import LabelMapPairLayout
 from napari_ciml.widgets.display.side_by_side import SideBySideLayout
