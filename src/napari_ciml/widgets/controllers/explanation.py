@@ -27,7 +27,7 @@ from napari_ciml.widgets.layers.metadata import metadata_of, plugin_layers, voxe
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from napari_ciml.explanation.sensitivity import MutingEffect
+    from napari_ciml.explanation.result import MutingEffect
 
 EXPLAINING, EXPLAINING_EDIT = "Explaining", "Explaining the edit"
 QUERYING, MUTING = "Asking why", "Measuring the sensitivity"

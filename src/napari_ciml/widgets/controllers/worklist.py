@@ -13,6 +13,7 @@ from napari_ciml.errors import CimlError, InputError
 from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.progress import ProgressMonitor
 from napari_ciml.session.request import SegmentationRequest
+from napari_ciml.session.runs import Run
 from napari_ciml.session.storage.schema import FILE
 from napari_ciml.session.storage.volumes import digest
 from napari_ciml.session.worklist import CaseStatus, Worklist, open_worklist
@@ -64,7 +65,7 @@ class _PrefetchJob:
     def run(self, monitor: ProgressMonitor) -> "SessionSnapshot":
         """Load and segment the case."""
         from napari_ciml.inference.segment import segment
-        from napari_ciml.session.storage.snapshot import Run, SessionSnapshot
+        from napari_ciml.session.storage.snapshot import SessionSnapshot
 
         discovered, case = self._load(monitor)
         checkpoint = load_checkpoint(self.checkpoint)
