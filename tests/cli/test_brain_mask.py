@@ -9,7 +9,7 @@ import pytest
 from napari_ciml.cases import skull_stripping
 from napari_ciml.cases.case import Case
 from napari_ciml.cases.geometry import Grid
-from napari_ciml.cli.options import _brain
+from napari_ciml.cli.options import _skull_strip
 from napari_ciml.cli.segment_command import add_arguments
 from napari_ciml.inference.deepbet import deepbet_brain_mask
 from napari_ciml.progress import ProgressMonitor
@@ -33,7 +33,9 @@ def test_skull_is_said_ignored_or_removed(choice: str | None, monkeypatch) -> No
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     words = ["case", "-o", "out", *(["--brain-mask", choice] if choice else [])]
-    case = _brain(HEAD, parser.parse_args(words).brain_mask, ProgressMonitor(notify=said.append))
+    case = _skull_strip(
+        HEAD, parser.parse_args(words).brain_mask, ProgressMonitor(notify=said.append)
+    )
     finders = {"auto": [skull_stripping.brain_mask], "deep": [deepbet_brain_mask]}
     assert asked == finders.get(choice or "", [])
     assert (case is HEAD) == (not asked)

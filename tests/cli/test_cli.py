@@ -273,7 +273,7 @@ def test_a_bad_cohort_is_listed_before_anything_is_trained(
     assert listed[1].startswith("note: petct_0002: CT is missing")
     assert told.err.count("\n") == 1
     assert "2 of 3 cases cannot be used" in told.err
-    assert "--skip-bad" in told.err
+    assert "--skip-unusable" in told.err
     assert not list((tmp_path / "run").glob("*.safetensors"))
 
 
@@ -310,20 +310,20 @@ def test_finetune_tells_before_and_after_and_goes_on_after_ctrl_c(
 
     monkeypatch.setattr(Trainer, "step", interrupted)
     assert run(*tuning) == 130
-    assert "go on with: finetune -o" in capsys.readouterr().out
+    assert "resume with: finetune -o" in capsys.readouterr().out
     assert saved_progress(tmp_path / "run" / "unfinished")[0] == 1
     assert signal.getsignal(signal.SIGINT) is handler
     monkeypatch.setattr(Trainer, "step", step)
     assert run("finetune", "--resume", "-o", tmp_path / "run") == 0
     told = capsys.readouterr().out
     assert re.search(r"lesion +0\.\d{3} +0\.\d{3} +0\.\d{3} +0\.\d{3}", told)
-    assert "chosen on a slab of 1 case that taught nothing" in told
+    assert "Selected on a held-out slab of 1 case" in told
     new = load_checkpoint(tmp_path / "run" / "checkpoint.safetensors")
     assert new.info.training.parent == load_checkpoint(old).sha256
     assert new.info.decomposition == load_checkpoint(old).info.decomposition
     assert not (tmp_path / "run" / "unfinished").exists()
     assert run("finetune", "--resume", "-o", tmp_path / "run") == 2
-    assert "no fine-tune to go on with" in capsys.readouterr().err
+    assert "no fine-tune to resume" in capsys.readouterr().err
     assert run("finetune", "-o", tmp_path / "run") == 2
     assert "cases to learn from, or --resume" in capsys.readouterr().err
     reference = next((data / "petct_0000").glob("*_seg*"))
@@ -345,7 +345,7 @@ def test_open_hears_how_to_segment(monkeypatch: pytest.MonkeyPatch, case_folder:
     heard = []
     monkeypatch.setattr("napari_ciml.cli.virtual_display.ensure_display", lambda _: None)
     monkeypatch.setattr("napari_ciml.widgets.launch.open_viewer", lambda o, **_: heard.append(o))
-    asked = ("--mute", "T2:T1", "--raw", "--mirror", "--two-voxel-sizes")
+    asked = ("--mute", "T2:T1", "--no-postprocess", "--test-time-flips", "--multiscale")
     assert main(["open", str(case_folder), *asked]) == 0
     assert main(["open", str(case_folder)]) == 0
     told, plain = heard

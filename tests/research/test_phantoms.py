@@ -7,11 +7,11 @@ from napari_ciml.cases.case import open_case
 from napari_ciml.cases.writing import read_label_map
 from napari_ciml.errors import InputError
 from napari_ciml.progress import ProgressMonitor
-from napari_ciml.research.phantoms import Phantom, make_phantom, write_phantoms
+from napari_ciml.research.phantoms import Phantom, PhantomSettings, make_phantom, write_phantoms
 from napari_ciml.research.phantoms.anatomy import Anatomy
 from napari_ciml.research.phantoms.contrast import ExclusiveModality, hide_region
 from napari_ciml.research.phantoms.foci import Focus, draw_foci
-from napari_ciml.research.phantoms.protocols import PROTOCOLS, STRANGE
+from napari_ciml.research.phantoms.protocols import NONSTANDARD, PROTOCOLS
 from napari_ciml.research.phantoms.tumour import grow
 
 pytest.importorskip("nilearn")
@@ -72,7 +72,7 @@ def test_physiological_uptake_is_not_labelled() -> None:
 
 @pytest.mark.parametrize("kind", ["glioma", "petct"])
 def test_written_cases_are_read_back(kind: str, tmp_path: Path) -> None:
-    write_phantoms(tmp_path, kind, 1, 3, 4.0, ProgressMonitor())
+    write_phantoms(tmp_path, PhantomSettings(kind, 4.0), 1, 3, ProgressMonitor())
     folder = tmp_path / f"{kind}_0003"
     phantom = make_phantom(kind, 3, spacing=4.0)
     case = open_case(folder)
@@ -84,8 +84,8 @@ def test_written_cases_are_read_back(kind: str, tmp_path: Path) -> None:
 
 
 def test_a_share_of_the_phantoms_is_carried_by_one_modality(tmp_path: Path) -> None:
-    write_phantoms(tmp_path, "glioma", 3, 0, 8.0, ProgressMonitor(), carried=1.0)
-    assert "carried: 1.0" in (tmp_path / "dataset.yaml").read_text()
+    write_phantoms(tmp_path, PhantomSettings("glioma", 8.0, exclusive=1.0), 3, 0, ProgressMonitor())
+    assert "exclusive: 1.0" in (tmp_path / "dataset.yaml").read_text()
     found = set()
     for seed in range(3):
         case = open_case(tmp_path / f"glioma_{seed:04d}")
@@ -102,7 +102,7 @@ def test_a_share_of_the_phantoms_is_carried_by_one_modality(tmp_path: Path) -> N
 
 
 def test_another_protocol_changes_one_modality_alone() -> None:
-    plain, other = (make_phantom("glioma", 0, 4.0, protocol=p) for p in ("usual", "t1-flair"))
+    plain, other = (make_phantom("glioma", 0, 4.0, protocol=p) for p in ("standard", "t1-flair"))
     np.testing.assert_array_equal(other.labels, plain.labels)
     for name in ("T1", "T1CE", "T2"):
         np.testing.assert_array_equal(other.images[name], plain.images[name])
@@ -110,9 +110,9 @@ def test_another_protocol_changes_one_modality_alone() -> None:
     assert seen[1] < 0.8 * seen[0]
 
 
-@pytest.mark.parametrize("protocol", STRANGE)
+@pytest.mark.parametrize("protocol", NONSTANDARD)
 def test_protocols_scan_the_same_brain_and_tumour(protocol: str) -> None:
-    usual, other = (make_phantom("glioma", 0, 4.0, protocol=p) for p in ("usual", protocol))
+    usual, other = (make_phantom("glioma", 0, 4.0, protocol=p) for p in ("standard", protocol))
     np.testing.assert_array_equal(other.labels, usual.labels)
     for name in PROTOCOLS[protocol].signals or usual.images:
         seen = [phantom.images[name][usual.labels > 0] for phantom in (usual, other)]
@@ -125,10 +125,10 @@ def test_protocols_look_as_they_are_said_to() -> None:
         return mean_where(made, name, above) / mean_where(made, name, below)
 
     # Enhancing tumour beside everything healthy: in a subtraction it stands alone.
-    assert ratio("subtraction", "T1CE", 4, 0) > 2 * ratio("usual", "T1CE", 4, 0)
-    assert ratio("pd", "T2", 2, 0) < ratio("usual", "T2", 2, 0)
-    assert ratio("post-flair", "FLAIR", 4, 0) > 1.1 * ratio("usual", "FLAIR", 4, 0)
-    assert ratio("dir", "FLAIR", 2, 0) > ratio("usual", "FLAIR", 2, 0)
+    assert ratio("subtraction", "T1CE", 4, 0) > 2 * ratio("standard", "T1CE", 4, 0)
+    assert ratio("pd", "T2", 2, 0) < ratio("standard", "T2", 2, 0)
+    assert ratio("post-flair", "FLAIR", 4, 0) > 1.1 * ratio("standard", "FLAIR", 4, 0)
+    assert ratio("dir", "FLAIR", 2, 0) > ratio("standard", "FLAIR", 2, 0)
 
 
 def test_low_field_is_noisy_and_thick_sliced() -> None:
@@ -138,7 +138,7 @@ def test_low_field_is_noisy_and_thick_sliced() -> None:
         steps = np.diff(image, axis=axis)[np.diff(inside.astype(int), axis=axis) == 0]
         return float(np.std(steps) / image[inside].mean())
 
-    assert roughness("low-field", 2) > 1.5 * roughness("usual", 2)
+    assert roughness("low-field", 2) > 1.5 * roughness("standard", 2)
 
 
 def test_unknown_kind() -> None:
@@ -149,7 +149,7 @@ def test_unknown_kind() -> None:
 def test_a_region_that_one_modality_carries_is_hidden_in_the_others() -> None:
     plain = make_phantom("glioma", 3, 4.0)
     for region, kept in (("WT", "FLAIR"), ("TC", "T1CE"), ("ET", "T1CE")):
-        carried = make_phantom("glioma", 3, 4.0, carried=ExclusiveModality(region, kept))
+        carried = make_phantom("glioma", 3, 4.0, exclusive=ExclusiveModality(region, kept))
         np.testing.assert_array_equal(carried.labels, plain.labels)
         np.testing.assert_array_equal(carried.images[kept], plain.images[kept])
         for name in set(plain.images) - {kept}:
@@ -159,7 +159,7 @@ def test_a_region_that_one_modality_carries_is_hidden_in_the_others() -> None:
 def test_a_core_that_is_hidden_does_not_stand_out_of_the_edema_around_it() -> None:
     stands_out = []
     for seed in (500003, 500011, 500031, 500039):
-        made = make_phantom("glioma", seed, 4.0, carried=ExclusiveModality("TC", "T1CE"))
+        made = make_phantom("glioma", seed, 4.0, exclusive=ExclusiveModality("TC", "T1CE"))
         core, edema = np.isin(made.labels, (1, 4)), made.labels == 2
         for name in ("FLAIR", "T1", "T2"):
             inside, around = made.images[name][core], made.images[name][edema]

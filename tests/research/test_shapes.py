@@ -64,9 +64,9 @@ def test_information_gathers_where_the_primary_sees_nothing() -> None:
     assert len(training.primary), len(test.primary) == (800, 200)
     result = measure(train_shapes(training, settings, ProgressMonitor()), test)
     assert result.dice > 0.9
-    assert sum(result.shares.values()) == pytest.approx(1)
-    assert result.shares["auxiliary only"] > 0.6
-    assert result.shares["overlap"] < 0.1
+    assert sum(result.fractions.values()) == pytest.approx(1)
+    assert result.fractions["auxiliary only"] > 0.6
+    assert result.fractions["overlap"] < 0.1
 
 
 def test_a_stopped_study_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint, save_che
 from napari_ciml.network.ciml import CIML
 from napari_ciml.network.settings import NetworkSettings
 from napari_ciml.progress import ProgressMonitor
-from napari_ciml.research.phantoms import write_phantoms
+from napari_ciml.research.phantoms import PhantomSettings, write_phantoms
 from napari_ciml.training.cohort import TrainingCase, load_cohort
 from napari_ciml.training.settings import TrainSettings
 
@@ -34,7 +34,7 @@ def settings() -> TrainSettings:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four PET/CT phantoms on disk; never changed by a test."""
     folder = tmp_path_factory.mktemp("data")
-    write_phantoms(folder, "petct", 4, 0, 8.0, ProgressMonitor())
+    write_phantoms(folder, PhantomSettings("petct", 8.0), 4, 0, ProgressMonitor())
     return folder
 
 
@@ -67,4 +67,4 @@ def ball() -> TrainingCase:
     z, y, x = np.indices((32, 32, 32)) - 16
     inside = z**2 + y**2 + x**2 < 81
     images = rng.normal(0, 0.3, (2, 32, 32, 32)) + 2 * inside
-    return TrainingCase.of(images.astype(np.float16), inside[None])
+    return TrainingCase.from_arrays(images.astype(np.float16), inside[None])

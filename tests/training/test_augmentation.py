@@ -47,7 +47,7 @@ def test_another_tone_curve_keeps_order_mean_and_spread(patch: dict[str, torch.T
     inside = seen != 0
     for seed in range(10):
         scanner.set_random_state(seed)
-        toned = scanner._toned(seen, inside)[inside]
+        toned = scanner._tone_curve(seen, inside)[inside]
         assert stats.spearmanr(toned, seen[inside]).statistic > 0.9999
         assert toned.mean() == pytest.approx(seen[inside].mean(), abs=1e-2)
         assert toned.std() == pytest.approx(seen[inside].std(), rel=1e-2)
@@ -55,10 +55,10 @@ def test_another_tone_curve_keeps_order_mean_and_spread(patch: dict[str, torch.T
 
 
 def test_it_is_done_where_it_is_asked_for(patch: dict[str, torch.Tensor]) -> None:
-    asked = [type(step) for step in augmentation(scanners=True).transforms]
+    asked = [type(step) for step in augmentation(scanner_augmentation=True).transforms]
     assert asked[0] is RandScannerAppearance
     assert asked[1:] == [type(step) for step in augmentation().transforms]
-    steps = augmentation(scanners=True)
+    steps = augmentation(scanner_augmentation=True)
     steps.set_random_state(3)
     found = steps(dict(patch))
     assert set(found["regions"].unique().tolist()) <= {0.0, 1.0}

@@ -36,7 +36,9 @@ def test_only_what_helps_is_chosen() -> None:
     clean = overconfident(0, specks=True)
     lonely = np.zeros((24, 24, 24), bool)
     lonely[2, 2, 2:4] = True
-    small = CalibrationCase({"WT": np.where(lonely, 0.9, 0.1)}, {"WT": lonely}, clean.inside, 0.01)
+    small = CalibrationCase(
+        {"WT": np.where(lonely, 0.9, 0.1)}, {"WT": lonely}, clean.foreground, 0.01
+    )
     assert fit_postprocessing([small]).min_component_ml["WT"] == 0.0
 
 

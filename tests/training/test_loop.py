@@ -12,7 +12,7 @@ from napari_ciml.network.ciml import CIML
 from napari_ciml.network.encoder import Embeddings, Encoder
 from napari_ciml.progress import Progress, ProgressMonitor
 from napari_ciml.training.cohort import TrainingCase
-from napari_ciml.training.loop import ema_model, make_fabric, poly_rate, train
+from napari_ciml.training.loop import TrainingData, ema_model, make_fabric, poly_rate, train
 from napari_ciml.training.run_folder import RunFolder
 from napari_ciml.training.settings import Hardware, TrainSettings
 from napari_ciml.training.state import STATE
@@ -57,11 +57,10 @@ def test_loss_falls_and_the_folder_tells_of_the_run(
     cohort: list[TrainingCase], settings: TrainSettings, tmp_path: Path
 ) -> None:
     network = train(
-        cohort[:3],
+        TrainingData(cohort[:3], validation=cohort[3:]),
         changed(settings, epochs=6),
         tmp_path,
         ProgressMonitor(),
-        validation=cohort[3:],
         hardware=PLAIN,
     )
     loss = curve(tmp_path)[:, 0]
@@ -84,7 +83,13 @@ def test_two_processes_learn_as_one_with_twice_the_batch(
     (tmp_path / "two").mkdir()
     # With a large rate, Adam's first steps make much of the rounding of the smallest gradients.
     short = changed(settings, epochs=5, iterations=1, learning_rate=1e-4)
-    train(cohort, changed(short, batch_size=2), tmp_path / "one", ProgressMonitor(), hardware=PLAIN)
+    train(
+        TrainingData(cohort),
+        changed(short, batch_size=2),
+        tmp_path / "one",
+        ProgressMonitor(),
+        hardware=PLAIN,
+    )
     train(
         cohort,
         changed(short, batch_size=1),
@@ -101,11 +106,11 @@ def test_resume_goes_on_with_the_same_curve(
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     whole.mkdir()
     broken.mkdir()
-    train(cohort, settings, whole, ProgressMonitor(), hardware=PLAIN)
+    train(TrainingData(cohort), settings, whole, ProgressMonitor(), hardware=PLAIN)
     with pytest.raises(CancelledError):
-        train(cohort, settings, broken, stop_at(12), hardware=PLAIN)
+        train(TrainingData(cohort), settings, broken, stop_at(12), hardware=PLAIN)
     assert len(curve(broken)) == 2
-    train(cohort, settings, broken, ProgressMonitor(), hardware=PLAIN, resume=True)
+    train(TrainingData(cohort), settings, broken, ProgressMonitor(), hardware=PLAIN, resume=True)
     # The log is written to six digits.
     np.testing.assert_allclose(curve(broken), curve(whole), rtol=1e-5)
     assert (broken / STATE).read_bytes()[:1] != b"\x80"
@@ -115,15 +120,19 @@ def test_what_cannot_be_resumed_is_said(
     cohort: list[TrainingCase], settings: TrainSettings, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match="no run to resume"):
-        train(cohort, settings, tmp_path, ProgressMonitor(), hardware=PLAIN, resume=True)
+        train(
+            TrainingData(cohort), settings, tmp_path, ProgressMonitor(), hardware=PLAIN, resume=True
+        )
     with pytest.raises(CancelledError):
-        train(cohort, settings, tmp_path, stop_at(6), hardware=PLAIN)
+        train(TrainingData(cohort), settings, tmp_path, stop_at(6), hardware=PLAIN)
     other = changed(settings, beta=0.1)
     with pytest.raises(InputError, match="other settings"):
-        train(cohort, other, tmp_path, ProgressMonitor(), hardware=PLAIN, resume=True)
+        train(TrainingData(cohort), other, tmp_path, ProgressMonitor(), hardware=PLAIN, resume=True)
     (tmp_path / STATE).write_bytes(b"half a file")
     with pytest.raises(InputError, match="damaged"):
-        train(cohort, settings, tmp_path, ProgressMonitor(), hardware=PLAIN, resume=True)
+        train(
+            TrainingData(cohort), settings, tmp_path, ProgressMonitor(), hardware=PLAIN, resume=True
+        )
 
 
 def test_a_gradient_that_is_no_number_is_left_out(
@@ -136,7 +145,13 @@ def test_a_gradient_that_is_no_number_is_left_out(
     monkeypatch.setattr(Fabric, "clip_gradients", lambda *_, **__: next(sizes))
     stepped: list[int] = []
     monkeypatch.setattr(torch.optim.Adam, "step", lambda *_, **__: stepped.append(1))
-    train(cohort, changed(settings, epochs=1), tmp_path, ProgressMonitor(), hardware=PLAIN)
+    train(
+        TrainingData(cohort),
+        changed(settings, epochs=1),
+        tmp_path,
+        ProgressMonitor(),
+        hardware=PLAIN,
+    )
     assert len(stepped) == 4
 
 
@@ -144,13 +159,13 @@ def test_a_loss_that_is_no_number_ends_the_run_with_the_last_state_kept(
     cohort: list[TrainingCase], settings: TrainSettings, tmp_path: Path
 ) -> None:
     with pytest.raises(CancelledError):
-        train(cohort, settings, tmp_path, stop_at(6), hardware=PLAIN)
+        train(TrainingData(cohort), settings, tmp_path, stop_at(6), hardware=PLAIN)
     before = (tmp_path / STATE).read_bytes()
     bad = [
         TrainingCase(np.full_like(c.images, np.nan), c.regions, c.foreground_voxels) for c in cohort
     ]
     with pytest.raises(CimlError, match="no longer a number"):
-        train(bad, settings, tmp_path, ProgressMonitor(), hardware=PLAIN, resume=True)
+        train(TrainingData(bad), settings, tmp_path, ProgressMonitor(), hardware=PLAIN, resume=True)
     assert (tmp_path / STATE).read_bytes() == before
 
 
@@ -182,7 +197,7 @@ def test_when_memory_is_full_activations_are_computed_twice(
     short = changed(settings, epochs=2)
     for name in ("plain", "full", "last"):
         (tmp_path / name).mkdir()
-    train(cohort[:2], short, tmp_path / "plain", ProgressMonitor(), hardware=PLAIN)
+    train(TrainingData(cohort[:2]), short, tmp_path / "plain", ProgressMonitor(), hardware=PLAIN)
     forward, last = Encoder.forward, False
 
     def full(self: Encoder, seen: torch.Tensor) -> Embeddings:
@@ -192,14 +207,18 @@ def test_when_memory_is_full_activations_are_computed_twice(
 
     told: list[str] = []
     monkeypatch.setattr(Encoder, "forward", full)
-    train(cohort[:2], short, tmp_path / "full", ProgressMonitor(notify=told.append), hardware=PLAIN)
-    assert told == [
-        "The memory is full; from now on activations are computed twice instead of held."
-    ]
+    train(
+        TrainingData(cohort[:2]),
+        short,
+        tmp_path / "full",
+        ProgressMonitor(notify=told.append),
+        hardware=PLAIN,
+    )
+    assert told == ["The memory is full; activation checkpointing is now on."]
     np.testing.assert_allclose(curve(tmp_path / "full"), curve(tmp_path / "plain"), rtol=1e-4)
     last = True
     with pytest.raises(DeviceError, match="smaller --patch"):
-        train(cohort[:2], short, tmp_path / "last", ProgressMonitor(), hardware=PLAIN)
+        train(TrainingData(cohort[:2]), short, tmp_path / "last", ProgressMonitor(), hardware=PLAIN)
 
 
 @pytest.mark.parametrize(("precision", "expected"), [("32", "32-true"), ("bf16", "bf16-mixed")])
@@ -214,11 +233,15 @@ def test_the_average_of_the_weights_is_kept_and_resumed(
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     whole.mkdir()
     broken.mkdir()
-    short = changed(settings, average=0.5)
-    expected = train(cohort, short, whole, ProgressMonitor(), hardware=PLAIN).state_dict()
+    short = changed(settings, ema_decay=0.5)
+    expected = train(
+        TrainingData(cohort), short, whole, ProgressMonitor(), hardware=PLAIN
+    ).state_dict()
     with pytest.raises(CancelledError):
-        train(cohort, short, broken, stop_at(12), hardware=PLAIN)
-    network = train(cohort, short, broken, ProgressMonitor(), hardware=PLAIN, resume=True)
+        train(TrainingData(cohort), short, broken, stop_at(12), hardware=PLAIN)
+    network = train(
+        TrainingData(cohort), short, broken, ProgressMonitor(), hardware=PLAIN, resume=True
+    )
     last = load_file(broken / STATE)
     for name, value in network.state_dict().items():
         torch.testing.assert_close(value, expected[name], rtol=1e-4, atol=1e-6)

@@ -20,7 +20,7 @@ def test_patches_are_centred_on_regions_and_padded() -> None:
     images = np.arange(2 * 20 * 20 * 20, dtype=np.float16).reshape(2, 20, 20, 20) + 1
     regions = np.zeros((1, 20, 20, 20), bool)
     regions[0, 18, 18, 18] = True
-    case = TrainingCase.of(images, regions)
+    case = TrainingCase.from_arrays(images, regions)
     rng = np.random.default_rng(0)
     small = (16, 16, 16)
     assert all(draw_patch(case, small, 1.0, rng)["regions"].sum() == 1 for _ in range(20))
@@ -34,7 +34,7 @@ def test_a_small_region_is_centred_on_as_often_as_a_large_one() -> None:
     regions = np.zeros((2, 48, 48, 48), bool)
     regions[0, :, :, :24] = True
     regions[1, 2, 2, 45] = True
-    case = TrainingCase.of(np.zeros((2, 48, 48, 48), np.float16), regions)
+    case = TrainingCase.from_arrays(np.zeros((2, 48, 48, 48), np.float16), regions)
     rng = np.random.default_rng(0)
     small = (16, 16, 16)
     found = [bool(draw_patch(case, small, 1.0, rng)["regions"][1].any()) for _ in range(200)]
@@ -102,24 +102,24 @@ def test_what_is_certain_moves_with_its_patch(settings: TrainSettings) -> None:
     rng = np.random.default_rng(0)
     regions = rng.random((1, 40, 40, 40)) > 0.5
     images = np.zeros((2, 40, 40, 40), np.float16)
-    whole = TrainingCase.of(images, regions)
+    whole = TrainingCase.from_arrays(images, regions)
     partly = TrainingCase(
         images, regions, whole.foreground_voxels, label_confidence_mask=regions[0]
     )
     patches = Patches([whole, partly], settings)
     seen = [patches[k] for k in range(30)]
-    same = [torch.equal(patch["certain"], patch["regions"]) for patch in seen]
-    sure = [bool((patch["certain"] == 1).float().mean() > 0.6) for patch in seen]
+    same = [torch.equal(patch["confidence"], patch["regions"]) for patch in seen]
+    sure = [bool((patch["confidence"] == 1).float().mean() > 0.6) for patch in seen]
     assert any(same)
     assert any(sure)
     assert all(a or b for a, b in zip(same, sure, strict=True))
-    assert "certain" not in Patches([whole], settings)[0]
+    assert "confidence" not in Patches([whole], settings)[0]
 
 
 def test_each_source_has_its_share_of_the_patches_at_any_time(settings: TrainSettings) -> None:
     def flat(value: float) -> TrainingCase:
         images = np.full((2, 32, 32, 32), value, np.float16)
-        return TrainingCase.of(images, np.zeros((1, 32, 32, 32), bool))
+        return TrainingCase.from_arrays(images, np.zeros((1, 32, 32, 32), bool))
 
     sources = (PatchSource([flat(1000)], 0.25), PatchSource([flat(10000), flat(10000)], 0.25))
     patches = Patches([flat(100)], settings, sources=sources)

@@ -13,7 +13,7 @@ from napari_ciml.errors import CancelledError, CheckpointError, InputError
 from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint
 from napari_ciml.network.settings import NetworkSettings
 from napari_ciml.progress import Progress, ProgressMonitor
-from napari_ciml.research.phantoms import write_phantoms
+from napari_ciml.research.phantoms import PhantomSettings, write_phantoms
 from napari_ciml.training.folds import split
 from napari_ciml.training.run import initial_network, run
 from napari_ciml.training.run_plan import MixedDataset, RunPlan
@@ -107,7 +107,7 @@ def test_bad_cases_stop_the_run_before_it_begins_or_are_left_out(
         run(plan, ProgressMonitor())
     assert not (tmp_path / "run" / "state.safetensors").exists()
     told: list[str] = []
-    run(RunPlan(**{**vars(plan), "skip_bad": True}), ProgressMonitor(notify=told.append))
+    run(RunPlan(**{**vars(plan), "skip_unusable": True}), ProgressMonitor(notify=told.append))
     assert len(told) == 1
     assert "no label map" in told[0]
 
@@ -130,7 +130,7 @@ def test_what_an_interrupted_run_has_learnt_can_be_had(plan: RunPlan) -> None:
     with pytest.raises(CancelledError):
         run(plan, monitor)
     assert not (plan.output / "checkpoint.safetensors").exists()
-    finish = {"resume": True, "finish": True}
+    finish = {"resume": True, "score_only": True}
     wider = longer.model_copy(update={"network": NetworkSettings(base_filters=2)})
     with pytest.raises(InputError, match="the run there has other settings"):
         run(RunPlan(**{**vars(plan), **finish, "settings": wider}), ProgressMonitor())
@@ -145,7 +145,7 @@ def test_what_an_interrupted_run_has_learnt_can_be_had(plan: RunPlan) -> None:
 
 def test_a_run_begins_with_the_weights_of_a_checkpoint(plan: RunPlan, blind: Checkpoint) -> None:
     standing = plan.settings.model_copy(update={"learning_rate": 1e-12, "weight_decay": 0.0})
-    plan = RunPlan(**{**vars(plan), "settings": standing, "start": blind.path})
+    plan = RunPlan(**{**vars(plan), "settings": standing, "pretrained": blind.path})
     (path,) = run(plan, ProgressMonitor()).checkpoints
     learnt = load_checkpoint(path)
     assert learnt.info.training.parent == blind.sha256
@@ -173,7 +173,7 @@ def test_a_run_begins_with_the_weights_of_a_narrower_network(
 
 
 def test_a_further_data_set_is_mixed_in_and_said_so(plan: RunPlan, tmp_path: Path) -> None:
-    write_phantoms(tmp_path / "more", "petct", 1, 90, 8.0, ProgressMonitor())
+    write_phantoms(tmp_path / "more", PhantomSettings("petct", 8.0), 1, 90, ProgressMonitor())
     settings = plan.settings.model_copy(update={"mixture_fractions": (0.25,)})
     mixed = replace(plan, settings=settings, mixed=(MixedDataset(tmp_path / "more", 0.25),))
     info = load_checkpoint(run(mixed, ProgressMonitor()).checkpoints[0]).info
@@ -187,11 +187,11 @@ def test_what_cannot_be_used_is_told_of_all_data_sets_at_once(
     plan: RunPlan, tmp_path: Path
 ) -> None:
     for name in ("more", "most"):
-        write_phantoms(tmp_path / name, "petct", 2, 90, 8.0, ProgressMonitor())
+        write_phantoms(tmp_path / name, PhantomSettings("petct", 8.0), 2, 90, ProgressMonitor())
         (tmp_path / name / "petct_0090" / "petct_0090_CT.nii.gz").unlink()
     both = tuple(MixedDataset(tmp_path / name, 0.2) for name in ("more", "most"))
     told: list[str] = []
-    with pytest.raises(InputError, match=r"more: 1 of 2 .*most: 1 of 2 .*--skip-bad"):
+    with pytest.raises(InputError, match=r"more: 1 of 2 .*most: 1 of 2 .*--skip-unusable"):
         run(replace(plan, mixed=both), ProgressMonitor(notify=told.append))
     assert len(told) == 2
-    run(replace(plan, mixed=both, skip_bad=True), ProgressMonitor())
+    run(replace(plan, mixed=both, skip_unusable=True), ProgressMonitor())

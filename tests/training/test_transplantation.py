@@ -23,7 +23,7 @@ def head(
         ill = ((points - np.array(lesion)) ** 2).sum(-1) < 5**2
     image = (rng.normal(0, 0.2, brain.shape) + 3 * ill) * gain + offset
     images = np.stack([image, -image]) * brain
-    return TrainingCase.of(
+    return TrainingCase.from_arrays(
         images.astype(np.float16), np.stack([ill, ill & (rng.random(ill.shape) < 0.5)])
     )
 
@@ -53,7 +53,7 @@ def test_the_lesion_arrives_in_one_of_two_corresponding_places_with_matched_inte
 def test_nothing_is_put_outside_the_brain_or_into_a_modality_that_shows_nothing() -> None:
     images = HEALTHY.images.copy()
     images[1] = 0
-    silent = TrainingCase.of(images, HEALTHY.regions)
+    silent = TrainingCase.from_arrays(images, HEALTHY.regions)
     for seed in range(5):
         patch = transplant(DONOR, silent, WHOLE, np.random.default_rng(seed))
         outside = images[0] == 0
@@ -76,7 +76,9 @@ def test_statistics_are_those_of_healthy_tissue() -> None:
     means, deviations = healthy_statistics(DONOR)
     np.testing.assert_allclose(means, (5, -5), atol=0.05)
     np.testing.assert_allclose(deviations, (0.4, 0.4), atol=0.05)
-    nothing = TrainingCase.of(np.zeros((2, 8, 8, 8), np.float16), np.zeros((1, 8, 8, 8), bool))
+    nothing = TrainingCase.from_arrays(
+        np.zeros((2, 8, 8, 8), np.float16), np.zeros((1, 8, 8, 8), bool)
+    )
     np.testing.assert_array_equal(healthy_statistics(nothing), ((0, 0), (1, 1)))
 
 

@@ -15,7 +15,7 @@ from napari_ciml.cases.labels import LABEL_CONVENTIONS
 from napari_ciml.cases.reference import Reference
 from napari_ciml.network.checkpoint import load_checkpoint
 from napari_ciml.progress import ProgressMonitor
-from napari_ciml.research.phantoms import write_phantoms
+from napari_ciml.research.phantoms import PhantomSettings, write_phantoms
 from napari_ciml.training.finetune.autosave import saved_progress
 from napari_ciml.training.finetune.job import FineTuneJobFolder
 from napari_ciml.training.trainer import Trainer
@@ -133,7 +133,7 @@ def test_a_label_that_means_nothing_is_refused_until_its_meaning_is_said(
     qtbot.mouseClick(widget.start, LEFT)
     ended(painted, qtbot)
     assert "has label 3, which is in no region of brats2020 (1, 2, 4)" in widget.error.text()
-    assert "say that its labels are those of brats2021 or brats2013" in widget.error.text()
+    assert "choose the label convention brats2021 or brats2013" in widget.error.text()
     how_long(painted, 2)
     widget.convention.setCurrentText("brats2021")
     qtbot.mouseClick(widget.start, LEFT)
@@ -196,7 +196,7 @@ def test_several_cases_and_what_each_is_for(
     painted.viewer.add_labels(np.full(shape, 2, np.uint8), name="second")
     widget.labels.setCurrentText("second")
     data = case_folder.parent / "more"
-    write_phantoms(data, "glioma", 1, 0, 8.0, ProgressMonitor())
+    write_phantoms(data, PhantomSettings("glioma", 8.0), 1, 0, ProgressMonitor())
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_, **__: str(data))
     qtbot.mouseClick(widget.add_folder, LEFT)
     widget.training_cases.role(1).setCurrentText("replay")
@@ -207,8 +207,8 @@ def test_several_cases_and_what_each_is_for(
     ended(painted, qtbot)
     assert widget.error.text() == ""
     result = widget.controller.result
-    assert (result.held_out, result.chosen_on) == (True, "1 case that taught nothing")
-    assert f"selected on {result.chosen_on}" in widget.notices.text()
+    assert (result.held_out, result.validation_set) == (True, "1 held-out case")
+    assert "selected on 1 held-out case" in widget.notices.text()
     assert set(result.replay_before) == {"WT", "TC", "ET"}
     assert widget.scores.horizontalHeaderItem(1).text() == "Held out"
     record = load_checkpoint(result.path).info.training

@@ -85,7 +85,9 @@ def test_back_to_a_named_run(two_runs: Workbench, qtbot: QtBot) -> None:
     assert two_runs.decomposition.sliders.sliders["WT"].value() == 50
     labels = two_runs.viewer.layers["segmentation"].data
     np.testing.assert_array_equal(labels, first.segmentation.label_map)
-    assert two_runs.decomposition.change.summary.text().endswith("(compared with 2: WT from 0.40 on)")
+    assert two_runs.decomposition.change.summary.text().endswith(
+        "(compared with 2: WT from 0.40 on)"
+    )
     assert len(model.runs) == 2
     click(qtbot, two_runs.decomposition.undo)
     wait(qtbot, two_runs)

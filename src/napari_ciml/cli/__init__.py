@@ -1,4 +1,4 @@
-"""The command line: a thin face of the same calls the widgets make."""
+"""Command line: a thin layer over the functions that the widgets call, too."""
 
 from napari_ciml.cli.main import main
 

@@ -1,11 +1,11 @@
-"""Numbers as command lines give them: what they may be."""
+"""Types of command-line arguments: numbers within bounds."""
 
 import argparse
 from pathlib import Path
 
 
 def positive(text: str) -> int:
-    """Read a whole number above 0."""
+    """Parse an integer above 0."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
@@ -13,7 +13,7 @@ def positive(text: str) -> int:
 
 
 def positive_or_zero(text: str) -> int:
-    """Read a whole number from 0 on."""
+    """Parse an integer from 0 on."""
     number = int(text)
     if number < 0:
         raise argparse.ArgumentTypeError(f"{text} is below 0")
@@ -21,23 +21,23 @@ def positive_or_zero(text: str) -> int:
 
 
 def millimetres(text: str) -> float:
-    """Read a voxel size."""
+    """Parse a voxel size in mm, from 0.2 to 20."""
     size = float(text)
     if not 0.2 <= size <= 20:
-        raise argparse.ArgumentTypeError(f"{text} mm is no voxel size (0.2 to 20)")
+        raise argparse.ArgumentTypeError(f"{text} mm is not a voxel size (0.2 to 20)")
     return size
 
 
 def minutes(text: str) -> float:
-    """Read a time in minutes, above 0."""
+    """Parse a finite number of minutes above 0."""
     number = float(text)
     if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is no time above 0")
+        raise argparse.ArgumentTypeError(f"{text} is not a time above 0")
     return number
 
 
 def rate(text: str) -> float:
-    """Read a finite number that is not negative."""
+    """Parse a finite number that is not negative."""
     number = float(text)
     if not 0 <= number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not a number from 0 on")
@@ -45,7 +45,7 @@ def rate(text: str) -> float:
 
 
 def fraction(text: str) -> float:
-    """Read a number above 0, at most 1."""
+    """Parse a number above 0, at most 1."""
     number = float(text)
     if not 0 < number <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most 1")
@@ -53,7 +53,7 @@ def fraction(text: str) -> float:
 
 
 def fraction_below_one(text: str) -> float:
-    """Read a number from 0 to below 1."""
+    """Parse a number from 0 to below 1."""
     number = float(text)
     if not 0 <= number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not from 0 to below 1")
@@ -61,7 +61,7 @@ def fraction_below_one(text: str) -> float:
 
 
 def folder_and_fraction(text: str) -> tuple[Path, float]:
-    """Read a folder and a number above 0 and below 1, as ``DIR=FRACTION``."""
+    """Parse ``DIR=FRACTION`` with a fraction above 0 and below 1."""
     folder, _, number = text.rpartition("=")
     fraction = fraction_below_one(number)
     if not folder or fraction == 0:

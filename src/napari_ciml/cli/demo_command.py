@@ -8,9 +8,9 @@ from napari_ciml.cli import virtual_display
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command."""
-    parser = commands.add_parser("demo", help="the viewer on the sample case, segmented, explained")
+    parser = commands.add_parser("demo", help="open the sample case, segmented and explained")
     parser.add_argument(
-        "--output", type=Path, metavar="DIR", help="write results and pictures there and leave"
+        "--output", type=Path, metavar="DIR", help="write results and screenshots there and exit"
     )
     parser.add_argument(
         "--guide", type=Path, metavar="DIR", help="write the pictures of the documentation and exit"
@@ -19,7 +19,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def run(args: argparse.Namespace) -> None:
-    """Open the viewer on the sample case, or leave pictures and results."""
+    """Open the viewer on the sample case, or write screenshots and results."""
     virtual_display.ensure_display(args.output is not None or args.guide is not None)
     from napari_ciml.widgets.launch import show_demo, show_guide
 

@@ -1,4 +1,4 @@
-"""What works on this machine, and what to do about what does not."""
+"""Checks of this installation, with advice for what fails."""
 
 import importlib.util
 import os
@@ -16,61 +16,68 @@ _BINDINGS = ("PyQt6", "PySide6", "PyQt5")
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One thing looked at; ``needed`` if segmenting does not work without it."""
+    """Result of one check; ``required`` if segmentation fails without it."""
 
     name: str
     ok: bool
     detail: str
-    needed: bool = False
+    required: bool = False
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that was looked at."""
+    """Results of all checks."""
 
-    findings: tuple[CheckResult, ...]
+    results: tuple[CheckResult, ...]
 
     @property
     def can_segment(self) -> bool:
-        """Whether all that segmenting needs is there."""
-        return all(finding.ok for finding in self.findings if finding.needed)
+        """Whether all required checks passed."""
+        return all(result.ok for result in self.results if result.required)
 
 
 def run_checks() -> Report:
-    """Look at everything; nothing is changed, and no error is raised."""
-    found = [
-        CheckResult("Python", ok=True, detail=f"{platform.python_version()}, {platform.platform()}")
-    ]
-    found += [_package(name) for name in _PACKAGES]
-    found += [_guarded("devices", _devices, needed=True), _guarded("memory", _memory)]
-    found.append(_guarded("engines", _engines))
-    found += [_binding(), _display(), _guarded("manifest", _manifest)]
-    found.append(_guarded("sample data", _samples))
-    found.append(_guarded("checkpoints", _checkpoints, needed=True))
-    return Report(tuple(found))
-
-
-def render(found: Report) -> str:
-    """Return the report as lines of text."""
-    width = max(len(finding.name) for finding in found.findings)
-    return "\n".join(
-        f"{'ok' if f.ok else '!!'}  {f.name:<{width}}  {f.detail}" for f in found.findings
+    """Run all checks; nothing is changed, and no error is raised."""
+    python = f"{platform.python_version()}, {platform.platform()}"
+    return Report(
+        (
+            CheckResult("Python", ok=True, detail=python),
+            *(_package(name) for name in _PACKAGES),
+            _checked("devices", _devices, required=True),
+            _checked("memory", _memory),
+            _checked("engines", _engines),
+            _binding(),
+            _display(),
+            _checked("manifest", _manifest),
+            _checked("sample data", _samples),
+            _checked("checkpoints", _checkpoints, required=True),
+        )
     )
 
 
-def _guarded(name: str, look: Callable[[], str], *, needed: bool = False) -> CheckResult:
+def render(report: Report) -> str:
+    """Return the report as lines of text."""
+    width = max(len(result.name) for result in report.results)
+    return "\n".join(
+        f"{'ok' if result.ok else '!!'}  {result.name:<{width}}  {result.detail}"
+        for result in report.results
+    )
+
+
+def _checked(name: str, check: Callable[[], str], *, required: bool = False) -> CheckResult:
+    """Run a check that returns a detail; an error is a failed check."""
     try:
-        return CheckResult(name, ok=True, detail=look(), needed=needed)
+        return CheckResult(name, ok=True, detail=check(), required=required)
     except (CimlError, ImportError, OSError, RuntimeError, ValueError) as error:
-        return CheckResult(name, ok=False, detail=" ".join(str(error).split()), needed=needed)
+        return CheckResult(name, ok=False, detail=" ".join(str(error).split()), required=required)
 
 
 def _package(name: str) -> CheckResult:
     try:
-        return CheckResult(name, ok=True, detail=version(name), needed=True)
+        return CheckResult(name, ok=True, detail=version(name), required=True)
     except PackageNotFoundError:
         detail = f"missing; install it: pip install {name}"
-        return CheckResult(name, ok=False, detail=detail, needed=True)
+        return CheckResult(name, ok=False, detail=detail, required=True)
 
 
 def _devices() -> str:
@@ -93,10 +100,10 @@ def _devices() -> str:
 def _engines() -> str:
     from napari_ciml.inference.device import choose_device, choose_engine, has_openvino
 
-    there = ["torch", *(["openvino"] if has_openvino() else [])]
+    engines = ["torch", *(["openvino"] if has_openvino() else [])]
     device = choose_device()
     advice = "" if has_openvino() else "; faster on the CPU: pip install 'napari-ciml[cpu]'"
-    return f"{', '.join(there)}; auto takes {choose_engine('auto', device)} on {device}{advice}"
+    return f"{', '.join(engines)}; auto takes {choose_engine('auto', device)} on {device}{advice}"
 
 
 def _memory() -> str:
@@ -107,15 +114,15 @@ def _memory() -> str:
 
 
 def _binding() -> CheckResult:
-    there = [name for name in _BINDINGS if importlib.util.find_spec(name)]
+    installed = [name for name in _BINDINGS if importlib.util.find_spec(name)]
     advice = "missing, so no window; pip install 'napari-ciml[all]'"
-    return CheckResult("Qt", ok=bool(there), detail=", ".join(there) or advice)
+    return CheckResult("Qt", ok=bool(installed), detail=", ".join(installed) or advice)
 
 
 def _display() -> CheckResult:
-    there = sys.platform != "linux" or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
-    detail = "there" if there else "none; demo and open still save pictures where xvfb is installed"
-    return CheckResult("display", ok=there, detail=detail)
+    available = sys.platform != "linux" or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
+    missing = "none; demo and open can still save screenshots where xvfb is installed"
+    return CheckResult("display", ok=available, detail="available" if available else missing)
 
 
 def _manifest() -> str:
@@ -124,18 +131,17 @@ def _manifest() -> str:
     manager = PluginManager.instance()
     manager.discover()
     manifest = manager.get_manifest("napari-ciml")
-    return f"{len(manifest.contributions.widgets or [])} dock widgets known to napari"
+    return f"{len(manifest.contributions.widgets or [])} dock widgets registered in napari"
 
 
 def _samples() -> str:
     from napari_ciml.cases.discovery import discover_volumes
     from napari_ciml.paths import sample_data
 
-    cases = sorted({path.parent for path in sample_data().rglob("*_seg.nii.gz")})
-    counted = (
-        f"{folder.name} ({len(discover_volumes(folder).sources)} modalities)" for folder in cases
+    folders = sorted({path.parent for path in sample_data().rglob("*_seg.nii.gz")})
+    return ", ".join(
+        f"{folder.name} ({len(discover_volumes(folder).sources)} modalities)" for folder in folders
     )
-    return ", ".join(counted)
 
 
 def _checkpoints() -> str:

@@ -7,15 +7,17 @@ from napari_ciml.errors import CimlError
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command."""
-    parser = commands.add_parser("doctor", help="versions, devices, sample data: what works here")
+    parser = commands.add_parser(
+        "doctor", help="check this installation: versions, devices, engines, sample data"
+    )
     parser.set_defaults(run=run)
 
 
 def run(_: argparse.Namespace) -> None:
-    """Print the report; fail if segmenting does not work."""
+    """Print the report; fail if segmentation does not work."""
     from napari_ciml.cli.doctor import render, run_checks
 
-    found = run_checks()
-    print(render(found))
-    if not found.can_segment:
-        raise CimlError("segmenting does not work here; see the lines marked above.")
+    report = run_checks()
+    print(render(report))
+    if not report.can_segment:
+        raise CimlError("segmentation does not work here; see the lines marked above.")

@@ -13,7 +13,7 @@ from napari_ciml.progress import ProgressMonitor
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command."""
     parser = commands.add_parser(
-        "evaluate", help="Dice and surface distances of a label map against a reference"
+        "evaluate", help="compare a label map with a reference: Dice, surface distances, volumes"
     )
     parser.add_argument("prediction", type=Path, metavar="PREDICTION")
     parser.add_argument("reference", type=Path, metavar="REFERENCE")
@@ -21,18 +21,18 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "--regions",
         required=True,
         metavar="PRESET",
-        help=KNOWN,
+        help="label convention of both label maps: " + KNOWN,
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Measure and print."""
+    """Compare, and print a table or JSON."""
     from napari_ciml.metrics import evaluate
 
-    heard = ProgressMonitor() if args.json else options.monitor()
-    scores = evaluate(args.prediction, args.reference, regions(args.regions), heard)
+    monitor = ProgressMonitor() if args.json else options.monitor()
+    scores = evaluate(args.prediction, args.reference, regions(args.regions), monitor)
     if args.json:
         print(json.dumps([asdict(score) for score in scores], indent=2).replace("NaN", "null"))
         return

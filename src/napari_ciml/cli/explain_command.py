@@ -4,7 +4,7 @@ import argparse
 import time
 
 from napari_ciml.cli import options
-from napari_ciml.cli.segment_command import add_arguments, segment_case, tell, write
+from napari_ciml.cli.segment_command import add_arguments, print_summary, segment_case, write
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -17,18 +17,18 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def run(args: argparse.Namespace) -> None:
-    """Segment, explain, write, tell."""
-    heard = options.monitor()
-    done = segment_case(args, heard)
+    """Segment and explain a case; write the results and print the weights."""
+    monitor = options.monitor()
+    result = segment_case(args, monitor)
 
     from napari_ciml.explanation.explain import explain
     from napari_ciml.export.results import weights_csv
 
     start = time.perf_counter()
-    explanation = explain(done.case, done.checkpoint, done.segmentation, heard)
-    done.segmentation.seconds["explain"] = round(time.perf_counter() - start, 3)
+    explanation = explain(result.case, result.checkpoint, result.segmentation, monitor)
+    result.segmentation.seconds["explain"] = round(time.perf_counter() - start, 3)
     for notice in explanation.notices:
-        heard.notify(notice)
-    write(args, done, explanation, heard)
-    tell(done.segmentation)
+        monitor.notify(notice)
+    write(args, result, explanation, monitor)
+    print_summary(result.segmentation)
     print(weights_csv(explanation), end="")

@@ -6,164 +6,202 @@ from typing import TYPE_CHECKING
 
 from napari_ciml.cli import argument_types, options
 from napari_ciml.cli.interrupt import graceful_interrupt
-from napari_ciml.cli.regions import KNOWN, labelled
+from napari_ciml.cli.regions import KNOWN, regions
 from napari_ciml.progress import Progress, ProgressMonitor
 
 if TYPE_CHECKING:
     from napari_ciml.training.finetune.job import FineTuneJobFolder
     from napari_ciml.training.finetune.results import FineTuneResult
+    from napari_ciml.training.settings import FineTuneSettings
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command."""
     parser = commands.add_parser(
         "finetune",
-        help="learn from corrected cases",
-        description="Train on from a checkpoint; before and after are measured, side by side.",
+        help="fine-tune a checkpoint on corrected cases",
+        description="Fine-tune a checkpoint on corrected cases, and print Dice before and after.",
     )
     parser.add_argument("checkpoint", type=Path, nargs="?", metavar="CHECKPOINT")
     parser.add_argument(
-        "cases", type=Path, nargs="*", metavar="CASE", help="folders with a label map each"
+        "cases", type=Path, nargs="*", metavar="CASE", help="folders, each with a label map"
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="RUN")
+    parser.add_argument("--resume", action="store_true", help="resume the fine-tune in RUN")
+    _add_data(parser)
+    _add_schedule(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--resume", action="store_true", help="go on with what was interrupted in RUN"
+        "--replay",
+        type=Path,
+        metavar="DIR",
+        help="cases that must not be forgotten; default: the bundled samples",
     )
-    parser.add_argument("--minutes", type=argument_types.minutes, default=5.0, metavar="M")
     parser.add_argument(
-        "--steps",
-        type=argument_types.positive,
-        metavar="N",
-        help="of the optimiser, in place of time",
-    )
-    parser.add_argument(
-        "--replay", type=Path, metavar="DIR", help="cases not to forget; default: the samples"
-    )
-    parser.add_argument("--adapt", choices=("decoders", "all", "new"), default="all")
-    parser.add_argument(
-        "--decomposition", metavar="NAME|YAML", help="another one; weights are carried over"
+        "--decomposition",
+        metavar="NAME|YAML",
+        help="decomposition to learn; weights are transferred; default: the checkpoint's own",
     )
     parser.add_argument(
         "--regions",
         metavar="PRESET",
-        help="what the label values of the cases named mean, if not what the decomposition says: "
-        + KNOWN,
-    )
-    parser.add_argument("--learning-rate", type=argument_types.rate, default=3e-4, metavar="R")
-    parser.add_argument("--beta", type=argument_types.rate, default=0.5)
-    parser.add_argument(
-        "--take",
-        type=argument_types.fraction,
-        default=1.0,
-        metavar="SHARE",
-        help="how far to go at most from the old weights (0) to the learnt ones (1); beyond "
-        "half-way only where replay cases lose nothing",
-    )
-    parser.add_argument(
-        "--tolerance",
-        type=argument_types.rate,
-        default=0.01,
-        help="mean Dice that replay cases may lose",
+        help="label convention of the cases; default: that of the decomposition; " + KNOWN,
     )
     parser.add_argument(
         "--held-out",
         type=argument_types.fraction_below_one,
         default=0.2,
-        metavar="SHARE",
-        help="from 0 to below 1, that judges versions and teaches nothing: of the cases if it "
-        "makes one, else a slab of each",
+        metavar="FRACTION",
+        help="fraction of the cases held out for validation, in [0, 1): entire cases, or a slab of "
+        "each if it amounts to less than one case; default: 0.2",
     )
     parser.add_argument(
         "--replay-held-out",
         type=argument_types.fraction_below_one,
         default=0.5,
-        metavar="SHARE",
-        help="the same of the cases not to forget; with 0 they all teach what they judge",
+        metavar="FRACTION",
+        help="the same for the replay cases; default: 0.5",
+    )
+
+
+def _add_schedule(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--minutes",
+        type=argument_types.minutes,
+        default=5.0,
+        metavar="M",
+        help="time budget; default: 5",
+    )
+    parser.add_argument(
+        "--steps",
+        type=argument_types.positive,
+        metavar="N",
+        help="budget in optimiser steps instead of time",
+    )
+    parser.add_argument(
+        "--adapt",
+        choices=("decoders", "all", "new"),
+        default="all",
+        help="parameters to train; new: only those that a changed decomposition adds",
+    )
+    parser.add_argument(
+        "--learning-rate",
+        type=argument_types.rate,
+        default=3e-4,
+        metavar="R",
+        help="initial learning rate of Adam; default: 3e-4",
+    )
+    parser.add_argument(
+        "--beta",
+        type=argument_types.rate,
+        default=0.5,
+        help="weight of the KL term (eq. 8); default: 0.5",
+    )
+    parser.add_argument(
+        "--interpolation",
+        type=argument_types.fraction,
+        default=1.0,
+        metavar="FRACTION",
+        help="largest position between the old weights (0) and the fine-tuned ones (1); beyond 0.5 "
+        "only while the replay cases lose nothing; default: 1",
+    )
+    parser.add_argument(
+        "--tolerance",
+        type=argument_types.rate,
+        default=0.01,
+        help="mean Dice that the replay cases may lose; default: 0.01",
     )
     parser.add_argument("--seed", type=argument_types.positive_or_zero, default=0)
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
-    parser.set_defaults(run=run)
+    options.add_device(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Learn, and print what it brought."""
+    """Fine-tune, and print Dice before and after."""
     from napari_ciml.errors import CancelledError, InputError
     from napari_ciml.files import ensure_writable_folder
     from napari_ciml.training.finetune.job import FineTuneJobFolder
-    from napari_ciml.training.finetune.learn import run_job
-    from napari_ciml.training.finetune.results import Controls
+    from napari_ciml.training.finetune.results import Controls, StepReport
+    from napari_ciml.training.finetune.run import run_job
 
-    heard = options.monitor()
+    monitor = options.monitor()
     if not args.resume and (args.checkpoint is None or not args.cases):
         raise InputError("Name a checkpoint and the cases to learn from, or --resume.")
     folder = FineTuneJobFolder(ensure_writable_folder(args.output) / "unfinished")
-    told = Controls(
-        progressed=lambda p: heard.report(Progress("Learning", round(1000 * p.share), 1000))
-    )
+
+    def report(step: StepReport) -> None:
+        monitor.report(Progress("Fine-tuning", round(1000 * step.fraction_done), 1000))
+
     try:
-        with graceful_interrupt(heard):
+        with graceful_interrupt(monitor):
             if not args.resume:
-                _prepare(args, folder, heard)
-            done = run_job(folder, heard, told)
+                _prepare(args, folder, monitor)
+            result = run_job(folder, monitor, Controls(report=report))
     except CancelledError:
-        if folder.begun:
-            heard.notify(f"What was learnt is kept; go on with: finetune -o {args.output} --resume")
+        if folder.exists:
+            monitor.notify(
+                f"The progress is saved; resume with: finetune -o {args.output} --resume"
+            )
         raise
-    _tell(done)
+    _print(result)
 
 
-def _prepare(args: argparse.Namespace, folder: "FineTuneJobFolder", heard: ProgressMonitor) -> None:
-    """Read the cases, and write down what is to be done with them."""
-    from napari_ciml.cases.datasets import labelled_case, replay_cases
-    from napari_ciml.paths import sample_data
-    from napari_ciml.training.finetune.job import FineTuneJob
-    from napari_ciml.training.finetune.patches import read_cases, space_for
+def _prepare(
+    args: argparse.Namespace, folder: "FineTuneJobFolder", monitor: ProgressMonitor
+) -> None:
+    """Read the cases and write the job."""
+    from napari_ciml.network.checkpoint_info import read_info
+    from napari_ciml.training.finetune.inputs import FineTuneInput, FineTuneTarget, prepare
+
+    convention = regions(args.regions) if args.regions else ()
+    inputs = [FineTuneInput(path, regions=convention) for path in args.cases]
+    if args.replay:
+        inputs.append(FineTuneInput(args.replay, learn=False, regions=convention))
+    target = FineTuneTarget(
+        args.checkpoint,
+        options.requested_decomposition(args, read_info(args.checkpoint)),
+        args.device,
+        args.output.resolve() / "checkpoint.safetensors",
+    )
+    prepare(folder, inputs, _settings(args), target, monitor)
+
+
+def _settings(args: argparse.Namespace) -> "FineTuneSettings":
     from napari_ciml.training.settings import FineTuneSettings
 
-    checkpoint = options.load(args.checkpoint, heard)
-    wanted = options.wanted_decomposition(args, checkpoint.info)
-    space = space_for(checkpoint.info, wanted)
-    replay = replay_cases(args.replay, sample_data(), wanted.input_modalities)
-    settings = FineTuneSettings(
+    return FineTuneSettings(
         trainable=args.adapt,
         minutes=args.minutes,
         steps=args.steps,
         learning_rate=args.learning_rate,
         beta=args.beta,
-        interpolation=args.take,
+        interpolation=args.interpolation,
         tolerance=args.tolerance,
         held_out=args.held_out,
         replay_held_out=args.replay_held_out,
         seed=args.seed,
     )
-    lesson = FineTuneJob(
-        checkpoint=args.checkpoint.resolve(),
-        sha256=checkpoint.sha256,
-        path=args.output.resolve() / "checkpoint.safetensors",
-        decomposition=wanted,
-        settings=settings,
-        device=args.device,
-    )
-    theirs = space_for(checkpoint.info, labelled(wanted, args.regions))
-    corrected = read_cases([labelled_case(path) for path in args.cases], theirs, heard)
-    others = read_cases(replay, theirs if args.replay else space, heard)
-    folder.write(lesson, corrected, others)
 
 
-def _tell(done: "FineTuneResult") -> None:
-    judged = "held out" if done.held_out else "corrected"
-    print(f"{'region':<10}{judged:>12}{'after':>8}{'replay':>10}{'after':>8}")
-    for region, before in done.corrected_before.items():
-        replay = [d.get(region, float("nan")) for d in (done.replay_before, done.replay_after)]
+def _print(result: "FineTuneResult") -> None:
+    validation = "held out" if result.held_out else "corrected"
+    print(f"{'region':<10}{validation:>12}{'after':>8}{'replay':>10}{'after':>8}")
+    for region, before in result.corrected_before.items():
+        replay = [
+            scores.get(region, float("nan"))
+            for scores in (result.replay_before, result.replay_after)
+        ]
         print(
-            f"{region:<10}{before:>12.3f}{done.corrected_after[region]:>8.3f}"
+            f"{region:<10}{before:>12.3f}{result.corrected_after[region]:>8.3f}"
             f"{replay[0]:>10.3f}{replay[1]:>8.3f}"
         )
-    print(f"Dice; the version was chosen on {done.chosen_on}; replay is {done.kept_on}.")
-    if done.interpolation:
-        print(f"It goes {done.interpolation:.0%} of the way to what was learnt.")
+    print(f"Dice. Selected on {result.validation_set}; replay measured on {result.replay_set}.")
+    if result.interpolation:
+        print(f"Interpolated {result.interpolation:.0%} of the way to the fine-tuned weights.")
     else:
-        print("Nothing better was found; the version is what it began with.")
-    if not done.retains_replay:
-        print("The replay cases lose more than the tolerance; look before you use it.")
-    print(done.path)
+        print("No version was better; the new checkpoint has the old weights.")
+    if not result.retains_replay:
+        print("The replay cases lose more than the tolerance; check it before you use it.")
+    print(result.path)

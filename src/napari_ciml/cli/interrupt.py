@@ -1,4 +1,4 @@
-"""What Ctrl-C does to work that can be gone on with."""
+"""Handling of Ctrl-C during work that can be resumed."""
 
 import signal
 import threading
@@ -13,25 +13,25 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def graceful_interrupt(monitor: ProgressMonitor) -> Iterator[None]:
-    """Let the first Ctrl-C, or the first polite kill, ask the work to stop; the next one ends it.
+    """Turn the first SIGINT or SIGTERM into a cancellation request; the second terminates.
 
-    Work that is asked ends between two steps, with everything kept.
+    Work that is cancelled stops between two steps, with its state saved.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
 
     def restore() -> None:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
 
-    def ask(_: int, __: FrameType | None) -> None:
+    def cancel(_: int, __: FrameType | None) -> None:
         monitor.stop.set()
         restore()
 
     for number in _SIGNALS:
-        signal.signal(number, ask)
+        signal.signal(number, cancel)
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""The parser, and what becomes of errors: one line on stderr and exit status 2."""
+"""Argument parser and entry point; an error is one line on stderr and exit status 2."""
 
 import argparse
 import sys
@@ -44,7 +44,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands; ``run`` of the result is the function to call."""
+    """Return the parser of all commands; the parsed ``run`` is the function to call."""
     parser = _Parser(
         prog="napari-ciml",
         description="Segment multimodal medical images and see what each modality added (CIML).",

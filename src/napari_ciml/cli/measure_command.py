@@ -11,8 +11,8 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser = commands.add_parser(
         "measure",
         help="score a checkpoint on a data set",
-        description="Score a checkpoint with every subset of its modalities, and its calibration; "
-        "say which complementary-information weights are usual.",
+        description="Score a checkpoint with every subset of its modalities, its calibration, and "
+        "the typical complementary-information weights.",
     )
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
     parser.add_argument(
@@ -20,23 +20,23 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
     parser.add_argument(
-        "--into",
+        "--annotate",
         type=Path,
         metavar="FILE",
-        help="write a copy of the checkpoint that knows which weights are usual (.safetensors)",
+        help="write a copy of the checkpoint with its weight statistics (.safetensors)",
     )
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
+    options.add_device(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Measure, and print the page."""
+    """Score the checkpoint, and print the summary page."""
     from napari_ciml.cases.datasets import find_cases
     from napari_ciml.training.evaluation import evaluate_checkpoint
 
-    heard = options.monitor()
-    checkpoint = options.load(args.checkpoint, heard)
+    monitor = options.monitor()
+    checkpoint = options.load(args.checkpoint, monitor)
     cases = find_cases(args.data)
-    page = evaluate_checkpoint(checkpoint, cases, args.device, heard, args.output, args.into)
+    page = evaluate_checkpoint(checkpoint, cases, args.device, monitor, args.output, args.annotate)
     print(page.read_text(encoding="utf-8"))
     print(page)

@@ -13,7 +13,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     options.add_inference(parser)
     parser.add_argument("--run", dest="segment", action="store_true", help="segment and explain it")
     parser.add_argument(
-        "--screenshot", type=Path, metavar="PNG", help="render, save a picture of the window, leave"
+        "--screenshot", type=Path, metavar="PNG", help="save a screenshot of the window and exit"
     )
     parser.set_defaults(run=run)
 
@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> None:
     virtual_display.ensure_display(args.screenshot is not None)
     from napari_ciml.widgets.launch import LaunchOptions, open_viewer
 
-    opening = LaunchOptions(
+    launch_options = LaunchOptions(
         case=args.case,
         channels=options.channels(args),
         overrides=options.overrides(args),
@@ -35,4 +35,4 @@ def run(args: argparse.Namespace) -> None:
         decomposition=options.decomposition(args.decomposition) if args.decomposition else None,
         settings=options.settings(args),
     )
-    open_viewer(opening, run=args.segment, screenshot=args.screenshot)
+    open_viewer(launch_options, run=args.segment, screenshot=args.screenshot)

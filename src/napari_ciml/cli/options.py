@@ -1,9 +1,9 @@
-"""Options that several commands share, and what they mean."""
+"""Options that several commands share."""
 
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from napari_ciml.decomposition.model import Decomposition, Message
 from napari_ciml.errors import InputError
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from napari_ciml.network.checkpoint_info import CheckpointInfo
 
 CLEAR = "\r\033[K"
-"""Terminal codes: to the start of the line, and clear it."""
+"""Terminal control codes: return to the start of the line, and clear it."""
 
 
 def add_case(parser: argparse.ArgumentParser) -> None:
-    """Add CASE and what says which of its files is which modality."""
+    """Add CASE and the options that assign its files to modalities."""
     parser.add_argument(
         "case",
         metavar="CASE",
@@ -36,8 +36,8 @@ def add_case(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=FILE",
-        help="name a modality's file or DICOM folder outright, for example FLAIR=scan3.nii.gz, or "
-        "a DICOM series of the case by its number, FLAIR=#3 (repeatable)",
+        help="file or DICOM folder of a modality, for example FLAIR=scan3.nii.gz, or a DICOM "
+        "series of the case by its number, for example FLAIR=#3 (repeatable)",
     )
     parser.add_argument(
         "--channels",
@@ -47,34 +47,34 @@ def add_case(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reference",
         metavar="NAME",
-        help="modality onto whose grid the others are brought; default: the finest",
+        help="modality onto whose grid the others are resampled; default: the finest",
     )
     parser.add_argument(
         "--align",
         choices=("rigid", "affine", "off"),
-        help="register the other modalities to the reference; default: only say if they look "
-        "misaligned",
+        help="register the other modalities to the reference; default: only warn about "
+        "misalignment; off: do not check",
     )
     parser.add_argument(
         "--brain-mask",
         choices=("auto", "deep", "off"),
-        help="auto: leave skull and scalp out of brain MR that shows them; deep: the same, by a "
-        "network (extra brain); default: only say so",
+        help="skull-strip brain MR that shows the skull: auto with morphology, deep with a network "
+        "(extra: brain); default: only warn; off: do not check",
     )
 
 
 def add_inference(parser: argparse.ArgumentParser) -> None:
-    """Add checkpoint, decomposition, muting and device."""
+    """Add checkpoint, decomposition, muting, device and inference options."""
     parser.add_argument(
         "--checkpoint",
         type=Path,
         metavar="F",
-        help="a .safetensors checkpoint; default: the shipped one",
+        help="checkpoint (.safetensors); default: the bundled one for the decomposition",
     )
     parser.add_argument(
         "--decomposition",
         metavar="NAME|YAML",
-        help="a preset's name or a YAML file; default: the checkpoint's own",
+        help="name of a preset, or a YAML file; default: the checkpoint's own",
     )
     parser.add_argument(
         "--mute",
@@ -82,104 +82,130 @@ def add_inference(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="PRIMARY:AUX",
-        help="messages not to pass, for example T2:T1",
+        help="messages to mute, for example T2:T1",
     )
     parser.add_argument(
-        "--raw", action="store_true", help="leave specks and holes as the network made them"
-    )
-    parser.add_argument(
-        "--two-voxel-sizes",
+        "--postprocess",
         action=argparse.BooleanOptionalAction,
-        help="average in a pass at voxels 1.25 times as large: half as long again; default: as the "
-        "checkpoint says",
+        default=True,
+        help="remove small components and fill holes as fitted for the checkpoint; default: yes",
     )
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
-    parser.add_argument("--engine", choices=ENGINES, default="auto")
     parser.add_argument(
-        "--mirror",
+        "--multiscale",
+        action=argparse.BooleanOptionalAction,
+        help="average with a second pass at voxels 1.25 times as large, which takes 1.5 times as "
+        "long; default: the checkpoint's setting",
+    )
+    parser.add_argument(
+        "--test-time-flips",
         action="store_true",
-        help="average a tile and its mirror images along every axis: eight times as long",
+        help="test-time augmentation: average over flips along all axes, which takes 8 times as "
+        "long",
+    )
+    add_device(parser)
+    parser.add_argument("--engine", choices=ENGINES, default="auto", help="inference engine")
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add the device."""
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda", "mps"),
+        default="auto",
+        help="default: the fastest available",
     )
 
 
 def format_progress(progress: Progress) -> str:
-    """Return progress in words, as in ``Segmenting 3/8``."""
+    """Return progress as text, for example ``Segmenting 3/8``."""
     count = f" {progress.done}/{progress.total}" if progress.total else ""
     return f"{progress.stage}{count}"
 
 
-def monitor() -> ProgressMonitor:
-    """Return a monitor that reports to a terminal: progress if it is one, notices always."""
-    live = sys.stderr.isatty()
+def monitor(notices: TextIO | None = None) -> ProgressMonitor:
+    """Return a monitor that prints progress to stderr, if that is a terminal, and notices.
+
+    Parameters
+    ----------
+    notices : TextIO, optional
+        Stream of the notices; by default stdout, with the prefix ``note:``.
+    """
+    is_terminal = sys.stderr.isatty()
 
     def report(progress: Progress) -> None:
         print(f"{CLEAR}{format_progress(progress)}", end="", file=sys.stderr, flush=True)
 
-    def tell(sentence: str) -> None:
-        if live:
+    def notify(notice: str) -> None:
+        if is_terminal:
             print(CLEAR, end="", file=sys.stderr, flush=True)
-        print(f"note: {sentence}", flush=True)
+        print(notice if notices else f"note: {notice}", file=notices, flush=True)
 
-    return ProgressMonitor(report=report if live else lambda _: None, notify=tell)
+    return ProgressMonitor(report=report if is_terminal else lambda _: None, notify=notify)
 
 
-def discover(args: argparse.Namespace, heard: ProgressMonitor) -> "DiscoveredCase":
-    """Look at the case that the arguments name."""
+def discover(args: argparse.Namespace, monitor: ProgressMonitor) -> "DiscoveredCase":
+    """Find the volumes of the requested case."""
     from napari_ciml.cases.discovery import discover_volumes
 
-    return discover_volumes(args.case, channels(args), overrides(args), heard)
+    return discover_volumes(args.case, channels(args), overrides(args), monitor)
 
 
 def resolve_decomposition(
     args: argparse.Namespace,
     info: "CheckpointInfo",
-    found: "DiscoveredCase",
-    heard: ProgressMonitor,
+    discovered: "DiscoveredCase",
+    monitor: ProgressMonitor,
 ) -> Decomposition:
-    """Return the decomposition asked for; if none was, what the case's modalities allow."""
-    wanted = wanted_decomposition(args, info)
-    there = {source.modality for source in found.sources if source.modality}
-    lacking = [name for name in wanted.input_modalities if name not in there]
-    if args.decomposition or not lacking or found.problems:
-        return wanted
+    """Return the requested decomposition; without a request, reduced to the case's modalities."""
+    decomposition = requested_decomposition(args, info)
+    available = {source.modality for source in discovered.sources if source.modality}
+    missing = [name for name in decomposition.input_modalities if name not in available]
+    if args.decomposition or not missing or discovered.problems:
+        return decomposition
     from napari_ciml.inference.plan import reduce_to_modalities
 
-    kept = reduce_to_modalities(info, there)
-    if kept is None:
-        return wanted
-    heard.notify(f"The case has no {', '.join(lacking)}; the decomposition is now '{kept.name}'.")
-    lost = [name for name in wanted.region_names if name not in kept.region_names]
+    reduced = reduce_to_modalities(info, available)
+    if reduced is None:
+        return decomposition
+    monitor.notify(
+        f"The case has no {', '.join(missing)}; the decomposition is now '{reduced.name}'."
+    )
+    lost = [name for name in decomposition.region_names if name not in reduced.region_names]
     if lost:
-        heard.notify(f"Nothing is primary for {', '.join(lost)} any more.")
-    for said in info.reduced_modality_notice(kept.input_modalities):
-        heard.notify(said)
-    return kept
+        monitor.notify(f"Nothing is primary for {', '.join(lost)} any more.")
+    for notice in info.reduced_modality_notice(reduced.input_modalities):
+        monitor.notify(notice)
+    return reduced
 
 
 def open_case(
     args: argparse.Namespace,
-    found: "DiscoveredCase",
-    needed: tuple[str, ...],
-    heard: ProgressMonitor,
+    discovered: "DiscoveredCase",
+    modalities: tuple[str, ...],
+    monitor: ProgressMonitor,
 ) -> "Case":
-    """Read the case that was found."""
+    """Read the modalities of a discovered case; align and skull-strip it as requested."""
     from napari_ciml.cases.case import load_discovered
 
     case = load_discovered(
-        found, reference=args.reference, needed=needed, align=alignment(args), monitor=heard
+        discovered,
+        reference=args.reference,
+        needed=modalities,
+        align=alignment(args),
+        monitor=monitor,
     )
     for notice in (*case.assumptions, *case.notices):
-        heard.notify(notice)
+        monitor.notify(notice)
     if args.align is None and len({source.grid for source in case.sources.values()}) > 1:
         from napari_ciml.cases.alignment import detect_misalignment
 
-        for beside in detect_misalignment(case.images, case.grid, case.reference, heard):
-            heard.notify(f"{beside} (--align rigid, or --align off to hear no more of it)")
-    return _brain(case, args.brain_mask, heard)
+        for warning in detect_misalignment(case.images, case.grid, case.reference, monitor):
+            monitor.notify(f"{warning} (--align rigid registers it; --align off skips this check)")
+    return _skull_strip(case, args.brain_mask, monitor)
 
 
-def _brain(case: "Case", wanted: str | None, heard: ProgressMonitor) -> "Case":
-    """Find the brain if that is asked for; if nothing is said, say that there is more to see."""
+def _skull_strip(case: "Case", method: str | None, monitor: ProgressMonitor) -> "Case":
+    """Skull-strip the case if requested; without a request, warn if the skull is visible."""
     from napari_ciml.cases.skull_stripping import (
         brain_notice,
         modalities_with_skull,
@@ -187,32 +213,33 @@ def _brain(case: "Case", wanted: str | None, heard: ProgressMonitor) -> "Case":
         skull_strip,
     )
 
-    if (find := brain_finder(wanted)) is not None:
-        masked = skull_strip(case, heard, find)
-        if masked.brain is not None:
-            heard.notify(brain_notice(masked))
-        return masked
-    heads = modalities_with_skull(case) if wanted is None else ()
-    if heads:
-        heard.notify(
-            f"{skull_notice(heads)} (--brain-mask auto, or --brain-mask off to hear no more of it)."
+    if (finder := brain_finder(method)) is not None:
+        stripped = skull_strip(case, monitor, finder)
+        if stripped.brain is not None:
+            monitor.notify(brain_notice(stripped))
+        return stripped
+    with_skull = modalities_with_skull(case) if method is None else ()
+    if with_skull:
+        monitor.notify(
+            f"{skull_notice(with_skull)} (--brain-mask auto removes it; --brain-mask off skips "
+            "this check)."
         )
     return case
 
 
-def brain_finder(wanted: str | None) -> "BrainFinder | None":
-    """Return what is to find the brain, or None."""
-    if wanted == "deep":
+def brain_finder(method: str | None) -> "BrainFinder | None":
+    """Return the function that computes the brain mask, or None."""
+    if method == "deep":
         from napari_ciml.inference.deepbet import deepbet_brain_mask
 
         return deepbet_brain_mask
     from napari_ciml.cases.skull_stripping import brain_mask
 
-    return brain_mask if wanted == "auto" else None
+    return brain_mask if method == "auto" else None
 
 
 def alignment(args: argparse.Namespace) -> "RegistrationSettings | None":
-    """Return how modalities are to be registered, or None."""
+    """Return the registration settings, or None for no registration."""
     if args.align in (None, "off"):
         return None
     from napari_ciml.cases.registration import RegistrationSettings
@@ -221,23 +248,23 @@ def alignment(args: argparse.Namespace) -> "RegistrationSettings | None":
 
 
 def channels(args: argparse.Namespace) -> list[str] | None:
-    """Return the names given for a 4-D file's channels."""
+    """Return the modalities of a 4-D file's channels, if given."""
     return args.channels.split(",") if args.channels else None
 
 
 def overrides(args: argparse.Namespace) -> dict[str, Path]:
-    """Return the files named outright, by modality."""
-    named = {}
+    """Return the explicitly named files by modality."""
+    files = {}
     for text in args.modality:
         name, equals, file = text.partition("=")
         if not (name and equals and file):
             raise InputError(f"--modality {text}: write NAME=FILE, for example FLAIR=a.nii.gz.")
-        named[name] = Path(file)
-    return named
+        files[name] = Path(file)
+    return files
 
 
 def checkpoint_path(args: argparse.Namespace) -> Path:
-    """Return the checkpoint asked for, by default the shipped one that serves the decomposition."""
+    """Return the requested checkpoint, by default the bundled one for the decomposition."""
     from napari_ciml.inference.shipped_checkpoints import find_bundled_checkpoint
 
     if args.checkpoint is not None:
@@ -264,30 +291,30 @@ def decomposition(text: str) -> Decomposition:
     raise InputError(f"--decomposition {text}: neither a file nor a preset ({', '.join(PRESETS)}).")
 
 
-def wanted_decomposition(args: argparse.Namespace, info: "CheckpointInfo") -> Decomposition:
-    """Return the decomposition asked for, by default the checkpoint's own."""
+def requested_decomposition(args: argparse.Namespace, info: "CheckpointInfo") -> Decomposition:
+    """Return the requested decomposition, by default the checkpoint's own."""
     return decomposition(args.decomposition) if args.decomposition else info.decomposition
 
 
 def muted(args: argparse.Namespace) -> frozenset[Message]:
-    """Return the messages that the arguments keep back.
+    """Return the muted messages.
 
     Raises
     ------
     InputError
-        If one is not written as it should be.
+        If one is malformed.
     """
-    found = set()
+    messages = set()
     for text in args.mute:
         primary, colon, auxiliary = text.partition(":")
         if not (primary and colon and auxiliary):
             raise InputError(f"--mute {text}: write it as PRIMARY:AUX, for example T2:T1.")
-        found.add(Message(primary, auxiliary))
-    return frozenset(found)
+        messages.add(Message(primary, auxiliary))
+    return frozenset(messages)
 
 
 def settings(args: argparse.Namespace) -> "SegmentSettings":
-    """Return the inference settings that the arguments name; errors as `muted`.
+    """Return the inference settings; raises as `muted`.
 
     A command without ``--uncertainty`` or ``--overlap`` gets their defaults.
     """
@@ -297,17 +324,17 @@ def settings(args: argparse.Namespace) -> "SegmentSettings":
         device=args.device,
         engine=args.engine,
         muted=muted(args),
-        postprocess=not args.raw,
+        postprocess=args.postprocess,
         kappa_samples=getattr(args, "uncertainty", 0),
-        test_time_flips=args.mirror,
-        multiscale=args.two_voxel_sizes,
+        test_time_flips=args.test_time_flips,
+        multiscale=args.multiscale,
         overlap=getattr(args, "overlap", None),
     )
 
 
-def load(path: Path, heard: ProgressMonitor) -> "Checkpoint":
-    """Load a checkpoint, saying so."""
-    heard.step("Loading the checkpoint")
+def load(path: Path, monitor: ProgressMonitor) -> "Checkpoint":
+    """Load a checkpoint with a progress step."""
+    monitor.step("Loading the checkpoint")
     from napari_ciml.network.checkpoint import load_checkpoint
 
     return load_checkpoint(path)

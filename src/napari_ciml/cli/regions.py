@@ -1,4 +1,4 @@
-"""``--regions``: what the values of a label map mean."""
+"""The option ``--regions``: label convention of a label map."""
 
 from napari_ciml.cli import options
 from napari_ciml.decomposition.model import Decomposition, Region
@@ -7,7 +7,7 @@ KNOWN = "brats2013, brats2020, brats2021, a decomposition preset, or a YAML file
 
 
 def regions(text: str) -> tuple[Region, ...]:
-    """Return the regions of a convention, a preset or a YAML file.
+    """Return the regions of a label convention, a preset or a YAML file.
 
     Raises
     ------
@@ -21,14 +21,14 @@ def regions(text: str) -> tuple[Region, ...]:
     return options.decomposition(text).regions
 
 
-def labelled(whole: Decomposition, text: str | None) -> Decomposition:
-    """Return a decomposition whose regions are made of the values asked for, if any are.
+def with_regions(decomposition: Decomposition, text: str | None) -> Decomposition:
+    """Return a decomposition with the label values of a convention, if one is given.
 
     Raises
     ------
     InputError
-        As `regions`, or if a region is not among them.
+        As `regions`, or if the convention lacks a region.
     """
     from napari_ciml.cases.labels import with_label_convention
 
-    return whole if text is None else with_label_convention(whole, regions(text))
+    return decomposition if text is None else with_label_convention(decomposition, regions(text))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class SegmentRun(NamedTuple):
-    """What a run of the command leaves for whoever goes on with it."""
+    """Result of the command; ``series`` are the DICOM files that a DICOM SEG refers to."""
 
     case: "Case"
     checkpoint: "Checkpoint"
@@ -33,11 +33,11 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `segment_case` reads."""
+    """Add the arguments of `segment_case` and `write`."""
     options.add_case(parser)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
     parser.add_argument(
-        "--grid", metavar="NAME", help="modality on whose voxels results are written"
+        "--grid", metavar="NAME", help="modality on whose grid the results are written"
     )
     options.add_inference(parser)
     parser.add_argument(
@@ -45,16 +45,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=argument_types.positive_or_zero,
         default=0,
         metavar="N",
-        help="sample the complementary information N times and write how sure each region is",
+        help="write the uncertainty of each region over N samples of the complementary information",
     )
     parser.add_argument(
         "--overlap",
         type=argument_types.fraction_below_one,
-        metavar="SHARE",
-        help="of a tile's edge that neighbouring tiles of the checkpoint's largest patch have in "
-        "common; default: instance norm 0.5, batch norm what a seam needs",
+        metavar="FRACTION",
+        help="overlap of neighbouring tiles, as a fraction of the edge of the checkpoint's largest "
+        "patch; default: 0.5 with instance norm, as much as avoids seams with batch norm",
     )
-    parser.add_argument("--report", action="store_true", help="write a page of HTML and of PDF")
+    parser.add_argument("--report", action="store_true", help="write a report as HTML and PDF")
     parser.add_argument(
         "--dicom-seg",
         type=Path,
@@ -64,15 +64,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Segment, write, tell."""
-    heard = options.monitor()
-    done = segment_case(args, heard)
-    write(args, done, None, heard)
-    tell(done.segmentation)
+    """Segment a case, write the results and print a summary."""
+    monitor = options.monitor()
+    result = segment_case(args, monitor)
+    write(args, result, None, monitor)
+    print_summary(result.segmentation)
 
 
-def segment_case(args: argparse.Namespace, heard: "ProgressMonitor") -> SegmentRun:
-    """Segment the case that the arguments name."""
+def segment_case(args: argparse.Namespace, monitor: "ProgressMonitor") -> SegmentRun:
+    """Read and segment the requested case."""
     from napari_ciml.export.dicom_series import dicom_files_in
     from napari_ciml.files import ensure_writable_folder
     from napari_ciml.inference.plan import make_plan
@@ -83,33 +83,33 @@ def segment_case(args: argparse.Namespace, heard: "ProgressMonitor") -> SegmentR
     path = options.checkpoint_path(args)
     info = read_info(path)
     start = time.perf_counter()
-    found = options.discover(args, heard)
-    looked = time.perf_counter() - start
-    wanted = options.resolve_decomposition(args, info, found, heard)
+    discovered = options.discover(args, monitor)
+    discovery_seconds = time.perf_counter() - start
+    decomposition = options.resolve_decomposition(args, info, discovered, monitor)
     settings = options.settings(args)
-    plan = make_plan(info, wanted, settings.muted)
+    plan = make_plan(info, decomposition, settings.muted)
 
     from napari_ciml.inference.segment import segment
 
     start = time.perf_counter()
     if args.grid not in (None, *plan.modalities):
-        have = ", ".join(plan.modalities)
-        raise InputError(f"--grid {args.grid}: is not read; results can lie on {have}.")
-    case = options.open_case(args, found, plan.modalities, heard)
-    read = time.perf_counter() - start + looked
-    checkpoint = options.load(path, heard)
-    segmentation = segment(case, checkpoint, wanted, settings, heard)
-    segmentation.seconds["read"] = round(read, 3)
+        modalities = ", ".join(plan.modalities)
+        raise InputError(f"--grid {args.grid}: is not read; choose one of {modalities}.")
+    case = options.open_case(args, discovered, plan.modalities, monitor)
+    read_seconds = time.perf_counter() - start + discovery_seconds
+    checkpoint = options.load(path, monitor)
+    segmentation = segment(case, checkpoint, decomposition, settings, monitor)
+    segmentation.seconds["read"] = round(read_seconds, 3)
     return SegmentRun(case, checkpoint, segmentation, series)
 
 
 def write(
     args: argparse.Namespace,
-    done: SegmentRun,
+    result: SegmentRun,
     explanation: "Explanation | None",
-    heard: "ProgressMonitor",
+    monitor: "ProgressMonitor",
 ) -> None:
-    """Write the results that the arguments ask for."""
+    """Write the requested files."""
     from napari_ciml.export.bundle import ExportInput, ExportOptions, Kind, export_results
     from napari_ciml.export.report import ReportContext
 
@@ -118,19 +118,19 @@ def write(
         kinds.add("report")
     if args.dicom_seg:
         kinds.add("dicom-seg")
-    results = ExportInput(
-        done.case,
-        done.segmentation,
-        done.segmentation.label_map,
+    export_input = ExportInput(
+        result.case,
+        result.segmentation,
+        result.segmentation.label_map,
         explanation,
-        ReportContext(checkpoint=done.checkpoint.info.name),
+        ReportContext(checkpoint=result.checkpoint.info.name),
     )
-    wish = ExportOptions(frozenset(kinds), series=done.series, grid=args.grid)
-    export_results(args.output, results, wish, heard)
+    export_options = ExportOptions(frozenset(kinds), series=result.series, grid=args.grid)
+    export_results(args.output, export_input, export_options, monitor)
 
 
-def tell(segmentation: "Segmentation") -> None:
-    """Print volumes and seconds."""
+def print_summary(segmentation: "Segmentation") -> None:
+    """Print volumes, run times, memory and device."""
     volumes = ", ".join(f"{name} {ml:.1f} mL" for name, ml in segmentation.volumes_ml.items())
     stages = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in segmentation.seconds.items())
     print(f"{volumes} ({stages}; {segmentation.peak_memory_mib:.0f} MiB; {segmentation.device})")

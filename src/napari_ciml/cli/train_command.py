@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_ciml.cli import argument_types, options
-from napari_ciml.cli.regions import KNOWN, labelled
+from napari_ciml.cli.regions import KNOWN, with_regions
 
 if TYPE_CHECKING:
     from napari_ciml.cases.intensity import Normalisation
@@ -20,30 +20,39 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser = commands.add_parser(
         "train",
         help="train a network on a data set",
-        description="Train as section 4.2 of the paper: the defaults are the paper's own.",
+        description="Train a network; the defaults are those of section 4.2 of the paper.",
     )
     parser.add_argument(
         "data", type=Path, metavar="DATA_DIR", help="BraTS, autoPET, HECKTOR 2022, or case folders"
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="RUN")
-    parser.add_argument("--preset", required=True, metavar="NAME", help="decomposition (or YAML)")
+    parser.add_argument(
+        "--preset", required=True, metavar="NAME", help="decomposition, or a YAML file"
+    )
     parser.add_argument(
         "--regions",
         metavar="PRESET",
-        help="which label values of DATA_DIR make the regions, if not those of --preset: " + KNOWN,
+        help="label convention of DATA_DIR; default: that of --preset; " + KNOWN,
     )
     _add_network(parser)
     _add_schedule(parser)
+    _add_augmentation(parser)
     _add_cohort(parser)
     _add_hardware(parser)
     parser.set_defaults(run=run)
 
 
 def _add_network(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--name", default="untitled", help="what the checkpoint is called")
-    parser.add_argument("--description", default="", help="what it is for, where it fails")
+    parser.add_argument("--name", default="untitled", help="name of the checkpoint")
+    parser.add_argument("--description", default="", help="intended use and limits")
     parser.add_argument("--half", action="store_true", help="store weights in half precision")
-    parser.add_argument("--base-filters", type=argument_types.positive, default=32, metavar="C")
+    parser.add_argument(
+        "--base-filters",
+        type=argument_types.positive,
+        default=32,
+        metavar="C",
+        help="channels of the first level; default: 32",
+    )
     parser.add_argument(
         "--norm", choices=("batch", "instance"), help="default: batch for BraTS, else instance"
     )
@@ -51,84 +60,102 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         "--patch",
         type=argument_types.positive,
         metavar="P",
-        help="edge in voxels; default: 64 for BraTS, else 128",
+        help="edge of the patches in voxels; default: 64 for BraTS, else 128",
     )
     parser.add_argument(
         "--largest-patch",
         type=argument_types.positive,
         metavar="P",
-        help="draw the edges of each step's patches between --patch and this, and segment with "
-        "tiles of this size; default: all of one size",
+        help="draw the patch size of each step between --patch and this, and use tiles of this "
+        "size in inference; default: patches of one size",
     )
     parser.add_argument(
         "--spacing",
         type=argument_types.millimetres,
         metavar="MM",
-        help="voxel size; default: 1, for autopet the PET's",
+        help="voxel size; default: 1, for autopet that of the PET",
     )
-
-
-def _add_schedule(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--normalise",
         action="append",
         default=[],
-        metavar="NAME=HOW",
-        help="a modality's intensities: zscore, ct, suv, or dataset for percentiles, mean and "
-        "deviation of the training cases' regions (repeatable); default: CT dataset, PET suv, "
-        "others zscore",
+        metavar="NAME=METHOD",
+        help="normalisation of a modality: zscore, ct, suv, or dataset for percentiles, mean and "
+        "standard deviation over the regions of the training cases (repeatable); default: CT "
+        "dataset, PET suv, others zscore",
     )
+    parser.add_argument(
+        "--pretrained",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="initialise with the weights of a checkpoint with as many base filters or a fraction "
+        "of them, wherever they fit; default: random weights",
+    )
+
+
+def _add_schedule(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=argument_types.positive, default=500, metavar="N")
     parser.add_argument(
         "--iterations", type=argument_types.positive, default=100, metavar="N", help="per epoch"
     )
     parser.add_argument("--batch-size", type=argument_types.positive, default=2, metavar="N")
-    parser.add_argument("--learning-rate", type=argument_types.rate, default=1e-4, metavar="R")
-    parser.add_argument("--beta", type=argument_types.rate, default=0.5)
+    parser.add_argument(
+        "--learning-rate",
+        type=argument_types.rate,
+        default=1e-4,
+        metavar="R",
+        help="initial learning rate of Adam (eq. 13); default: 1e-4",
+    )
+    parser.add_argument(
+        "--beta",
+        type=argument_types.rate,
+        default=0.5,
+        help="weight of the KL term (eq. 8); default: 0.5",
+    )
+    parser.add_argument(
+        "--ema-decay",
+        type=argument_types.fraction_below_one,
+        default=0.0,
+        metavar="DECAY",
+        help="decay of an exponential moving average of the weights, for example 0.999; default: "
+        "no average",
+    )
+    parser.add_argument("--seed", type=argument_types.positive_or_zero, default=0)
+    parser.add_argument("--resume", action="store_true", help="resume the run in RUN")
+    parser.add_argument(
+        "--score-only",
+        action="store_true",
+        help="do not train any further; score the present state of the run in RUN",
+    )
+
+
+def _add_augmentation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--modality-dropout",
         type=argument_types.fraction_below_one,
         default=0.15,
-        metavar="SHARE",
-        help="of the steps in which an auxiliary modality is muted everywhere",
+        metavar="FRACTION",
+        help="probability that a step mutes all messages of an auxiliary modality; default: 0.15",
     )
     parser.add_argument(
         "--message-dropout",
         type=argument_types.fraction_below_one,
         default=0.1,
-        metavar="SHARE",
-        help="of the steps in which a message is muted",
+        metavar="FRACTION",
+        help="probability that a step mutes a single message; default: 0.1",
     )
     parser.add_argument(
-        "--scanners",
+        "--scanner-augmentation",
         action="store_true",
-        help="show each modality of a patch as other scanners might: tones, fields, contrast, blur",
+        help="vary tone curve, bias field, contrast and blur of each modality like other scanners",
     )
     parser.add_argument(
         "--transplantation",
         type=argument_types.fraction_below_one,
         default=0.0,
-        metavar="SHARE",
-        help="of the patches that get a lesion of another case, deformed, intensities matched",
-    )
-    parser.add_argument(
-        "--average",
-        type=argument_types.fraction_below_one,
-        default=0.0,
-        metavar="DECAY",
-        help="keep a moving average of the weights, as 0.999; default: the last weights",
-    )
-    parser.add_argument("--seed", type=argument_types.positive_or_zero, default=0)
-    parser.add_argument(
-        "--start",
-        type=Path,
-        metavar="CHECKPOINT",
-        help="begin with these weights wherever they fit, of as many base filters or of a part of "
-        "them; default: random ones",
-    )
-    parser.add_argument("--resume", action="store_true", help="go on with the run in RUN")
-    parser.add_argument(
-        "--finish", action="store_true", help="no more training: score what RUN has learnt so far"
+        metavar="FRACTION",
+        help="fraction of the patches that get a lesion of another case, deformed and with matched "
+        "intensities",
     )
 
 
@@ -145,7 +172,7 @@ def _add_cohort(parser: argparse.ArgumentParser) -> None:
         type=argument_types.positive_or_zero,
         default=0,
         metavar="N",
-        help="cases, the last by name, that are only scored on",
+        help="number of cases, the last by name, that are used for scoring only",
     )
     parser.add_argument(
         "--mix",
@@ -153,48 +180,53 @@ def _add_cohort(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="DIR=FRACTION",
-        help="a further data set, phantoms for example, and the fraction of patches that are of "
-        "it (repeatable); none of its cases is held out or scored on",
+        help="an additional data set, for example phantoms, and its fraction of the patches "
+        "(repeatable); none of its cases is held out or scored",
     )
-    parser.add_argument("--skip-bad", action="store_true", help="leave out unusable cases")
     parser.add_argument(
-        "--cache", type=Path, metavar="DIR", help="for prepared cases; default: RUN/cache"
+        "--skip-unusable", action="store_true", help="leave out cases that cannot be used"
+    )
+    parser.add_argument(
+        "--cache", type=Path, metavar="DIR", help="cache of prepared cases; default: RUN/cache"
     )
 
 
 def _add_hardware(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
+    options.add_device(parser)
     parser.add_argument(
         "--devices",
         type=argument_types.positive,
         default=1,
         metavar="N",
-        help="graphics cards (or, on the CPU, processes), each with a batch of its own",
+        help="number of graphics cards (or, on the CPU, processes), each with its own batch",
     )
     parser.add_argument("--precision", choices=("auto", "32", "bf16", "16"), default="auto")
     parser.add_argument(
-        "--spare-memory",
+        "--activation-checkpointing",
         action="store_true",
-        help="compute activations twice instead of holding them; on one device that begins by "
-        "itself when memory is full",
+        help="recompute activations instead of storing them; on one device this is turned on when "
+        "memory is full",
     )
     parser.add_argument(
-        "--workers", type=argument_types.positive_or_zero, metavar="N", help="that prepare patches"
+        "--workers",
+        type=argument_types.positive_or_zero,
+        metavar="N",
+        help="number of processes that prepare patches",
     )
 
 
 def run(args: argparse.Namespace) -> None:
-    """Train, score, write the checkpoints, and print what was measured."""
-    from napari_ciml.training.run import run as do
+    """Train, score, write the checkpoints, and print the scores."""
+    from napari_ciml.training.run import run as run_plan
 
-    result = do(_plan(args), options.monitor())
-    for what, regions in result.summary.items():
-        for region, found in regions.items():
-            distance = found["hd95_mm_mean"]
+    result = run_plan(_plan(args), options.monitor())
+    for cases, regions in result.summary.items():
+        for region, summary in regions.items():
+            distance = summary["hd95_mm_mean"]
             print(
-                f"{what}: {region}: Dice {found['dice_mean']:.3f} +- {found['dice_sd']:.3f}, HD95 "
-                + ("undefined" if distance is None else f"{distance:.1f} mm")
-                + f" ({found['cases']} cases)"
+                f"{cases}: {region}: Dice {summary['dice_mean']:.3f} +- {summary['dice_sd']:.3f}, "
+                f"HD95 {'undefined' if distance is None else f'{distance:.1f} mm'} "
+                f"({summary['cases']} cases)"
             )
     for path in result.checkpoints:
         print(path)
@@ -211,17 +243,19 @@ def _plan(args: argparse.Namespace) -> "RunPlan":
         data=args.data,
         output=args.output,
         settings=_settings(args),
-        hardware=Hardware(args.device, args.devices, args.precision, workers, args.spare_memory),
+        hardware=Hardware(
+            args.device, args.devices, args.precision, workers, args.activation_checkpointing
+        ),
         name=args.name,
         description=args.description,
         folds=args.folds,
         held_out=args.held_out,
         half=args.half,
-        skip_bad=args.skip_bad,
-        resume=args.resume or args.finish,
-        finish=args.finish,
+        skip_unusable=args.skip_unusable,
+        resume=args.resume or args.score_only,
+        score_only=args.score_only,
         cache=args.cache,
-        start=args.start,
+        pretrained=args.pretrained,
         mixed=_mixed(args),
     )
 
@@ -229,12 +263,12 @@ def _plan(args: argparse.Namespace) -> "RunPlan":
 def _settings(args: argparse.Namespace) -> "TrainSettings":
     from napari_ciml.errors import InputError
     from napari_ciml.network.settings import STRIDE, NetworkSettings
-    from napari_ciml.training.settings import paper_settings
+    from napari_ciml.training.settings import TrainSettings, paper_settings
 
-    paper = paper_settings(labelled(options.decomposition(args.preset), args.regions))
-    patch = args.patch or paper.patch[0]
+    defaults = paper_settings(with_regions(options.decomposition(args.preset), args.regions))
+    patch = args.patch or defaults.patch[0]
     largest = args.largest_patch or patch
-    norm = args.norm or paper.network.norm
+    norm = args.norm or defaults.network.norm
     if patch < STRIDE or patch % STRIDE:
         raise InputError(f"--patch {patch}: must be a multiple of {STRIDE}.")
     if largest < patch or largest % STRIDE:
@@ -243,56 +277,53 @@ def _settings(args: argparse.Namespace) -> "TrainSettings":
         )
     if norm == "instance" and patch < 2 * STRIDE:
         raise InputError(f"--patch {patch}: instance norm needs at least {2 * STRIDE}.")
-    return paper.model_copy(
-        update={
-            "network": NetworkSettings(base_filters=args.base_filters, norm=norm),
-            "normalisation": paper.normalisation | _normalisation(args, paper),
-            "spacing": (args.spacing,) * 3 if args.spacing else paper.spacing,
-            "patch": (patch,) * 3,
-            "largest_patch": (largest,) * 3 if largest > patch else None,
-            "batch_size": args.batch_size,
-            "epochs": args.epochs,
-            "iterations": args.iterations,
-            "learning_rate": args.learning_rate,
-            "beta": args.beta,
-            "modality_dropout": args.modality_dropout,
-            "message_dropout": args.message_dropout,
-            "scanner_augmentation": args.scanners,
-            "transplantation": args.transplantation,
-            "mixture_fractions": tuple(mixed.fraction for mixed in _mixed(args)),
-            "ema_decay": args.average,
-            "seed": args.seed,
-        }
+    return TrainSettings(
+        decomposition=defaults.decomposition,
+        network=NetworkSettings(base_filters=args.base_filters, norm=norm),
+        normalisation=defaults.normalisation | _normalisation(args, defaults),
+        spacing=(args.spacing,) * 3 if args.spacing else defaults.spacing,
+        patch=(patch,) * 3,
+        largest_patch=(largest,) * 3 if largest > patch else None,
+        batch_size=args.batch_size,
+        epochs=args.epochs,
+        iterations=args.iterations,
+        learning_rate=args.learning_rate,
+        beta=args.beta,
+        modality_dropout=args.modality_dropout,
+        message_dropout=args.message_dropout,
+        scanner_augmentation=args.scanner_augmentation,
+        transplantation=args.transplantation,
+        mixture_fractions=tuple(mixed.fraction for mixed in _mixed(args)),
+        ema_decay=args.ema_decay,
+        seed=args.seed,
     )
 
 
 def _mixed(args: argparse.Namespace) -> "tuple[MixedDataset, ...]":
-    """Return what is said of further data sets."""
+    """Return the additional data sets."""
     from napari_ciml.errors import InputError
     from napari_ciml.training.run_plan import MixedDataset
 
-    found = tuple(MixedDataset(folder, fraction) for folder, fraction in args.mix)
-    if sum(mixed.fraction for mixed in found) >= 1:
-        raise InputError(
-            "--mix: the fractions together leave nothing for DATA_DIR; make them less."
-        )
-    return found
+    mixed = tuple(MixedDataset(folder, fraction) for folder, fraction in args.mix)
+    if sum(dataset.fraction for dataset in mixed) >= 1:
+        raise InputError("--mix: the fractions leave nothing for DATA_DIR; use smaller ones.")
+    return mixed
 
 
 def _normalisation(
     args: argparse.Namespace, settings: "TrainSettings"
 ) -> "dict[str, Normalisation]":
-    """Return what is said of the normalisation, by modality."""
+    """Return the requested normalisation by modality."""
     from napari_ciml.errors import InputError
 
-    known = {str(how): how for how in _NORMALISATIONS}
-    said: dict[str, Normalisation] = {}
+    methods = {str(method): method for method in _NORMALISATIONS}
+    requested: dict[str, Normalisation] = {}
     for text in args.normalise:
-        name, _, how = text.partition("=")
-        if name not in settings.normalisation or how not in known:
+        name, _, method = text.partition("=")
+        if name not in settings.normalisation or method not in methods:
             raise InputError(
-                f"--normalise {text}: write NAME=HOW, with one of "
-                f"{', '.join(settings.normalisation)} and one of {', '.join(known)}."
+                f"--normalise {text}: write NAME=METHOD, with one of "
+                f"{', '.join(settings.normalisation)} and one of {', '.join(methods)}."
             )
-        said[name] = known[how]
-    return said
+        requested[name] = methods[method]
+    return requested

@@ -1,4 +1,4 @@
-"""A display to draw on: the user's, or for pictures alone a virtual one."""
+"""A display for screenshots: the user's, or a virtual one."""
 
 import os
 import shutil
@@ -7,17 +7,17 @@ import sys
 from napari_ciml.errors import CimlError
 
 
-def ensure_display(picture_only: bool) -> None:
-    """Return if there is a display; for pictures alone, start again under xvfb-run if there is not.
+def ensure_display(screenshot_only: bool) -> None:
+    """Return if there is a display; else restart under xvfb-run if only screenshots are written.
 
     Raises
     ------
     CimlError
-        If there is no display and no way to have one.
+        If there is no display, and no way to get one.
     """
     if sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
         return
-    if not picture_only:
+    if not screenshot_only:
         raise CimlError("there is no display; add --screenshot PNG (open) or --output DIR (demo).")
     runner = shutil.which("xvfb-run")
     if runner is None:

@@ -1,4 +1,4 @@
-"""What can be made and measured without a patient: phantoms, and studies on them."""
+"""Research code that no reviewer needs: phantoms, benchmark, and studies of the paper's claims."""
 
 TABLES = "studies"
-"""Folder for what is told of a study: tables, settings, figures."""
+"""Name of the folder for the tables, settings and figures of studies."""

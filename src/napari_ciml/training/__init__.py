@@ -1,1 +1,1 @@
-"""Training: cases with a reference, patches, augmentation, the loop."""
+"""Training: labelled cases, patches, augmentation, the training loop, evaluation, fine-tuning."""

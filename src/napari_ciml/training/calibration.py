@@ -1,4 +1,4 @@
-"""Choosing how a network's output is finished, on cases it was not trained on."""
+"""Fit temperature scaling and postprocessing on cases that were not trained on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,44 +13,48 @@ from napari_ciml.cases.writing import read_label_map
 from napari_ciml.inference.ensemble import ensemble
 from napari_ciml.inference.postprocessing import apply_temperature, remove_small_and_fill_holes
 from napari_ciml.inference.segment import segment
-from napari_ciml.inference.settings import SegmentSettings
+from napari_ciml.inference.settings import THRESHOLD, SegmentSettings
 from napari_ciml.metrics import dice
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.network.checkpoint_info import PostprocessingSettings
 from napari_ciml.progress import ProgressMonitor
 
 _VOLUMES_ML = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""Candidates for the smallest component that is kept."""
+
 _FRACTIONS = (0.0, 0.02, 0.05, 0.1, 0.2)
-_LEAST = 1e-6
+"""Candidates for its volume, relative to the largest component."""
+
+_EPSILON = 1e-6
 _BINS = 15
 
 
 @dataclass(frozen=True)
 class CalibrationCase:
-    """A case with what a network made of it.
+    """Prediction and reference of a case in the model's space.
 
     Parameters
     ----------
     probabilities : mapping of str to numpy.ndarray
-        By region, (Z, Y, X) float32.
+        Uncalibrated probability by region, (Z, Y, X) float32.
     references : mapping of str to numpy.ndarray
-        By region, (Z, Y, X) bool.
-    inside : numpy.ndarray
-        The foreground, (Z, Y, X) bool: only there does calibration count.
+        Reference mask by region, (Z, Y, X) bool.
+    foreground : numpy.ndarray
+        Foreground mask, (Z, Y, X) bool; calibration is measured inside it only.
     voxel_ml : float
         Volume of a voxel in millilitres.
     """
 
     probabilities: Mapping[str, np.ndarray]
     references: Mapping[str, np.ndarray]
-    inside: np.ndarray
+    foreground: np.ndarray
     voxel_ml: float
 
 
 def predict_for_calibration(
     cases: Sequence[LabelledCase], checkpoint: Checkpoint, device: str, monitor: ProgressMonitor
 ) -> list[CalibrationCase]:
-    """Segment cases and set the plain probabilities beside the reference, in the model's space.
+    """Segment cases and return uncalibrated probabilities with the references.
 
     Raises
     ------
@@ -59,31 +63,36 @@ def predict_for_calibration(
     CancelledError
         If the monitor's ``stop`` is set.
     """
-    whole = checkpoint.info.decomposition
-    found = []
-    for done, labelled in enumerate(cases):
-        monitor.step("Calibrating", done, len(cases))
-        case = labelled.open(whole.input_modalities)
-        result = segment(case, checkpoint, settings=SegmentSettings(device=device, engine="torch"))
-        seen = result.model_input
+    decomposition = checkpoint.info.decomposition
+    settings = SegmentSettings(device=device, engine="torch")
+    calibration_cases = []
+    for k, labelled in enumerate(cases):
+        monitor.step("Calibrating", k, len(cases))
+        case = labelled.open(decomposition.input_modalities)
+        result = segment(case, checkpoint, settings=settings)
+        model_input = result.model_input
         labels = read_label_map(labelled.reference, case)
-        references = region_masks(labels_to_model_space(labels, seen.grid, case), whole.regions)
-        probabilities = ensemble(result.pair_probabilities, result.plan)
-        found.append(
-            CalibrationCase(probabilities, references, seen.foreground, seen.grid.voxel_ml)
+        labels = labels_to_model_space(labels, model_input.grid, case)
+        calibration_cases.append(
+            CalibrationCase(
+                ensemble(result.pair_probabilities, result.plan),
+                region_masks(labels, decomposition.regions),
+                model_input.foreground,
+                model_input.grid.voxel_ml,
+            )
         )
-    return found
+    return calibration_cases
 
 
 def fit_postprocessing(cases: Sequence[CalibrationCase]) -> PostprocessingSettings:
-    """Choose temperatures by likelihood, the rest by mean Dice: only what helps is chosen."""
+    """Fit temperatures by likelihood; choose component removal and hole filling by mean Dice."""
     regions = list(cases[0].references)
-    volumes = {region: _smallest(cases, region) for region in regions}
+    volumes = {region: _min_component_ml(cases, region) for region in regions}
     return PostprocessingSettings(
         temperatures={region: _temperature(cases, region) for region in regions},
         min_component_ml=volumes,
         min_component_fraction={
-            region: _smallest_fraction(cases, region, volumes[region]) for region in regions
+            region: _min_component_fraction(cases, region, volumes[region]) for region in regions
         },
         fill_holes=tuple(
             region
@@ -95,34 +104,39 @@ def fit_postprocessing(cases: Sequence[CalibrationCase]) -> PostprocessingSettin
 
 
 def calibration_error(
-    cases: Sequence[CalibrationCase], region: str, finish: PostprocessingSettings | None = None
+    cases: Sequence[CalibrationCase],
+    region: str,
+    postprocessing: PostprocessingSettings | None = None,
 ) -> float:
-    """Return the expected calibration error of a region's probability over all foregrounds.
+    """Return the expected calibration error of a region over the foreground of all cases.
 
-    Fifteen bins of equal width; each counts by the voxels in it.
+    Computed with 15 bins of equal width, weighted by their number of voxels; with the temperature
+    of ``postprocessing`` if given.
     """
-    values, truth = _voxels(cases, region)
-    if finish is not None:
-        values = apply_temperature({region: values}, finish.temperatures)[region]
-    where = np.minimum((values * _BINS).astype(int), _BINS - 1)
-    count = np.bincount(where, minlength=_BINS)
-    said = np.bincount(where, values, minlength=_BINS)
-    true = np.bincount(where, truth, minlength=_BINS)
-    return float(np.abs(said - true).sum() / count.sum())
+    values, truth = _foreground_values(cases, region)
+    if postprocessing is not None:
+        values = apply_temperature({region: values}, postprocessing.temperatures)[region]
+    bins = np.minimum((values * _BINS).astype(int), _BINS - 1)
+    count = np.bincount(bins, minlength=_BINS)
+    predicted = np.bincount(bins, values, minlength=_BINS)
+    observed = np.bincount(bins, truth, minlength=_BINS)
+    return float(np.abs(predicted - observed).sum() / count.sum())
 
 
-def _voxels(cases: Sequence[CalibrationCase], region: str) -> tuple[np.ndarray, np.ndarray]:
-    values = np.concatenate([case.probabilities[region][case.inside] for case in cases])
-    truth = np.concatenate([case.references[region][case.inside] for case in cases])
+def _foreground_values(
+    cases: Sequence[CalibrationCase], region: str
+) -> tuple[np.ndarray, np.ndarray]:
+    values = np.concatenate([case.probabilities[region][case.foreground] for case in cases])
+    truth = np.concatenate([case.references[region][case.foreground] for case in cases])
     return values, truth
 
 
 def _temperature(cases: Sequence[CalibrationCase], region: str) -> float:
-    values, truth = _voxels(cases, region)
+    values, truth = _foreground_values(cases, region)
     if not truth.any():
         return 1.0
-    inside = np.clip(values.astype(np.float64), _LEAST, 1 - _LEAST)
-    logits = np.log(inside / (1 - inside)) * np.where(truth, 1, -1)
+    clipped = np.clip(values.astype(np.float64), _EPSILON, 1 - _EPSILON)
+    logits = np.log(clipped / (1 - clipped)) * np.where(truth, 1, -1)
 
     def loss(log_temperature: float) -> float:
         return float(np.logaddexp(0, -logits / np.exp(log_temperature)).mean())
@@ -130,7 +144,7 @@ def _temperature(cases: Sequence[CalibrationCase], region: str) -> float:
     return round(float(np.exp(minimize_scalar(loss, bounds=(-2, 2), method="bounded").x)), 3)
 
 
-def _smallest(cases: Sequence[CalibrationCase], region: str) -> float:
+def _min_component_ml(cases: Sequence[CalibrationCase], region: str) -> float:
     scores = [
         _mean_dice(cases, region, PostprocessingSettings(min_component_ml={region: volume}))
         for volume in _VOLUMES_ML
@@ -138,27 +152,25 @@ def _smallest(cases: Sequence[CalibrationCase], region: str) -> float:
     return _VOLUMES_ML[int(np.argmax(scores))]
 
 
-def _smallest_fraction(cases: Sequence[CalibrationCase], region: str, volume: float) -> float:
-    scores = [
-        _mean_dice(
-            cases,
-            region,
-            PostprocessingSettings(
-                min_component_ml={region: volume}, min_component_fraction={region: fraction}
-            ),
+def _min_component_fraction(
+    cases: Sequence[CalibrationCase], region: str, volume_ml: float
+) -> float:
+    candidates = [
+        PostprocessingSettings(
+            min_component_ml={region: volume_ml}, min_component_fraction={region: fraction}
         )
         for fraction in _FRACTIONS
     ]
+    scores = [_mean_dice(cases, region, postprocessing) for postprocessing in candidates]
     return _FRACTIONS[int(np.argmax(scores))]
 
 
 def _mean_dice(
-    cases: Sequence[CalibrationCase], region: str, finish: PostprocessingSettings
+    cases: Sequence[CalibrationCase], region: str, postprocessing: PostprocessingSettings
 ) -> float:
     scores = []
     for case in cases:
-        masks = remove_small_and_fill_holes(
-            {region: case.probabilities[region] >= 0.5}, finish, case.voxel_ml
-        )
+        masks = {region: case.probabilities[region] >= THRESHOLD}
+        masks = remove_small_and_fill_holes(masks, postprocessing, case.voxel_ml)
         scores.append(dice(masks[region], case.references[region]))
     return float(np.mean(scores))

@@ -1,4 +1,4 @@
-"""A cohort in the model's space: prepared once, kept in a cache, read from there as needed."""
+"""Training cases in the model's space, prepared once and cached on disk."""
 
 import hashlib
 import shutil
@@ -21,15 +21,18 @@ from napari_ciml.files import ensure_writable_folder
 from napari_ciml.progress import ProgressMonitor
 from napari_ciml.training.settings import TrainSettings
 
-_CENTRES = 20_000
-"""Voxels kept of each region to centre patches on."""
+_MAX_CENTRES = 20_000
+"""Number of voxels kept of each region as possible patch centres."""
 
-_PARTS, _CERTAIN = ("images", "regions"), "certain.npy"
+_FORMAT = 2
+"""Version of the files of a cached case."""
+
+_ARRAYS, _MASK = ("images", "regions"), "label_confidence_mask.npy"
 
 
 @dataclass(frozen=True)
 class TrainingCase:
-    """One case in the model's space; the arrays may be views of a file.
+    """A case in the model's space; the arrays may be memory maps.
 
     Parameters
     ----------
@@ -37,12 +40,12 @@ class TrainingCase:
         Normalised modalities in the decomposition's order, (M, Z, Y, X) float16.
     regions : numpy.ndarray
         Masks in the decomposition's order, (R, Z, Y, X) bool.
-    inside : tuple of numpy.ndarray
-        Voxels of each region, (N, 3) int16, to centre patches on.
+    foreground_voxels : tuple of numpy.ndarray
+        Voxel indices of each region, (N, 3) int16: possible patch centres.
     folder : pathlib.Path, optional
-        Where the arrays lie; another process is given this, not what is in them.
-    certain : numpy.ndarray, optional
-        Where the masks are to be believed, (Z, Y, X) bool; everywhere by default.
+        Folder of the arrays; pickling sends it instead of the arrays to other processes.
+    label_confidence_mask : numpy.ndarray, optional
+        Mask of the voxels whose labels are trusted, (Z, Y, X) bool; all of them by default.
     """
 
     images: np.ndarray
@@ -52,9 +55,9 @@ class TrainingCase:
     label_confidence_mask: np.ndarray | None = None
 
     @classmethod
-    def of(cls, images: np.ndarray, regions: np.ndarray) -> "TrainingCase":
-        """Return the case with some voxels of each region chosen to centre patches on."""
-        return cls(images, regions, tuple(_some(np.argwhere(mask)) for mask in regions))
+    def from_arrays(cls, images: np.ndarray, regions: np.ndarray) -> "TrainingCase":
+        """Return a case with patch centres sampled from each region."""
+        return cls(images, regions, tuple(_sample(np.argwhere(mask)) for mask in regions))
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         if self.folder is not None:
@@ -69,7 +72,7 @@ class TrainingCase:
 
 
 class ModelSpace(Protocol):
-    """What says where a network works."""
+    """The space a network works in: run settings or a checkpoint's info."""
 
     @property
     def decomposition(self) -> Decomposition:
@@ -81,7 +84,7 @@ class ModelSpace(Protocol):
 
     @property
     def normalisation(self) -> Mapping[str, Normalisation]:
-        """By modality."""
+        """Normalisation by modality."""
 
 
 def load_cohort(
@@ -91,7 +94,7 @@ def load_cohort(
     monitor: ProgressMonitor,
     workers: int = 1,
 ) -> list[TrainingCase]:
-    """Prepare every case that the cache does not hold yet; return all, mapped into memory.
+    """Prepare every case that is not in the cache yet; return all of them, memory-mapped.
 
     Parameters
     ----------
@@ -100,31 +103,31 @@ def load_cohort(
     settings : TrainSettings
         Modalities, regions, voxel size and normalisation.
     cache : pathlib.Path
-        A folder; what is in it is named by what it was made from, never by a patient.
-    monitor : Monitor
-        Told after each case.
+        Cache folder; entries are named by a hash of their sources, never by a patient.
+    monitor : ProgressMonitor
+        Receives a step per case.
     workers : int
-        Cases prepared at the same time.
+        Number of cases that are prepared at the same time.
 
     Raises
     ------
     InputError
-        For the first case that cannot be used.
+        If a case cannot be used.
     CancelledError
         If the monitor's ``stop`` is set.
     """
     ensure_writable_folder(cache)
     folders = []
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        prepared = pool.map(lambda case: _prepared(case, settings, cache, monitor), cases)
-        for done, folder in enumerate(prepared):
-            monitor.step("Preparing cases", done + 1, len(cases))
+        prepared = pool.map(lambda case: _prepare(case, settings, cache, monitor), cases)
+        for k, folder in enumerate(prepared):
+            monitor.step("Preparing cases", k + 1, len(cases))
             folders.append(folder)
     return [read_case(folder) for folder in folders]
 
 
 def to_training_case(
-    case: Case, labels: np.ndarray, space: ModelSpace, certain: np.ndarray | None = None
+    case: Case, labels: np.ndarray, space: ModelSpace, confidence: np.ndarray | None = None
 ) -> TrainingCase:
     """Bring a case and its label map into the model's space.
 
@@ -133,32 +136,36 @@ def to_training_case(
     case : Case
         With every modality of the decomposition.
     labels : numpy.ndarray
-        Label values on the case grid, (Z, Y, X).
-    space : Space
-        Decomposition, voxel size and normalisation: settings of a run, or a checkpoint's info.
-    certain : numpy.ndarray, optional
-        Where the labels are to be believed, (Z, Y, X) bool on the case grid; everywhere by default.
+        Label map on the case grid, (Z, Y, X).
+    space : ModelSpace
+        Decomposition, voxel size and normalisation.
+    confidence : numpy.ndarray, optional
+        Mask of the voxels whose labels are trusted, (Z, Y, X) bool on the case grid; all of them by
+        default.
 
     Raises
     ------
     InputError
-        If nothing of a modality is left at this voxel size.
+        If a modality has no voxels left at this voxel size.
     """
-    whole = space.decomposition
-    seen = preprocess(
-        case, whole.input_modalities, space.spacing, dict(space.normalisation), ProgressMonitor()
+    decomposition = space.decomposition
+    modalities = decomposition.input_modalities
+    model_input = preprocess(
+        case, modalities, space.spacing, dict(space.normalisation), ProgressMonitor()
     )
-    masks = region_masks(labels_to_model_space(labels, seen.grid, case), whole.regions)
-    regions = np.stack([masks[name] for name in whole.region_names])
-    images = np.stack([seen.images[name] for name in whole.input_modalities]).astype(np.float16)
-    ready = TrainingCase.of(images, regions)
-    if certain is None:
-        return ready
-    believed = labels_to_model_space(certain.astype(np.uint8), seen.grid, case) > 0
-    return replace(ready, label_confidence_mask=believed)
+    labels = labels_to_model_space(labels, model_input.grid, case)
+    masks = region_masks(labels, decomposition.regions)
+    training_case = TrainingCase.from_arrays(
+        np.stack([model_input.images[name] for name in modalities]).astype(np.float16),
+        np.stack([masks[name] for name in decomposition.region_names]),
+    )
+    if confidence is None:
+        return training_case
+    mask = labels_to_model_space(confidence.astype(np.uint8), model_input.grid, case) > 0
+    return replace(training_case, label_confidence_mask=mask)
 
 
-def _prepared(
+def _prepare(
     labelled: LabelledCase, settings: TrainSettings, cache: Path, monitor: ProgressMonitor
 ) -> Path:
     monitor.raise_if_cancelled()
@@ -166,50 +173,54 @@ def _prepared(
     if folder.is_dir():
         return folder
     case = labelled.open(settings.decomposition.input_modalities)
-    ready = to_training_case(case, read_label_map(labelled.reference, case), settings)
-    return write_case(ready, folder)
+    labels = read_label_map(labelled.reference, case)
+    return write_case(to_training_case(case, labels, settings), folder)
 
 
 def write_case(case: TrainingCase, folder: Path) -> Path:
-    """Write a prepared case into a folder of its own, which is there whole or not at all."""
-    unfinished = ensure_writable_folder(folder.with_name(f".{folder.name}"))
-    for name in _PARTS:
-        np.save(unfinished / f"{name}.npy", getattr(case, name))
+    """Write a training case to a folder of its own, atomically."""
+    temporary = ensure_writable_folder(folder.with_name(f".{folder.name}"))
+    for name in _ARRAYS:
+        np.save(temporary / f"{name}.npy", getattr(case, name))
     for k, voxels in enumerate(case.foreground_voxels):
-        np.save(unfinished / f"inside{k}.npy", voxels)
+        np.save(temporary / f"foreground_voxels{k}.npy", voxels)
     if case.label_confidence_mask is not None:
-        np.save(unfinished / _CERTAIN, case.label_confidence_mask)
+        np.save(temporary / _MASK, case.label_confidence_mask)
     shutil.rmtree(folder, ignore_errors=True)
-    return unfinished.rename(folder)
+    return temporary.rename(folder)
 
 
 def read_case(folder: Path) -> TrainingCase:
-    """Read a prepared case, mapped into memory."""
-    images, regions = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in _PARTS)
-    inside = tuple(np.load(folder / f"inside{k}.npy") for k in range(len(regions)))
-    certain = np.load(folder / _CERTAIN) if (folder / _CERTAIN).is_file() else None
-    return TrainingCase(images, regions, inside, folder, certain)
+    """Read a training case, memory-mapped."""
+    images, regions = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS)
+    voxels = tuple(np.load(folder / f"foreground_voxels{k}.npy") for k in range(len(regions)))
+    mask = np.load(folder / _MASK) if (folder / _MASK).is_file() else None
+    return TrainingCase(images, regions, voxels, folder, mask)
 
 
 def digest(labelled: LabelledCase, settings: TrainSettings) -> str:
-    """Return a name for what a case becomes: its files, and all that the preparation depends on."""
-    whole = settings.decomposition
-    sources = sorted({labelled.label, *labelled.files.values(), *_files(labelled.folder)} - {None})  # type: ignore[type-var]
-    made_of = [
-        *((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in sources if path),
-        *(region.model_dump_json() for region in whole.regions),
-        whole.input_modalities,
+    """Return a hash of a case's files and of everything its preparation depends on."""
+    decomposition = settings.decomposition
+    files = {*labelled.files.values(), *_files(labelled.folder)}
+    if labelled.label is not None:
+        files.add(labelled.label)
+    sources = [
+        _FORMAT,
+        *((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(files)),
+        *(region.model_dump_json() for region in decomposition.regions),
+        decomposition.input_modalities,
         settings.spacing,
         sorted(settings.normalisation.items()),
     ]
-    return hashlib.sha256(repr(made_of).encode()).hexdigest()[:24]
+    return hashlib.sha256(repr(sources).encode()).hexdigest()[:24]
 
 
 def _files(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
 
 
-def _some(voxels: np.ndarray) -> np.ndarray:
-    if len(voxels) > _CENTRES:
-        voxels = voxels[np.random.default_rng(0).choice(len(voxels), _CENTRES, replace=False)]
+def _sample(voxels: np.ndarray) -> np.ndarray:
+    if len(voxels) > _MAX_CENTRES:
+        chosen = np.random.default_rng(0).choice(len(voxels), _MAX_CENTRES, replace=False)
+        voxels = voxels[chosen]
     return voxels.astype(np.int16)

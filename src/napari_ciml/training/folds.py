@@ -1,4 +1,4 @@
-"""Cross-validation: which case is validated in which fold, written down."""
+"""Cross-validation folds, recorded in a file."""
 
 import json
 from collections.abc import Sequence
@@ -16,28 +16,28 @@ FOLDS = "folds.json"
 def split(
     cases: Sequence[LabelledCase], count: int, seed: int, folder: Path
 ) -> list[list[LabelledCase]]:
-    """Deal the cases out to folds, or read how it was done before.
+    """Split cases into folds at random, or read the split from the file of an earlier run.
 
     Parameters
     ----------
     cases : sequence of LabelledCase
         The cohort.
     count : int
-        Folds, at least 2.
+        Number of folds, at least 2.
     seed : int
-        Decides by chance which case goes where.
+        Seed of the random split.
     folder : pathlib.Path
-        Where ``folds.json`` is, or will be: cases by their key, not by their name.
+        Folder of ``folds.json``, which identifies cases by their key, not by their name.
 
     Returns
     -------
     list of list of LabelledCase
-        The cases to validate on in each fold.
+        Validation cases of each fold.
 
     Raises
     ------
     InputError
-        If there are fewer cases than folds, or the file is of other cases.
+        If there are fewer cases than folds, or the file lists other cases.
     """
     if len(cases) < count:
         raise InputError(f"{len(cases)} cases cannot make {count} folds; use fewer folds.")
@@ -45,9 +45,9 @@ def split(
     by_key = {case.key: case for case in cases}
     if not path.is_file():
         order = np.random.default_rng(seed).permutation(len(cases))
-        dealt = [sorted(cases[k].key for k in order[fold::count]) for fold in range(count)]
-        write_json(path, {"seed": seed, "validation": dealt})
+        drawn = [sorted(cases[k].key for k in order[fold::count]) for fold in range(count)]
+        write_json(path, {"seed": seed, "validation": drawn})
     keys = json.loads(path.read_text(encoding="utf-8"))["validation"]
     if len(keys) != count or {key for fold in keys for key in fold} != by_key.keys():
-        raise InputError(f"{path}: is of other cases or folds; choose another folder.")
+        raise InputError(f"{path}: lists other cases or folds; choose another folder.")
     return [[by_key[key] for key in fold] for fold in keys]

@@ -29,8 +29,27 @@ from napari_ciml.training.state import load_result, load_state, save_state
 from napari_ciml.training.trainer import Trainer
 from napari_ciml.training.validation import pseudo_dice
 
-Build = Callable[[TrainSettings], nn.Module]
-"""Makes the network of a run; it takes and gives what `CIML.forward` does."""
+NetworkFactory = Callable[[TrainSettings], nn.Module]
+"""Builds the network of a run; its ``forward`` has the signature of `CIML.forward`."""
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Cases of a training run, in the model's space.
+
+    Parameters
+    ----------
+    train : list of TrainingCase
+        Cases to train on.
+    validation : sequence of TrainingCase
+        Cases whose Dice, on some patches, is logged after each epoch.
+    sources : sequence of PatchSource
+        Additional cases to train on, and their fraction of the patches.
+    """
+
+    train: list[TrainingCase]
+    validation: Sequence[TrainingCase] = ()
+    sources: Sequence[PatchSource] = ()
 
 
 def build_ciml(settings: TrainSettings) -> nn.Module:
@@ -44,69 +63,55 @@ def poly_rate(settings: TrainSettings, epoch: int) -> float:
 
 
 def train(
-    cases: list[TrainingCase],
+    data: TrainingData,
     settings: TrainSettings,
     folder: Path,
     monitor: ProgressMonitor,
     *,
-    validation: Sequence[TrainingCase] = (),
     hardware: Hardware | None = None,
     resume: bool = False,
-    build: Build = build_ciml,
-    sources: Sequence[PatchSource] = (),
+    build: NetworkFactory = build_ciml,
 ) -> nn.Module:
-    """Train a network; after each epoch its state and a line of the log are written.
+    """Train a network; its state and a line of the log are written after each epoch.
 
     Parameters
     ----------
-    cases : list of TrainingCase
-        In the model's space.
+    data : TrainingData
+        Training and validation cases.
     settings : TrainSettings
-        The run.
+        Settings of the run.
     folder : pathlib.Path
         Becomes a `RunFolder`.
-    monitor : Monitor
-        Told at each step; cancelling leaves the last epoch's state.
-    validation : sequence of TrainingCase
-        Dice on some patches of these is logged after each epoch.
+    monitor : ProgressMonitor
+        Receives every step; cancelling keeps the state of the last epoch.
     hardware : Hardware, optional
         Device, number of processes, precision.
     resume : bool
-        Go on from the state in ``folder``; the curve is that of a run never interrupted.
+        Resume from the state in ``folder``; the result is that of an uninterrupted run.
     build : callable
-        Makes the network; a function of a module, where several processes are asked for.
-    sources : sequence of PatchSource
-        Further cases, and how many of the patches are of them.
+        Builds the network; with several processes, a function at module level.
 
     Raises
     ------
     InputError
-        If there is nothing to resume, or it is of another run.
+        If there is nothing to resume, or it belongs to another run.
     CimlError
-        If the loss is no longer a number.
+        If the loss is no longer finite.
     DeviceError
-        If memory is too small, even with activations computed again.
+        If memory is too small even with activation checkpointing.
     """
     hardware = hardware or Hardware()
     run = RunFolder(folder)
     fabric = make_fabric(hardware)
     run.resume(settings) if resume else run.begin(settings, hardware)
-    task = _Task(
-        cases,
-        validation,
-        settings,
-        run,
-        hardware.workers,
-        hardware.activation_checkpointing,
-        resume,
-        build,
-        sources,
-    )
+    task = _Task(data, settings, run, hardware, resume, build)
     if hardware.devices == 1:
-        _train_alone(fabric, task, monitor)
+        _train_in_this_process(fabric, task, monitor)
     else:
-        monitor.notify(f"Training in {hardware.devices} processes; the log grows by the epoch.")
-        # Bound, because Fabric walks through arguments and knows no frozen dataclass.
+        monitor.notify(
+            f"Training in {hardware.devices} processes; progress is logged once per epoch."
+        )
+        # Bound, because Fabric walks through arguments and fails on frozen dataclasses.
         fabric.launch(partial(_train, task=task))
     network = build(settings)
     load_result(folder, network)
@@ -114,61 +119,58 @@ def train(
 
 
 def ema_model(network: nn.Module, decay: float) -> AveragedModel:
-    """Return a moving average of a network's weights, which early on forgets faster."""
+    """Return an exponential moving average of a network's weights, with less decay at the start."""
 
-    def mix(averages: Any, weights: Any, count: Any) -> None:
+    def average(averages: Any, weights: Any, count: Any) -> None:
         steps = int(count)
         get_ema_multi_avg_fn(min(decay, (1 + steps) / (10 + steps)))(averages, weights, count)
 
-    return AveragedModel(network, multi_avg_fn=mix, use_buffers=True)
+    return AveragedModel(network, multi_avg_fn=average, use_buffers=True)
 
 
 def make_fabric(hardware: Hardware) -> Fabric:
-    """Return what places tensors and scales losses on the hardware asked for.
+    """Return a Fabric for the requested hardware.
 
     Raises
     ------
     DeviceError
-        If the device is not there.
+        If the device is not available.
     """
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     device = choose_device(hardware.device)
     half = half_precision(device) if hardware.precision == "auto" else None
-    names = {torch.bfloat16: "bf16-mixed", torch.float16: "16-mixed", None: "32-true"}
-    given = {"auto": names[half], "32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
-    # Messages are dropped at random, so in some steps part of the network goes unused.
-    several = DDPStrategy(start_method="spawn", find_unused_parameters=True)
+    automatic = {torch.bfloat16: "bf16-mixed", torch.float16: "16-mixed", None: "32-true"}[half]
+    precisions = {"auto": automatic, "32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+    # Messages are dropped at random, so some steps leave part of the network unused.
+    distributed = DDPStrategy(start_method="spawn", find_unused_parameters=True)
     return Fabric(
         accelerator=device.type,
         devices=hardware.devices,
-        precision=given[hardware.precision],  # type: ignore[arg-type]
-        strategy=several if hardware.devices > 1 else "auto",
+        precision=precisions[hardware.precision],  # type: ignore[arg-type]
+        strategy=distributed if hardware.devices > 1 else "auto",
     )
 
 
 @dataclass(frozen=True)
 class _Task:
-    """What every process of a run is given."""
+    """Arguments of every process of a run."""
 
-    cases: list[TrainingCase]
-    validation: Sequence[TrainingCase]
+    data: TrainingData
     settings: TrainSettings
     run: RunFolder
-    workers: int
-    spare: bool
+    hardware: Hardware
     resume: bool
-    build: Build
-    sources: Sequence[PatchSource]
+    build: NetworkFactory
 
 
-def _train_alone(fabric: Fabric, task: _Task, monitor: ProgressMonitor) -> None:
+def _train_in_this_process(fabric: Fabric, task: _Task, monitor: ProgressMonitor) -> None:
     try:
         _train(fabric, task, monitor)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
         raise DeviceError(
-            f"The memory of {fabric.device.type} is full, even with activations computed twice; "
+            f"The memory of {fabric.device.type} is full, even with activation checkpointing; "
             "use a smaller --patch, --batch-size or --base-filters."
         ) from None
 
@@ -185,10 +187,10 @@ def _train(fabric: Fabric, task: _Task, monitor: ProgressMonitor | None = None) 
         betas=(0.9, 0.999),
         weight_decay=settings.weight_decay,
     )
-    if task.spare:
+    if task.hardware.activation_checkpointing:
         enable_activation_checkpointing(network)
-    placed, optimiser = fabric.setup(network, adam)
-    trainer = Trainer(fabric, settings, placed, optimiser, monitor.notify)
+    module, optimiser = fabric.setup(network, adam)
+    trainer = Trainer(fabric, settings, module, optimiser, monitor.notify)
     average = ema_model(network, settings.ema_decay) if settings.ema_decay else None
     first = 0
     if task.resume:
@@ -198,34 +200,37 @@ def _train(fabric: Fabric, task: _Task, monitor: ProgressMonitor | None = None) 
         rate = poly_rate(settings, epoch)
         for group in adam.param_groups:
             group["lr"] = rate
-        begun, waited, rows = time.perf_counter(), 0.0, []
+        start, waited, losses = time.perf_counter(), 0.0, []
         network.train()
         for step in range(epoch * settings.iterations, (epoch + 1) * settings.iterations):
             monitor.step("Training", step, settings.steps)
-            asked = time.perf_counter()
+            requested = time.perf_counter()
             batch = next(batches)
-            waited += time.perf_counter() - asked
-            rows.append(trainer.step(batch, step))
+            waited += time.perf_counter() - requested
+            losses.append(trainer.step(batch, step))
             if average is not None:
                 average.update_parameters(network)
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - start
         if fabric.is_global_zero:
+            validated, cases = average or network, task.data.validation
             with fabric.autocast():
-                scores = pseudo_dice(average or network, task.validation, settings, fabric.device)
-            loss, dice, entropy, kl = np.mean(rows, axis=0).tolist()
+                scores = pseudo_dice(validated, cases, settings, fabric.device)
+            loss, dice, cross_entropy, kl = np.mean(losses, axis=0).tolist()
             waiting = waited / seconds
-            task.run.log(Epoch(epoch + 1, rate, loss, dice, entropy, kl, waiting, seconds, scores))
+            task.run.log(
+                Epoch(epoch + 1, rate, loss, dice, cross_entropy, kl, waiting, seconds, scores)
+            )
             save_state(task.run.path, network, adam, {"epochs": epoch + 1}, average)
         fabric.barrier()
 
 
 def _loader(fabric: Fabric, task: _Task, first: int) -> DataLoader[dict[str, Tensor]]:
-    share = DistributedPatchSampler(task.settings, first, fabric.global_rank, fabric.world_size)
+    sampler = DistributedPatchSampler(task.settings, first, fabric.global_rank, fabric.world_size)
     loader: DataLoader[dict[str, Tensor]] = DataLoader(
-        Patches(task.cases, task.settings, world=fabric.world_size, sources=task.sources),
+        Patches(task.data.train, task.settings, world=fabric.world_size, sources=task.data.sources),
         batch_size=task.settings.batch_size,
-        sampler=share,
-        num_workers=task.workers,
+        sampler=sampler,
+        num_workers=task.hardware.workers,
         pin_memory=fabric.device.type == "cuda",
     )
     return fabric.setup_dataloaders(loader, use_distributed_sampler=False)  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""Patches drawn from a cohort, augmented; the k-th of a run depends on its seed and k alone."""
+"""Random patches of a cohort, augmented; patch k depends on the seed and k only."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,21 +18,20 @@ from napari_ciml.training.transplantation import transplant
 
 Shape = tuple[int, int, int]
 
-
 _GOLDEN = (5**0.5 - 1) / 2
-"""Multiples of it, modulo 1, are spread evenly however many are taken."""
+"""Golden ratio: its multiples modulo 1 are evenly distributed, however many are taken."""
 
 
 @dataclass(frozen=True)
 class PatchSource:
-    """Further cases that patches are drawn from.
+    """Additional cases to draw patches from.
 
     Parameters
     ----------
     cases : list of TrainingCase
-        At least one.
+        At least one case.
     fraction : float
-        Of all patches, in [0, 1].
+        Fraction of all patches, in [0, 1].
     """
 
     cases: list[TrainingCase]
@@ -40,43 +39,43 @@ class PatchSource:
 
 
 class Patches(Dataset[dict[str, Tensor]]):
-    """Endless patches: ``image`` (M, Z, Y, X) float32, ``regions`` (R, Z, Y, X) float32, ``index``.
+    """Endless random patches.
 
-    If some case is certain in parts only, also ``certain`` (1, Z, Y, X) float32.
+    An item holds ``image`` (M, Z, Y, X) float32, ``regions`` (R, Z, Y, X) float32 and ``index``; if
+    any case has a label confidence mask, also ``confidence`` (1, Z, Y, X) float32.
 
     Parameters
     ----------
     cases : list of TrainingCase
-        Drawn from uniformly; their lesions are the ones that are transplanted.
+        Cases, drawn with equal probability; also the donors of transplanted lesions.
     settings : TrainSettings
-        Patch size, foreground share, seed.
-    partly : bool
-        Say what is certain even if everything is.
+        Patch size, foreground fraction, seed.
+    masked : bool
+        Return ``confidence`` even if no case has a label confidence mask.
     world : int
-        Processes whose batches make a step together: its patches are of one size.
+        Number of processes whose batches make up a step: all patches of a step have one size.
     sources : sequence of PatchSource
-        Further cases; their fractions are kept as exactly as the number of patches allows, in a
-        batch as in a run.
+        Additional cases; their fractions hold as exactly as possible, in a batch as in a run.
     """
 
     def __init__(
         self,
         cases: list[TrainingCase],
         settings: TrainSettings,
-        partly: bool = False,
+        masked: bool = False,
         world: int = 1,
         sources: Sequence[PatchSource] = (),
     ) -> None:
         self.cases = cases
         self.sources = sources
         self.settings = settings
-        self.together = settings.batch_size * world
-        everything = [*cases, *(case for source in sources for case in source.cases)]
-        self.partly = partly or any(case.label_confidence_mask is not None for case in everything)
+        self.patches_per_step = settings.batch_size * world
+        all_cases = [*cases, *(case for source in sources for case in source.cases)]
+        self.masked = masked or any(case.label_confidence_mask is not None for case in all_cases)
 
     @cached_property
     def _augment(self) -> Compose:
-        masks = ("regions", "certain") if self.partly else ("regions",)
+        masks = ("regions", "confidence") if self.masked else ("regions",)
         return augmentation(masks, self.settings.scanner_augmentation)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
@@ -84,30 +83,32 @@ class Patches(Dataset[dict[str, Tensor]]):
         self._augment.set_random_state(int(rng.integers(2**31)))
         cases = self._source(index)
         case = cases[rng.integers(len(cases))]
-        shape = draw_shape(self.settings, index // self.together)
-        drawn = self._with_transplant(case, shape, rng) or draw_patch(
-            case, shape, self.settings.foreground_share, rng
+        shape = draw_shape(self.settings, index // self.patches_per_step)
+        patch = self._draw_transplanted(case, shape, rng) or draw_patch(
+            case, shape, self.settings.foreground_fraction, rng
         )
-        if self.partly and "certain" not in drawn:
-            drawn["certain"] = torch.ones_like(drawn["regions"][:1])
-        patch = self._augment(drawn)  # which adds entries of its own
-        return {name: patch[name] for name in drawn} | {"index": torch.tensor(index)}
+        if self.masked and "confidence" not in patch:
+            patch["confidence"] = torch.ones_like(patch["regions"][:1])
+        augmented = self._augment(patch)  # which adds entries of its own
+        return {name: augmented[name] for name in patch} | {"index": torch.tensor(index)}
 
     def _source(self, index: int) -> list[TrainingCase]:
         """Return the cases that a patch is drawn from."""
-        place = (index + 1) * _GOLDEN % 1
+        position = (index + 1) * _GOLDEN % 1
         for source in self.sources:
-            if place < source.fraction:
+            if position < source.fraction:
                 return source.cases
-            place -= source.fraction
+            position -= source.fraction
         return self.cases
 
-    def _with_transplant(
+    def _draw_transplanted(
         self, recipient: TrainingCase, shape: Shape, rng: np.random.Generator
     ) -> dict[str, Tensor] | None:
-        """Return a patch with another case's lesion, as often as the settings say."""
-        share = self.settings.transplantation
-        if not share or recipient.label_confidence_mask is not None or rng.random() >= share:
+        """Return a patch with another case's lesion, with the probability in the settings."""
+        probability = self.settings.transplantation
+        if not probability or recipient.label_confidence_mask is not None:
+            return None
+        if rng.random() >= probability:
             return None
         donor = self.cases[rng.integers(len(self.cases))]
         if donor.label_confidence_mask is not None or not any(
@@ -122,16 +123,16 @@ class Patches(Dataset[dict[str, Tensor]]):
 
 
 class DistributedPatchSampler(Sampler[int]):
-    """The indices of the patches that one of several processes takes, step after step.
+    """Patch indices of one of several processes, step after step.
 
     Parameters
     ----------
     settings : TrainSettings
-        Steps, batch size.
+        Number of steps, batch size.
     first : int
-        Epoch to begin with.
+        First epoch.
     rank, world : int
-        Which process this is, of how many.
+        Number of this process, and of all processes.
     """
 
     def __init__(
@@ -150,7 +151,7 @@ class DistributedPatchSampler(Sampler[int]):
 
 
 def draw_shape(settings: TrainSettings, step: int) -> Shape:
-    """Draw the edges of a step's patches, (Z, Y, X) in voxels, multiples of 16."""
+    """Draw the patch size of a step, (Z, Y, X) in voxels, multiples of 16."""
     if settings.largest_patch is None:
         return settings.patch
     rng = np.random.default_rng((settings.seed, step, 2))
@@ -160,28 +161,29 @@ def draw_shape(settings: TrainSettings, step: int) -> Shape:
 
 
 def draw_patch(
-    case: TrainingCase, shape: Shape, foreground_share: float, rng: np.random.Generator
+    case: TrainingCase, shape: Shape, foreground_fraction: float, rng: np.random.Generator
 ) -> dict[str, Tensor]:
-    """Cut one patch; beyond the volume's border it is background.
+    """Cut a random patch, zero-padded beyond the border of the volume.
 
-    A share of the patches is centred on a voxel of a region, each region as often as the others.
+    A fraction of the patches is centred on a voxel of a region; every region of the case is equally
+    likely.
     """
-    whole = case.regions.shape[1:]
+    size = case.regions.shape[1:]
     present = [voxels for voxels in case.foreground_voxels if len(voxels)]
-    if present and rng.random() < foreground_share:
+    if present and rng.random() < foreground_fraction:
         voxels = present[rng.integers(len(present))]
         centre = voxels[rng.integers(len(voxels))]
     else:
-        centre = rng.integers(0, whole)
-    cut = {"image": case.images, "regions": case.regions}
+        centre = rng.integers(0, size)
+    arrays = {"image": case.images, "regions": case.regions}
     if case.label_confidence_mask is not None:
-        cut["certain"] = case.label_confidence_mask[None]
-    starts = [_start(int(c), n, p, rng) for c, n, p in zip(centre, whole, shape, strict=True)]
-    return {name: torch.from_numpy(_cut(a, starts, shape)) for name, a in cut.items()}
+        arrays["confidence"] = case.label_confidence_mask[None]
+    starts = [_start(int(c), n, p, rng) for c, n, p in zip(centre, size, shape, strict=True)]
+    return {name: torch.from_numpy(_cut(a, starts, shape)) for name, a in arrays.items()}
 
 
 def _start(centre: int, edge: int, patch: int, rng: np.random.Generator) -> int:
-    """Return a patch's first voxel: near the centre, leaving the volume no more than it must."""
+    """Return the first voxel of a patch near the centre, inside the volume where it fits."""
     if edge <= patch:
         return (edge - patch) // 2
     jitter = int(rng.integers(-patch // 8, patch // 8 + 1))

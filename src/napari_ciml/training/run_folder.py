@@ -1,4 +1,4 @@
-"""The folder of a run: settings, environment, log, curves, state."""
+"""Folder of a training run: settings, environment, log, curves, state."""
 
 import json
 import platform
@@ -22,17 +22,17 @@ class Epoch:
     Parameters
     ----------
     epoch : int
-        Epochs done.
+        Number of finished epochs.
     learning_rate : float
-        Of this one (eq. 13).
+        Learning rate of the epoch (eq. 13).
     loss, dice, cross_entropy, kl : float
-        Means over its steps, as `LossParts`.
+        Means over the steps of the epoch, as in `LossParts`.
     waiting : float
-        Share of its time spent waiting for patches.
+        Fraction of the time spent waiting for patches.
     seconds : float
-        It took.
-    validation : dict of str to float
-        Dice by region, on patches of cases not trained on.
+        Duration of the epoch.
+    validation : mapping of str to float
+        Dice by region on patches of validation cases.
     """
 
     epoch: int
@@ -48,12 +48,12 @@ class Epoch:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Where a run keeps everything needed to understand it, and to go on with it."""
+    """Folder with everything needed to understand a run and to resume it."""
 
     path: Path
 
     def begin(self, settings: TrainSettings, hardware: Hardware) -> None:
-        """Write settings and environment, and an empty log."""
+        """Write settings, environment and an empty log."""
         write_text(self.path / SETTINGS, settings.model_dump_json(indent=2))
         write_json(
             self.path / ENVIRONMENT,
@@ -67,12 +67,12 @@ class RunFolder:
         write_text(self.path / LOG, "")
 
     def resume(self, settings: TrainSettings) -> None:
-        """See that the run here has these settings.
+        """Check that the folder holds a run with these settings.
 
         Raises
         ------
         InputError
-            If there is no run, or another one.
+            If it holds no run, or a run with other settings.
         """
         path = self.path / SETTINGS
         if not path.is_file():
@@ -83,7 +83,7 @@ class RunFolder:
             )
 
     def log(self, epoch: Epoch) -> None:
-        """Add a line to the log (after a resume: over the one of that epoch), redraw the curves."""
+        """Append a line to the log, replacing lines from this epoch on; redraw the curves."""
         row = {key: _text(value) for key, value in asdict(epoch).items() if key != "validation"}
         row |= {f"validation_{name}": _text(value) for name, value in epoch.validation.items()}
         rows = [old for old in self.rows() if int(old["epoch"]) < epoch.epoch] + [row]
@@ -92,7 +92,7 @@ class RunFolder:
             self._draw(rows)
 
     def rows(self) -> list[dict[str, str]]:
-        """Return the log, a dict for each epoch."""
+        """Return the lines of the log."""
         return read_table(self.path / LOG)
 
     def _draw(self, rows: list[dict[str, str]]) -> None:

@@ -1,4 +1,4 @@
-"""What a run is asked for, and what its checkpoint says of it."""
+"""Plan of a training run, and the description in its checkpoint."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +10,7 @@ from napari_ciml.training.settings import Hardware, TrainSettings
 
 @dataclass(frozen=True)
 class MixedDataset:
-    """A further data set, the fraction of the patches that are of it, its cases once found."""
+    """An additional data set, its fraction of the patches, and its cases once they are found."""
 
     data: Path
     fraction: float
@@ -19,37 +19,37 @@ class MixedDataset:
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What a run is asked for.
+    """Plan of a training run.
 
     Parameters
     ----------
     data, output : pathlib.Path
-        The data set, and where everything goes.
+        Folder of the data set, and of the run.
     settings : TrainSettings
-        Of every fold.
+        Training settings, of every fold.
     hardware : Hardware
-        What it may use.
+        Hardware to train on.
     name, description : str
-        For the checkpoint's user.
+        Name and description of the checkpoint.
     folds : int
-        0 or 1: one network on all cases; from 2 on, cross-validation.
+        0 or 1 to train one network on all cases; from 2 on, cross-validation.
     held_out : int
-        How many cases, the last by name, no network is trained on; with one network, it is
-        calibrated on them.
+        Number of cases, the last by name, that are never trained on. A single network is calibrated
+        on them.
     half : bool
         Store the weights in half precision.
-    skip_bad : bool
-        Leave out cases that cannot be used.
+    skip_unusable : bool
+        Leave out cases that cannot be used instead of failing.
     resume : bool
-        Go on with what is in ``output``.
-    finish : bool
-        With ``resume``: train no more, and take what has been learnt.
+        Resume the run in ``output``.
+    score_only : bool
+        With ``resume``: do not train any further, score the present state.
     cache : pathlib.Path, optional
-        Where prepared cases are kept; by default in ``output``.
-    start : pathlib.Path, optional
-        A checkpoint whose weights the training begins with, wherever they fit.
+        Cache folder of prepared cases; by default in ``output``.
+    pretrained : pathlib.Path, optional
+        Checkpoint whose weights initialise the network wherever they fit.
     mixed : tuple of MixedDataset
-        Further data sets to train on, of which no case is held out or scored on.
+        Additional data sets to train on; none of their cases is held out or scored.
     """
 
     data: Path
@@ -61,40 +61,38 @@ class RunPlan:
     folds: int = 0
     held_out: int = 0
     half: bool = False
-    skip_bad: bool = False
+    skip_unusable: bool = False
     resume: bool = False
-    finish: bool = False
+    score_only: bool = False
     cache: Path | None = None
-    start: Path | None = None
+    pretrained: Path | None = None
     mixed: tuple[MixedDataset, ...] = ()
 
     @property
-    def cached(self) -> Path:
-        """Where prepared cases are kept."""
+    def cache_folder(self) -> Path:
+        """Cache folder of prepared cases."""
         return self.cache or self.output / "cache"
 
     @property
     def training_data(self) -> str:
-        """The data sets in words, for the checkpoint, with the fractions of all but the first."""
-        others = (f"{mixed.fraction:.0%} of the patches {mixed.data.name}" for mixed in self.mixed)
-        return ", ".join((self.data.name, *others))
+        """Description of the data sets for the checkpoint, with the fractions of the mixed ones."""
+        mixed = (f"{one.fraction:.0%} of the patches {one.data.name}" for one in self.mixed)
+        return ", ".join((self.data.name, *mixed))
 
 
 def describe(plan: RunPlan, count: int) -> CheckpointInfo:
-    """Return what the checkpoint of a run on so many cases says of itself, before it is scored."""
+    """Return the info of a checkpoint trained on ``count`` cases, without scores."""
     settings = plan.settings
-    options = settings.model_dump(
-        exclude={
-            "decomposition",
-            "network",
-            "normalisation",
-            "spacing",
-            "patch",
-            "largest_patch",
-            "seed",
-            "mixture_fractions",
-        }
-    )
+    recorded_elsewhere = {
+        "decomposition",
+        "network",
+        "normalisation",
+        "spacing",
+        "patch",
+        "largest_patch",
+        "seed",
+        "mixture_fractions",
+    }
     return CheckpointInfo(
         name=plan.name,
         description=plan.description,
@@ -109,7 +107,7 @@ def describe(plan: RunPlan, count: int) -> CheckpointInfo:
             cases=count,
             steps=settings.steps,
             seed=settings.seed,
-            options=options,
-            parent=file_hash(plan.start) if plan.start else None,
+            options=settings.model_dump(exclude=recorded_elsewhere),
+            parent=file_hash(plan.pretrained) if plan.pretrained else None,
         ),
     )

@@ -1,4 +1,4 @@
-"""How good a network, or several of them together, is on cases with a reference."""
+"""Score a network, or an ensemble of networks, on cases with a reference."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -19,12 +19,15 @@ from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.progress import ProgressMonitor
 
 Summary = dict[str, float | int | None]
-"""Of one region: cases, mean and standard deviation of Dice and HD95 (None: defined nowhere)."""
+"""Of a region: number of cases, mean and standard deviation of Dice and HD95 (or None)."""
 
 
 @dataclass(frozen=True)
 class CaseScore:
-    """One region of one case: by the case's key, Dice, and HD95 in mm (NaN: one is empty)."""
+    """Dice and HD95 of one region of a case; HD95 is NaN if either mask is empty.
+
+    ``case`` is the case's key, not its name.
+    """
 
     case: str
     region: str
@@ -39,20 +42,20 @@ def score(
     monitor: ProgressMonitor,
     decomposition: Decomposition | None = None,
 ) -> list[CaseScore]:
-    """Segment cases by the mean probability of all checkpoints, and compare on the case grid.
+    """Segment cases with the mean probability of all checkpoints, and compare on the case grid.
 
     Parameters
     ----------
     cases : sequence of LabelledCase
-        With a label map each.
+        Cases, each with a label map.
     checkpoints : sequence of Checkpoint
-        Of one decomposition and one way to finish.
+        Checkpoints with the same decomposition and postprocessing.
     device : str
-        As `SegmentSettings`.
-    monitor : Monitor
-        Told at each case.
+        Device, as in `SegmentSettings`.
+    monitor : ProgressMonitor
+        Receives a step per case.
     decomposition : Decomposition, optional
-        What is asked of them; their own by default.
+        Decomposition to segment with; that of the checkpoints by default.
 
     Raises
     ------
@@ -62,16 +65,14 @@ def score(
         If the monitor's ``stop`` is set.
     """
     info = checkpoints[0].info
-    wanted = decomposition or info.decomposition
-    regions = wanted.regions
-    found = []
-    for done, labelled in enumerate(cases):
-        monitor.step("Scoring", done, len(cases))
-        case = labelled.open(wanted.input_modalities)
-        results = [
-            segment(case, checkpoint, wanted, SegmentSettings(device=device, engine="torch"))
-            for checkpoint in checkpoints
-        ]
+    target = decomposition or info.decomposition
+    regions = target.regions
+    settings = SegmentSettings(device=device, engine="torch")
+    scores = []
+    for k, labelled in enumerate(cases):
+        monitor.step("Scoring", k, len(cases))
+        case = labelled.open(target.input_modalities)
+        results = [segment(case, checkpoint, target, settings) for checkpoint in checkpoints]
         masks = {
             region.name: np.mean([r.probabilities[region.name] for r in results], axis=0)
             >= THRESHOLD
@@ -85,29 +86,29 @@ def score(
         expected = region_masks(read_label_map(labelled.reference, case), regions)
         for name, mask in predicted.items():
             distance = hd95(mask, expected[name], case.grid.scale)
-            found.append(CaseScore(labelled.key, name, dice(mask, expected[name]), distance))
-    return found
+            scores.append(CaseScore(labelled.key, name, dice(mask, expected[name]), distance))
+    return scores
 
 
 def write_scores(path: Path, scores: Sequence[CaseScore]) -> None:
-    """Write a table with a line for each case and region."""
+    """Write a CSV table with a row for each case and region."""
     write_table(path, [asdict(one) for one in scores])
 
 
 def summarise(scores: Sequence[CaseScore]) -> dict[str, Summary]:
-    """Return mean and standard deviation over cases, by region; HD95 where both are not empty."""
+    """Return mean and standard deviation over cases by region; HD95 where it is defined."""
     summary: dict[str, Summary] = {}
     for region in dict.fromkeys(one.region for one in scores):
         of_region = [one for one in scores if one.region == region]
         dices = np.array([one.dice for one in of_region])
         distances = np.array([one.hd95_mm for one in of_region])
-        known = distances[np.isfinite(distances)]
+        defined = distances[np.isfinite(distances)]
         summary[region] = {
             "cases": len(dices),
             "dice_mean": round(float(dices.mean()), 4),
             "dice_sd": round(float(dices.std(ddof=min(1, len(dices) - 1))), 4),
-            "hd95_mm_mean": round(float(known.mean()), 2) if len(known) else None,
-            "hd95_mm_sd": round(float(known.std()), 2) if len(known) else None,
-            "hd95_undefined": int(len(distances) - len(known)),
+            "hd95_mm_mean": round(float(defined.mean()), 2) if len(defined) else None,
+            "hd95_mm_sd": round(float(defined.std()), 2) if len(defined) else None,
+            "hd95_undefined": int(len(distances) - len(defined)),
         }
     return summary

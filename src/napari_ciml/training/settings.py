@@ -1,4 +1,4 @@
-"""How to train, and on what; no torch here."""
+"""Settings of training and fine-tuning; does not import torch."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,45 +12,47 @@ from napari_ciml.network.settings import NetworkSettings
 
 
 class TrainSettings(BaseModel):
-    """Everything a run is made of; the defaults are those of section 4.2.
+    """Settings of a training run; the defaults are those of section 4.2 of the paper.
 
     Parameters
     ----------
     decomposition : Decomposition
-        What is learnt.
+        Decomposition to learn.
     network : NetworkSettings
-        Widths, norm and parts.
+        Widths, norm and modules of the network.
     normalisation : dict
-        By modality; what is ``dataset`` is measured on the training cases first.
+        Normalisation by modality; ``dataset`` is first replaced by statistics of the training
+        cases (`resolve_dataset_normalisation`).
     spacing : tuple of float
         Voxel size, (Z, Y, X) in mm.
     patch : tuple of int
-        Patch, (Z, Y, X) in voxels, multiples of 16.
+        Patch size, (Z, Y, X) in voxels, multiples of 16.
     largest_patch : tuple of int, optional
-        If given, each step has patches of its own size, every edge drawn between the two: the
-        statistics of instance norm then are of more or less of a brain, as they are in tiles.
+        If given, the patch size of each step is drawn between ``patch`` and this, edge by edge, so
+        that the statistics of instance norm vary with the visible part of the anatomy as they do
+        between tiles.
     batch_size, epochs, iterations : int
         ``iterations`` optimiser steps make an epoch.
     learning_rate, weight_decay : float
-        Of Adam; the learning rate decays as eq. 13.
+        Learning rate and weight decay of Adam; the learning rate decays as in eq. 13.
     beta : float
-        Trade-off of eq. 8.
-    foreground_share : float
-        Share of patches centred on a voxel of a region.
+        Weight of the KL term in eq. 8.
+    foreground_fraction : float
+        Fraction of the patches that are centred on a voxel of a region.
     modality_dropout, message_dropout : float
-        Probability that a step mutes an auxiliary modality everywhere, or one message: what
-        makes muting something the network has seen.
-    scanners : bool
-        Show each modality of a patch as other scanners might (`RandScannerAppearance`).
+        Probability that a step mutes all messages of an auxiliary modality, or a single message:
+        the network must have seen muted messages in training.
+    scanner_augmentation : bool
+        Vary the appearance of each modality like different scanners do (`RandScannerAppearance`).
     transplantation : float
         Probability that a patch gets a lesion of another case (`transplant`).
     mixture_fractions : tuple of float
-        Of the patches, for each further data set; the rest is the first one's.
-    average : float
-        Decay, per step, of the moving average of the weights that is kept as the result; with 0
-        the result is the last step's, as in the paper.
+        Fraction of the patches from each additional data set; the rest is from the first one.
+    ema_decay : float
+        Decay per step of the exponential moving average of the weights, which then is the result;
+        with 0 the result is the weights of the last step, as in the paper.
     seed : int
-        Of everything random.
+        Seed of everything random.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -67,7 +69,7 @@ class TrainSettings(BaseModel):
     learning_rate: float = Field(default=1e-4, gt=0)
     weight_decay: float = Field(default=3e-5, ge=0)
     beta: float = Field(default=0.5, ge=0)
-    foreground_share: float = Field(default=0.33, ge=0, le=1)
+    foreground_fraction: float = Field(default=0.33, ge=0, le=1)
     modality_dropout: float = Field(default=0.15, ge=0, lt=1)
     message_dropout: float = Field(default=0.1, ge=0, lt=1)
     scanner_augmentation: bool = False
@@ -78,39 +80,41 @@ class TrainSettings(BaseModel):
 
     @property
     def steps(self) -> int:
-        """Optimiser steps of the whole run."""
+        """Number of optimiser steps of the run."""
         return self.epochs * self.iterations
 
 
 class FineTuneSettings(BaseModel):
-    """How to learn from corrected cases; the defaults suit one of them, and a CPU.
+    """Settings of a fine-tune; the defaults suit a single corrected case on a CPU.
 
     Parameters
     ----------
-    adapt : {"decoders", "all", "new"}
-        Filters and predictors; everything; or only what a changed decomposition made new.
+    trainable : {"decoders", "all", "new"}
+        Parameters to train: filters and predictors, all, or only those that a changed
+        decomposition adds.
     minutes : float
-        How long.
+        Time budget.
     steps : int, optional
-        Of the optimiser; if given, these count instead of the time.
+        Budget in optimiser steps; if given, it counts instead of the time.
     learning_rate : float
-        At the start, of Adam; it decays as eq. 13, by time or steps.
+        Initial learning rate of Adam; it decays as in eq. 13 over the budget.
     beta : float
-        Trade-off of eq. 8.
-    take : float
-        How far a version may go from the old weights (0) to the learnt ones (1): half of the way,
-        since one case teaches much that is true of it alone; further where that does no harm.
-    replay_share : float
-        Share of the patches that are of cases not to be forgotten.
+        Weight of the KL term in eq. 8.
+    interpolation : float
+        Largest position of a version between the old weights (0) and the fine-tuned ones (1). Half
+        way is the default of every version, since much of what one case teaches is true of that
+        case only; beyond it, only while the replay cases are retained.
+    replay_fraction : float
+        Fraction of the patches that are cut from replay cases.
     replay_held_out : float
-        Share of those cases that judges versions and teaches nothing, as ``held_out``.
-    tolerance : float
-        Mean Dice that may be lost on them; a single region may lose twice as much.
+        Fraction of the replay cases that is held out for validation, as ``held_out``.
     held_out : float
-        Share of the corrected cases that judges versions and teaches nothing: whole cases, if it
-        makes one, else a slab of each.
+        Fraction of the corrected cases that is held out for validation: entire cases, or a slab of
+        each if the fraction amounts to less than one case.
+    tolerance : float
+        Mean Dice that the replay cases may lose; a single region may lose twice as much.
     seed : int
-        Of patches, augmentation and noise.
+        Seed of patches, augmentation and noise.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -121,7 +125,7 @@ class FineTuneSettings(BaseModel):
     learning_rate: float = Field(default=3e-4, gt=0)
     beta: float = Field(default=0.5, ge=0)
     interpolation: float = Field(default=1.0, gt=0, le=1)
-    replay_share: float = Field(default=0.5, ge=0, le=1)
+    replay_fraction: float = Field(default=0.5, ge=0, le=1)
     replay_held_out: float = Field(default=0.5, ge=0, lt=1)
     held_out: float = Field(default=0.2, ge=0, lt=1)
     tolerance: float = Field(default=0.01, ge=0, le=1)
@@ -129,31 +133,31 @@ class FineTuneSettings(BaseModel):
 
 
 _SPACING = {"autopet": (3.0, 2.04, 2.04)}
-"""The voxel size of data sets that are not at 1 mm, (Z, Y, X) in mm."""
+"""Voxel size of data sets that are not at 1 mm, by decomposition; (Z, Y, X) in mm."""
 
 
 def paper_settings(decomposition: Decomposition) -> TrainSettings:
-    """Return section 4.2's settings for a decomposition.
+    """Return the settings of section 4.2 for a decomposition.
 
-    Tumours in brain MR get batch norm and patches of 64 voxels, everything else instance norm and
-    128. CT is normalised by the data set's statistics, as nnU-Net does; the rest as usual.
+    Brain MR gets batch norm and patches of 64 voxels, everything else instance norm and 128. CT is
+    normalised by statistics of the data set, as in nnU-Net; other modalities by default.
     """
-    used = decomposition.input_modalities
-    by_data_set: dict[str, Normalisation] = {"CT": "dataset"} if "CT" in used else {}
-    brain = set(used) <= {"FLAIR", "T1", "T1CE", "T2"}
+    modalities = decomposition.input_modalities
+    by_dataset: dict[str, Normalisation] = {"CT": "dataset"} if "CT" in modalities else {}
+    is_brain_mr = set(modalities) <= {"FLAIR", "T1", "T1CE", "T2"}
     return TrainSettings(
         decomposition=decomposition,
-        network=NetworkSettings(norm="batch" if brain else "instance"),
-        normalisation=usual_normalisation(used) | by_data_set,
+        network=NetworkSettings(norm="batch" if is_brain_mr else "instance"),
+        normalisation=default_normalisation(modalities) | by_dataset,
         spacing=_SPACING.get(decomposition.name, (1.0, 1.0, 1.0)),
-        patch=(64, 64, 64) if brain else (128, 128, 128),
+        patch=(64, 64, 64) if is_brain_mr else (128, 128, 128),
     )
 
 
-def usual_normalisation(modalities: Iterable[str]) -> dict[str, Normalisation]:
-    """Return how modalities are normalised without a data set: by units, or by themselves."""
-    units: dict[str, Normalisation] = {"CT": "ct", "PET": "suv"}
-    return {name: units.get(name, "zscore") for name in modalities}
+def default_normalisation(modalities: Iterable[str]) -> dict[str, Normalisation]:
+    """Return the normalisation without a data set: fixed for CT and PET, else z-score."""
+    fixed: dict[str, Normalisation] = {"CT": "ct", "PET": "suv"}
+    return {name: fixed.get(name, "zscore") for name in modalities}
 
 
 Precision = Literal["auto", "32", "bf16", "16"]
@@ -161,21 +165,21 @@ Precision = Literal["auto", "32", "bf16", "16"]
 
 @dataclass(frozen=True)
 class Hardware:
-    """What a run may use; it does not change what is computed, up to rounding.
+    """Hardware of a run; it does not change what is computed, up to rounding.
 
     Parameters
     ----------
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     devices : int
-        Processes, each with its own device and its own batch of ``batch_size``.
+        Number of processes, each with its own device and its own batch of ``batch_size``.
     precision : str
-        ``32``, ``bf16``, ``16``, or ``auto`` for the half precision that makes the device faster.
+        ``32``, ``bf16``, ``16``, or ``auto`` for the half precision that speeds up the device.
     workers : int
-        Processes that prepare patches for each device; with 0 the training waits for them.
-    spare : bool
-        Compute activations twice instead of holding them; a single process begins
-        to when its memory is full.
+        Number of processes per device that prepare patches; with 0, the training process does.
+    activation_checkpointing : bool
+        Recompute activations in the backward pass instead of storing them. A single process turns
+        it on when its memory is full.
     """
 
     device: str = "auto"

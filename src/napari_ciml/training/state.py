@@ -1,4 +1,4 @@
-"""The state of a run between two epochs: one safetensors file, replaced whole."""
+"""Training state in a safetensors file, replaced atomically."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,10 +19,23 @@ def save_state(
     folder: Path,
     network: nn.Module,
     adam: torch.optim.Optimizer,
-    done: Mapping[str, float],
+    progress: Mapping[str, float],
     average: AveragedModel | None = None,
 ) -> None:
-    """Write weights, the optimiser's moments, the average and how much is done.
+    """Write weights, Adam's moments, the moving average of the weights and the progress.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Folder of the state file.
+    network : torch.nn.Module
+        Network under training.
+    adam : torch.optim.Optimizer
+        Its optimiser.
+    progress : mapping of str to float
+        Numbers that say how far the training is, such as epochs or steps.
+    average : AveragedModel, optional
+        Moving average of the weights.
 
     Raises
     ------
@@ -35,7 +48,7 @@ def save_state(
     for name, parameter in network.named_parameters():
         for key, value in adam.state[parameter].items():
             tensors[f"adam.{name}.{key}"] = value
-    tensors |= {f"done.{name}": torch.tensor(float(value)) for name, value in done.items()}
+    tensors |= {f"progress.{name}": torch.tensor(float(n)) for name, n in progress.items()}
     with atomic_write(folder / STATE) as temporary:
         try:
             # Copies, because some networks hold a tensor under two names.
@@ -50,47 +63,47 @@ def load_state(
     adam: torch.optim.Optimizer,
     average: AveragedModel | None = None,
 ) -> dict[str, float]:
-    """Put a saved state into a network, its optimiser and its average; return how much is done.
-
-    Raises
-    ------
-    InputError
-        If there is none, or it is damaged.
-    """
-    tensors = _read(folder)
-    network.load_state_dict(_part(tensors, "network."))
-    if average is not None:
-        average.load_state_dict(_part(tensors, "average."))
-    for name, parameter in network.named_parameters():
-        adam.state[parameter] = {
-            key: value.to(parameter.device) if value.ndim else value
-            for key, value in _part(tensors, f"adam.{name}.").items()
-        }
-    return _done(tensors)
-
-
-def load_result(folder: Path, network: nn.Module) -> dict[str, float]:
-    """Put what was learnt, the average if one is kept, into a network; return how much is done.
-
-    Raises
-    ------
-    InputError
-        If there is none, or it is damaged.
-    """
-    tensors = _read(folder)
-    network.load_state_dict(_part(tensors, "average.module.") or _part(tensors, "network."))
-    return _done(tensors)
-
-
-def read_progress(folder: Path) -> dict[str, float]:
-    """Return how much is done.
+    """Load a saved state into a network, its optimiser and its average; return the progress.
 
     Raises
     ------
     InputError
         If there is no state, or it is damaged.
     """
-    return _done(_read(folder))
+    tensors = _read(folder)
+    network.load_state_dict(_subset(tensors, "network."))
+    if average is not None:
+        average.load_state_dict(_subset(tensors, "average."))
+    for name, parameter in network.named_parameters():
+        adam.state[parameter] = {
+            key: value.to(parameter.device) if value.ndim else value
+            for key, value in _subset(tensors, f"adam.{name}.").items()
+        }
+    return _progress(tensors)
+
+
+def load_result(folder: Path, network: nn.Module) -> dict[str, float]:
+    """Load the trained weights, averaged if an average was kept; return the progress.
+
+    Raises
+    ------
+    InputError
+        If there is no state, or it is damaged.
+    """
+    tensors = _read(folder)
+    network.load_state_dict(_subset(tensors, "average.module.") or _subset(tensors, "network."))
+    return _progress(tensors)
+
+
+def read_progress(folder: Path) -> dict[str, float]:
+    """Return the progress of a saved state.
+
+    Raises
+    ------
+    InputError
+        If there is no state, or it is damaged.
+    """
+    return _progress(_read(folder))
 
 
 def _read(folder: Path) -> dict[str, Tensor]:
@@ -103,9 +116,9 @@ def _read(folder: Path) -> dict[str, Tensor]:
         raise InputError(f"{path}: is damaged; start again in another folder.") from error
 
 
-def _done(tensors: dict[str, Tensor]) -> dict[str, float]:
-    return {name: float(value) for name, value in _part(tensors, "done.").items()}
+def _progress(tensors: dict[str, Tensor]) -> dict[str, float]:
+    return {name: float(value) for name, value in _subset(tensors, "progress.").items()}
 
 
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _subset(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}

@@ -1,4 +1,4 @@
-"""Which complementary-information weights are usual: over the cases a checkpoint is measured on."""
+"""Statistics of the complementary-information weights over a set of cases."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ def weight_statistics(
 ) -> tuple[WeightStatistics, ...]:
     """Explain cases, and return mean and standard deviation of every weight (eq. 16).
 
-    A case in which a pair's maps are all zero does not count for that pair.
+    Cases in which all maps of a pair are zero are left out for that pair.
 
     Raises
     ------
@@ -27,20 +27,18 @@ def weight_statistics(
     CancelledError
         If the monitor's ``stop`` is set.
     """
-    whole = checkpoint.info.decomposition
-    found: dict[tuple[str, str, str], list[float]] = {}
-    quiet, settings = (
-        ProgressMonitor(stop=monitor.stop),
-        SegmentSettings(device=device, engine="torch"),
-    )
-    for done, labelled in enumerate(cases):
-        monitor.step("Explaining", done, len(cases))
-        case = labelled.open(whole.input_modalities)
-        segmentation = segment(case, checkpoint, whole, settings, quiet)
+    decomposition = checkpoint.info.decomposition
+    quiet = ProgressMonitor(stop=monitor.stop)
+    settings = SegmentSettings(device=device, engine="torch")
+    weights: dict[tuple[str, str, str], list[float]] = {}
+    for k, labelled in enumerate(cases):
+        monitor.step("Explaining", k, len(cases))
+        case = labelled.open(decomposition.input_modalities)
+        segmentation = segment(case, checkpoint, decomposition, settings, quiet)
         explanation = explain(case, checkpoint, segmentation, quiet)
         for (pair, auxiliary), weight in explanation.weights.items():
             if np.isfinite(weight):
-                found.setdefault((*pair, auxiliary), []).append(weight)
+                weights.setdefault((*pair, auxiliary), []).append(weight)
     return tuple(
         WeightStatistics(
             primary=primary,
@@ -50,5 +48,5 @@ def weight_statistics(
             sd=round(float(np.std(values, ddof=min(1, len(values) - 1))), 4),
             cases=len(values),
         )
-        for (primary, region, auxiliary), values in found.items()
+        for (primary, region, auxiliary), values in weights.items()
     )

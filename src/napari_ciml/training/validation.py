@@ -1,4 +1,4 @@
-"""Dice on patches of cases not trained on: cheap enough for every epoch."""
+"""Dice on patches of validation cases, cheap enough for every epoch."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ from napari_ciml.training.cohort import TrainingCase
 from napari_ciml.training.patches import draw_patch
 from napari_ciml.training.settings import TrainSettings
 
-_PATCHES = 8
+_MAX_CASES = 8
 
 
 def region_probabilities(
@@ -23,14 +23,14 @@ def region_probabilities(
     Returns
     -------
     dict of str to torch.Tensor
-        By region, (B, Z, Y, X) float32.
+        Probability by region, (B, Z, Y, X) float32.
     """
-    found: dict[str, list[Tensor]] = {name: [] for name in decomposition.region_names}
+    probabilities: dict[str, list[Tensor]] = {name: [] for name in decomposition.region_names}
     for task in decomposition.subtasks:
         values = torch.sigmoid(predictions[task.name].logits.float())
         for k, region in enumerate(task.regions):
-            found[region].append(values[:, k])
-    return {name: torch.stack(values).mean(dim=0) for name, values in found.items()}
+            probabilities[region].append(values[:, k])
+    return {name: torch.stack(values).mean(dim=0) for name, values in probabilities.items()}
 
 
 def pseudo_dice(
@@ -39,24 +39,27 @@ def pseudo_dice(
     settings: TrainSettings,
     device: torch.device,
 ) -> dict[str, float]:
-    """Return each region's Dice over patches of up to eight cases, the same ones every time.
+    """Return each region's Dice over one patch each of up to eight cases, the same every time.
 
-    Voxels of all patches are counted together, so a patch without the region does not weigh as
-    much as one full of it. Empty without cases; the network is left in evaluation mode.
+    The voxels of all patches are counted together, so that a patch without the region weighs less
+    than one full of it. Empty without cases. The network is left in evaluation mode.
     """
-    whole = settings.decomposition
+    decomposition = settings.decomposition
+    names = decomposition.region_names
     shape = settings.largest_patch or settings.patch
-    both, either = dict.fromkeys(whole.region_names, 0.0), dict.fromkeys(whole.region_names, 0.0)
+    overlap, total = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
     network.eval()
-    for k, case in enumerate(cases[:_PATCHES]):
+    for k, case in enumerate(cases[:_MAX_CASES]):
         patch = draw_patch(case, shape, 1.0, np.random.default_rng(k))
         image = patch["image"][None].to(device)
+        channels = enumerate(decomposition.input_modalities)
         with torch.no_grad():
-            seen = network({m: image[:, j : j + 1] for j, m in enumerate(whole.input_modalities)})
-        for j, (region, values) in enumerate(region_probabilities(seen, whole).items()):
+            predictions = network({name: image[:, j : j + 1] for j, name in channels})
+        probabilities = region_probabilities(predictions, decomposition)
+        for j, (region, values) in enumerate(probabilities.items()):
             predicted, expected = values[0].cpu() > 0.5, patch["regions"][j] > 0.5
-            both[region] += 2 * float((predicted & expected).sum())
-            either[region] += float(predicted.sum() + expected.sum())
+            overlap[region] += 2 * float((predicted & expected).sum())
+            total[region] += float(predicted.sum() + expected.sum())
     if not cases:
         return {}
-    return {r: both[r] / either[r] if either[r] else float("nan") for r in whole.region_names}
+    return {name: overlap[name] / total[name] if total[name] else float("nan") for name in names}

@@ -98,7 +98,7 @@ def test_tiles_that_are_not_computed_are_reckoned_in() -> None:
     answers = [tiles(torch.full((1, 1, 2, 2, 2), float(k))) for k in range(5)]
     assert [float(answer.mean()) for answer in answers] == [1, 2, 2, 2, 2]
     assert (tiles.count, computed) == (5, [1, 2])
-    assert tiles.spared >= 0.06
+    assert tiles.skipped_seconds >= 0.06
 
 
 def test_where_all_tiles_are_computed_nothing_is_reckoned_in() -> None:
@@ -106,4 +106,4 @@ def test_where_all_tiles_are_computed_nothing_is_reckoned_in() -> None:
         tiles = Tiles(torch.nn.Identity(), limit, ProgressMonitor(), "MONAI")
         for k in range(3):
             assert float(tiles(torch.tensor(float(k)))) == k
-        assert tiles.spared == 0
+        assert tiles.skipped_seconds == 0

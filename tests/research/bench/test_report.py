@@ -14,7 +14,7 @@ from napari_ciml.research.bench.report import (
     figures,
     ratio,
 )
-from napari_ciml.research.bench.table import AIMS, render
+from napari_ciml.research.bench.table import GOALS, render
 from napari_ciml.research.bench.window import percentile
 
 MENU_SUFFIX = {
@@ -58,10 +58,10 @@ PEERS = {
 
 def findings(with_peers: bool) -> BenchResults:
     return BenchResults(
-        setup=BenchConfig(folder=Path("gone"), extent=QUARTER, base_filters=32, quick=True),
+        config=BenchConfig(folder=Path("gone"), extent=QUARTER, base_filters=32, quick=True),
         machine={"processor": "a processor", "cores": 2, "load_before": 0.5},
         results=RESULTS | (PEERS if with_peers else {}),
-        missing={} if with_peers else dict.fromkeys(PEERS, "left out, as asked"),
+        missing={} if with_peers else dict.fromkeys(PEERS, "left out on request"),
         dice={"monai 0.5": {"WT": 0.999, "TC": 0.996, "ET": 1.0}} if with_peers else {},
     )
 
@@ -97,17 +97,17 @@ def test_what_was_not_measured_is_null_and_said_why() -> None:
         "dice_vs_monai",
         "event_loop_p99_ms",
     }
-    assert whole["not_measured"]["nnunet"] == "left out, as asked"
-    assert set(AIMS) == set(KEYS) == set(figures(findings(False)))
+    assert whole["not_measured"]["nnunet"] == "left out on request"
+    assert set(GOALS) == set(KEYS) == set(figures(findings(False)))
 
 
 @pytest.mark.parametrize("with_peers", [True, False])
 def test_the_table_has_a_line_for_every_contender_and_figure(with_peers: bool) -> None:
     text = render(findings(with_peers))
     assert text.count("nnU-Net, ") == 2
-    for words, _, _ in AIMS.values():
+    for words, _, _ in GOALS.values():
         assert words in text
-    assert ("left out, as asked" in text) is not with_peers
+    assert ("left out on request" in text) is not with_peers
     assert ("one tile timed (1.6 s), times 64" in text) is with_peers
     assert "128 x 128 x 128 voxels, foreground 96 x 112 x 80, C = 32" in text
 

@@ -9,13 +9,13 @@ import SimpleITK as sitk
 from napari_ciml.cli import main
 from napari_ciml.errors import InputError
 from napari_ciml.progress import ProgressMonitor
-from napari_ciml.research.phantoms import write_phantoms
+from napari_ciml.research.phantoms import PhantomSettings, write_phantoms
 from napari_ciml.research.studies.native_alignment import measure_native
 
 
 @pytest.fixture
 def prepared(tmp_path: Path) -> Path:
-    write_phantoms(tmp_path / "data", "glioma", 1, 40_000, 3.0, ProgressMonitor())
+    write_phantoms(tmp_path / "data", PhantomSettings("glioma", 3.0), 1, 40_000, ProgressMonitor())
     folder = tmp_path / "data" / "glioma_40000"
     next(folder.glob("*_flair.nii.gz")).unlink()
     return folder

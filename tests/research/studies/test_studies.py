@@ -18,6 +18,7 @@ from napari_ciml.research.studies.baselines import BASELINES, Baseline, early_fu
 from napari_ciml.research.studies.catalogue import BETAS, STUDIES, base_settings, study
 from napari_ciml.research.studies.faithfulness import measure_faithfulness
 from napari_ciml.research.studies.report import write_report
+from napari_ciml.research.studies.reproduce import StudyOptions
 from napari_ciml.research.studies.runs import Run, perform
 from napari_ciml.research.studies.statistics import (
     difference,
@@ -25,10 +26,11 @@ from napari_ciml.research.studies.statistics import (
     rank_correlation,
     with_mean,
 )
-from napari_ciml.research.studies.synthetic_volumes import MODALITIES, make_puzzle
+from napari_ciml.research.studies.synthetic_volumes import MODALITIES, make_volume
 from napari_ciml.training.settings import Hardware, TrainSettings, paper_settings
 
 CPU = Hardware(device="cpu", precision="32", workers=0)
+ALONE = StudyOptions(jobs=1)
 
 
 @pytest.fixture
@@ -46,8 +48,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_puzzles_need_more_than_one_modality() -> None:
-    case = make_puzzle(5)
-    np.testing.assert_array_equal(case.images, make_puzzle(5).images)
+    case = make_volume(5)
+    np.testing.assert_array_equal(case.images, make_volume(5).images)
     wt, tc, et = case.regions
     assert wt.sum() > tc.sum() > et.sum() > 0
     assert not (tc & ~wt).any()
@@ -119,7 +121,9 @@ def test_a_report_sums_registration_up(tmp_path: Path) -> None:
     (tmp_path / "studies").mkdir()
     (tmp_path / "studies" / "alignment.csv").write_text(table)
     page = write_report(tmp_path).read_text()
-    assert "3 random motions of phantoms: turns of up to 15 degrees, the brain moved by up" in page
+    assert (
+        "3 random transforms of phantoms: rotations of up to 15 degrees, mean displacements" in page
+    )
     assert "| T1 | 2 | 10.00 ± 2.83 | 0.40 ± 0.14 | 0.50 | 0.90 |" in page
     assert "| **all** | 3 | 9.00 ± 2.65 | 0.30 ± 0.20 | 0.50 | 0.90 |" in page
 
@@ -129,15 +133,17 @@ def test_studies_share_their_runs_and_a_report_tells_of_them(tmp_path: Path) -> 
     seen: list[Progress] = []
     (tmp_path / "studies").mkdir()
     (tmp_path / "studies" / "ablation.md").write_text("What to make of it.")
-    reproduce.reproduce("ablation", "small", tmp_path, ProgressMonitor(report=seen.append), jobs=1)
+    reproduce.reproduce("ablation", "small", tmp_path, ProgressMonitor(report=seen.append), ALONE)
     assert len(list((tmp_path / "runs").iterdir())) == 5
-    table = reproduce.reproduce("filters", "small", tmp_path, ProgressMonitor(), jobs=2)
+    table = reproduce.reproduce(
+        "filters", "small", tmp_path, ProgressMonitor(), StudyOptions(jobs=2)
+    )
     found = pd.read_csv(table)
     assert set(found.variant) == {"C = 4", "C = 8", "C = 16"}
     assert len(found) == 3 * 2 * 3
     assert found.dice.between(0, 1).all()
     again: list[Progress] = []
-    reproduce.reproduce("ablation", "small", tmp_path, ProgressMonitor(report=again.append), jobs=1)
+    reproduce.reproduce("ablation", "small", tmp_path, ProgressMonitor(report=again.append), ALONE)
     assert not [step for step in again if step.stage == "Training"]
     about = json.loads((tmp_path / "studies" / "ablation.json").read_text())
     settings = about["variants"]["+ Message"]["settings"]
@@ -160,7 +166,7 @@ def test_studies_share_their_runs_and_a_report_tells_of_them(tmp_path: Path) -> 
 @pytest.mark.usefixtures("tiny")
 def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
     variant = study("filters", "small").variants[0]
-    split = data.puzzles()
+    split = data.synthetic_cases()
     run = Run(variant, 0, tmp_path, split.name)
     monitor = ProgressMonitor(
         report=lambda p: monitor.stop.set() if (p.stage, p.done) == ("Training", 2) else None
@@ -210,8 +216,8 @@ def test_differences_are_paired_by_case() -> None:
     assert found.mean == pytest.approx(0.05)
     half = 4.302653 * np.std([0.05, 0.04, 0.06], ddof=1) / np.sqrt(3)
     assert (found.low, found.high) == (pytest.approx(0.05 - half), pytest.approx(0.05 + half))
-    assert found.told
-    assert not difference(table(a=[[0.1, 0.5]], b=[[0.2, 0.4]]), "b", "a").told
+    assert found.is_significant
+    assert not difference(table(a=[[0.1, 0.5]], b=[[0.2, 0.4]]), "b", "a").is_significant
 
 
 def test_rank_correlation_over_cases() -> None:
@@ -225,7 +231,7 @@ def test_rank_correlation_over_cases() -> None:
     frame["lost"] = rng.random(50)
     found = rank_correlation(frame, "said", "lost")
     assert found.low < found.mean < found.high
-    assert not found.told
+    assert not found.is_significant
 
 
 @pytest.fixture
@@ -252,7 +258,7 @@ def test_peers_have_no_fewer_parameters_and_learn_from_the_same(
         return paper_settings(PRESETS[preset]).model_copy(update=changes | few)
 
     monkeypatch.setattr(early_fusion_study, "_settings", short)
-    found = early_fusion_study.measure_peers(
+    found = early_fusion_study.measure_early_fusion(
         ten_cases,
         ten_cases,
         tmp_path,
@@ -265,7 +271,7 @@ def test_peers_have_no_fewer_parameters_and_learn_from_the_same(
     assert table.groupby(["variant", "group"]).case.nunique().to_dict() == {
         (name, group): count
         for name in ("CIML", "DynUNet", "SegResNet")
-        for group, count in (("test", 2), ("judged", 10))
+        for group, count in (("test", 2), ("external", 10))
     }
     about = json.loads(found.with_suffix(".json").read_text())
     ciml = about["CIML"]["parameters"]

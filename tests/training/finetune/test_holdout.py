@@ -10,7 +10,7 @@ from napari_ciml.training.finetune.holdout import find_slab, hold_out
 
 
 def marked(*regions: np.ndarray) -> TrainingCase:
-    return TrainingCase.of(np.zeros((1, *regions[0].shape), np.float16), np.stack(regions))
+    return TrainingCase.from_arrays(np.zeros((1, *regions[0].shape), np.float16), np.stack(regions))
 
 
 def box(*where: tuple[int, int]) -> np.ndarray:
@@ -26,7 +26,7 @@ def test_whole_cases_if_the_share_makes_one() -> None:
         assert len(split.validation) == count
         assert sorted(int(c.images[0]) for c in (*split.train, *split.validation)) == list(range(5))
         assert split.held_out
-    assert split.words == "4 cases that taught nothing"
+    assert split.description == "4 held-out cases"
 
 
 def test_a_slab_of_one_case_judges_and_teaches_nothing() -> None:
@@ -41,7 +41,7 @@ def test_a_slab_of_one_case_judges_and_teaches_nothing() -> None:
     )
     assert learnt.label_confidence_mask[tuple(learnt.foreground_voxels[0].T)].all()
     assert len(learnt.foreground_voxels[0]) == 0.8 * 30 * 20 * 20
-    assert split.words == "a slab of 1 case that taught nothing"
+    assert split.description == "a held-out slab of 1 case"
 
 
 def test_every_region_is_on_either_side() -> None:

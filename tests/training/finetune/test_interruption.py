@@ -22,8 +22,8 @@ from napari_ciml.training.finetune.job import (
     FineTuneJobFolder,
     find_interrupted_jobs,
 )
-from napari_ciml.training.finetune.learn import run_job
 from napari_ciml.training.finetune.results import Controls
+from napari_ciml.training.finetune.run import run_job
 from napari_ciml.training.settings import FineTuneSettings
 from napari_ciml.training.trainer import Trainer
 
@@ -57,7 +57,7 @@ def written(path: Path, lesson: FineTuneJob, case: TrainingCase) -> FineTuneJobF
 
 
 def stop_after(step: int, monitor: ProgressMonitor) -> Controls:
-    return Controls(progressed=lambda p: monitor.stop.set() if p.step == step else None)
+    return Controls(report=lambda p: monitor.stop.set() if p.step == step else None)
 
 
 def test_gone_on_with_it_learns_what_it_would_have(
@@ -73,7 +73,7 @@ def test_gone_on_with_it_learns_what_it_would_have(
     assert saved_progress(folder.path) == (14, pytest.approx(14 / 24))
     assert find_interrupted_jobs(tmp_path / "tunes") == [folder]
     steps: list[int] = []
-    done = run_job(folder, ProgressMonitor(), Controls(progressed=lambda p: steps.append(p.step)))
+    done = run_job(folder, ProgressMonitor(), Controls(report=lambda p: steps.append(p.step)))
     assert steps == list(range(15, 25))
     assert done.corrected_before == whole.corrected_before
     assert done.corrected_after["lesion"] == pytest.approx(
@@ -96,7 +96,9 @@ def test_the_best_found_before_is_not_lost(
     before = load_checkpoint(lesson.path).network.state_dict()
     ended = Controls()
     ended.finish.set()
-    monkeypatch.setattr("napari_ciml.training.finetune.run._Run._go_further", lambda _: None)
+    monkeypatch.setattr(
+        "napari_ciml.training.finetune.run._FineTune._evaluate_further", lambda _: None
+    )
     done = run_job(folder, ProgressMonitor(), ended)
     assert done.corrected_after["lesion"] > done.corrected_before["lesion"] + 0.1
     assert done.steps == 20
@@ -112,7 +114,7 @@ def test_a_failure_after_some_steps_loses_nothing(
     lesson: FineTuneJob, case: TrainingCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, step = written(tmp_path / "tunes" / "a", lesson, case), Trainer.step
-    monkeypatch.setattr(autosave, "_SHARE", float("inf"))
+    monkeypatch.setattr(autosave, "_MAX_OVERHEAD", float("inf"))
 
     def breaks(self: Trainer, batch: dict[str, torch.Tensor], number: int) -> list[float]:
         if number == 3:
@@ -142,19 +144,19 @@ def test_cases_come_back_as_they_were(
 def test_what_cannot_be_gone_on_with_is_said(
     lesson: FineTuneJob, case: TrainingCase, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match="no fine-tune to go on with"):
-        FineTuneJobFolder(tmp_path).lesson()
+    with pytest.raises(InputError, match="no fine-tune to resume"):
+        FineTuneJobFolder(tmp_path).job()
     folder = written(tmp_path / "tunes" / "a", lesson, case)
     with folder.lock():
         assert find_interrupted_jobs(tmp_path / "tunes") == []
-        with pytest.raises(InputError, match="under way already"):
+        with pytest.raises(InputError, match="already running"):
             run_job(folder, ProgressMonitor())
-    assert folder.lesson() == lesson
+    assert folder.job() == lesson
     other = lesson.model_copy(update={"sha256": "0" * 64})
     folder.write(other, [case], [])
-    with pytest.raises(InputError, match="another file than when"):
+    with pytest.raises(InputError, match="has changed since the fine-tune started"):
         run_job(folder, ProgressMonitor())
-    assert not (folder.path / "lesson.json").exists()
+    assert not (folder.path / "job.json").exists()
     # What a kill left before the lesson was written is removed.
     (tmp_path / "tunes" / "b" / "corrected").mkdir(parents=True)
     assert find_interrupted_jobs(tmp_path / "tunes") == []
@@ -171,8 +173,8 @@ from napari_ciml.progress import ProgressMonitor
 from napari_ciml.network.checkpoint import load_checkpoint
 from napari_ciml.training.finetune import autosave, run
 from napari_ciml.training.finetune.job import FineTuneJobFolder
-from napari_ciml.training.finetune.learn import run_job
-autosave._SHARE, run._LOOKS = float("inf"), 100000
+from napari_ciml.training.finetune.run import run_job
+autosave._MAX_OVERHEAD, run._EVALUATIONS = float("inf"), 100000
 folder, new, times = FineTuneJobFolder(Path(sys.argv[1])), Path(sys.argv[2]), int(sys.argv[3])
 draw, steps = random.Random(0), []
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from napari_ciml.decomposition.edits import restrict_to_modalities
-from napari_ciml.decomposition.model import Pair, Region, Subtask
+from napari_ciml.decomposition.model import Decomposition, Pair, Region, Subtask
 from napari_ciml.decomposition.presets import PRESETS
 from napari_ciml.errors import CancelledError, DeviceError, DivergedError, InputError
 from napari_ciml.network.checkpoint import Checkpoint, load_checkpoint
@@ -15,13 +15,13 @@ from napari_ciml.network.ciml import CIML
 from napari_ciml.network.transfer import TransferredNetwork
 from napari_ciml.progress import ProgressMonitor
 from napari_ciml.training.cohort import TrainingCase
-from napari_ciml.training.finetune import run
+from napari_ciml.training.finetune import versions
 from napari_ciml.training.finetune.adapt import initial_network
 from napari_ciml.training.finetune.clock import Clock
-from napari_ciml.training.finetune.evaluator import Version, VersionEvaluator
+from napari_ciml.training.finetune.evaluator import VersionEvaluator
 from napari_ciml.training.finetune.patches import ReplayMixDataset
-from napari_ciml.training.finetune.results import Controls, StepReport
-from napari_ciml.training.finetune.run import finetune
+from napari_ciml.training.finetune.results import Controls, StepReport, Version
+from napari_ciml.training.finetune.run import FineTuneTask, finetune
 from napari_ciml.training.settings import FineTuneSettings, Hardware
 from napari_ciml.training.trainer import Trainer
 
@@ -30,9 +30,15 @@ QUICK = FineTuneSettings(steps=20, learning_rate=5e-3, interpolation=1.0)
 WHOLE = PRESETS["autopet"]
 
 
+def task(
+    settings: FineTuneSettings, path: Path, decomposition: Decomposition | None = None
+) -> FineTuneTask:
+    return FineTuneTask(settings, path, decomposition, CPU)
+
+
 def inverted(ball: TrainingCase) -> TrainingCase:
     """Return a case in which everything but the ball is the lesion."""
-    return TrainingCase.of(ball.images, ~ball.regions)
+    return TrainingCase.from_arrays(ball.images, ~ball.regions)
 
 
 def test_it_learns_and_keeps_the_old_version(
@@ -44,11 +50,9 @@ def test_it_learns_and_keeps_the_old_version(
         blind,
         [ball],
         [ball],
-        QUICK,
-        tmp_path / "run",
+        task(QUICK, tmp_path / "run"),
         ProgressMonitor(),
-        hardware=CPU,
-        controls=Controls(progressed=reports.append),
+        Controls(report=reports.append),
     )
     assert done.corrected_before["lesion"] < 0.2
     assert done.corrected_after["lesion"] > 0.7
@@ -59,8 +63,8 @@ def test_it_learns_and_keeps_the_old_version(
     for name, value in blind.network.state_dict().items():
         torch.testing.assert_close(value, before[name])
     assert [report.step for report in reports] == list(range(1, done.steps + 1))
-    assert 3 <= sum(report.looked is not None for report in reports) <= 6
-    assert all(a.share <= b.share <= 1 for a, b in pairwise(reports))
+    assert 3 <= sum(report.version is not None for report in reports) <= 6
+    assert all(a.fraction_done <= b.fraction_done <= 1 for a, b in pairwise(reports))
 
 
 def test_what_forgets_is_offered_and_said_to_be_harmful(
@@ -68,15 +72,9 @@ def test_what_forgets_is_offered_and_said_to_be_harmful(
 ) -> None:
     for task in WHOLE.subtasks:
         torch.nn.init.constant_(blind.network.segmentor(task.name).output.bias, 3.0)
-    alone = QUICK.model_copy(update={"replay_share": 0.0, "steps": 40, "tolerance": 0.0})
+    alone = QUICK.model_copy(update={"replay_fraction": 0.0, "steps": 40, "tolerance": 0.0})
     done = finetune(
-        blind,
-        [ball],
-        [inverted(ball)],
-        alone,
-        tmp_path / "run",
-        ProgressMonitor(),
-        hardware=CPU,
+        blind, [ball], [inverted(ball)], task(alone, tmp_path / "run"), ProgressMonitor()
     )
     assert done.replay_before["lesion"] > 0.8
     assert done.corrected_after["lesion"] > done.corrected_before["lesion"]
@@ -100,7 +98,7 @@ def test_it_goes_as_far_as_it_does_no_harm(
 
     # How far a version lies is told by its weights beside the last state, all of the way.
     states: list[dict[str, torch.Tensor]] = []
-    real = run.interpolate_weights
+    real = versions.interpolate_weights
 
     def remembered(begun: TransferredNetwork, first: dict[str, torch.Tensor], share: float) -> CIML:
         states.append({n: v.detach().clone() for n, v in begun.network.state_dict().items()})
@@ -111,10 +109,10 @@ def test_it_goes_as_far_as_it_does_no_harm(
         whole = states[-1][name] - first[name]
         return round(float(((now[name] - first[name]) / whole).mean()), 2)
 
-    monkeypatch.setattr(run, "interpolate_weights", remembered)
+    monkeypatch.setattr(versions, "interpolate_weights", remembered)
     monkeypatch.setattr(VersionEvaluator, "measure", judged)
     short = QUICK.model_copy(update={"steps": 2})
-    done = finetune(blind, [ball], [ball], short, tmp_path / "run", ProgressMonitor(), hardware=CPU)
+    done = finetune(blind, [ball], [ball], task(short, tmp_path / "run"), ProgressMonitor())
     assert (
         done.interpolation
         == load_checkpoint(done.path).info.training.options["interpolation"]
@@ -129,13 +127,13 @@ def test_harm_is_the_mean_over_regions_and_twice_as_much_of_one(
 ) -> None:
     before = {"A": 0.9, "B": 0.9}
     now: dict[str, float] = {}
-    monkeypatch.setattr(VersionEvaluator, "_dices", lambda *_: dict(now))
+    monkeypatch.setattr(VersionEvaluator, "_dice_by_region", lambda *_: dict(now))
     judge = VersionEvaluator([], [None], WHOLE, 0.01, torch.device("cpu"), ProgressMonitor())
     first = Version({}, {}, before, True)
 
     def harmless(**values: float) -> bool:
         now.update(values)
-        return judge.measure(blind, first).harmless
+        return judge.measure(blind, first).retains_replay
 
     assert harmless(A=0.885, B=0.9)
     assert not harmless(A=0.875, B=0.93)
@@ -156,17 +154,17 @@ def test_what_judges_replay_teaches_nothing(
     monkeypatch.setattr("napari_ciml.training.finetune.run.ReplayMixDataset", Spied)
     replay = [replace(ball), inverted(ball), replace(ball), inverted(ball)]
     short = QUICK.model_copy(update={"steps": 2})
-    done = finetune(blind, [ball], replay, short, tmp_path / "run", ProgressMonitor(), hardware=CPU)
+    done = finetune(blind, [ball], replay, task(short, tmp_path / "run"), ProgressMonitor())
     judged = [case for case in replay if not any(case is other for other in taught)]
     assert len(taught) == 2
-    assert done.kept_on == "2 cases that taught nothing"
+    assert done.replay_set == "2 held-out cases"
     seen = VersionEvaluator(judged, [], WHOLE, 0, torch.device("cpu"), ProgressMonitor())
     after = seen.measure(load_checkpoint(done.path), None).corrected
     assert done.replay_after["lesion"] == pytest.approx(after["lesion"], abs=1e-3)
     taught.clear()
-    one = finetune(blind, [ball], [ball], short, tmp_path / "one", ProgressMonitor(), hardware=CPU)
+    one = finetune(blind, [ball], [ball], task(short, tmp_path / "one"), ProgressMonitor())
     (part,) = taught
-    assert one.kept_on == "a slab of 1 case that taught nothing"
+    assert one.replay_set == "a held-out slab of 1 case"
     assert part.label_confidence_mask is not None
     share = (part.label_confidence_mask & ball.regions).sum() / ball.regions.sum()
     assert 0.2 < share < 0.8
@@ -179,17 +177,15 @@ def test_only_what_is_certain_teaches(
     certain[:, :, :16] = True
     wrong = ball.regions.copy()
     wrong[..., 16:] = True  # nonsense, but marked as not certain
-    partly = replace(TrainingCase.of(ball.images, wrong), label_confidence_mask=certain)
-    done = finetune(blind, [partly], [], QUICK, tmp_path / "run", ProgressMonitor(), hardware=CPU)
+    partly = replace(TrainingCase.from_arrays(ball.images, wrong), label_confidence_mask=certain)
+    done = finetune(blind, [partly], [], task(QUICK, tmp_path / "run"), ProgressMonitor())
     assert done.corrected_after["lesion"] > 0.7
     judged = finetune(
         load_checkpoint(done.path),
         [ball],
         [],
-        FineTuneSettings(steps=1, learning_rate=1e-9),
-        tmp_path / "judged",
+        task(FineTuneSettings(steps=1, learning_rate=1e-9), tmp_path / "judged"),
         ProgressMonitor(),
-        hardware=CPU,
     )
     assert judged.corrected_before["lesion"] > 0.5
 
@@ -197,30 +193,12 @@ def test_only_what_is_certain_teaches(
 def test_cancel_finish_and_pause(blind: Checkpoint, ball: TrainingCase, tmp_path: Path) -> None:
     long = QUICK.model_copy(update={"steps": 10_000})
     monitor = ProgressMonitor()
-    controls = Controls(progressed=lambda p: monitor.stop.set() if p.step == 3 else None)
+    controls = Controls(report=lambda p: monitor.stop.set() if p.step == 3 else None)
     with pytest.raises(CancelledError):
-        finetune(
-            blind,
-            [ball],
-            [],
-            long,
-            tmp_path / "a",
-            monitor,
-            hardware=CPU,
-            controls=controls,
-        )
+        finetune(blind, [ball], [], task(long, tmp_path / "a"), monitor, controls)
     assert load_checkpoint(tmp_path / "a")
-    ended = Controls(progressed=lambda p: ended.finish.set() if p.step == 3 else None)
-    done = finetune(
-        blind,
-        [ball],
-        [],
-        long,
-        tmp_path / "b",
-        ProgressMonitor(),
-        hardware=CPU,
-        controls=ended,
-    )
+    ended = Controls(report=lambda p: ended.finish.set() if p.step == 3 else None)
+    done = finetune(blind, [ball], [], task(long, tmp_path / "b"), ProgressMonitor(), ended)
     assert done.steps == 3
     paused = Controls()
     paused.pause.set()
@@ -242,15 +220,9 @@ def test_a_loss_that_is_no_number_keeps_the_best(
     monkeypatch.setattr(Trainer, "step", breaks)
     told: list[str] = []
     done = finetune(
-        blind,
-        [ball],
-        [],
-        QUICK,
-        tmp_path / "run",
-        ProgressMonitor(notify=told.append),
-        hardware=CPU,
+        blind, [ball], [], task(QUICK, tmp_path / "run"), ProgressMonitor(notify=told.append)
     )
-    assert "no longer a number" in told[0]
+    assert "no longer finite" in told[0]
     assert done.notices == tuple(told)
     assert done.corrected_after == done.corrected_before
     kept = load_checkpoint(done.path).network.state_dict()
@@ -279,21 +251,19 @@ def test_full_memory_makes_patches_smaller(
         replace(blind, info=info),
         [ball],
         [],
-        FineTuneSettings(steps=3),
-        tmp_path / "run",
+        task(FineTuneSettings(steps=3), tmp_path / "run"),
         ProgressMonitor(notify=told.append),
-        hardware=CPU,
     )
     assert seen[:2] == [64, 32]
-    assert told == ["The memory is full; going on with patches of 32 voxels."]
+    assert told == ["The memory is full; continuing with patches of 32 voxels."]
     full(limit=0)
     with pytest.raises(DeviceError, match="patches of 32"):
-        finetune(blind, [ball], [], QUICK, tmp_path / "b", ProgressMonitor(), hardware=CPU)
+        finetune(blind, [ball], [], task(QUICK, tmp_path / "b"), ProgressMonitor())
 
 
 def test_what_is_adapted(blind: Checkpoint, ball: TrainingCase, tmp_path: Path) -> None:
     short = QUICK.model_copy(update={"trainable": "decoders"})
-    done = finetune(blind, [ball], [], short, tmp_path / "a", ProgressMonitor(), hardware=CPU)
+    done = finetune(blind, [ball], [], task(short, tmp_path / "a"), ProgressMonitor())
     new, old = load_checkpoint(done.path).network.state_dict(), blind.network.state_dict()
     moved = {name.split(".")[0] for name in new if not torch.equal(new[name], old[name])}
     assert moved == {"segmentors"}
@@ -302,13 +272,11 @@ def test_what_is_adapted(blind: Checkpoint, ball: TrainingCase, tmp_path: Path) 
             blind,
             [ball],
             [],
-            FineTuneSettings(trainable="new"),
-            tmp_path / "b",
+            task(FineTuneSettings(trainable="new"), tmp_path / "b"),
             ProgressMonitor(),
-            hardware=CPU,
         )
     with pytest.raises(InputError, match="no corrected case"):
-        finetune(blind, [], [], short, tmp_path / "c", ProgressMonitor(), hardware=CPU)
+        finetune(blind, [], [], task(short, tmp_path / "c"), ProgressMonitor())
 
 
 def test_a_new_region_is_learnt_by_its_output_alone(
@@ -323,18 +291,9 @@ def test_a_new_region_is_learnt_by_its_output_alone(
             ),
         }
     ).validated()
-    both = TrainingCase.of(ball.images, np.concatenate([ball.regions, ball.regions]))
+    both = TrainingCase.from_arrays(ball.images, np.concatenate([ball.regions, ball.regions]))
     only = FineTuneSettings(steps=20, trainable="new", learning_rate=1e-2)
-    done = finetune(
-        blind,
-        [both],
-        [],
-        only,
-        tmp_path / "a",
-        ProgressMonitor(),
-        decomposition=more,
-        hardware=CPU,
-    )
+    done = finetune(blind, [both], [], task(only, tmp_path / "a", more), ProgressMonitor())
     new = load_checkpoint(done.path)
     assert Pair("PET", "core") in new.info.decomposition.pairs
     old = blind.network.state_dict()
@@ -350,7 +309,7 @@ def test_what_is_not_a_diverged_loss_is_not_called_one(
 
     monkeypatch.setattr(Trainer, "step", breaks)
     with pytest.raises(DeviceError, match="smallest tile"):
-        finetune(blind, [ball], [], QUICK, tmp_path / "run", ProgressMonitor(), hardware=CPU)
+        finetune(blind, [ball], [], task(QUICK, tmp_path / "run"), ProgressMonitor())
 
 
 def test_a_new_modality_can_be_learnt_and_loaded_again(
@@ -362,18 +321,9 @@ def test_a_new_modality_can_be_learnt_and_loaded_again(
             "subtasks": (*WHOLE.subtasks, Subtask(primary=("MR",), regions=("lesion",))),
         }
     ).validated()
-    three = TrainingCase.of(np.concatenate([ball.images, ball.images[:1]]), ball.regions)
+    three = TrainingCase.from_arrays(np.concatenate([ball.images, ball.images[:1]]), ball.regions)
     short = FineTuneSettings(steps=3)
-    done = finetune(
-        blind,
-        [three],
-        [],
-        short,
-        tmp_path / "run",
-        ProgressMonitor(),
-        decomposition=more,
-        hardware=CPU,
-    )
+    done = finetune(blind, [three], [], task(short, tmp_path / "run", more), ProgressMonitor())
     info = load_checkpoint(done.path).info
     assert info.normalisation == dict.fromkeys(("PET", "CT", "MR"), "zscore")
 
@@ -382,20 +332,11 @@ def test_what_the_checkpoint_can_do_already_it_can_do_afterwards(
     blind: Checkpoint, ball: TrainingCase, tmp_path: Path
 ) -> None:
     pet = restrict_to_modalities(WHOLE, ("PET",))
-    alone = TrainingCase.of(ball.images[:1], ball.regions)
+    alone = TrainingCase.from_arrays(ball.images[:1], ball.regions)
     unhurried = QUICK.model_copy(
         update={"held_out": 0.0, "steps": 150}
     )  # one ball alone is slow to show
-    done = finetune(
-        blind,
-        [alone],
-        [],
-        unhurried,
-        tmp_path / "run",
-        ProgressMonitor(),
-        decomposition=pet,
-        hardware=CPU,
-    )
+    done = finetune(blind, [alone], [], task(unhurried, tmp_path / "run", pet), ProgressMonitor())
     assert done.corrected_after["lesion"] > done.corrected_before["lesion"] + 0.2
     new = load_checkpoint(done.path)
     assert new.info.decomposition == WHOLE

@@ -1,1 +1,1 @@
-"""Speed beside the peers, in one run: what ``napari-ciml bench`` measures."""
+"""The benchmark ``napari-ciml bench``: speed and memory next to MONAI and nnU-Net."""

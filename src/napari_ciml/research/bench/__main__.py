@@ -1,8 +1,8 @@
-"""One contender in a process of its own, so that its peak of memory and its caches are its own.
+"""Run one contender in a process of its own, so that its peak memory and caches are its own.
 
-Called as ``python -m napari_ciml.research.bench CONTENDER SETUP``. Lines on stdout are JSON: steps,
-at the end the result. Whatever libraries print goes to stderr. It ends when stdin does, that is
-with whoever started it, however that one ended.
+Called as ``python -m napari_ciml.research.bench CONTENDER CONFIG``. Lines on stdout are JSON:
+progress steps, then the result. Output of libraries goes to stderr. The process ends when its stdin
+is closed, that is with its parent, however that one ended.
 """
 
 import json
@@ -24,30 +24,30 @@ CONTENDERS = {
     "gradcam": ("gradcam_reference", "explain_pair_by_pair"),
     "nnunet": ("nnunet_reference", "without_mirroring"),
     "nnunet mirrored": ("nnunet_reference", "with_mirroring"),
-    "window": ("window", "segment_in_the_window"),
+    "window": ("window", "segment_in_window"),
 }
-"""Module and function by name; only the one that runs is imported."""
+"""Module and function by contender; only the requested module is imported."""
 
 
 def main() -> None:
-    """Run the contender named."""
-    Thread(target=_end_with_the_caller, daemon=True).start()
-    contender, setup = sys.argv[1], BenchConfig.model_validate_json(sys.argv[2])
+    """Run the requested contender."""
+    Thread(target=_exit_with_parent, daemon=True).start()
+    contender, config = sys.argv[1], BenchConfig.model_validate_json(sys.argv[2])
     lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
-    def say(**what: object) -> None:
-        print(json.dumps(what), file=lines, flush=True)
+    def send(**message: object) -> None:
+        print(json.dumps(message), file=lines, flush=True)
 
     def report(progress: Progress) -> None:
-        say(stage=progress.stage, done=progress.done, total=progress.total)
+        send(stage=progress.stage, done=progress.done, total=progress.total)
 
     module, function = CONTENDERS[contender]
     measure = getattr(import_module(f"napari_ciml.research.bench.{module}"), function)
-    say(result=measure(setup, ProgressMonitor(report=report)))
+    send(result=measure(config, ProgressMonitor(report=report)))
 
 
-def _end_with_the_caller() -> None:
+def _exit_with_parent() -> None:
     while os.read(0, 1):
         pass
     os._exit(1)

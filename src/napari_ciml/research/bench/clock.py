@@ -1,4 +1,4 @@
-"""Seconds by stage, and how long a process took to be ready."""
+"""Run times by stage, and the start-up time of a process."""
 
 import time
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ class StageTimer:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Count what is done inside as a stage."""
+        """Time the body of a with statement as a stage."""
         start = time.perf_counter()
         yield
         self.add(name, time.perf_counter() - start)
 
     def add(self, name: str, seconds: float) -> None:
-        """Count seconds to a stage."""
+        """Add seconds to a stage."""
         self._stages[name] = self._stages.get(name, 0.0) + seconds
 
     @property
@@ -32,5 +32,5 @@ class StageTimer:
 
 
 def seconds_since_start() -> float:
-    """Return how long ago this process was started: imports, so far."""
+    """Return the age of this process in seconds: interpreter start and imports."""
     return round(time.time() - psutil.Process().create_time(), 2)

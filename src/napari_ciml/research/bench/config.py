@@ -1,4 +1,4 @@
-"""What a run of the benchmark works on; handed to every contender's process as JSON."""
+"""Configuration of a benchmark run, passed to every contender's process as JSON."""
 
 from pathlib import Path
 from typing import Self
@@ -10,22 +10,22 @@ from napari_ciml.network.settings import STRIDE
 Shape = tuple[int, int, int]
 
 MARGIN = 4
-"""Voxels (1 mm) that the foreground crop leaves around the brain (`cases.model_space`)."""
+"""Voxels (1 mm) that the foreground crop leaves around the brain (`cases.preprocessing`)."""
 
-_AROUND = 2 * STRIDE
+_BORDER = 2 * STRIDE
 _BASE = 0.55
-"""Edge of the smallest volume of the growth, as a share of the case's."""
+"""Edge of the smallest volume of growing size, as a fraction of the case's."""
 
 
 class Extent(BaseModel):
-    """How large a case is, in voxels of 1 mm.
+    """Size of a case in voxels of 1 mm.
 
     Parameters
     ----------
     shape : tuple of int
-        Of the volume, (Z, Y, X).
+        Shape of the volume, (Z, Y, X).
     box : tuple of int
-        Of the brain with its margin, (Z, Y, X), multiples of 16: what the foreground crop keeps.
+        Shape of the brain with its margin, (Z, Y, X), multiples of 16: the foreground crop.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -35,15 +35,15 @@ class Extent(BaseModel):
 
     @property
     def start(self) -> Shape:
-        """First voxel of the box: central, on a multiple of 16."""
+        """First voxel of the box, near the centre, on a multiple of 16."""
         z, y, x = (
             (edge - inner) // 2 // STRIDE * STRIDE
             for edge, inner in zip(self.shape, self.box, strict=True)
         )
         return z, y, x
 
-    def stretched(self, factors: Shape) -> Self:
-        """Return an extent whose edges are so many times as long."""
+    def scale(self, factors: Shape) -> Self:
+        """Return an extent with each edge multiplied by a factor."""
         z, y, x = (edge * factor for edge, factor in zip(self.shape, factors, strict=True))
         c, b, a = (edge * factor for edge, factor in zip(self.box, factors, strict=True))
         return type(self)(shape=(z, y, x), box=(c, b, a))
@@ -51,28 +51,28 @@ class Extent(BaseModel):
 
 BRATS = Extent(shape=(155, 240, 240), box=(144, 176, 144))
 QUARTER = Extent(shape=(128, 128, 128), box=(80, 112, 96))
-"""A quarter of the voxels, of the volume and of the brain."""
+"""A quarter of the voxels of volume and brain."""
 
 
 def cube(edge: int) -> Extent:
-    """Return a cubic volume."""
+    """Return the extent of a cubic volume."""
     inner = max(2 * STRIDE, int(0.7 * edge) // STRIDE * STRIDE)
     return Extent(shape=(edge, edge, edge), box=(inner, inner, inner))
 
 
 class BenchConfig(BaseModel):
-    """One run.
+    """Configuration of a run.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Cases, checkpoint and results; removed at the end.
+        Folder of cases, checkpoint and results; deleted at the end.
     extent : Extent
-        Of the case.
+        Size of the case.
     base_filters : int
-        C of the network, a multiple of that of the shipped checkpoint.
+        C of the network, a multiple of that of the bundled checkpoint.
     quick : bool
-        Whether slow parts are left out or sampled more thinly.
+        Leave out slow parts, or measure them in part.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -89,24 +89,24 @@ class BenchConfig(BaseModel):
 
     @property
     def checkpoint(self) -> Path:
-        """The network of all contenders but nnU-Net."""
+        """Checkpoint of all contenders but nnU-Net."""
         return self.folder / "bench.safetensors"
 
     @property
     def growth(self) -> dict[str, Extent]:
-        """Extents of one, two and four times the voxels, by the name of their case.
+        """Extents with one, two and four times the voxels, by the name of their case.
 
-        A quick run leaves out the one in the middle.
+        A quick run leaves out the second.
         """
         z, y, x = (
             max(2 * STRIDE, round(edge * _BASE / STRIDE) * STRIDE) for edge in self.extent.box
         )
-        base = Extent(shape=(z + _AROUND, y + _AROUND, x + _AROUND), box=(z, y, x))
+        base = Extent(shape=(z + _BORDER, y + _BORDER, x + _BORDER), box=(z, y, x))
         factors: dict[str, Shape] = {"1x": (1, 1, 1), "2x": (1, 1, 2), "4x": (2, 1, 2)}
         if self.quick:
             del factors["2x"]
-        return {name: base.stretched(factor) for name, factor in factors.items()}
+        return {name: base.scale(factor) for name, factor in factors.items()}
 
     def result(self, contender: str) -> Path:
-        """Return the folder that a contender writes into."""
+        """Return the folder of a contender's result."""
         return self.folder / "results" / contender.replace(" ", "-")

@@ -1,7 +1,7 @@
-"""The usual way to maps: MONAI's Grad-CAM, a run for each pair and auxiliary, tile by tile.
+"""Reference for maps: MONAI's Grad-CAM, one run for each pair, auxiliary and tile.
 
-A whole volume takes minutes to hours, and all tiles cost the same. So all runs on the tile in the
-middle are timed, and their mean is multiplied by the runs that the foreground needs, without any
+A whole volume takes minutes to hours, and all tiles cost the same. So only the runs on the central
+tile are timed, and their mean is multiplied by the number of runs that the foreground needs without
 overlap.
 """
 
@@ -20,31 +20,31 @@ from napari_ciml.research.bench.config import BenchConfig
 from napari_ciml.research.bench.monai_reference import TILE, Stacked, normalised
 
 
-def explain_pair_by_pair(setup: BenchConfig, monitor: ProgressMonitor) -> dict[str, object]:
-    """Time single maps of one tile; return what all maps of the foreground would take."""
+def explain_pair_by_pair(config: BenchConfig, monitor: ProgressMonitor) -> dict[str, object]:
+    """Time the maps of one tile; return the estimated time of all maps of the foreground."""
     device = choose_device()
-    checkpoint = load_checkpoint(setup.checkpoint)
-    whole = checkpoint.info.decomposition
-    images, _ = normalised(open_case(setup.case, monitor=monitor), checkpoint.info)
-    edge = min(TILE, *setup.extent.box)
-    where = tuple(
+    checkpoint = load_checkpoint(config.checkpoint)
+    decomposition = checkpoint.info.decomposition
+    images, _ = normalised(open_case(config.case, monitor=monitor), checkpoint.info)
+    edge = min(TILE, *config.extent.box)
+    central = tuple(
         slice(first + (inner - edge) // 2, first + (inner - edge) // 2 + edge)
-        for first, inner in zip(setup.extent.start, setup.extent.box, strict=True)
+        for first, inner in zip(config.extent.start, config.extent.box, strict=True)
     )
-    tile = images[(slice(None), *where)][None].to(device)
+    tile = images[(slice(None), *central)][None].to(device)
     network = Stacked(checkpoint.network.requires_grad_()).to(device)
     triples = [
         (k, pair, auxiliary)
-        for k, pair in enumerate(whole.pairs)
-        for auxiliary in whole.subtask(pair.primary).auxiliaries
+        for k, pair in enumerate(decomposition.pairs)
+        for auxiliary in decomposition.subtask(pair.primary).auxiliaries
     ]
     start = time.perf_counter()
-    for done, (channel, pair, auxiliary) in enumerate(triples):
-        monitor.step("MONAI's Grad-CAM, map", done, len(triples))
+    for k, (channel, pair, auxiliary) in enumerate(triples):
+        monitor.step("MONAI's Grad-CAM, map", k, len(triples))
         layer = f"network.segmentors.{pair.primary}.gates.{LEVELS - 1}.mu.{auxiliary}"
         GradCAM(network, layer)(tile, class_idx=channel)
     each = (time.perf_counter() - start) / len(triples)
-    tiles = math.prod(math.ceil(inner / edge) for inner in setup.extent.box)
+    tiles = math.prod(math.ceil(inner / edge) for inner in config.extent.box)
     return {
         "seconds_each": round(each, 4),
         "runs_timed": len(triples),

@@ -1,6 +1,7 @@
-"""The usual way: MONAI's sliding window over the whole volume, in float32, on the same weights.
+"""Reference for segmentation: MONAI's sliding window over the whole volume, in float32.
 
-In a quick run only some of its tiles are computed, and their mean stands for the others.
+It runs the same weights. In a quick run only some of its tiles are computed, and the time of the
+others is estimated by their mean.
 """
 
 import time
@@ -32,9 +33,9 @@ _QUICK_TILES = 3
 
 
 class Stacked(nn.Module):
-    """The network as the library wants it.
+    """The network with one input and one output tensor, as MONAI requires.
 
-    From one tensor, (B, M, Z, Y, X) in the order of the modalities used, to one, (B, pairs, Z, Y,
+    Its input is (B, M, Z, Y, X) in the order of the input modalities, its output (B, pairs, Z, Y,
     X) in the order of the decomposition's pairs.
     """
 
@@ -45,23 +46,24 @@ class Stacked(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits of every pair."""
-        named = {name: images[:, k : k + 1] for k, name in enumerate(self.modalities)}
-        return torch.cat([found.logits for found in self.network(named).values()], dim=1)
+        by_name = {name: images[:, k : k + 1] for k, name in enumerate(self.modalities)}
+        predictions = self.network(by_name).values()
+        return torch.cat([prediction.logits for prediction in predictions], dim=1)
 
 
 class Tiles:
-    """The network tile by tile, told of, and timed where not all tiles are computed.
+    """A network that reports every tile, and computes only some of them if a limit is given.
 
     Parameters
     ----------
     network : callable
-        What a tile is given to.
+        Computes the logits of a tile.
     limit : int, optional
-        So many tiles are computed; each later one gets the answer of the last.
-    monitor : Monitor
-        Hears of every tile, under the name given.
+        Number of tiles to compute; later ones return the logits of the last.
+    monitor : ProgressMonitor
+        Receives a step per tile.
     name : str
-        Whose tiles these are.
+        Name of the contender in the steps.
     """
 
     def __init__(
@@ -72,7 +74,7 @@ class Tiles:
         name: str,
     ) -> None:
         self.network, self.limit, self.monitor, self.name = network, limit, monitor, name
-        self.count, self._spent = 0, 0.0
+        self.count, self._seconds = 0, 0.0
         self._last: Tensor | None = None
 
     def __call__(self, tile: Tensor) -> Tensor:
@@ -84,68 +86,68 @@ class Tiles:
         start = time.perf_counter()
         self._last = self.network(tile)
         if self.limit is not None:
-            self._last.sum().item()  # a graphics card is waited for
-        self._spent += time.perf_counter() - start
+            self._last.sum().item()  # waits for a graphics card
+        self._seconds += time.perf_counter() - start
         return self._last
 
     @property
-    def spared(self) -> float:
-        """Seconds that the tiles not computed would have taken."""
+    def skipped_seconds(self) -> float:
+        """Estimated time of the tiles that were not computed."""
         if self.limit is None or self.count <= self.limit:
             return 0.0
-        return self._spent / self.limit * (self.count - self.limit)
+        return self._seconds / self.limit * (self.count - self.limit)
 
 
-def half_overlap(setup: BenchConfig, monitor: ProgressMonitor) -> dict[str, object]:
-    """Segment with tiles that overlap by one half."""
-    return segment_by_tiles(setup, 0.5, monitor)
+def half_overlap(config: BenchConfig, monitor: ProgressMonitor) -> dict[str, object]:
+    """Segment with an overlap of one half."""
+    return segment_by_tiles(config, 0.5, monitor)
 
 
-def quarter_overlap(setup: BenchConfig, monitor: ProgressMonitor) -> dict[str, object]:
-    """Segment with tiles that overlap by a quarter."""
-    return segment_by_tiles(setup, 0.25, monitor)
+def quarter_overlap(config: BenchConfig, monitor: ProgressMonitor) -> dict[str, object]:
+    """Segment with an overlap of a quarter."""
+    return segment_by_tiles(config, 0.25, monitor)
 
 
 def segment_by_tiles(
-    setup: BenchConfig, overlap: float, monitor: ProgressMonitor
+    config: BenchConfig, overlap: float, monitor: ProgressMonitor
 ) -> dict[str, object]:
-    """Segment from files to a written label map; reading and writing are ours."""
+    """Segment from files to a written label map; reading and writing are those of napari-ciml."""
     start, device, clock = seconds_since_start(), choose_device(), StageTimer()
-    folder = ensure_writable_folder(setup.result(f"monai {overlap}"))
+    folder = ensure_writable_folder(config.result(f"monai {overlap}"))
     with clock.stage("read"):
-        case = open_case(setup.case, monitor=monitor)
+        case = open_case(config.case, monitor=monitor)
     with clock.stage("load"):
-        checkpoint = load_checkpoint(setup.checkpoint)
+        checkpoint = load_checkpoint(config.checkpoint)
         network = Stacked(checkpoint.network).to(device)
     with clock.stage("prepare"):
-        images, inside = normalised(case, checkpoint.info)
+        images, mask = normalised(case, checkpoint.info)
     tiles = Tiles(
-        network, _QUICK_TILES if setup.quick else None, monitor, f"MONAI, overlap {overlap}"
+        network, _QUICK_TILES if config.quick else None, monitor, f"MONAI, overlap {overlap}"
     )
     with clock.stage("network"), torch.inference_mode():
         inferer = SlidingWindowInferer(TILE, 1, overlap, mode="gaussian")
         logits = inferer(images[None].to(device), tiles)
-    clock.add("network", tiles.spared)
+    clock.add("network", tiles.skipped_seconds)
     with clock.stage("assemble"):
         probabilities = logits[0].sigmoid().cpu().numpy()
-        labels = _label_map(probabilities, inside, checkpoint.info)
+        labels = _label_map(probabilities, mask, checkpoint.info)
     with clock.stage("write"):
         write_on_native_grid(folder / "segmentation.nii.gz", labels, case)
-    found = {
+    result = {
         "start": start,
         "seconds": clock.seconds,
         "peak_memory_mib": round(peak_memory_mib(), 1),
         "precision": "float32",
         "tiles": tiles.count,
     }
-    if tiles.spared:
-        (folder / "segmentation.nii.gz").unlink()  # no answer to compare with
-        found["estimate"] = f"{tiles.limit} of {tiles.count} tiles timed"
-    return found
+    if tiles.skipped_seconds:
+        (folder / "segmentation.nii.gz").unlink()  # incomplete, so not to be compared with
+        result["estimate"] = f"{tiles.limit} of {tiles.count} tiles timed"
+    return result
 
 
 def normalised(case: Case, info: CheckpointInfo) -> tuple[Tensor, np.ndarray]:
-    """Return all modalities, (M, Z, Y, X) float32 on the case grid, and the foreground of any."""
+    """Return all modalities, (M, Z, Y, X) float32 on the case grid, and the joint foreground."""
     masks = {name: foreground(case.images[name]) for name in info.decomposition.input_modalities}
     images = [
         torch.from_numpy(normalise(case.images[name], mask, info.normalisation[name]))
@@ -154,10 +156,10 @@ def normalised(case: Case, info: CheckpointInfo) -> tuple[Tensor, np.ndarray]:
     return torch.stack(images), np.logical_or.reduce(list(masks.values()))
 
 
-def _label_map(probabilities: np.ndarray, inside: np.ndarray, info: CheckpointInfo) -> np.ndarray:
-    whole = info.decomposition
+def _label_map(probabilities: np.ndarray, mask: np.ndarray, info: CheckpointInfo) -> np.ndarray:
+    decomposition = info.decomposition
     masks = {}
-    for region in whole.region_names:
-        chosen = [k for k, pair in enumerate(whole.pairs) if pair.region == region]
-        masks[region] = (probabilities[chosen].mean(axis=0) >= THRESHOLD) & inside
-    return label_map(nest_regions(masks, whole.regions), whole.regions)
+    for region in decomposition.region_names:
+        channels = [k for k, pair in enumerate(decomposition.pairs) if pair.region == region]
+        masks[region] = (probabilities[channels].mean(axis=0) >= THRESHOLD) & mask
+    return label_map(nest_regions(masks, decomposition.regions), decomposition.regions)

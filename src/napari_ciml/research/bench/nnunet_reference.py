@@ -1,8 +1,8 @@
-"""nnU-Net v2's own predictor with its default 3-D full-resolution network and random weights.
+"""Reference for segmentation: nnU-Net v2's predictor with its default network and random weights.
 
-Its own planner draws up the network, from the fingerprint of a data set like BraTS; its own
-predictor reads, normalises, crops, predicts and writes. Where that would take very long, one tile
-is timed and multiplied by the passes it would make; reading and writing then do not count.
+Its planner configures the 3-D full-resolution network from the fingerprint of a data set like
+BraTS; its predictor reads, normalises, crops, predicts and writes. If that would take very long,
+one tile is timed and multiplied by the number of passes; reading and writing are then left out.
 """
 
 import json
@@ -25,47 +25,47 @@ from napari_ciml.research.bench.config import BRATS, MARGIN, BenchConfig
 
 _DATASET = "Dataset001_Bench"
 _CASES = 369
-"""Training cases of BraTS 2020."""
+"""Number of training cases of BraTS 2020."""
 _STEP = 0.5
-_LONG = 600.0
-"""Seconds from which on one tile is timed, and multiplied."""
+_MAX_SECONDS = 600.0
+"""Estimated time above which only one tile is timed."""
 
 
-def without_mirroring(setup: BenchConfig, monitor: ProgressMonitor) -> dict[str, object]:
-    """Segment each tile once."""
-    return segment_with_nnunet(setup, False, monitor)
+def without_mirroring(config: BenchConfig, monitor: ProgressMonitor) -> dict[str, object]:
+    """Segment without test-time augmentation."""
+    return segment_with_nnunet(config, False, monitor)
 
 
-def with_mirroring(setup: BenchConfig, monitor: ProgressMonitor) -> dict[str, object]:
-    """Segment each tile eight times, mirrored along every axis: the default."""
-    return segment_with_nnunet(setup, True, monitor)
+def with_mirroring(config: BenchConfig, monitor: ProgressMonitor) -> dict[str, object]:
+    """Segment each tile eight times, mirrored along all axes: nnU-Net's default."""
+    return segment_with_nnunet(config, True, monitor)
 
 
 def segment_with_nnunet(
-    setup: BenchConfig, mirror: bool, monitor: ProgressMonitor
+    config: BenchConfig, mirror: bool, monitor: ProgressMonitor
 ) -> dict[str, object]:
     """Segment from files to a written label map."""
     monitor.step("Planning nnU-Net's network")
-    images = sorted(str(path) for path in setup.case.glob("*.nii.gz"))
-    plans, dataset = _plans(ensure_writable_folder(setup.folder / "nnunet"), images)
+    images = sorted(str(path) for path in config.case.glob("*.nii.gz"))
+    plans, dataset = _plans(ensure_writable_folder(config.folder / "nnunet"), images)
     start, clock = seconds_since_start(), StageTimer()
-    folder = ensure_writable_folder(setup.result(f"nnunet {mirror}"))
+    folder = ensure_writable_folder(config.result(f"nnunet {mirror}"))
     predictor, configuration = _predictor(plans, dataset, mirror)
     monitor.step("Timing one tile of nnU-Net")
-    each, passes = _one_pass(predictor), _passes(setup, configuration.patch_size, mirror)
-    if each * passes > _LONG:
+    each, passes = _one_pass(predictor), _passes(config, configuration.patch_size, mirror)
+    if each * passes > _MAX_SECONDS:
         return {
             "seconds": {"total": round(each * passes, 1)},
             "estimate": f"one tile timed ({each:.1f} s), times {passes}",
-            **_about(start, configuration),
+            **_description(start, configuration),
         }
     monitor.step(f"Segmenting with nnU-Net, {passes} passes")
     with clock.stage("segment"):
         predictor.predict_from_files_sequential([images], [str(folder / "segmentation")])
-    return {"seconds": clock.seconds, "passes": passes, **_about(start, configuration)}
+    return {"seconds": clock.seconds, "passes": passes, **_description(start, configuration)}
 
 
-def _about(start: float, configuration: Any) -> dict[str, object]:
+def _description(start: float, configuration: Any) -> dict[str, object]:
     return {
         "start": start,
         "peak_memory_mib": round(peak_memory_mib(), 1),
@@ -75,29 +75,29 @@ def _about(start: float, configuration: Any) -> dict[str, object]:
 
 
 def _one_pass(predictor: Any) -> float:
-    """Return the seconds that the network takes over one tile."""
+    """Return the time of the network for one tile, in seconds."""
     shape = predictor.configuration_manager.patch_size
     channels = len(predictor.dataset_json["channel_names"])
     tile = torch.randn(1, channels, *shape, device=predictor.device)
     network = predictor.network.to(predictor.device).eval()
     start = time.perf_counter()
     with torch.inference_mode():
-        network(tile)[0].sum().item()  # a graphics card is waited for
+        network(tile)[0].sum().item()  # waits for a graphics card
     return time.perf_counter() - start
 
 
-def _passes(setup: BenchConfig, patch: Sequence[int], mirror: bool) -> int:
-    """Return how often the network runs: every tile, and every tile mirrored."""
+def _passes(config: BenchConfig, patch: Sequence[int], mirror: bool) -> int:
+    """Return the number of network passes over all tiles, mirrored or not."""
     from nnunetv2.inference.sliding_window_prediction import compute_steps_for_sliding_window
 
-    brain = (edge - 2 * MARGIN for edge in setup.extent.box)
+    brain = (edge - 2 * MARGIN for edge in config.extent.box)
     volume = tuple(max(edge, tile) for edge, tile in zip(brain, patch, strict=True))
     steps = compute_steps_for_sliding_window(volume, tuple(patch), _STEP)
     return math.prod(len(axis) for axis in steps) * (8 if mirror else 1)
 
 
 def _plans(folder: Path, images: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Let nnU-Net plan for a data set like BraTS; return its plans and its ``dataset.json``."""
+    """Run nnU-Net's planner for a data set like BraTS; return its plans and ``dataset.json``."""
     for name in ("raw", "preprocessed", "results"):
         os.environ[f"nnUNet_{name}"] = str(ensure_writable_folder(folder / name))
     from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import (
@@ -132,7 +132,7 @@ def _plans(folder: Path, images: list[str]) -> tuple[dict[str, Any], dict[str, A
 
 
 def _predictor(plans: dict[str, Any], dataset: dict[str, Any], mirror: bool) -> tuple[Any, Any]:
-    """Return the predictor, ready, and the configuration it runs."""
+    """Return the initialised predictor and its configuration."""
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
     from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager

@@ -1,4 +1,4 @@
-"""Our own segmentation, its maps, what-if, and how it grows, by the calls that everybody uses."""
+"""Measure napari-ciml through its public functions: segmentation, maps, what-if, growth."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from napari_ciml.research.bench.peak import network_gflop
 
 
 class BenchRun(NamedTuple):
-    """One run from files to a written label map."""
+    """A run from files to a written label map."""
 
     case: Case
     checkpoint: Checkpoint
@@ -29,48 +29,52 @@ class BenchRun(NamedTuple):
     seconds: dict[str, float]
 
 
-def cold(setup: BenchConfig, monitor: ProgressMonitor) -> dict[str, object]:
-    """Segment in a new process, with nothing compiled kept from before."""
-    return _first(setup, monitor)[1]
+def cold(config: BenchConfig, monitor: ProgressMonitor) -> dict[str, object]:
+    """Segment in a new process with an empty compilation cache."""
+    return _first(config, monitor)[1]
 
 
-def warm(setup: BenchConfig, monitor: ProgressMonitor) -> dict[str, object]:
-    """Segment in a new process that finds what an earlier one has compiled; then everything else.
+def warm(config: BenchConfig, monitor: ProgressMonitor) -> dict[str, object]:
+    """Segment in a new process with a filled compilation cache; then measure everything else.
 
-    The label map is what the others are compared with.
+    The label map is the one that the others are compared with.
     """
-    run, found = _first(setup, monitor)
+    run, result = _first(config, monitor)
     clock = StageTimer()
     with clock.stage("maps"):
         explanation = explain(run.case, run.checkpoint, run.segmentation, monitor)
-        placed = [zeta.shape for zeta in explanation.maps.values()]
-    found["maps"] = {
-        "count": len(placed),
+        shapes = [zeta.shape for zeta in explanation.maps.values()]  # which resamples them
+    result["maps"] = {
+        "count": len(shapes),
         "seconds": clock.seconds["maps"],
         "peak_memory_mib": round(peak_memory_mib(), 1),
     }
-    found["whatif"] = _what_if(run, monitor)
-    found["again"] = _again(setup, "again", "auto", monitor)
-    found["growth"] = [_grown(setup, name, monitor) for name in setup.growth]
-    return found
+    result["whatif"] = _what_if(run, monitor)
+    result["again"] = _again(config, "again", "auto", monitor)
+    result["growth"] = [_segment_grown(config, name, monitor) for name in config.growth]
+    return result
 
 
-def plain_torch(setup: BenchConfig, monitor: ProgressMonitor) -> dict[str, object]:
-    """Segment with PyTorch, where another engine is the fastest."""
-    _, found = _first(setup, monitor, "torch", "torch")
-    found["again"] = _again(setup, "torch", "torch", monitor)
-    return found
+def plain_torch(config: BenchConfig, monitor: ProgressMonitor) -> dict[str, object]:
+    """Segment with PyTorch, for machines on which another engine is the fastest."""
+    _, result = _first(config, monitor, "torch", "torch")
+    result["again"] = _again(config, "torch", "torch", monitor)
+    return result
 
 
 def run_once(
-    case_folder: Path, setup: BenchConfig, name: str, monitor: ProgressMonitor, engine: str = "auto"
+    case_folder: Path,
+    config: BenchConfig,
+    name: str,
+    monitor: ProgressMonitor,
+    engine: str = "auto",
 ) -> BenchRun:
-    """Read, load, segment, write the label map."""
-    folder, clock = ensure_writable_folder(setup.result(name)), StageTimer()
+    """Read the case, load the checkpoint, segment, and write the label map."""
+    folder, clock = ensure_writable_folder(config.result(name)), StageTimer()
     with clock.stage("read"):
         case = open_case(case_folder, monitor=monitor)
     with clock.stage("load"):
-        checkpoint = load_checkpoint(setup.checkpoint)
+        checkpoint = load_checkpoint(config.checkpoint)
     with clock.stage("segment"):
         segmentation = segment(
             case, checkpoint, settings=SegmentSettings(engine=engine), monitor=monitor
@@ -81,40 +85,41 @@ def run_once(
 
 
 def _again(
-    setup: BenchConfig, name: str, engine: str, monitor: ProgressMonitor
+    config: BenchConfig, name: str, engine: str, monitor: ProgressMonitor
 ) -> dict[str, object]:
-    run = run_once(setup.case, setup, name, monitor, engine)
+    run = run_once(config.case, config, name, monitor, engine)
     return {"seconds": run.seconds, "stages": run.segmentation.seconds}
 
 
 def _first(
-    setup: BenchConfig, monitor: ProgressMonitor, name: str = "ours", engine: str = "auto"
+    config: BenchConfig, monitor: ProgressMonitor, name: str = "ours", engine: str = "auto"
 ) -> tuple[BenchRun, dict[str, object]]:
     start = seconds_since_start()
-    run = run_once(setup.case, setup, name, monitor, engine)
+    run = run_once(config.case, config, name, monitor, engine)
     peak = round(peak_memory_mib(), 1)
-    info, result = run.checkpoint.info, run.segmentation
-    shape = result.model_input.foreground.shape
+    info, segmentation = run.checkpoint.info, run.segmentation
+    shape = segmentation.model_input.foreground.shape
+    tiling = segmentation.cache.workspace.tiling
     gflop = network_gflop(info.decomposition, info.network, (shape[0], shape[1], shape[2]))
     return run, {
         "start": start,
         "seconds": run.seconds,
-        "stages": result.seconds,
+        "stages": segmentation.seconds,
         "peak_memory_mib": peak,
-        "engine": result.engine,
+        "engine": segmentation.engine,
         "precision": _precision(run),
-        "tiles": len(result.cache.workspace.tiling),
-        "tile": list(result.cache.workspace.tiling.tile),
-        "kept_mib": _kept_mib(result),
+        "tiles": len(tiling),
+        "tile": list(tiling.tile),
+        "kept_mib": _cache_mib(segmentation),
         "network_gflop": round(gflop, 2),
         "foreground": list(shape),
-        "volumes_ml": result.volumes_ml,
-        "notices": list(result.notices),
+        "volumes_ml": segmentation.volumes_ml,
+        "notices": list(segmentation.notices),
     }
 
 
 def _what_if(run: BenchRun, monitor: ProgressMonitor) -> dict[str, object]:
-    """Mute one message, and move one threshold, of what has just been segmented."""
+    """Time a run with one message muted, and with another threshold, after a full run."""
     message = run.checkpoint.info.decomposition.messages[0]
     region = run.checkpoint.info.decomposition.region_names[0]
     clock = StageTimer()
@@ -138,31 +143,31 @@ def _what_if(run: BenchRun, monitor: ProgressMonitor) -> dict[str, object]:
     }
 
 
-def _grown(setup: BenchConfig, name: str, monitor: ProgressMonitor) -> dict[str, object]:
-    """Segment a volume of the growth twice; the second time nothing has to be compiled."""
+def _segment_grown(config: BenchConfig, name: str, monitor: ProgressMonitor) -> dict[str, object]:
+    """Segment a volume of growing size twice; the second time nothing is compiled."""
     voxels = 1
-    for edge in setup.growth[name].shape:
+    for edge in config.growth[name].shape:
         voxels *= edge
     for _ in range(2):
-        run = run_once(setup.folder / name, setup, name, monitor)
+        run = run_once(config.folder / name, config, name, monitor)
     return {"size": name, "voxels": voxels, "seconds": run.seconds["total"]}
 
 
-def _kept_mib(result: Segmentation) -> dict[str, float]:
-    """Return what a run keeps for the next one and for the maps, on the case as it is."""
-    kept = result.cache
+def _cache_mib(segmentation: Segmentation) -> dict[str, float]:
+    """Return the size of what a run caches for the next run and for the maps."""
+    cache = segmentation.cache
     sizes = {
-        "messages": kept.messages_bytes,
-        "states": kept.states_bytes,
-        "answers": kept.answers_bytes,
+        "messages": cache.messages_bytes,
+        "states": cache.states_bytes,
+        "answers": cache.answers_bytes,
     }
     return {name: round(size / 2**20, 1) for name, size in sizes.items()}
 
 
 def _precision(run: BenchRun) -> str:
-    """Return what the engine that ran computes in."""
-    where = run.segmentation.cache.workspace
-    if where.engine == "openvino":
-        return compiled_engine(run.checkpoint, where.tiling.tile).precision
-    half = half_precision(choose_device(where.device.type))
+    """Return the precision of the engine that ran."""
+    runtime = run.segmentation.cache.workspace
+    if runtime.engine == "openvino":
+        return compiled_engine(run.checkpoint, runtime.tiling.tile).precision
+    half = half_precision(choose_device(runtime.device.type))
     return "float32" if half is None else str(half).removeprefix("torch.")

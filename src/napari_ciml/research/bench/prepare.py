@@ -1,4 +1,4 @@
-"""What has to be there before anybody runs: cases, checkpoint, the machine's peak."""
+"""Prepare a run: cases, checkpoint, peak rate of the machine."""
 
 import torch
 
@@ -10,10 +10,10 @@ from napari_ciml.research.bench.peak import matrix_peaks
 from napari_ciml.research.bench.weights import write_checkpoint
 
 
-def prepare(setup: BenchConfig, monitor: ProgressMonitor) -> dict[str, object]:
-    """Write cases and checkpoint, and measure the matrix products."""
-    source = write_cases(setup, monitor)
-    write_checkpoint(setup, monitor)
+def prepare(config: BenchConfig, monitor: ProgressMonitor) -> dict[str, object]:
+    """Write cases and checkpoint, and measure the rate of matrix products."""
+    source = write_cases(config, monitor)
+    write_checkpoint(config, monitor)
     monitor.step("Measuring matrix products")
     device = choose_device()
     return {

@@ -1,4 +1,4 @@
-"""Contenders as processes: started, listened to, ended."""
+"""Start, monitor and terminate the processes of contenders."""
 
 import json
 import os
@@ -16,13 +16,13 @@ import psutil
 from napari_ciml.progress import ProgressMonitor
 from napari_ciml.research.bench.config import BenchConfig
 
-_GRACE = 2.0
-"""Seconds that a process has to end by itself, so that a virtual display is taken down."""
+_GRACE_S = 2.0
+"""Time for a process to terminate by itself, so that a virtual display is taken down."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a contender came to: its result, or why there is none."""
+    """Result of a contender, or the reason why there is none."""
 
     result: dict[str, Any] | None
     reason: str = ""
@@ -30,112 +30,116 @@ class Answer:
 
 def run_contender(
     contender: str,
-    setup: BenchConfig,
+    config: BenchConfig,
     monitor: ProgressMonitor,
-    *before: str,
+    *prefix: str,
     seconds: float | None = None,
 ) -> Answer:
-    """Run a contender to its end.
+    """Run a contender in a process of its own.
 
     Parameters
     ----------
     contender : str
         A key of `napari_ciml.research.bench.__main__.CONTENDERS`.
-    setup : Setup
-        Of the run.
-    monitor : Monitor
-        Hears its steps; whatever ends this call ends the contender too.
-    *before : str
-        A command that runs it, such as ``xvfb-run -a``.
+    config : BenchConfig
+        Configuration of the run.
+    monitor : ProgressMonitor
+        Receives the steps of the contender; any exception in this call terminates the process.
+    *prefix : str
+        Command to run it with, such as ``xvfb-run -a``.
     seconds : float, optional
-        After so many it is ended.
+        Time limit, after which it is terminated.
     """
-    command = [*before, sys.executable, "-m", "napari_ciml.research.bench", contender]
+    command = [*prefix, sys.executable, "-m", "napari_ciml.research.bench", contender]
     with (
-        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as complaints,
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as stderr,
         subprocess.Popen(
-            [*command, setup.model_dump_json()],
+            [*command, config.model_dump_json()],
             stdout=subprocess.PIPE,
-            stderr=complaints,
-            stdin=subprocess.PIPE,  # never written to; it ends when we do
-            env=os.environ | _own_caches(setup),
+            stderr=stderr,
+            stdin=subprocess.PIPE,  # never written to; it is closed when this process ends
+            env=os.environ | _separate_caches(config),
             encoding="utf-8",
-            start_new_session=True,  # Ctrl-C is ours to handle
+            start_new_session=True,  # Ctrl-C is handled here
         ) as process,
     ):
-        late = Event()
+        is_late = Event()
 
-        def end() -> None:
-            late.set()
-            _end(process)
+        def stop_late() -> None:
+            is_late.set()
+            _terminate(process)
 
-        timer = Timer(threading.TIMEOUT_MAX if seconds is None else seconds, end)
+        timer = Timer(threading.TIMEOUT_MAX if seconds is None else seconds, stop_late)
         timer.daemon = True
         timer.start()
         try:
-            result = _listen(process, monitor)
+            result = _read_lines(process, monitor)
             status = process.wait()
         finally:
             timer.cancel()
-            _end(process)
-        if late.is_set():
-            return Answer(None, f"was ended after {seconds:.0f} s: no time was left (--minutes)")
+            _terminate(process)
+        if is_late.is_set():
+            reason = f"was terminated after {seconds:.0f} s: the time is up (--minutes)"
+            return Answer(None, reason)
         if result is not None and status == 0:
             return Answer(result)
-        return Answer(None, _why(status, complaints))
+        return Answer(None, _failure(status, stderr))
 
 
 def display() -> tuple[str, ...] | None:
-    """Return the command that gives a contender a display; empty if there is one, None if none."""
+    """Return the command that provides a display: empty if there is one, None if impossible."""
     if sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
         return ()
     return ("xvfb-run", "-a") if shutil.which("xvfb-run") else None
 
 
-def _own_caches(setup: BenchConfig) -> dict[str, str]:
-    """Keep compiled networks and napari's settings with the run: what is cold stays so."""
-    cache = setup.folder / "cache"
+def _separate_caches(config: BenchConfig) -> dict[str, str]:
+    """Return environment variables for caches and settings of the run's own, which start empty."""
+    cache = config.folder / "cache"
     return {
         "XDG_CACHE_HOME": str(cache),
         "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor"),
-        "NAPARI_CONFIG": str(setup.folder / "napari.yaml"),
+        "NAPARI_CONFIG": str(config.folder / "napari.yaml"),
     }
 
 
-def _listen(process: "subprocess.Popen[str]", monitor: ProgressMonitor) -> dict[str, Any] | None:
+def _read_lines(
+    process: "subprocess.Popen[str]", monitor: ProgressMonitor
+) -> dict[str, Any] | None:
+    """Forward progress steps to the monitor; return the result."""
     result = None
     assert process.stdout is not None
     for line in process.stdout:
-        if not line.startswith("{"):  # of whoever gives the display
+        if not line.startswith("{"):  # output of xvfb-run
             continue
-        said = json.loads(line)
-        if "result" in said:
-            result = said["result"]
+        message = json.loads(line)
+        if "result" in message:
+            result = message["result"]
         else:
-            monitor.step(said["stage"], said["done"], said["total"])
+            monitor.step(message["stage"], message["done"], message["total"])
     return result
 
 
-def _end(process: "subprocess.Popen[str]") -> None:
-    """End a process and all that it started, if it still runs."""
+def _terminate(process: "subprocess.Popen[str]") -> None:
+    """Terminate a process and its children, if it still runs."""
     if process.poll() is not None:
         return
     try:
-        whole = psutil.Process(process.pid)
-        family = [*whole.children(recursive=True), whole]
+        parent = psutil.Process(process.pid)
+        family = [*parent.children(recursive=True), parent]
     except psutil.NoSuchProcess:
         return
-    for how in (psutil.Process.terminate, psutil.Process.kill):
+    for send_signal in (psutil.Process.terminate, psutil.Process.kill):
         for member in family:
             if member.is_running():
-                how(member)
-        _, family = psutil.wait_procs(family, timeout=_GRACE)
+                send_signal(member)
+        _, family = psutil.wait_procs(family, timeout=_GRACE_S)
 
 
-def _why(status: int, complaints: Any) -> str:
-    complaints.seek(0)
-    lines = [line.strip() for line in complaints if line.strip()]
-    said = lines[-1] if lines else "nothing was said"
+def _failure(status: int, stderr: Any) -> str:
+    stderr.seek(0)
+    lines = [line.strip() for line in stderr if line.strip()]
+    last = lines[-1] if lines else "no output"
     if status < 0:
-        return f"ended by signal {-status}, as when memory is full ({said})"
-    return f"failed: {said}"
+        return f"terminated by signal {-status}, for example because memory was full ({last})"
+    return f"failed: {last}"

@@ -1,4 +1,4 @@
-"""The whole run: who comes when, and what is left out."""
+"""A run of the benchmark: all contenders, one after the other."""
 
 import os
 import platform
@@ -20,12 +20,12 @@ from napari_ciml.research.bench.processes import Answer, display, run_contender
 from napari_ciml.research.bench.report import BenchResults, dice_by_region
 
 PARTS = ("torch", "monai", "gradcam", "nnunet", "window")
-"""What can be left out."""
+"""Parts that can be left out."""
 
 MINUTES = 35.0
-"""After so many, contenders that still run are ended; ours are not."""
+"""Time limit of the reference contenders; ours are never terminated."""
 
-_WORDS = {
+_DESCRIPTIONS = {
     "prepare": "cases, network, matrix products",
     "cold": "napari-ciml, nothing compiled before",
     "warm": "napari-ciml again, its maps, its growth",
@@ -37,10 +37,10 @@ _WORDS = {
     "gradcam": "MONAI's Grad-CAM, pair by pair",
     "monai 0.25": "MONAI's sliding window, overlap 0.25",
 }
-"""In the order they run, so that what matters most is there if time runs out."""
-_NEEDED = ("prepare", "cold", "warm")
+"""Contenders in the order they run, the most important ones first."""
+_REQUIRED = ("prepare", "cold", "warm")
 _SLOW = ("torch", "gradcam", "monai 0.25", "nnunet", "nnunet mirrored")
-"""Left out of a quick run."""
+"""Contenders that a quick run leaves out."""
 
 
 def run_bench(
@@ -51,26 +51,26 @@ def run_bench(
     edge: int | None = None,
     skip: Collection[str] = (),
     minutes: float = MINUTES,
-    keep: Callable[[BenchResults], None] = lambda _: None,
+    save: Callable[[BenchResults], None] = lambda _: None,
 ) -> BenchResults:
-    """Measure everything, one contender after the other.
+    """Measure all contenders, one after the other.
 
     Parameters
     ----------
-    monitor : Monitor
-        Told what begins and what could not be measured; hears every step.
+    monitor : ProgressMonitor
+        Receives a notice of each contender, and every step.
     quick : bool
-        A quarter of the volume, the slowest parts left out or timed in part.
+        Use a quarter of the volume, and leave out the slowest parts or measure them in part.
     base_filters : int
         C of the network.
     edge : int, optional
-        A cube of that many voxels instead.
+        Edge in voxels of a cubic volume to use instead.
     skip : collection of str
         Parts of `PARTS` to leave out.
     minutes : float
-        How long all of it may take, before the slower contenders are ended.
-    keep : callable
-        Given what was found so far, after every contender.
+        Time limit of the run, after which the slower contenders are terminated.
+    save : callable
+        Called with the results so far after every contender.
 
     Raises
     ------
@@ -81,30 +81,30 @@ def run_bench(
     """
     extent = cube(edge) if edge is not None else QUARTER if quick else BRATS
     with tempfile.TemporaryDirectory(prefix="ciml-bench-") as folder:
-        setup = BenchConfig(
+        config = BenchConfig(
             folder=Path(folder), extent=extent, base_filters=base_filters, quick=quick
         )
-        machine, end = _machine(), time.monotonic() + 60 * minutes
-        answers = dict.fromkeys(_WORDS, Answer(None, "the run ended before"))
-        for name in _WORDS:
+        machine, deadline = _machine(), time.monotonic() + 60 * minutes
+        answers = dict.fromkeys(_DESCRIPTIONS, Answer(None, "the run ended before"))
+        for name in _DESCRIPTIONS:
             if name == "torch" and _engine(answers["warm"]) == "torch":
                 answers[name] = Answer(None, "ours ran in PyTorch: see above")
                 continue
-            answers[name] = _ask(name, setup, skip, monitor, end)
-            found = _findings(setup, machine, answers)
-            keep(found)
-        return found
+            answers[name] = _measure(name, config, skip, monitor, deadline)
+            results = _results(config, machine, answers)
+            save(results)
+        return results
 
 
-def _findings(
-    setup: BenchConfig, machine: Mapping[str, object], answers: Mapping[str, Answer]
+def _results(
+    config: BenchConfig, machine: Mapping[str, object], answers: Mapping[str, Answer]
 ) -> BenchResults:
     return BenchResults(
-        setup=setup,
+        config=config,
         machine=machine,
         results={name: a.result for name, a in answers.items() if a.result is not None},
         missing={name: a.reason for name, a in answers.items() if a.result is None},
-        dice=_agreement(setup),
+        dice=_agreement(config),
     )
 
 
@@ -112,47 +112,52 @@ def _engine(answer: Answer) -> object:
     return (answer.result or {}).get("engine")
 
 
-def _ask(
-    name: str, setup: BenchConfig, skip: Collection[str], monitor: ProgressMonitor, end: float
+def _measure(
+    name: str,
+    config: BenchConfig,
+    skip: Collection[str],
+    monitor: ProgressMonitor,
+    deadline: float,
 ) -> Answer:
-    """Run a contender until it or the time ends, or say why it does not run."""
-    before = display() if name == "window" else ()
+    """Run a contender until it or the time ends, or return why it does not run."""
+    prefix = display() if name == "window" else ()
     if name.split()[0] in skip:
-        return Answer(None, "left out, as asked")
-    if setup.quick and name in _SLOW:
+        return Answer(None, "left out on request")
+    if config.quick and name in _SLOW:
         return Answer(None, "left out of a quick run")
     if name.startswith("nnunet") and find_spec("nnunetv2") is None:
         return Answer(None, "nnunetv2 is not installed (pip install 'napari-ciml[bench]')")
-    left = None if name in _NEEDED else end - time.monotonic()
-    if left is not None and left <= 0:
-        return Answer(None, "no time was left (--minutes)")
-    if before is None:
+    seconds = None if name in _REQUIRED else deadline - time.monotonic()
+    if seconds is not None and seconds <= 0:
+        return Answer(None, "the time is up (--minutes)")
+    if prefix is None:
         return Answer(None, "there is no display, and no xvfb-run")
-    monitor.notify(f"Measuring {_WORDS[name]} ...")
-    answer = run_contender(name, setup, monitor, *before, seconds=left)
+    description = _DESCRIPTIONS[name]
+    monitor.notify(f"Measuring {description} ...")
+    answer = run_contender(name, config, monitor, *prefix, seconds=seconds)
     if answer.result is None:
-        if name in _NEEDED:
-            raise CimlError(f"bench: {_WORDS[name]} {answer.reason}")
-        monitor.notify(f"Not measured: {_WORDS[name]} {answer.reason}")
+        if name in _REQUIRED:
+            raise CimlError(f"bench: {description} {answer.reason}")
+        monitor.notify(f"Not measured: {description} {answer.reason}")
     return answer
 
 
-def _agreement(setup: BenchConfig) -> dict[str, dict[str, float]]:
+def _agreement(config: BenchConfig) -> dict[str, dict[str, float]]:
     """Return the Dice of our label map with each of MONAI's, by region."""
     regions = PRESETS["brats2020"].regions
     return {
         name: dice_by_region(theirs, ours, regions)
-        for name, theirs, ours in _label_maps(setup, "monai 0.5", "monai 0.25")
+        for name, theirs, ours in _label_maps(config, "monai 0.5", "monai 0.25")
     }
 
 
-def _label_maps(setup: BenchConfig, *names: str) -> Iterator[tuple[str, Any, Any]]:
-    mine = setup.result("ours") / "segmentation.nii.gz"
-    if not mine.is_file():
+def _label_maps(config: BenchConfig, *names: str) -> Iterator[tuple[str, Any, Any]]:
+    our_path = config.result("ours") / "segmentation.nii.gz"
+    if not our_path.is_file():
         return
-    ours, _ = read_labels(mine)
+    ours, _ = read_labels(our_path)
     for name in names:
-        path = setup.result(name) / "segmentation.nii.gz"
+        path = config.result(name) / "segmentation.nii.gz"
         if path.is_file():
             yield name, read_labels(path)[0], ours
 

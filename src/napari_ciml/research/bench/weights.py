@@ -1,7 +1,7 @@
-"""The network that is measured: of full width, doing what the shipped checkpoint does.
+"""The benchmark's network: the bundled checkpoint, widened to the requested base filters.
 
-Random weights would serve the clock as well, but their label maps are noise, on which no two ways
-of computing agree. So the shipped network is widened: of any width, it has the same answers.
+Random weights would take as long, but their label maps are noise, on which no two implementations
+agree. The bundled network is widened instead, which leaves its output unchanged.
 """
 
 import torch
@@ -27,24 +27,24 @@ from napari_ciml.research.bench.config import BenchConfig
 _SPACING = (1.0, 1.0, 1.0)
 
 
-def write_checkpoint(setup: BenchConfig, monitor: ProgressMonitor) -> None:
-    """Write the checkpoint of the run; the case has to be there.
+def write_checkpoint(config: BenchConfig, monitor: ProgressMonitor) -> None:
+    """Write the checkpoint of the run; requires the case.
 
     Raises
     ------
     InputError
-        If the width is no multiple of the shipped network's.
+        If the base filters are not a multiple of the bundled network's.
     """
     monitor.step("Making the network")
-    shipped = load_checkpoint(find_bundled_checkpoint())
-    narrow = shipped.info.network
-    wider = narrow.model_copy(update={"base_filters": setup.base_filters})
+    bundled = load_checkpoint(find_bundled_checkpoint())
+    narrow = bundled.info.network
+    wider = narrow.model_copy(update={"base_filters": config.base_filters})
     if not can_widen(narrow, wider):
         raise InputError(
-            f"{setup.base_filters} base filters are not possible here; "
+            f"{config.base_filters} base filters are not possible here; "
             f"choose a multiple of {narrow.base_filters}."
         )
-    info = shipped.info.model_copy(
+    info = bundled.info.model_copy(
         update={
             "name": "bench",
             "network": wider.model_copy(update={"norm": "batch"}),
@@ -54,28 +54,28 @@ def write_checkpoint(setup: BenchConfig, monitor: ProgressMonitor) -> None:
             "training": TrainingRecord(data="nothing", cases=0, steps=0, seed=0),
         }
     )
-    settled = _settled(setup, shipped.network, info)
+    calibrated = _with_batch_norm(config, bundled.network, info)
     wide = CIML(info.decomposition, info.network)
-    wide.load_state_dict(widen_state_dict(settled, wide))
-    save_checkpoint(setup.checkpoint, wide, info)
+    wide.load_state_dict(widen_state_dict(calibrated, wide))
+    save_checkpoint(config.checkpoint, wide, info)
 
 
-def _settled(setup: BenchConfig, shipped: CIML, info: CheckpointInfo) -> CIML:
-    """Return the shipped network with batch norms that have seen the case, and only it.
+def _with_batch_norm(config: BenchConfig, bundled: CIML, info: CheckpointInfo) -> CIML:
+    """Return the bundled network with batch norm, its statistics measured on the case.
 
-    Over one whole volume batch norm and the instance norm of the training are the same thing.
+    Over one whole volume batch norm equals the instance norm that it was trained with.
     """
-    narrow = shipped.settings.model_copy(update={"norm": "batch"})
+    narrow = bundled.settings.model_copy(update={"norm": "batch"})
     network = CIML(info.decomposition, narrow)
-    network.load_state_dict(shipped.state_dict(), strict=False)
+    network.load_state_dict(bundled.state_dict(), strict=False)
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm3d):
-            layer.momentum = None  # the statistics of what it sees, not a moving average
+            layer.momentum = None  # cumulative statistics, not a moving average
     modalities = info.decomposition.input_modalities
-    case = open_case(setup.case, needed=modalities)
-    seen = preprocess(case, modalities, info.spacing, info.normalisation, ProgressMonitor())
-    z, y, x = seen.foreground.shape
-    stack = stack_and_pad(seen.images, modalities, round_up((z, y, x)))
+    case = open_case(config.case, needed=modalities)
+    model_input = preprocess(case, modalities, info.spacing, info.normalisation, ProgressMonitor())
+    z, y, x = model_input.foreground.shape
+    stack = stack_and_pad(model_input.images, modalities, round_up((z, y, x)))
     with torch.inference_mode():
         network.train()({name: stack[k][None, None] for k, name in enumerate(modalities)})
     return network.eval()

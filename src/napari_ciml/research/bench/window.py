@@ -1,4 +1,4 @@
-"""How the window answers while it segments."""
+"""Responsiveness of the window during a segmentation."""
 
 import math
 from collections.abc import Sequence
@@ -9,22 +9,23 @@ from napari_ciml.research.bench.config import BenchConfig
 from napari_ciml.widgets.latency_probe import TICK_MS, measure_segmentation
 
 
-def segment_in_the_window(setup: BenchConfig, monitor: ProgressMonitor) -> dict[str, object]:
+def segment_in_window(config: BenchConfig, monitor: ProgressMonitor) -> dict[str, object]:
     """Open the case in a viewer with its dock widgets, and press *Segment*."""
     monitor.step("Opening a window")
-    heard = measure_segmentation(setup.case, setup.checkpoint)
+    samples = measure_segmentation(config.case, config.checkpoint)
+    largest = max(samples.delays_ms)
     return {
-        "seconds": round(heard.seconds, 3),
-        "median_ms": round(percentile(heard.delays_ms, 50), 2),
-        "p99_ms": round(percentile(heard.delays_ms, 99), 2),
-        "largest_ms": round(max(heard.delays_ms), 2),
-        "largest_after_s": round(heard.delays_ms.index(max(heard.delays_ms)) * TICK_MS / 1000, 2),
-        "moments": len(heard.delays_ms),
+        "seconds": round(samples.seconds, 3),
+        "median_ms": round(percentile(samples.delays_ms, 50), 2),
+        "p99_ms": round(percentile(samples.delays_ms, 99), 2),
+        "largest_ms": round(largest, 2),
+        "largest_after_s": round(samples.delays_ms.index(largest) * TICK_MS / 1000, 2),
+        "moments": len(samples.delays_ms),
         "peak_memory_mib": round(peak_memory_mib(), 1),
     }
 
 
-def percentile(values: Sequence[float], share: float) -> float:
-    """Return the smallest value that at least ``share`` per cent of the values do not exceed."""
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Return the smallest value that at least ``percent`` % of the values do not exceed."""
     ordered = sorted(values)
-    return ordered[max(0, math.ceil(share / 100 * len(ordered)) - 1)]
+    return ordered[max(0, math.ceil(percent / 100 * len(ordered)) - 1)]

@@ -1,6 +1,6 @@
-"""Phantom cases with a known reference: a glioma in brain MR, lesions in PET/CT."""
+"""Synthetic cases with a known reference: a glioma in brain MR, lesions in PET/CT."""
 
 from napari_ciml.research.phantoms.phantom import Phantom, make_phantom
-from napari_ciml.research.phantoms.write import write_phantoms
+from napari_ciml.research.phantoms.write import PhantomSettings, write_phantoms
 
-__all__ = ["Phantom", "make_phantom", "write_phantoms"]
+__all__ = ["Phantom", "PhantomSettings", "make_phantom", "write_phantoms"]

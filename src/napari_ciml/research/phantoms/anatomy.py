@@ -1,4 +1,4 @@
-"""Brains of different shape, made from one atlas: the ICBM 152 (2009a) maps that nilearn ships."""
+"""Brains of random shape, deformed from one atlas: the ICBM 152 (2009a) maps in nilearn."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,12 +19,20 @@ _DETAIL_MM = 1.8
 
 @dataclass(frozen=True)
 class Anatomy:
-    """Tissue shares of every voxel, each (Z, Y, X) float32 in [0, 1].
+    """Tissue fractions of every voxel, each (Z, Y, X) float32 in [0, 1].
 
-    ``white`` and ``grey`` matter, ``fluid`` (all CSF), ``ventricles`` (the inner part of it), and
-    ``brain``, the mask of what is left after skull stripping (bool; of a base that is still to be
-    deformed it may be float32, and 0.5 the threshold). ``structures`` are shares, by name, of what
-    takes the place of these tissues: sinuses, dura, plexus and so on.
+    Parameters
+    ----------
+    white, grey : numpy.ndarray
+        White and grey matter.
+    fluid, ventricles : numpy.ndarray
+        All CSF, and the part of it in the ventricles.
+    brain : numpy.ndarray
+        Mask after skull stripping, bool; for an anatomy to be deformed it may also be a probability
+        (float32), with threshold 0.5.
+    structures : mapping of str to numpy.ndarray
+        Fractions of structures that replace these tissues, by name: venous sinuses, dura, choroid
+        plexus and so on.
     """
 
     white: np.ndarray
@@ -37,7 +45,7 @@ class Anatomy:
 
 @lru_cache(maxsize=4)
 def atlas(spacing: float) -> Anatomy:
-    """Return the atlas at a voxel size in mm, axes of a BraTS volume (LPS: x to the left).
+    """Return the atlas at a voxel size in mm, with the axes of a BraTS volume (LPS).
 
     Raises
     ------
@@ -55,9 +63,9 @@ def atlas(spacing: float) -> Anatomy:
         datasets.load_mni152_gm_template,
         datasets.load_mni152_brain_mask,
     )
-    # nilearn's axes are x to the right, y to the front; LPS has both the other way round.
+    # nilearn's axes are RAS; LPS flips the first two.
     maps = [np.asarray(load(resolution=1).dataobj, np.float32)[::-1, ::-1].T for load in loaders]
-    white, grey, mask = (coarser(volume, spacing) for volume in maps)
+    white, grey, mask = (resample_atlas(volume, spacing) for volume in maps)
     brain = mask > 0.5
     total = np.maximum(white + grey, 1.0)
     white, grey = white / total * brain, grey / total * brain
@@ -68,9 +76,9 @@ def atlas(spacing: float) -> Anatomy:
 
 
 def depth_mm(spacing: float, base: Anatomy | None = None) -> np.ndarray:
-    """Return how deep in a brain each voxel lies, (Z, Y, X) float32 in mm; 0 outside.
+    """Return each voxel's depth in the brain, (Z, Y, X) float32 in mm; 0 outside.
 
-    The brain is the atlas' by default.
+    The brain is that of the atlas by default.
     """
     return _atlas_depth(spacing) if base is None else _depth(base.brain, spacing)
 
@@ -91,7 +99,7 @@ def deform(
     push: np.ndarray | None = None,
     base: Anatomy | None = None,
 ) -> tuple[Anatomy, np.ndarray]:
-    """Return a brain of random pose and shape, and where each of its voxels lies in its base.
+    """Return a brain of random pose and shape, and each voxel's position in the original anatomy.
 
     Parameters
     ----------
@@ -100,9 +108,16 @@ def deform(
     spacing : float
         Voxel size in mm.
     push : numpy.ndarray, optional
-        Further displacement in voxels, (3, Z, Y, X): a mass effect.
+        Additional displacement in voxels, (3, Z, Y, X): a mass effect.
     base : Anatomy, optional
-        What is deformed; the atlas by default.
+        Anatomy to deform; the atlas by default.
+
+    Returns
+    -------
+    Anatomy
+        Tissue fractions of the brain.
+    numpy.ndarray
+        Positions in the original anatomy in voxels, (3, Z, Y, X).
     """
     base = base or atlas(spacing)
     shape: Shape = base.brain.shape
@@ -117,11 +132,13 @@ def deform(
 
 
 def sample(base: Anatomy, points: np.ndarray, rng: np.random.Generator) -> Anatomy:
-    """Sample an anatomy at points, widen or narrow its fluid spaces, and strip it imperfectly."""
+    """Sample an anatomy at points, vary the width of fluid spaces, and skull-strip imperfectly."""
 
     def at_points(volume: np.ndarray) -> np.ndarray:
-        found = ndimage.map_coordinates(volume.astype(np.float32), points, order=1, mode="constant")
-        return np.asarray(found)
+        values = ndimage.map_coordinates(
+            volume.astype(np.float32), points, order=1, mode="constant"
+        )
+        return np.asarray(values)
 
     white, grey, fluid, ventricles, brain = (
         at_points(volume)
@@ -129,9 +146,9 @@ def sample(base: Anatomy, points: np.ndarray, rng: np.random.Generator) -> Anato
     )
     structures = {name: at_points(volume) for name, volume in base.structures.items()}
     if structures:
-        # One site's skull stripping leaves more on the brain than another's.
+        # Skull stripping leaves more on the brain at some sites than at others.
         brain = brain ** np.exp(rng.uniform(-0.7, 1.4))
-    # Atrophy: a power below 1 widens sulci and ventricles, above 1 narrows them.
+    # Atrophy: an exponent below 1 widens sulci and ventricles, above 1 narrows them.
     fluid = np.clip(fluid, 0, 1) ** rng.uniform(0.6, 1.5)
     matter = (1 - fluid) / np.maximum(white + grey, 1e-3)
     edge = 0.5 + 0.12 * smooth_field(rng, brain.shape, 12) * rng.uniform(0, 1) ** 2
@@ -147,23 +164,23 @@ def sample(base: Anatomy, points: np.ndarray, rng: np.random.Generator) -> Anato
 
 
 def _affine(rng: np.random.Generator, shape: Shape) -> np.ndarray:
-    turn = Rotation.from_euler("xyz", rng.normal(0, _TILT / 2, 3), degrees=True).as_matrix()
-    stretch = np.diag(np.exp(rng.normal(0, _SCALE / 2, 3)))
+    rotation = Rotation.from_euler("xyz", rng.normal(0, _TILT / 2, 3), degrees=True).as_matrix()
+    scaling = np.diag(np.exp(rng.normal(0, _SCALE / 2, 3)))
     if rng.random() < 0.5:
-        stretch[2, 2] *= -1
+        scaling[2, 2] *= -1
     centre = (np.array(shape, np.float32) - 1) / 2
     points = grid_points(shape).reshape(3, -1) - centre[:, None]
-    moved = (turn @ stretch).astype(np.float32) @ points + centre[:, None].astype(np.float32)
-    return moved.reshape(3, *shape)
+    matrix = (rotation @ scaling).astype(np.float32)
+    return (matrix @ points + centre[:, None].astype(np.float32)).reshape(3, *shape)
 
 
 def _central(shape: Shape) -> np.ndarray:
-    """Exclude fluid that is deep but not ventricular: the fissure and the basal cisterns."""
+    """Return a central box, which excludes the other deep CSF: fissure and basal cisterns."""
     z, y, x = np.meshgrid(*(np.linspace(-1, 1, edge) for edge in shape), indexing="ij")
     return (np.abs(x) < 0.45) & (np.abs(y) < 0.6) & (z > -0.35) & (z < 0.45)
 
 
-def coarser(volume: np.ndarray, spacing: float) -> np.ndarray:
-    """Bring a volume of 1 mm to another voxel size, smoothed if that is larger."""
+def resample_atlas(volume: np.ndarray, spacing: float) -> np.ndarray:
+    """Resample a volume of 1 mm to a voxel size, smoothed if that is larger."""
     smooth = blur(volume, 0.4 * np.sqrt(max(spacing**2 - 1, 0.0)))
     return ndimage.zoom(smooth, 1 / spacing, order=1, grid_mode=True, mode="nearest")

@@ -8,7 +8,7 @@ import numpy as np
 from napari_ciml.research.phantoms.foci import Focus
 from napari_ciml.research.phantoms.tumour import EDEMA, Tumour
 
-EXTENTS = {"rim": 0.25, "usual": 0.45, "wide": 0.2, "hemisphere": 0.1}
+EXTENTS = {"rim": 0.25, "typical": 0.45, "wide": 0.2, "hemisphere": 0.1}
 """How often each extent of edema occurs."""
 
 _RIM, _WIDE_MM, _HEMISPHERE_MM = (1.0, 1.12), (15.0, 35.0), (50.0, 75.0)
@@ -24,7 +24,7 @@ _FAINT, _STRENGTH = 0.4, (0.25, 0.8)
 def draw_extent(rng: np.random.Generator, foci: Sequence[Focus]) -> list[Focus]:
     """Give all foci of a tumour edema of one extent."""
     extent = str(rng.choice(list(EXTENTS), p=list(EXTENTS.values())))
-    if extent == "usual":
+    if extent == "typical":
         return list(foci)
     found = []
     for focus in foci:

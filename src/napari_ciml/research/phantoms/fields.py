@@ -1,4 +1,4 @@
-"""Smooth random fields, the stuff phantoms are made of. All volumes are (Z, Y, X) float32."""
+"""Smooth random fields, from which phantoms are built. All volumes are (Z, Y, X) float32."""
 
 import numpy as np
 from scipy import ndimage
@@ -7,20 +7,20 @@ Shape = tuple[int, int, int]
 
 
 def smooth_field(rng: np.random.Generator, shape: Shape, scale: float) -> np.ndarray:
-    """Return a random field of mean 0 and deviation 1.
+    """Return a random field with mean 0 and standard deviation 1.
 
     Parameters
     ----------
     rng : numpy.random.Generator
         Source of randomness.
     shape : tuple of int
-        (Z, Y, X).
+        Shape of the field, (Z, Y, X).
     scale : float
-        Distance in voxels over which it changes.
+        Correlation length in voxels.
     """
     weights = [_weights(edge, scale) for edge in shape]
     knots = rng.standard_normal([w.shape[1] for w in weights]).astype(np.float32)
-    # One matrix product per axis: far cheaper than interpolating every voxel by itself.
+    # One matrix product per axis is much cheaper than interpolating every voxel.
     field = np.einsum("zk,klm->zlm", weights[0], knots)
     field = np.einsum("yl,zlm->zym", weights[1], field)
     field = field @ weights[2].T
@@ -28,24 +28,24 @@ def smooth_field(rng: np.random.Generator, shape: Shape, scale: float) -> np.nda
 
 
 def _weights(edge: int, scale: float) -> np.ndarray:
-    """Return how much each knot counts in each voxel of one axis, (edge, knots)."""
+    """Return the weight of each knot in each voxel along one axis, (edge, knots)."""
     knots = np.arange(-1, int(np.ceil(edge / scale)) + 2)
     distance = np.arange(edge)[:, None] / scale - knots
     return np.exp(-0.5 * (distance / 0.55) ** 2).astype(np.float32)
 
 
 def rough_field(rng: np.random.Generator, shape: Shape, scale: float) -> np.ndarray:
-    """Return a random field of mean 0 and deviation about 1 with detail at three scales."""
+    """Return a random field with mean 0, standard deviation about 1 and detail at three scales."""
     parts = [0.75 * smooth_field(rng, shape, scale), 0.5 * smooth_field(rng, shape, scale / 2)]
     parts.append(0.35 * smooth_field(rng, shape, max(scale / 4, 1.0)))
     return np.sum(parts, axis=0)
 
 
 def blur(volume: np.ndarray, sigma: float | tuple[float, float, float]) -> np.ndarray:
-    """Gaussian smoothing, sigma in voxels."""
+    """Smooth with a Gaussian of ``sigma`` voxels."""
     return ndimage.gaussian_filter(volume.astype(np.float32), sigma, truncate=3)
 
 
 def grid_points(shape: Shape) -> np.ndarray:
-    """Return every voxel's index, (3, Z, Y, X) float32."""
+    """Return the index of every voxel, (3, Z, Y, X) float32."""
     return np.indices(shape, dtype=np.float32)

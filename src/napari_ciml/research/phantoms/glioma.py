@@ -1,4 +1,4 @@
-"""A glioma phantom: deformed anatomy, a tumour in it, four contrasts of both."""
+"""Glioma phantom: deformed anatomy with a tumour, in four MR contrasts."""
 
 import numpy as np
 
@@ -13,13 +13,13 @@ from napari_ciml.research.phantoms.tumour import grow
 def make(
     rng: np.random.Generator,
     spacing: float,
-    carried: ExclusiveModality | None = None,
-    protocol: str = "usual",
+    exclusive: ExclusiveModality | None = None,
+    protocol: str = "standard",
     heads: HeadFolder | None = None,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Return modalities, each (Z, Y, X) float32, and labels, (Z, Y, X) uint8.
+    """Return the modalities, each (Z, Y, X) float32, and the label map, (Z, Y, X) uint8.
 
-    The anatomy is the atlas', or one of ``heads``, where edema is of more kinds, too.
+    The anatomy is that of the atlas, or one of ``heads``, in which the edema varies more.
     """
     base = heads.draw(rng, spacing) if heads else None
     depth = depth_mm(spacing, base)
@@ -34,6 +34,6 @@ def make(
         tumour = fade_edema(
             rng, confine_to_hemisphere(rng, tumour, foci, points[2] - middle, spacing)
         )
-    images = render(rng, anatomy, tumour, spacing, carried, protocol)
-    # What lies outside the field of view is labelled by nobody.
+    images = render(rng, anatomy, tumour, spacing, exclusive, protocol)
+    # Voxels outside the field of view have no label.
     return images, tumour.labels * (images["T1"] > 0)

@@ -14,7 +14,7 @@ from scipy import ndimage
 from napari_ciml.cases.formats.volumes import image_suffix, read_volume
 from napari_ciml.cases.geometry import reorient
 from napari_ciml.errors import InputError
-from napari_ciml.research.phantoms.anatomy import Anatomy, coarser
+from napari_ciml.research.phantoms.anatomy import Anatomy, resample_atlas
 from napari_ciml.research.phantoms.dural_folds import Surroundings, dural_structures
 
 WHITE, GREY = (2, 41, 7, 46), (3, 42, 8, 47)
@@ -102,7 +102,7 @@ def load_head(path: Path, spacing: float) -> Anatomy:
     labels = _cropped(_read(path))
 
     def share(values: tuple[int, ...]) -> np.ndarray:
-        return np.clip(coarser(np.isin(labels, values).astype(np.float32), spacing), 0, 1)
+        return np.clip(resample_atlas(np.isin(labels, values).astype(np.float32), spacing), 0, 1)
 
     tissue = share(_TISSUE) > 0.5
     inside = share(_INTRACRANIAL) > 0.5

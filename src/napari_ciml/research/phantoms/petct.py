@@ -1,4 +1,4 @@
-"""A PET/CT phantom: a neck and chest of ellipsoids with physiological uptake and lesions."""
+"""PET/CT phantom: neck and chest made of ellipsoids, with physiological uptake and lesions."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ _PET_SIGMA_MM = 2.6
 
 
 def make(rng: np.random.Generator, spacing: float) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Return CT in HU and PET in SUV, each (Z, Y, X) float32, and labels, (Z, Y, X) uint8."""
+    """Return CT (HU) and PET (SUV), each (Z, Y, X) float32, and the label map, (Z, Y, X) uint8."""
     z, y, x = (round(mm / spacing) for mm in _EXTENT_MM)
     shape: Shape = (z, y, x)
     points = grid_points(shape) * spacing
@@ -18,8 +18,8 @@ def make(rng: np.random.Generator, spacing: float) -> tuple[dict[str, np.ndarray
     lesions = body.lesions(int(rng.integers(1, 6)))
     ct = np.where(lesions, rng.uniform(20, 70), body.hounsfield())
     pet = body.uptake()
-    for part, _ in body.parts(lesions):
-        pet = np.where(part, rng.uniform(3, 15), pet)
+    for lesion in body.components(lesions):
+        pet = np.where(lesion, rng.uniform(3, 15), pet)
     noisy_ct = blur(ct, 0.6 / spacing) + rng.normal(0, rng.uniform(8, 25), shape)
     blurred = blur(pet, _PET_SIGMA_MM / spacing)
     noise = blur(rng.standard_normal(shape), 1.5 / spacing)
@@ -29,7 +29,7 @@ def make(rng: np.random.Generator, spacing: float) -> tuple[dict[str, np.ndarray
 
 
 class _Body:
-    """Masks of one random body; organs that take up tracer without being ill."""
+    """Masks of one random body, with organs of physiological uptake."""
 
     def __init__(self, rng: np.random.Generator, points: np.ndarray, spacing: float) -> None:
         self.rng, self.points, self.spacing = rng, points, spacing
@@ -46,7 +46,7 @@ class _Body:
         self.glands = [self._ball((165, 84, width / 2 + side * 38), (10, 9, 8)) for side in (-1, 1)]
 
     def hounsfield(self) -> np.ndarray:
-        """Return the CT before noise."""
+        """Return the CT in HU, without noise."""
         ct = np.full(self.body.shape, _AIR)
         ct[self.body] = _FAT
         ct[self.muscle] = _MUSCLE + 8 * self.rough[self.muscle]
@@ -60,7 +60,7 @@ class _Body:
         return ct
 
     def uptake(self) -> np.ndarray:
-        """Return the PET before lesions and blur: bright heart and glands are no lesions."""
+        """Return the PET in SUV without lesions and blur; heart and glands are bright."""
         pet = np.where(self.body, 0.35, 0.0)
         pet[self.muscle] = 0.7
         for lung in self.lungs:
@@ -73,25 +73,25 @@ class _Body:
         return pet
 
     def lesions(self, count: int) -> np.ndarray:
-        """Place lesions in soft tissue and lung, away from organs with uptake of their own."""
-        taken = self.heart | self.spine | self.airway | self.glands[0] | self.glands[1]
-        inner = self.muscle & ~(blur(taken, 6 / self.spacing) > 0.02)
-        places = np.argwhere(inner)
+        """Place lesions in soft tissue and lung, away from organs with physiological uptake."""
+        organs = self.heart | self.spine | self.airway | self.glands[0] | self.glands[1]
+        inner = self.muscle & ~(blur(organs, 6 / self.spacing) > 0.02)
+        candidates = np.argwhere(inner)
         mask = np.zeros(self.body.shape, bool)
         for _ in range(count):
-            centre = places[self.rng.integers(len(places))] * self.spacing
+            centre = candidates[self.rng.integers(len(candidates))] * self.spacing
             radius = self.rng.uniform(5, 14)
             ball = self._ball(tuple(centre), tuple(radius * self.rng.uniform(0.75, 1.25, 3)))
             mask |= ball & inner
         return mask
 
     @staticmethod
-    def parts(mask: np.ndarray) -> list[tuple[np.ndarray, int]]:
-        """Return each connected component of a mask, with its number."""
+    def components(mask: np.ndarray) -> list[np.ndarray]:
+        """Return each connected component of a mask."""
         from scipy import ndimage
 
         labelled, count = ndimage.label(mask)
-        return [(labelled == k, k) for k in range(1, count + 1)]
+        return [labelled == k for k in range(1, count + 1)]
 
     def _tube(
         self, centre: tuple[float, float, float], a: float, b: float, rough: np.ndarray

@@ -1,4 +1,4 @@
-"""One phantom of either kind, from a seed."""
+"""Make a phantom of either kind from a seed."""
 
 from dataclasses import dataclass
 
@@ -15,18 +15,18 @@ KINDS = ("glioma", "petct")
 
 @dataclass(frozen=True)
 class Phantom:
-    """A case nobody has.
+    """A synthetic case.
 
     Parameters
     ----------
     kind : str
         ``glioma`` or ``petct``.
     images : dict of str to numpy.ndarray
-        By modality, (Z, Y, X) float32.
+        Image by modality, (Z, Y, X) float32.
     labels : numpy.ndarray
-        The reference, (Z, Y, X) uint8: BraTS 2020's values, or 1 for a lesion.
+        Reference label map, (Z, Y, X) uint8: values of BraTS 2020, or 1 for a lesion.
     grid : Grid
-        Of all of them.
+        Grid of images and label map.
     """
 
     kind: str
@@ -39,26 +39,26 @@ def make_phantom(
     kind: str,
     seed: int,
     spacing: float = 2.0,
-    carried: ExclusiveModality | None = None,
-    protocol: str = "usual",
+    exclusive: ExclusiveModality | None = None,
+    protocol: str = "standard",
     heads: HeadFolder | None = None,
 ) -> Phantom:
-    """Make a phantom; the same seed gives the same one.
+    """Make a phantom, reproducibly.
 
     Parameters
     ----------
     kind : {"glioma", "petct"}
-        What it shows.
+        Kind of phantom.
     seed : int
-        Of everything random.
+        Seed of everything random.
     spacing : float
         Voxel size in mm.
-    carried : Carried, optional
-        Let only one modality of a glioma show a region's border.
+    exclusive : ExclusiveModality, optional
+        Hide the border of a glioma's region in all modalities but one.
     protocol : str
-        One of `PROTOCOLS`: what was scanned of a glioma.
+        MR protocol of a glioma, one of `PROTOCOLS`.
     heads : HeadFolder, optional
-        Label maps, one of which is a glioma's anatomy; by default it is the atlas.
+        Label maps of heads, one of which is the anatomy of a glioma; the atlas by default.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def make_phantom(
         raise InputError(f"There is no phantom of kind '{kind}'; known are {', '.join(KINDS)}.")
     rng = np.random.default_rng((seed, KINDS.index(kind)))
     images, labels = (
-        glioma.make(rng, spacing, carried, protocol, heads)
+        glioma.make(rng, spacing, exclusive, protocol, heads)
         if kind == "glioma"
         else petct.make(rng, spacing)
     )

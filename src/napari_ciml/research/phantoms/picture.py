@@ -1,4 +1,4 @@
-"""Rows of phantoms: every modality and the reference, in the slice with most of it."""
+"""Picture of phantoms: modalities and reference, in the slice with the largest lesion area."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,12 +8,12 @@ import numpy as np
 from napari_ciml.files import atomic_write
 from napari_ciml.research.phantoms.phantom import Phantom
 
-_BRIGHTEST = 99.5
+_WHITE_PERCENTILE = 99.5
 """Percentile of the voxels above 0 that is shown as white."""
 
 
 def draw_phantoms(phantoms: Sequence[Phantom], path: Path) -> None:
-    """Write a picture with a row for each phantom.
+    """Write a picture with one row per phantom.
 
     Raises
     ------
@@ -26,15 +26,15 @@ def draw_phantoms(phantoms: Sequence[Phantom], path: Path) -> None:
     size = (1.5 * (len(names) + 1), 1.6 * len(phantoms))
     figure = Figure(figsize=size, facecolor="black", layout="constrained")
     grid = figure.subplots(len(phantoms), len(names) + 1, squeeze=False)
-    most = max(int(phantom.labels.max()) for phantom in phantoms)
+    highest = max(int(phantom.labels.max()) for phantom in phantoms)
     for row, phantom in zip(grid, phantoms, strict=True):
         z = int(np.count_nonzero(phantom.labels, axis=(1, 2)).argmax())
         for axes, name in zip(row, names, strict=False):
             image = phantom.images[name]
-            top = np.percentile(image[image > 0], _BRIGHTEST)
+            top = np.percentile(image[image > 0], _WHITE_PERCENTILE)
             axes.imshow(image[z], cmap="gray", vmin=min(0.0, float(image.min())), vmax=top)
             axes.set_title(name, color="white", fontsize=8)
-        row[-1].imshow(phantom.labels[z], cmap="inferno", vmin=0, vmax=most)
+        row[-1].imshow(phantom.labels[z], cmap="inferno", vmin=0, vmax=highest)
         row[-1].set_title("reference", color="white", fontsize=8)
         for axes in row:
             axes.set_axis_off()

@@ -1,4 +1,4 @@
-"""What is scanned of a glioma phantom, and how: the usual protocol, and ones that are not usual."""
+"""MR protocols of glioma phantoms: the standard one, and deviations from it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,10 @@ Spread = tuple[float, float]
 """Mean and standard deviation over phantoms."""
 
 SUBTRACTED = "T1CE-MINUS-T1"
-"""The signal that is a difference: what enhances stands alone."""
+"""Signal of a subtraction image, in which only enhancing tissue is bright."""
+
+STANDARD = "standard"
+"""Name of the standard protocol."""
 
 MEANS: dict[str, dict[str, Spread]] = {
     "T1": {
@@ -55,26 +58,26 @@ MEANS: dict[str, dict[str, Spread]] = {
         "solid": (0.12, 0.04), "necrosis": (0.06, 0.02), "enhancing": (0.80, 0.20),
     },
 }  # fmt: skip
-"""Each tissue's signal, relative to white matter in T1."""
+"""Mean signal of each tissue and its standard deviation, relative to white matter in T1."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """A way to scan that a site may have.
+    """An MR protocol.
 
     Parameters
     ----------
     about : str
-        In words.
+        Description.
     signals : mapping of str to str
-        By modality, whose tissue means in `MEANS` it has; its own by default.
+        Key in `MEANS` by modality; the modality's own name by default.
     noise : tuple of float
-        Least and greatest deviation of the noise, relative to white matter in T1.
+        Smallest and largest standard deviation of the noise, relative to white matter in T1.
     slices_mm : tuple of float, optional
-        Range of the thickness of axial slices; by default half of the volumes have thick ones, in
-        any plane.
+        Range of the axial slice thickness; by default half of the volumes have thick slices, in any
+        plane.
     contrast : float
-        What differences between tissues are multiplied by.
+        Factor on the differences between tissues.
     """
 
     about: str
@@ -87,22 +90,19 @@ class Protocol:
 _INFANT = {name: f"{name}-INFANT" for name in ("T1", "T2", "FLAIR")} | {"T1CE": "T1-INFANT"}
 
 PROTOCOLS = {
-    "usual": Protocol("what the shipped checkpoint was trained on"),
-    "t1-flair": Protocol(
-        "the FLAIR is a T1-weighted one, in which a tumour is dark", {"FLAIR": "T1-FLAIR"}
-    ),
-    "post-flair": Protocol(
-        "the FLAIR is taken after the contrast agent, and shows it", {"FLAIR": "FLAIR-POST"}
-    ),
+    STANDARD: Protocol("the protocol the bundled checkpoint was trained on"),
+    "t1-flair": Protocol("T1-weighted FLAIR, in which a tumour is dark", {"FLAIR": "T1-FLAIR"}),
+    "post-flair": Protocol("FLAIR after contrast agent, with enhancement", {"FLAIR": "FLAIR-POST"}),
     "dir": Protocol(
-        "double inversion recovery in place of FLAIR: white matter is dark, too", {"FLAIR": "DIR"}
+        "double inversion recovery instead of FLAIR, with dark white matter", {"FLAIR": "DIR"}
     ),
-    "pd": Protocol("proton density in place of T2: little contrast", {"T2": "PD"}),
+    "pd": Protocol("proton density instead of T2, with little contrast", {"T2": "PD"}),
     "subtraction": Protocol(
-        "T1CE less T1 in place of T1CE: dark but for what enhances", {"T1CE": SUBTRACTED}
+        "T1CE minus T1 instead of T1CE, in which only enhancing tissue is bright",
+        {"T1CE": SUBTRACTED},
     ),
     "infant": Protocol(
-        "before myelination: white matter is darker than grey in T1, brighter in T2", _INFANT
+        "before myelination: white matter darker than grey in T1, brighter in T2", _INFANT
     ),
     "low-field": Protocol(
         "64 mT: much noise, slices of 5 mm, little contrast",
@@ -111,7 +111,7 @@ PROTOCOLS = {
         contrast=0.7,
     ),
 }
-"""By name."""
+"""Protocols by name."""
 
-STRANGE = tuple(name for name in PROTOCOLS if name != "usual")
-"""Protocols that the shipped checkpoint was not trained on."""
+NONSTANDARD = tuple(name for name in PROTOCOLS if name != STANDARD)
+"""Protocols that the bundled checkpoint was not trained on."""

@@ -1,5 +1,6 @@
-"""Phantoms as case folders: what ``napari-ciml phantom`` writes and ``napari-ciml train`` reads."""
+"""Write phantoms as case folders, which ``napari-ciml train`` reads."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,28 +10,43 @@ from napari_ciml import __version__
 from napari_ciml.cases.writing import write_volume
 from napari_ciml.files import ensure_writable_folder, write_text
 from napari_ciml.progress import ProgressMonitor
-from napari_ciml.research.phantoms.contrast import CARRIERS, ExclusiveModality
+from napari_ciml.research.phantoms.contrast import EXCLUSIVE, ExclusiveModality
 from napari_ciml.research.phantoms.heads import HeadFolder
 from napari_ciml.research.phantoms.phantom import Phantom, make_phantom
+from napari_ciml.research.phantoms.protocols import STANDARD
 
 _FILES = {"FLAIR": "flair", "T1": "t1", "T1CE": "t1ce", "T2": "t2", "PET": "PET", "CT": "CT"}
 
 
+@dataclass(frozen=True)
+class PhantomSettings:
+    """Settings of a set of phantoms.
+
+    Parameters
+    ----------
+    kind : {"glioma", "petct"}
+        Kind of phantom.
+    spacing : float
+        Voxel size in mm.
+    exclusive : float
+        Fraction of the gliomas in which only one modality shows a region's border.
+    protocol : str
+        MR protocol of the gliomas, one of `PROTOCOLS`.
+    heads : HeadFolder, optional
+        Label maps of heads to use as anatomies of the gliomas; the atlas by default.
+    """
+
+    kind: str
+    spacing: float = 2.0
+    exclusive: float = 0.0
+    protocol: str = STANDARD
+    heads: HeadFolder | None = None
+
+
 def write_phantoms(
-    folder: Path,
-    kind: str,
-    count: int,
-    seed: int,
-    spacing: float,
-    monitor: ProgressMonitor,
-    carried: float = 0.0,
-    protocol: str = "usual",
-    heads: HeadFolder | None = None,
+    folder: Path, settings: PhantomSettings, count: int, seed: int, monitor: ProgressMonitor
 ) -> None:
     """Write phantoms ``seed`` to ``seed + count - 1``, one folder each, and ``dataset.yaml``.
-
-    In a share ``carried`` of the gliomas only one modality shows a region's border; ``protocol``
-    and ``heads`` are as `make_phantom` has them.
 
     Raises
     ------
@@ -39,24 +55,26 @@ def write_phantoms(
     CancelledError
         If the monitor's ``stop`` is set.
     """
-    for done in range(count):
-        monitor.step("Making phantoms", done, count)
-        name = f"{kind}_{seed + done:04d}"
-        hidden = _draw_carried(seed + done, carried)
-        phantom = make_phantom(kind, seed + done, spacing, hidden, protocol, heads)
+    kind, spacing, protocol = settings.kind, settings.spacing, settings.protocol
+    heads = settings.heads
+    for k in range(count):
+        monitor.step("Making phantoms", k, count)
+        name = f"{kind}_{seed + k:04d}"
+        exclusive = _draw_exclusive(seed + k, settings.exclusive)
+        phantom = make_phantom(kind, seed + k, spacing, exclusive, protocol, heads)
         write_phantom(ensure_writable_folder(folder / name), name, phantom)
     about: dict[str, object] = {"kind": kind, "count": count, "seed": seed, "spacing_mm": spacing}
-    about |= {"carried": carried} if carried else {}
-    about |= {"protocol": protocol} if protocol != "usual" else {}
+    about |= {"exclusive": settings.exclusive} if settings.exclusive else {}
+    about |= {"protocol": protocol} if protocol != STANDARD else {}
     about |= {"anatomies": len(heads.paths)} if heads else {}
     about["napari-ciml"] = __version__
     write_text(folder / "dataset.yaml", yaml.safe_dump(about, sort_keys=False))
 
 
-def _draw_carried(seed: int, share: float) -> ExclusiveModality | None:
-    # A stream of its own, so that a phantom's anatomy does not depend on the share.
-    rng = np.random.default_rng((seed, len(CARRIERS)))
-    return CARRIERS[rng.integers(len(CARRIERS))] if rng.random() < share else None
+def _draw_exclusive(seed: int, fraction: float) -> ExclusiveModality | None:
+    # A generator of its own, so that a phantom's anatomy does not depend on the fraction.
+    rng = np.random.default_rng((seed, len(EXCLUSIVE)))
+    return EXCLUSIVE[rng.integers(len(EXCLUSIVE))] if rng.random() < fraction else None
 
 
 def write_phantom(folder: Path, name: str, phantom: Phantom) -> None:

@@ -1,1 +1,1 @@
-"""ShapeComposition (section 4.3): whether the filter passes what is missing, and only that."""
+"""ShapeComposition (section 4.3): whether the filter passes only missing information."""

@@ -1,4 +1,4 @@
-"""Sets of two images, a triangle and an ellipse that overlap; the task is their union."""
+"""Pairs of images of a triangle and an ellipse that overlap; the task is to segment the union."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,12 +11,12 @@ Primary = Literal["triangle", "ellipse"]
 
 @dataclass(frozen=True)
 class Shapes:
-    """Sets of images.
+    """Pairs of images.
 
     Parameters
     ----------
     primary, auxiliary : numpy.ndarray
-        Where the shape is, (N, 64, 64) bool; the images are these, as 0 and 1.
+        Masks of the shapes, (N, 64, 64) bool; the images are these masks as 0 and 1.
     """
 
     primary: np.ndarray
@@ -24,11 +24,11 @@ class Shapes:
 
     @property
     def union(self) -> np.ndarray:
-        """What is to be segmented, (N, 64, 64) bool."""
+        """Target of the segmentation, (N, 64, 64) bool."""
         return self.primary | self.auxiliary
 
     def parts(self) -> dict[str, np.ndarray]:
-        """Return the four parts that share the information between them, each (N, 64, 64) bool."""
+        """Return a partition of the images into four parts, each (N, 64, 64) bool."""
         return {
             "auxiliary only": self.auxiliary & ~self.primary,
             "overlap": self.auxiliary & self.primary,
@@ -38,24 +38,24 @@ class Shapes:
 
 
 def make_shapes(count: int, seed: int, primary: Primary = "ellipse") -> Shapes:
-    """Draw sets; in each one the shapes share between 5 and 40 % of the smaller one.
+    """Draw pairs of shapes that overlap by 5 to 40 % of the smaller one.
 
     Parameters
     ----------
     count : int
-        How many sets.
+        Number of pairs.
     seed : int
-        Of everything random.
+        Seed of everything random.
     primary : {"ellipse", "triangle"}
-        Which shape the primary modality shows.
+        Shape in the primary modality.
     """
     rng = np.random.default_rng((seed, EDGE))
-    triangles, ellipses = zip(*(_overlapping(rng) for _ in range(count)), strict=True)
-    one, other = np.stack(triangles), np.stack(ellipses)
-    return Shapes(one, other) if primary == "triangle" else Shapes(other, one)
+    pairs = [_draw_pair(rng) for _ in range(count)]
+    triangles, ellipses = (np.stack(masks) for masks in zip(*pairs, strict=True))
+    return Shapes(triangles, ellipses) if primary == "triangle" else Shapes(ellipses, triangles)
 
 
-def _overlapping(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _draw_pair(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     while True:
         triangle, ellipse = _triangle(rng), _ellipse(rng)
         smaller = min(triangle.sum(), ellipse.sum())

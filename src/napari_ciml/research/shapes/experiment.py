@@ -1,4 +1,4 @@
-"""Training on shapes, and where the information lies."""
+"""Train on shapes, and measure where the complementary information lies."""
 
 from dataclasses import dataclass
 
@@ -12,28 +12,28 @@ from napari_ciml.progress import ProgressMonitor
 from napari_ciml.research.shapes.data import Primary, Shapes, make_shapes
 from napari_ciml.research.shapes.network import ShapeNetwork, ShapePrediction
 
-_SETS, _TEST = 1000, 200
+_PAIRS, _TEST_PAIRS = 1000, 200
 _WARM_UP = ((0.2, 0.5), (0.05, 1.0))
-"""Shares of the steps between which beta grows, and the shares of its value it has there."""
-_CLIP = 1.0
+"""Fractions of the steps between which beta grows, and fractions of its value there."""
+_MAX_GRADIENT_NORM = 1.0
 
 
 @dataclass(frozen=True)
 class ShapeSettings:
-    """How to train; eq. 13 decays the rate by the step.
+    """Training settings; the learning rate decays by step as in eq. 13.
 
     Parameters
     ----------
     beta : float
-        Weight of the KL, a mean over pixels, in nats.
+        Weight of the KL divergence, in nats, averaged over pixels.
     primary : {"ellipse", "triangle"}
-        Which shape the primary modality shows.
+        Shape in the primary modality.
     steps, batch_size : int
-        Of the optimiser.
+        Number of optimiser steps, and of pairs per step.
     learning_rate : float
-        At the start.
+        Initial learning rate.
     seed : int
-        Of weights, batches and noise; the sets are the same for all seeds.
+        Seed of weights, batches and noise; the pairs are the same for all seeds.
     """
 
     beta: float = 1.5
@@ -46,19 +46,32 @@ class ShapeSettings:
 
 @dataclass(frozen=True)
 class ShapeResult:
-    """On the test sets: Dice of the union, nats a set, and the share of them in each part."""
+    """Results on the test pairs.
+
+    Parameters
+    ----------
+    dice : float
+        Dice of the union.
+    nats : float
+        Complementary information per pair.
+    fractions : dict of str to float
+        Fraction of the nats in each part of the image (`Shapes.parts`).
+    """
 
     dice: float
     nats: float
-    shares: dict[str, float]
+    fractions: dict[str, float]
 
 
 def split_shapes(primary: Primary) -> tuple[Shapes, Shapes]:
-    """Return 800 sets to train on and 200 to test on."""
-    sets = make_shapes(_SETS, 0, primary)
-    parts = slice(0, _SETS - _TEST), slice(_SETS - _TEST, _SETS)
-    first, second = (Shapes(sets.primary[part], sets.auxiliary[part]) for part in parts)
-    return first, second
+    """Return 800 training pairs and 200 test pairs."""
+    shapes = make_shapes(_PAIRS, 0, primary)
+    count = _PAIRS - _TEST_PAIRS
+    training, test = (
+        Shapes(shapes.primary[part], shapes.auxiliary[part])
+        for part in (slice(0, count), slice(count, _PAIRS))
+    )
+    return training, test
 
 
 def train_shapes(
@@ -79,47 +92,47 @@ def train_shapes(
         monitor.step("Training on shapes", step, settings.steps)
         for group in adam.param_groups:
             group["lr"] = settings.learning_rate * (1 - step / settings.steps) ** 0.9
-        chosen = rng.integers(0, len(training.primary), settings.batch_size)
-        batch = Shapes(training.primary[chosen], training.auxiliary[chosen])
-        seen = network(images(batch.primary), images(batch.auxiliary), sample=True)
-        # At full weight from the start, saying nothing at all would be where it stays; without any
-        # weight, mu would grow so large that the network does not find back.
+        indices = rng.integers(0, len(training.primary), settings.batch_size)
+        batch = Shapes(training.primary[indices], training.auxiliary[indices])
+        prediction = network(images(batch.primary), images(batch.auxiliary), sample=True)
+        # With full weight from the start, training stays where no information is passed; without
+        # any weight, mu grows so large that training does not recover.
         beta = settings.beta * np.interp(step / settings.steps, *_WARM_UP)
-        loss = _loss(seen, images(batch.union)) + beta * seen.nats().mean()
+        loss = _loss(prediction, images(batch.union)) + beta * prediction.nats().mean()
         adam.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
+        torch.nn.utils.clip_grad_norm_(network.parameters(), _MAX_GRADIENT_NORM)
         adam.step()
     return network.eval()
 
 
 def predict(network: ShapeNetwork, shapes: Shapes) -> ShapePrediction:
-    """Segment sets without noise."""
+    """Segment pairs without noise."""
     with torch.inference_mode():
-        seen: ShapePrediction = network(
+        prediction: ShapePrediction = network(
             images(shapes.primary), images(shapes.auxiliary), sample=False
         )
-        return seen
+        return prediction
 
 
 def measure(network: ShapeNetwork, test: Shapes) -> ShapeResult:
-    """Return how well the union is segmented, and where the KL lies."""
-    seen = predict(network, test)
-    nats = seen.nats()[:, 0].double().numpy()
-    predicted = (seen.logits[:, 0] > 0).numpy()
-    scores = [dice(one, other) for one, other in zip(predicted, test.union, strict=True)]
-    shares = {name: float(nats[mask].sum() / nats.sum()) for name, mask in test.parts().items()}
-    return ShapeResult(float(np.mean(scores)), float(nats.sum() / len(nats)), shares)
+    """Return the Dice of the union, and the distribution of the KL divergence."""
+    prediction = predict(network, test)
+    nats = prediction.nats()[:, 0].double().numpy()
+    predicted = (prediction.logits[:, 0] > 0).numpy()
+    scores = [dice(mask, union) for mask, union in zip(predicted, test.union, strict=True)]
+    fractions = {name: float(nats[mask].sum() / nats.sum()) for name, mask in test.parts().items()}
+    return ShapeResult(float(np.mean(scores)), float(nats.sum() / len(nats)), fractions)
 
 
 def images(masks: np.ndarray) -> Tensor:
-    """Return masks, (N, Y, X), as images (N, 1, Y, X) of 0 and 1."""
+    """Return masks (N, Y, X) as images of 0 and 1, (N, 1, Y, X) float32."""
     return torch.from_numpy(masks[:, None].astype(np.float32))
 
 
-def _loss(seen: ShapePrediction, target: Tensor) -> Tensor:
+def _loss(prediction: ShapePrediction, target: Tensor) -> Tensor:
     from monai.losses import DiceLoss
 
-    entropy = functional.binary_cross_entropy_with_logits(seen.logits, target)
-    total: Tensor = DiceLoss(sigmoid=True, batch=True)(seen.logits, target) + entropy
-    return total
+    cross_entropy = functional.binary_cross_entropy_with_logits(prediction.logits, target)
+    dice_loss: Tensor = DiceLoss(sigmoid=True, batch=True)(prediction.logits, target)
+    return dice_loss + cross_entropy

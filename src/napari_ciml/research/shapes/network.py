@@ -20,15 +20,15 @@ class ShapePrediction(NamedTuple):
     sigma: Tensor
 
     def nats(self) -> Tensor:
-        """Return the KL of each pixel's kappa against N(0, 1) (eq. 10), (N, 1, Y, X)."""
+        """Return the KL divergence of each pixel's kappa to N(0, 1) (eq. 10), (N, 1, Y, X)."""
         return 0.5 * (self.mu.square() + self.sigma.square() - 1) - self.sigma.log()
 
 
 class ShapeNetwork(nn.Module):
-    """Two encoders; what the auxiliary one adds passes through one noisy channel.
+    """Two encoders; the auxiliary one contributes through one noisy channel.
 
-    The complementary path sees the primary features, but no gradient goes back through it, so the
-    primary encoder cannot come to say there what it should say itself.
+    The complementary path also receives the primary features, detached: without a gradient, the
+    primary encoder cannot learn to send its own information through that channel.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class ShapeNetwork(nn.Module):
             _block(_WIDTH, _WIDTH, kernel=1),
             nn.Conv2d(_WIDTH, 1, 1),
         )
-        # At the start kappa is N(0, 1) everywhere: nothing is said until it helps to say it.
+        # Initially kappa is N(0, 1) everywhere, so that no information is passed.
         last = self.complementary.last
         nn.init.zeros_(last.weight)
         assert last.bias is not None
@@ -57,20 +57,20 @@ class ShapeNetwork(nn.Module):
         primary, auxiliary : torch.Tensor
             Images, (N, 1, Y, X).
         sample : bool
-            Draw kappa (training); else kappa = mu.
+            Sample kappa, for training; else kappa = mu.
         """
-        own, other = self.primary(primary), self.auxiliary(auxiliary)
-        detached = tuple(level.detach() for level in own)
-        both = tuple(torch.cat(pair, dim=1) for pair in zip(detached, other, strict=True))
-        mu, raw = self.complementary(both).split(1, dim=1)
+        primary_levels, auxiliary_levels = self.primary(primary), self.auxiliary(auxiliary)
+        detached = tuple(level.detach() for level in primary_levels)
+        levels = tuple(torch.cat(pair, 1) for pair in zip(detached, auxiliary_levels, strict=True))
+        mu, raw = self.complementary(levels).split(1, dim=1)
         sigma = functional.softplus(raw) + SIGMA_FLOOR
         kappa = mu + sigma * torch.randn_like(sigma) if sample else mu
-        features = self.predictor(own)
+        features = self.predictor(primary_levels)
         return ShapePrediction(self.output(torch.cat([features, kappa], dim=1)), mu, sigma)
 
 
 class _Encoder(nn.Module):
-    """Features at full and at half resolution."""
+    """Features at full and half resolution."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class _Encoder(nn.Module):
 
 
 class _Decoder(nn.Module):
-    """From both resolutions of one or two encoders back to full resolution."""
+    """Decoder from both resolutions of one or two encoders to full resolution."""
 
     def __init__(self, encoders: int, outputs: int) -> None:
         super().__init__()

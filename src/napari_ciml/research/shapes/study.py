@@ -1,4 +1,4 @@
-"""`reproduce shapes`: both shapes as primary, several betas, three seeds; Fig. 9 redrawn."""
+"""`reproduce shapes`: section 4.3 with both shapes as primary and three seeds; redraws Fig. 9."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -26,7 +26,7 @@ from napari_ciml.research.shapes.network import ShapeNetwork
 TABLE, SETTINGS, FIGURE = "shapes.csv", "shapes.json", "shapes.png"
 _SEEDS = (0, 1, 2)
 _PAPER_STEPS = 100_000
-_SHOWN = 4
+_DRAWN = 4
 
 VARIANTS = (
     ShapeSettings(beta=0.1),
@@ -37,16 +37,16 @@ VARIANTS = (
 
 
 def reproduce_shapes(paper: bool, output: Path, monitor: ProgressMonitor) -> Path:
-    """Do every run that the table does not have yet, and write it.
+    """Perform the runs that the table lacks, and write it.
 
     Parameters
     ----------
     paper : bool
-        1000 epochs of 100 iterations, as section 4.2.
+        Train for 1000 epochs of 100 iterations, as in section 4.2.
     output : pathlib.Path
-        Table, settings and figure go into `studies` in it.
-    monitor : Monitor
-        Told at each step; cancelling keeps the runs done.
+        Output folder; table, settings and figure go into ``studies`` in it.
+    monitor : ProgressMonitor
+        Receives every step; cancelling keeps the finished runs.
     """
     folder = ensure_writable_folder(output / TABLES)
     rows = read_table(folder / TABLE)
@@ -66,34 +66,33 @@ def reproduce_shapes(paper: bool, output: Path, monitor: ProgressMonitor) -> Pat
 
 
 def draw(network: ShapeNetwork, shapes: Shapes, path: Path) -> None:
-    """Redraw Fig. 9: primary, auxiliary, prediction, target, and where the nats lie."""
+    """Redraw Fig. 9: primary, auxiliary, prediction, target, complementary information."""
     from matplotlib.figure import Figure
 
-    shown = Shapes(shapes.primary[:_SHOWN], shapes.auxiliary[:_SHOWN])
-    seen = predict(network, shown)
-    nats = seen.nats()[:, 0].numpy()
+    pairs = Shapes(shapes.primary[:_DRAWN], shapes.auxiliary[:_DRAWN])
+    prediction = predict(network, pairs)
+    nats = prediction.nats()[:, 0].numpy()
     columns = {
-        "primary": shown.primary,
-        "auxiliary": shown.auxiliary,
-        "prediction": (seen.logits[:, 0] > 0).numpy(),
-        "target": shown.union,
+        "primary": pairs.primary,
+        "auxiliary": pairs.auxiliary,
+        "prediction": (prediction.logits[:, 0] > 0).numpy(),
+        "target": pairs.union,
         "complementary information (nats)": nats,
     }
-    figure = Figure(figsize=(11, 2.15 * _SHOWN), layout="constrained")
-    grid = figure.subplots(_SHOWN, len(columns))
+    figure = Figure(figsize=(11, 2.15 * _DRAWN), layout="constrained")
+    grid = figure.subplots(_DRAWN, len(columns))
     for k, (title, images) in enumerate(columns.items()):
-        last = k == len(columns) - 1
+        is_last = k == len(columns) - 1
+        colormap, highest = ("viridis", nats.max()) if is_last else ("gray", 1)
         for axes, image in zip(grid[:, k], images, strict=True):
-            drawn = axes.imshow(
-                image, cmap="viridis" if last else "gray", vmin=0, vmax=nats.max() if last else 1
-            )
+            mappable = axes.imshow(image, cmap=colormap, vmin=0, vmax=highest)
             axes.set_axis_off()
         grid[0, k].set_title(title, fontsize=10)
-    figure.colorbar(drawn, ax=grid[:, -1], shrink=0.5)
+    figure.colorbar(mappable, ax=grid[:, -1], shrink=0.5)
     with atomic_write(path) as temporary:
         figure.savefig(temporary, dpi=100)
 
 
 def _figures(result: ShapeResult) -> dict[str, str]:
-    shares = {name: f"{share:.4f}" for name, share in result.shares.items()}
-    return {"dice": f"{result.dice:.5f}", "nats": f"{result.nats:.1f}"} | shares
+    fractions = {name: f"{fraction:.4f}" for name, fraction in result.fractions.items()}
+    return {"dice": f"{result.dice:.5f}", "nats": f"{result.nats:.1f}"} | fractions

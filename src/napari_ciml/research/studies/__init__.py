@@ -1,1 +1,1 @@
-"""Studies: what of the paper's section 4 holds, on data anyone can make, or on one's own."""
+"""Studies of the claims in section 4 of the paper, on synthetic data or on a data set."""

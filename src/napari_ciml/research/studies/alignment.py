@@ -1,8 +1,8 @@
-"""How well registration finds a known motion: phantoms moved at random.
+"""Study ``registration``: target registration error on phantoms moved at random.
 
-Each trial takes one modality of a phantom, turns and shifts it at random, samples it on a grid of
-thick slices of its own, and registers it to T1CE. The error is how far, on average, points of the
-brain end from where they belong (the target registration error).
+The paper's data sets are registered, so it has no such table. Each trial takes one modality of a
+phantom, rotates and shifts it at random, resamples it on a grid with thick slices, and registers it
+to T1CE. The error is the mean distance between points of the brain and their true positions.
 """
 
 from dataclasses import dataclass
@@ -28,22 +28,22 @@ _FIRST_SEED = 40_000
 
 @dataclass(frozen=True)
 class AlignmentStudy:
-    """What is tried.
+    """Settings of the study.
 
     Parameters
     ----------
     trials : int
-        Random motions.
+        Number of random transforms.
     phantoms : int
-        Phantoms that take turns.
+        Number of phantoms, which take turns.
     degrees, mm : float
-        Most of a turn about a random axis, and of a shift.
+        Largest rotation about a random axis, and largest shift.
     spacing : float
         Voxel size of the phantoms in mm.
     slices : tuple of float
         Voxel size of the moved volume, (x, y, z) in mm.
     seed : int
-        Of the motions.
+        Seed of the transforms.
     """
 
     trials: int = 50
@@ -61,10 +61,10 @@ def measure_alignment(
     study: AlignmentStudy | None = None,
     settings: RegistrationSettings | None = None,
 ) -> Path:
-    """Register phantoms that were moved, and write how far off they end.
+    """Register randomly moved phantoms, and write the target registration errors.
 
-    A line of the table is a trial: what was moved and how, the error before and after (mean over
-    the brain, in mm), and the largest error of any point after.
+    A row of the table is a trial: the moved modality and its transform, the mean error over the
+    brain before and after in mm, and the largest error of any point after.
 
     Raises
     ------
@@ -83,11 +83,11 @@ def measure_alignment(
         modality = _MOVING[trial % len(_MOVING)]
         fixed = RegistrationImage.of(phantom.images[_FIXED], phantom.grid)
         truth = _draw(rng, fixed.centre(), study)
-        moving = moved(phantom, modality, truth, study.slices)
+        moving = move_modality(phantom, modality, truth, study.slices)
         quiet = ProgressMonitor(stop=monitor.stop)
-        found = register(fixed, moving, settings, quiet, "").motion
+        estimated = register(fixed, moving, settings, quiet, "").motion
         points = fixed.points()
-        error = np.linalg.norm(found.points(points) - truth.points(points), axis=1)
+        error = np.linalg.norm(estimated.points(points) - truth.points(points), axis=1)
         rows.append(
             {
                 "trial": trial,
@@ -101,13 +101,13 @@ def measure_alignment(
     return write_table(folder / ALIGNMENT, rows)
 
 
-def moved(
+def move_modality(
     phantom: Phantom, modality: str, truth: AffineTransform, slices: tuple[float, float, float]
 ) -> RegistrationImage:
-    """Return a modality moved by a motion, on a grid of its own that holds all of it."""
-    reach = np.max([truth.points(phantom.grid.corners())], axis=(0, 1))
-    start = np.min([truth.points(phantom.grid.corners())], axis=(0, 1))
-    x, y, z = (int(np.ceil(edge / mm)) for edge, mm in zip(reach - start, slices, strict=True))
+    """Return a transformed modality on a grid of its own that contains all of it."""
+    corners = truth.points(phantom.grid.corners())
+    start, end = corners.min(axis=0), corners.max(axis=0)
+    x, y, z = (int(np.ceil(edge / mm)) for edge, mm in zip(end - start, slices, strict=True))
     grid = Grid((x, y, z), slices, tuple(start.tolist()))
     image = phantom.images[modality]
     moved = resample(image, phantom.grid, grid, transform=truth.inverse())
@@ -115,9 +115,9 @@ def moved(
 
 
 def _draw(rng: np.random.Generator, centre: np.ndarray, study: AlignmentStudy) -> AffineTransform:
-    axis, way = (vector / np.linalg.norm(vector) for vector in rng.standard_normal((2, 3)))
-    turn = Rotation.from_rotvec(axis * np.radians(rng.uniform(0, study.degrees)))
-    return AffineTransform.about(centre, turn.as_matrix(), way * rng.uniform(0, study.mm))
+    axis, shift = (vector / np.linalg.norm(vector) for vector in rng.standard_normal((2, 3)))
+    rotation = Rotation.from_rotvec(axis * np.radians(rng.uniform(0, study.degrees)))
+    return AffineTransform.about(centre, rotation.as_matrix(), shift * rng.uniform(0, study.mm))
 
 
 @lru_cache(maxsize=8)

@@ -1,4 +1,4 @@
-"""Networks that see all modalities at once, from MONAI: the comparison of Tables 2 to 4."""
+"""MONAI networks that see all modalities at once (early fusion), for Tables 2 to 4."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -15,22 +15,22 @@ from napari_ciml.training.settings import TrainSettings
 
 
 def early_fusion(decomposition: Decomposition) -> Decomposition:
-    """Return the same regions as one subtask with all modalities as primaries."""
-    whole = Subtask(primary=decomposition.input_modalities, regions=decomposition.region_names)
+    """Return a decomposition with one subtask: all modalities are primary for all regions."""
+    task = Subtask(primary=decomposition.input_modalities, regions=decomposition.region_names)
     return decomposition.model_copy(
-        update={"name": f"{decomposition.name}, early fusion", "subtasks": (whole,)}
+        update={"name": f"{decomposition.name}, early fusion", "subtasks": (task,)}
     )
 
 
 class EarlyFusion(nn.Module):
-    """A network of the library that takes what `CIML` takes.
+    """A MONAI network with the interface of `CIML`.
 
     Parameters
     ----------
     network : torch.nn.Module
-        From (B, M, Z, Y, X) to logits (B, R, Z, Y, X).
+        Network from images (B, M, Z, Y, X) to logits (B, R, Z, Y, X).
     decomposition : Decomposition
-        With one subtask.
+        Decomposition with one subtask.
     """
 
     def __init__(self, network: nn.Module, decomposition: Decomposition) -> None:
@@ -45,32 +45,31 @@ class EarlyFusion(nn.Module):
         muted: Collection[Message] = (),  # noqa: ARG002
         noise: Noise | None = None,  # noqa: ARG002
     ) -> dict[str, Prediction]:
-        """Predict all regions; there are no messages to mute, and nothing is sampled."""
+        """Predict all regions; ``muted`` and ``noise`` have no effect, as there are no messages."""
         (task,) = self.decomposition.subtasks
         return {task.name: Prediction(self.network(cat(list(images.values()), dim=1)), None)}
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A picklable maker of one library network, by name."""
+    """A picklable factory of one of `BASELINES`, by name."""
 
     name: str
 
     def __call__(self, settings: TrainSettings) -> EarlyFusion:
         """Return the network for these settings, with random weights."""
-        whole = settings.decomposition
-        make = BASELINES[self.name]
-        network = make(
-            len(whole.input_modalities),
-            len(whole.region_names),
+        decomposition = settings.decomposition
+        network = BASELINES[self.name](
+            len(decomposition.input_modalities),
+            len(decomposition.region_names),
             settings.network.base_filters,
             settings.patch,
         )
-        return EarlyFusion(network, whole)
+        return EarlyFusion(network, decomposition)
 
 
 def _dynunet(inputs: int, outputs: int, width: int, patch: tuple[int, int, int]) -> nn.Module:
-    """Return nnU-Net's configuration: instance norm, widths up to 320, down to 4 voxels."""
+    """Return nnU-Net's configuration: instance norm, up to 320 channels, down to 4 voxels."""
     depth = 1
     while depth < 6 and min(patch) // 2**depth >= 4:
         depth += 1
@@ -102,7 +101,7 @@ def _attention_unet(
 
 
 def _unetr(inputs: int, outputs: int, width: int, patch: tuple[int, int, int]) -> nn.Module:
-    """Return UNETR; its embedding grows with the width, at 16 filters it is the usual 768."""
+    """Return UNETR; its embedding is proportional to the width: at 16 filters, the default 768."""
     if find_spec("einops") is None:
         raise InputError("UNETR needs einops: pip install 'napari-ciml[studies]'.")
     return UNETR(

@@ -1,4 +1,4 @@
-"""What each study compares: the rows of Tables 2 to 6, the points of Fig. 10 and 11."""
+"""Variants of each study: the rows of Tables 2 to 6, the points of Fig. 10 and 11."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,11 +37,11 @@ class Variant:
     Parameters
     ----------
     name : str
-        As the paper calls it.
+        Name in the paper.
     settings : TrainSettings
-        The run, but for its seed.
+        Settings of the run; its seed is replaced.
     baseline : str or None
-        Which of `BASELINES` is trained in place of CIML.
+        Network of `BASELINES` that is trained instead of CIML.
     """
 
     name: str
@@ -56,11 +56,11 @@ class Study:
     Parameters
     ----------
     name, title, source : str
-        For the command line, for the report, and where in the paper it stands.
+        Name on the command line, title in the report, and table or figure of the paper.
     variants : tuple of Variant
-        In the paper's order.
+        Variants in the paper's order.
     reference : str
-        The variant that the others are compared with.
+        Name of the variant that the others are compared with.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Study:
 
 
 def base_settings(budget: BudgetName, preset: str = DEFAULT) -> TrainSettings:
-    """Return the settings that every run of a budget shares; ``paper`` is section 4.2."""
+    """Return the common settings of all runs of a budget; ``paper`` is section 4.2."""
     shared = paper_settings(PRESETS[preset])
     if budget == "paper":
         return shared
@@ -83,7 +83,7 @@ def base_settings(budget: BudgetName, preset: str = DEFAULT) -> TrainSettings:
             "epochs": 16,
             "iterations": 50,
             "learning_rate": 4e-3,
-            "foreground_share": 0.67,
+            "foreground_fraction": 0.67,
         }
     )
 
@@ -94,7 +94,7 @@ def study(name: str, budget: BudgetName, preset: str = DEFAULT) -> Study:
     Raises
     ------
     InputError
-        If there is none of that name, or it makes no sense for the preset.
+        If there is none of that name, or it is not available for the preset.
     """
     if preset not in PRESETS:
         raise InputError(f"There is no preset '{preset}'; known are {', '.join(PRESETS)}.")
@@ -113,9 +113,9 @@ def _ablation(base: TrainSettings, _: BudgetName) -> Iterator[Variant]:
 
 def _decompositions(base: TrainSettings, _: BudgetName) -> Iterator[Variant]:
     for row in range(1, 6):
-        # The last row is the default one, under another name.
-        chosen = PRESETS[DEFAULT if row == 5 else f"table6-{row}"]
-        yield Variant(f"row {row}", base.model_copy(update={"decomposition": chosen}))
+        # The last row is the default decomposition, under another name.
+        decomposition = PRESETS[DEFAULT if row == 5 else f"table6-{row}"]
+        yield Variant(f"row {row}", base.model_copy(update={"decomposition": decomposition}))
 
 
 def _beta(base: TrainSettings, _: BudgetName) -> Iterator[Variant]:
@@ -129,12 +129,12 @@ def _filters(base: TrainSettings, budget: BudgetName) -> Iterator[Variant]:
 
 
 def _baselines(base: TrainSettings, budget: BudgetName) -> Iterator[Variant]:
-    # Imported here: the catalogue itself needs no torch.
+    # Imported here, because the catalogue itself does not need torch.
     from napari_ciml.research.studies.baselines import early_fusion
 
-    together = base.model_copy(update={"decomposition": early_fusion(base.decomposition)})
+    fused = base.model_copy(update={"decomposition": early_fusion(base.decomposition)})
     for name, width in _WIDTHS[budget].items():
-        yield Variant(name, _with_network(together, base_filters=width), name)
+        yield Variant(name, _with_network(fused, base_filters=width), name)
     yield Variant("CIML", base)
 
 
@@ -149,11 +149,11 @@ _STUDIES = {
         "+ Message + Attention + VI",
         _ablation,
     ),
-    "decompositions": ("Which modality is primary for what", "Table 6", "row 5", _decompositions),
-    "beta": ("The weight of the KL term", "Fig. 11", "beta 0.5", _beta),
-    "filters": ("The number of base filters", "Fig. 10", "C = 8", _filters),
+    "decompositions": ("Decompositions", "Table 6", "row 5", _decompositions),
+    "beta": ("Weight of the KL term", "Fig. 11", "beta 0.5", _beta),
+    "filters": ("Number of base filters", "Fig. 10", "C = 8", _filters),
     "baselines": (
-        "Against networks that see all modalities at once",
+        "Comparison with early fusion",
         "Table 2",
         "CIML",
         _baselines,

@@ -1,4 +1,8 @@
-"""What messages buy: CIML and early fusion learn from the same phantoms, at equal parameters."""
+"""Study ``early-fusion``: CIML and early fusion at equal data, steps and parameters (Table 2).
+
+Table 2 of the paper compares CIML with networks that see all modalities at once; here the networks
+are trained from random weights on the same cases, and the others have at least as many parameters.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -21,14 +25,17 @@ from napari_ciml.training.cohort import TrainingCase, load_cohort
 from napari_ciml.training.loop import build_ciml
 from napari_ciml.training.settings import Hardware, TrainSettings, paper_settings
 
-TABLE = "peers.csv"
+TABLE = "early-fusion.csv"
+TEST, EXTERNAL = "test", "external"
+"""Groups of test cases: of the data set itself, and of the other one."""
+
 _WIDTHS = {"DynUNet": range(4, 64), "SegResNet": range(8, 64, 8)}
-"""Base filters that a network of the library can have; SegResNet's norm wants groups of eight."""
+"""Possible base filters; the group norm of SegResNet needs multiples of eight."""
 
 
-def measure_peers(
+def measure_early_fusion(
     data: Path,
-    judged: Path | None,
+    external: Path | None,
     output: Path,
     monitor: ProgressMonitor,
     *,
@@ -36,33 +43,33 @@ def measure_peers(
     epochs: int,
     device: str = "auto",
 ) -> Path:
-    """Train the three networks, or go on with it, and score them.
+    """Train or resume the three networks, and score them.
 
     Parameters
     ----------
     data : pathlib.Path
-        A data set; a fifth of it is only tested on.
-    judged : pathlib.Path, optional
-        Another one, of which all cases are tested on.
+        Data set, a fifth of which is held out for testing.
+    external : pathlib.Path, optional
+        Another data set, all of which is used for testing.
     output : pathlib.Path
-        As `reproduce`.
-    monitor : Monitor
-        Cancelling keeps every epoch done.
+        Output folder, as in `reproduce`.
+    monitor : ProgressMonitor
+        Receives every step; cancelling keeps every finished epoch.
     preset : str
-        The decomposition.
+        Name of the decomposition.
     epochs : int
-        Of 100 steps.
+        Number of epochs of 100 steps.
     device : str
-        As `Hardware`.
+        Device, as in `Hardware`.
 
     Returns
     -------
     pathlib.Path
-        A table with Dice and HD95 of every network, case and region.
+        Table with Dice and HD95 of every network, case and region.
     """
     settings = _settings(preset, epochs)
     split = real_cases(data, settings, output / "cache", monitor)
-    others = _others(judged, settings, output, monitor)
+    external_cases = _external_cases(external, settings, output, monitor)
     hardware = Hardware(device=device, workers=0)
     root, folder = ensure_writable_folder(output / "runs"), ensure_writable_folder(output / TABLES)
     rows: list[dict[str, object]] = []
@@ -70,19 +77,19 @@ def measure_peers(
     for variant in _variants(settings):
         run = Run(variant, 0, root, split.name)
         perform(run, split, hardware, monitor)
-        seen = score(_trained(run), others, run.settings, hardware, monitor)
-        rows += _rows(variant.name, "test", run.scores()) + _rows(variant.name, "judged", seen)
+        scores = score(_trained(run), external_cases, run.settings, hardware, monitor)
+        rows += _rows(variant.name, TEST, run.scores()) + _rows(variant.name, EXTERNAL, scores)
         about[variant.name] = {
             **asdict(run.cost()),
             "settings": variant.settings.model_dump(mode="json"),
         }
-        write_json(folder / "peers.json", about)
+        write_json((folder / TABLE).with_suffix(".json"), about)
         write_table(folder / TABLE, rows)
     return folder / TABLE
 
 
 def width_for(name: str, settings: TrainSettings, parameters: int) -> int:
-    """Return the least base filters with which a network has at least so many parameters."""
+    """Return the fewest base filters that give a baseline at least so many parameters."""
     for width in _WIDTHS[name]:
         sized = settings.model_copy(update={"network": NetworkSettings(base_filters=width)})
         if _count(Baseline(name)(sized)) >= parameters:
@@ -91,7 +98,7 @@ def width_for(name: str, settings: TrainSettings, parameters: int) -> int:
 
 
 def _settings(preset: str, epochs: int) -> TrainSettings:
-    """Return those of the glioma checkpoint that ships, for a short run from random weights."""
+    """Return the settings of the bundled glioma checkpoint, for a short run."""
     return paper_settings(PRESETS[preset]).model_copy(
         update={
             "network": NetworkSettings(base_filters=8, norm="instance"),
@@ -106,18 +113,18 @@ def _settings(preset: str, epochs: int) -> TrainSettings:
 def _variants(settings: TrainSettings) -> Iterator[Variant]:
     yield Variant("CIML", settings)
     parameters = _count(build_ciml(settings))
-    together = settings.model_copy(update={"decomposition": early_fusion(settings.decomposition)})
+    fused = settings.model_copy(update={"decomposition": early_fusion(settings.decomposition)})
     for name in _WIDTHS:
-        network = NetworkSettings(base_filters=width_for(name, together, parameters))
-        yield Variant(name, together.model_copy(update={"network": network}), name)
+        network = NetworkSettings(base_filters=width_for(name, fused, parameters))
+        yield Variant(name, fused.model_copy(update={"network": network}), name)
 
 
-def _others(
-    judged: Path | None, settings: TrainSettings, output: Path, monitor: ProgressMonitor
+def _external_cases(
+    folder: Path | None, settings: TrainSettings, output: Path, monitor: ProgressMonitor
 ) -> Sequence[TrainingCase]:
-    if judged is None:
+    if folder is None:
         return ()
-    return load_cohort(find_cases(judged), settings, output / "cache", monitor)
+    return load_cohort(find_cases(folder), settings, output / "cache", monitor)
 
 
 def _trained(run: Run) -> nn.Module:

@@ -1,4 +1,8 @@
-"""The muting experiment on the networks that the ablation trained."""
+"""Study ``faithfulness``: weight of a message against the loss when it is muted.
+
+Goes beyond Fig. 12 to 14 of the paper, which show maps and weights without testing them. The
+networks are those of the ablation (Table 5).
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,21 +35,21 @@ MUTING, RANDOMISED = "muting.csv", "randomised.csv"
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """A network and a test case."""
+class _Trial:
+    """A network, a test case, and how to run one on the other."""
 
     seed: int
     case: int
     checkpoint: Checkpoint
     images: dict[str, np.ndarray]
     references: dict[str, np.ndarray]
-    workspace: Runtime
+    runtime: Runtime
 
 
 def measure_faithfulness(
     budget: BudgetName, output: Path, monitor: ProgressMonitor, data: Path | None = None
 ) -> Path:
-    """Mute every message on every test case, with the full network of each seed.
+    """Mute each message on every test case, with the full network of each seed.
 
     Raises
     ------
@@ -66,32 +70,33 @@ def measure_faithfulness(
     folder = ensure_writable_folder(output / TABLES)
     muting: list[dict[str, object]] = []
     randomised: list[dict[str, object]] = []
-    asked = list(_questions(runs, split))
-    for done, one in enumerate(asked):
-        monitor.step("Muting messages", done, len(asked))
-        found = ablate_messages(one.checkpoint, one.images, one.references, one.workspace, monitor)
-        muting += [_row(one, row) for row in found]
-        alike = model_randomisation_test(one.checkpoint, one.images, one.workspace, monitor)
-        randomised.append({"seed": one.seed, "case": one.case, "spearman": f"{alike:.4f}"})
+    trials = list(_trials(runs, split))
+    for k, trial in enumerate(trials):
+        monitor.step("Muting messages", k, len(trials))
+        ablations = ablate_messages(
+            trial.checkpoint, trial.images, trial.references, trial.runtime, monitor
+        )
+        muting += [_row(trial, ablation) for ablation in ablations]
+        rho = model_randomisation_test(trial.checkpoint, trial.images, trial.runtime, monitor)
+        randomised.append({"seed": trial.seed, "case": trial.case, "spearman": f"{rho:.4f}"})
     write_table(folder / RANDOMISED, randomised)
     return write_table(folder / MUTING, muting)
 
 
-def _questions(runs: list[Run], split: Split) -> Iterator[_Asked]:
+def _trials(runs: list[Run], split: Split) -> Iterator[_Trial]:
     device = choose_device("auto")
     for run in runs:
         checkpoint = _checkpoint(run)
-        whole = checkpoint.info.decomposition
+        decomposition = checkpoint.info.decomposition
         for k, case in enumerate(split.test):
             z, y, x = case.regions.shape[1:]
-            workspace = choose_runtime(checkpoint.info, (z, y, x), device)
-            yield _Asked(
+            yield _Trial(
                 run.seed,
                 k,
                 checkpoint,
-                _by_name(case, whole.input_modalities),
-                dict(zip(whole.region_names, case.regions, strict=True)),
-                workspace,
+                _by_name(case, decomposition.input_modalities),
+                dict(zip(decomposition.region_names, case.regions, strict=True)),
+                choose_runtime(checkpoint.info, (z, y, x), device),
             )
 
 
@@ -115,13 +120,13 @@ def _by_name(case: TrainingCase, modalities: tuple[str, ...]) -> dict[str, np.nd
     return {name: case.images[k].astype(np.float32) for k, name in enumerate(modalities)}
 
 
-def _row(asked: _Asked, muting: MessageAblation) -> dict[str, object]:
-    measured = ("weight", "information", "dice_drop", "logit_drop")
+def _row(trial: _Trial, ablation: MessageAblation) -> dict[str, object]:
+    values = ("weight", "information", "dice_drop", "logit_drop")
     return {
-        "seed": asked.seed,
-        "case": asked.case,
-        "primary": muting.pair.primary,
-        "region": muting.pair.region,
-        "auxiliary": muting.auxiliary,
-        **{name: f"{getattr(muting, name):.5g}" for name in measured},
+        "seed": trial.seed,
+        "case": trial.case,
+        "primary": ablation.pair.primary,
+        "region": ablation.pair.region,
+        "auxiliary": ablation.auxiliary,
+        **{name: f"{getattr(ablation, name):.5g}" for name in values},
     }

@@ -1,4 +1,4 @@
-"""The figures of the report."""
+"""Figures of the report."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,15 +16,15 @@ _COLOURS = {"WT": "#2ca02c", "TC": "#d62728", "ET": "#c9a400", MEAN: "#222222"}
 
 
 def draw_variants(table: pd.DataFrame, variants: Sequence[str], path: Path) -> None:
-    """Draw the Dice of every variant by region, with its deviation over seeds (Fig. 10 and 11)."""
+    """Draw the Dice of every variant by region, with its standard deviation (Fig. 10 and 11)."""
     figure = _figure(max(5.0, 1.1 * len(variants) + 2))
     axes = figure.subplots()
     for region in dict.fromkeys(table.region):
-        found = [estimate(table, variant, region) for variant in variants]
+        estimates = [estimate(table, variant, region) for variant in variants]
         axes.errorbar(
             range(len(variants)),
-            [one.mean for one in found],
-            [one.deviation for one in found],
+            [one.mean for one in estimates],
+            [one.deviation for one in estimates],
             label=region,
             color=_COLOURS.get(region),
             linestyle="--" if region == MEAN else "-",
@@ -38,19 +38,19 @@ def draw_variants(table: pd.DataFrame, variants: Sequence[str], path: Path) -> N
 
 
 def draw_muting(table: pd.DataFrame, path: Path) -> None:
-    """Draw what a message is said to add against what muting it costs, by pair."""
+    """Draw a message's weight against the loss when it is muted, by pair."""
     figure = _figure(9)
-    for axes, lost, title in zip(
+    for axes, loss, title in zip(
         figure.subplots(1, 2),
         ("logit_drop", "dice_drop"),
         ("mean logit over the region", "Dice of the pair"),
         strict=True,
     ):
         for (primary, region), group in table.groupby(["primary", "region"], sort=False):
-            by_auxiliary = group.groupby("auxiliary")[["weight", lost]].mean()
-            axes.plot(by_auxiliary["weight"], by_auxiliary[lost], "o", label=f"{primary}, {region}")
+            by_auxiliary = group.groupby("auxiliary")[["weight", loss]].mean()
+            axes.plot(by_auxiliary["weight"], by_auxiliary[loss], "o", label=f"{primary}, {region}")
         axes.axhline(0, color="#999999", linewidth=0.7)
-        axes.set(xlabel="complementary-information weight", ylabel=f"lost: {title}")
+        axes.set(xlabel="complementary-information weight", ylabel=f"loss of {title}")
     axes.legend(frameon=False, fontsize=7)
     _save(figure, path)
 

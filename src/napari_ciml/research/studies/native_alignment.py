@@ -1,8 +1,8 @@
-"""How far from each other the modalities of a patient end, judged by the same patient prepared.
+"""Study ``registration`` on a patient: error between modalities, relative to a prepared data set.
 
-Data sets hand out modalities that were registered with care. Where the files that they were made
-from are there, too, each one is registered to its own prepared version, which is easy; that tells
-where it should lie beside the others, up to one rigid motion of all of them.
+Data sets such as BraTS distribute registered modalities. If the original files exist, too, each one
+is registered to its own prepared version, which is easy. That gives its true position relative to
+the others, up to one rigid transform of all of them.
 """
 
 from pathlib import Path
@@ -20,21 +20,21 @@ from napari_ciml.research import TABLES
 NATIVE = "alignment-native.csv"
 
 _EXACT = RegistrationSettings(levels_mm=(8.0, 4.0, 2.0, 1.0))
-"""Of one image to its own resampled self."""
+"""Settings for registering an image to a resampled version of itself."""
 
 
 def measure_native(native: Path, prepared: Path, output: Path, monitor: ProgressMonitor) -> Path:
-    """Align a case as the program does, and write how far its modalities then lie from each other.
+    """Align a case with `open_case`, and write the remaining error between its modalities.
 
     Parameters
     ----------
     native, prepared : pathlib.Path
-        The same patient: as scanned, and aligned by somebody else.
+        The same patient: original files, and registered by the data set.
     output : pathlib.Path
-        Where the table goes: a line for each modality but the reference, with mean and largest
-        error over the brain, in mm, by the files' positions (before) and aligned (after).
-    monitor : Monitor
-        Told at each modality.
+        Output folder. The table has a row for each modality but the reference, with the mean error
+        over the brain in mm before (positions in the files) and after alignment, and the largest.
+    monitor : ProgressMonitor
+        Receives a step per modality.
 
     Raises
     ------
@@ -47,17 +47,17 @@ def measure_native(native: Path, prepared: Path, output: Path, monitor: Progress
     truth = open_case(prepared, monitor=monitor)
     names = [name for name in case.images if name in truth.images]
     if len(names) < 2 or case.reference not in names:
-        raise InputError(f"{prepared}: has not the modalities of {native}.")
-    homes = {name: _home(case, truth, name, monitor) for name in names}
+        raise InputError(f"{prepared}: does not have the modalities of {native}.")
+    transforms = {name: _to_native(case, truth, name, monitor) for name in names}
     points = RegistrationImage.of(truth.images[case.reference], truth.grid).points()
-    beside = homes[case.reference].points(points)
+    reference_points = transforms[case.reference].points(points)
     rows: list[dict[str, object]] = []
     for name in names:
         if name != case.reference:
-            right = homes[name].points(points)
-            before = np.linalg.norm(beside - right, axis=1)
-            after = case.transforms.get(name, AffineTransform()).points(beside) - right
-            error = np.linalg.norm(after, axis=1)
+            expected = transforms[name].points(points)
+            before = np.linalg.norm(reference_points - expected, axis=1)
+            aligned = case.transforms.get(name, AffineTransform()).points(reference_points)
+            error = np.linalg.norm(aligned - expected, axis=1)
             rows.append(
                 {
                     "moved": name,
@@ -69,9 +69,9 @@ def measure_native(native: Path, prepared: Path, output: Path, monitor: Progress
     return write_table(ensure_writable_folder(output / TABLES) / NATIVE, rows)
 
 
-def _home(case: Case, truth: Case, name: str, monitor: ProgressMonitor) -> AffineTransform:
-    """Return the motion from a prepared modality to where its file has it."""
-    alone = load_case({name: case.sources[name]}, name=name, monitor=monitor)
+def _to_native(case: Case, truth: Case, name: str, monitor: ProgressMonitor) -> AffineTransform:
+    """Return the transform from a prepared modality to its original file."""
+    original = load_case({name: case.sources[name]}, name=name, monitor=monitor)
     fixed = RegistrationImage.of(truth.images[name], truth.grid)
-    moving = RegistrationImage.of(alone.images[name], alone.grid)
-    return register(fixed, moving, _EXACT, monitor, f"Finding {name}").motion
+    moving = RegistrationImage.of(original.images[name], original.grid)
+    return register(fixed, moving, _EXACT, monitor, f"Registering {name}").motion

@@ -1,4 +1,4 @@
-"""`reproduce report`: what all studies found, as one page made from their tables."""
+"""`reproduce report`: one page with the results of all studies, made from their tables."""
 
 import json
 from collections.abc import Iterator
@@ -14,11 +14,13 @@ from napari_ciml.research.shapes.study import FIGURE as SHAPES_FIGURE
 from napari_ciml.research.shapes.study import TABLE as SHAPES_TABLE
 from napari_ciml.research.studies.alignment import ALIGNMENT
 from napari_ciml.research.studies.catalogue import STUDIES, study
-from napari_ciml.research.studies.early_fusion import TABLE as PEERS_TABLE
+from napari_ciml.research.studies.data import SYNTHETIC
+from napari_ciml.research.studies.early_fusion import TABLE as EARLY_FUSION_TABLE
+from napari_ciml.research.studies.early_fusion import TEST
 from napari_ciml.research.studies.faithfulness import MUTING, RANDOMISED
 from napari_ciml.research.studies.figures import draw_muting, draw_variants
-from napari_ciml.research.studies.finetuning import LEARNING
-from napari_ciml.research.studies.learning_table import learning_rows, protocol_rows
+from napari_ciml.research.studies.finetuning import FINETUNING
+from napari_ciml.research.studies.finetuning_table import finetuning_rows, protocol_rows
 from napari_ciml.research.studies.native_alignment import NATIVE
 from napari_ciml.research.studies.statistics import (
     MEAN,
@@ -41,9 +43,9 @@ the standard deviation over seeds. Differences are paired by case, with a 95 % c
 
 
 def write_report(output: Path) -> Path:
-    """Write the page and its figures from the tables below ``output``.
+    """Write the page and its figures from the tables in ``output``.
 
-    A text ``studies/<name>.md`` is put below the study's table: what to make of it.
+    The text of ``studies/<name>.md``, a discussion, is inserted below the table of the study.
 
     Raises
     ------
@@ -63,15 +65,15 @@ def _sections(folder: Path) -> Iterator[str]:
     yield _shapes(folder)
     for name in STUDIES:
         yield _study(folder, name)
-    yield _peers(folder)
+    yield _early_fusion(folder)
     if (folder / MUTING).is_file():
         yield _section(
             "Faithfulness of the maps",
             f"Whether maps and weights predict the effect of muting a message: "
             f"[{FAITHFULNESS}]({FAITHFULNESS}).",
         )
-    for cases, name in LEARNING.items():
-        yield _learning(folder / name, cases)
+    for cases, name in FINETUNING.items():
+        yield _finetuning(folder / name, cases)
     yield _alignment(folder)
 
 
@@ -85,7 +87,7 @@ def _study(folder: Path, name: str) -> str:
     regions = list(dict.fromkeys(table.region))
     draw_variants(table, variants, folder / f"{name}.png")
     head = ["variant", *(f"Dice {region}" for region in regions), "HD95 mm", "difference in MEAN"]
-    rows = [[*head, "parameters", "GFLOP a patch"]]
+    rows = [[*head, "parameters", "GFLOP per patch"]]
     for variant in variants:
         cost = about["variants"][variant]
         rows.append(
@@ -102,8 +104,7 @@ def _study(folder: Path, name: str) -> str:
     known = study(name, "small")
     return _section(
         f"{known.title} ({known.source})",
-        f"{cases} test cases, {seeds} seeds; data: {_data(about['data'])}. Differences are to "
-        f"{reference}.",
+        f"{cases} test cases, {seeds} seeds; data: {_data(about['data'])}. Reference: {reference}.",
         _markdown(rows),
         f"![Dice by variant]({TABLES}/{name}.png)",
         _note(folder, name),
@@ -115,13 +116,12 @@ def _shapes(folder: Path) -> str:
         return ""
     table = pd.read_csv(folder / SHAPES_TABLE)
     parts = ["auxiliary only", "overlap", "primary only", "background"]
-    rows = [["primary", "beta", "seeds", "Dice", "nats a set", *parts]]
+    rows = [["primary", "beta", "seeds", "Dice", "nats per set", *parts]]
     for (primary, beta), group in table.groupby(["primary", "beta"]):
-        shares = [f"{group[part].mean():.3f} ± {group[part].std():.3f}" for part in parts]
+        fractions = [f"{group[part].mean():.3f} ± {group[part].std():.3f}" for part in parts]
         dice = f"{group.dice.mean():.4f} ± {group.dice.std():.4f}"
-        rows.append(
-            [str(primary), f"{beta:g}", str(len(group)), dice, f"{group.nats.mean():.0f}", *shares]
-        )
+        nats = f"{group.nats.mean():.0f}"
+        rows.append([str(primary), f"{beta:g}", str(len(group)), dice, nats, *fractions])
     return _section(
         "ShapeComposition (section 4.3, Fig. 9)",
         "Where the nats of the complementary information lie, as fractions of their sum.",
@@ -131,22 +131,22 @@ def _shapes(folder: Path) -> str:
     )
 
 
-def _peers(folder: Path) -> str:
-    path = folder / PEERS_TABLE
+def _early_fusion(folder: Path) -> str:
+    path = folder / EARLY_FUSION_TABLE
     if not path.is_file():
         return ""
     table = pd.read_csv(path)
     about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     regions = list(dict.fromkeys(table.region))
     rows = [
-        ["tested on", "variant", *(f"Dice {r}" for r in regions), "parameters", "GFLOP a patch"]
+        ["tested on", "variant", *(f"Dice {r}" for r in regions), "parameters", "GFLOP per patch"]
     ]
-    for (group, variant), found in table.groupby(["group", "variant"], sort=False):
-        dices = found.groupby("region").dice.agg(["mean", "std"])
-        cases, cost = found.case.nunique(), about[variant]
+    for (group, variant), scores in table.groupby(["group", "variant"], sort=False):
+        dices = scores.groupby("region").dice.agg(["mean", "std"])
+        cases, cost = scores.case.nunique(), about[variant]
         rows.append(
             [
-                f"{cases} {'of the data set' if group == 'test' else 'others'}",
+                f"{cases} {'of the data set' if group == TEST else 'external'}",
                 str(variant),
                 *(f"{dices['mean'][r]:.3f} ± {dices['std'][r]:.3f}" for r in regions),
                 f"{cost['parameters'] / 1e6:.2f} M",
@@ -159,7 +159,7 @@ def _peers(folder: Path) -> str:
         f"`{settings['decomposition']['name']}`, {settings['epochs'] * settings['iterations']} "
         "steps from random weights; standard deviation over cases.",
         _markdown(rows),
-        _note(folder, "peers"),
+        _note(folder, path.stem),
     )
 
 
@@ -193,17 +193,17 @@ def _faithfulness(folder: Path) -> str:
     )
 
 
-def _learning(path: Path, cases: str) -> str:
+def _finetuning(path: Path, cases: str) -> str:
     if not path.is_file():
         return ""
     table = pd.read_csv(path)
     about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     return _section(
-        f"Learning from one case ({cases})",
+        f"Fine-tuning on one case ({cases})",
         "Each fine-tune uses one case. The interpolation is between the old weights (0) and the "
         "fine-tuned ones (1). Mean Dice over regions and cases; *others* are cases of the same "
         "kind, not trained on, and neither are the replay cases that are measured.",
-        _markdown(learning_rows(table, about["lessons"])),
+        _markdown(finetuning_rows(table, about["trials"])),
         *_protocols(table),
         _note(path.parent, path.stem),
     )
@@ -258,17 +258,17 @@ def _native(folder: Path) -> tuple[str, ...]:
 
 
 def _data(text: str) -> str:
-    return "synthetic volumes" if text.startswith("puzzles") else " ".join(text.split()[:2])
+    return SYNTHETIC if text.startswith(SYNTHETIC) else " ".join(text.split()[:2])
 
 
 def _plus_minus(table: pd.DataFrame, variant: str, region: str) -> str:
-    found = estimate(table, variant, region)
-    return f"{found.mean:.3f} ± {found.deviation:.3f}"
+    dice = estimate(table, variant, region)
+    return f"{dice.mean:.3f} ± {dice.deviation:.3f}"
 
 
-def _interval(found: Difference) -> str:
-    text = f"{found.mean:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
-    return f"**{text}**" if found.told else text
+def _interval(value: Difference) -> str:
+    text = f"{value.mean:+.3f} ({value.low:+.3f} to {value.high:+.3f})"
+    return f"**{text}**" if value.is_significant else text
 
 
 def _note(folder: Path, name: str) -> str:

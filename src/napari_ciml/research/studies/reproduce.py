@@ -1,11 +1,11 @@
-"""Doing a study: its runs side by side, and what they found in one table."""
+"""Run a study of the catalogue: train its variants, in parallel, and write one table."""
 
 import multiprocessing
 import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from napari_ciml.decomposition.presets import DEFAULT
@@ -14,11 +14,33 @@ from napari_ciml.files import ensure_writable_folder, write_json, write_table
 from napari_ciml.progress import ProgressMonitor
 from napari_ciml.research import TABLES
 from napari_ciml.research.studies.catalogue import BudgetName, Study, study
-from napari_ciml.research.studies.data import Split, puzzles, real_cases
+from napari_ciml.research.studies.data import Split, real_cases, synthetic_cases
 from napari_ciml.research.studies.runs import Run, perform
 from napari_ciml.training.settings import Hardware, TrainSettings
 
 SEEDS = (0, 1, 2)
+
+
+@dataclass(frozen=True)
+class StudyOptions:
+    """Data and hardware of a study.
+
+    Parameters
+    ----------
+    data : pathlib.Path, optional
+        Data set; synthetic volumes by default.
+    preset : str
+        Decomposition of ``data``.
+    device : str
+        Device, as in `Hardware`.
+    jobs : int, optional
+        Number of parallel runs; by default one per core, or one on a graphics card.
+    """
+
+    data: Path | None = None
+    preset: str = DEFAULT
+    device: str = "auto"
+    jobs: int | None = None
 
 
 def reproduce(
@@ -26,68 +48,60 @@ def reproduce(
     budget: BudgetName,
     output: Path,
     monitor: ProgressMonitor,
-    *,
-    data: Path | None = None,
-    preset: str = DEFAULT,
-    device: str = "auto",
-    jobs: int | None = None,
+    options: StudyOptions | None = None,
 ) -> Path:
-    """Do the runs of a study that are not done yet, and write its table.
+    """Perform the runs of a study that are not done yet, and write its table.
 
     Parameters
     ----------
     name : str
         One of `STUDIES`.
     budget : {"small", "paper"}
-        ``paper`` is section 4.2 and needs ``data``.
+        ``paper`` is section 4.2 and needs a data set.
     output : pathlib.Path
-        ``runs`` in it is shared by all studies; the table goes into ``studies``.
-    monitor : Monitor
-        Told after each run; cancelling keeps every epoch done.
-    data : pathlib.Path, optional
-        A data set; the made-up volumes by default.
-    preset : str
-        Of ``data``.
-    device : str
-        As `Hardware`.
-    jobs : int, optional
-        Runs at the same time; by default one for each core, or one on a graphics card.
+        Output folder: ``runs`` in it is shared by all studies; the table goes into ``studies``.
+    monitor : ProgressMonitor
+        Receives a step after each run; cancelling keeps every finished epoch.
+    options : StudyOptions, optional
+        Data and hardware.
 
     Returns
     -------
     pathlib.Path
         The table.
     """
-    chosen = study(name, budget, preset)
-    split = make_split(output, data, chosen.variants[0].settings, monitor)
+    options = options or StudyOptions()
+    chosen = study(name, budget, options.preset)
+    split = make_split(output, options.data, chosen.variants[0].settings, monitor)
     runs = study_runs(chosen, output, split.name)
     waiting = [run for run in runs if not run.done]
-    hardware, count = _hardware(device, jobs)
-    monitor.step(f"Runs of {name}", len(runs) - len(waiting), len(runs))
-    if count == 1 or len(waiting) < 2:
-        for done, run in enumerate(waiting):
-            monitor.step(f"Runs of {name}", len(runs) - len(waiting) + done, len(runs))
+    finished = len(runs) - len(waiting)
+    hardware, jobs = _hardware(options.device, options.jobs)
+    monitor.step(f"Runs of {name}", finished, len(runs))
+    if jobs == 1 or len(waiting) < 2:
+        for k, run in enumerate(waiting):
+            monitor.step(f"Runs of {name}", finished + k, len(runs))
             perform(run, split, hardware, monitor)
             write_study(chosen, runs, output)
     else:
-        for done, _ in enumerate(_side_by_side(waiting, split, hardware, count, monitor), 1):
+        for k, _ in enumerate(_perform_in_parallel(waiting, split, hardware, jobs, monitor), 1):
             write_study(chosen, runs, output)
-            monitor.step(f"Runs of {name}", len(runs) - len(waiting) + done, len(runs))
+            monitor.step(f"Runs of {name}", finished + k, len(runs))
     return write_study(chosen, runs, output)
 
 
 def study_runs(chosen: Study, output: Path, data: str) -> list[Run]:
-    """Return every run of a study: all variants with the first seed, then with the next."""
+    """Return the runs of a study: all variants with the first seed, then with the next."""
     root = ensure_writable_folder(output / "runs")
     return [Run(variant, seed, root, data) for seed in SEEDS for variant in chosen.variants]
 
 
 def write_study(chosen: Study, runs: list[Run], output: Path) -> Path:
-    """Write the scores of all runs done, and the settings that they can be repeated from."""
+    """Write the scores of all finished runs, and the settings to repeat them."""
     folder = ensure_writable_folder(output / TABLES)
-    done = [run for run in runs if run.done]
+    finished = [run for run in runs if run.done]
     first: dict[str, Run] = {}
-    for run in done:
+    for run in finished:
         first.setdefault(run.variant.name, run)
     about = {
         "study": chosen.name,
@@ -96,7 +110,8 @@ def write_study(chosen: Study, runs: list[Run], output: Path) -> Path:
         "variants": {name: _about(run) for name, run in first.items()},
     }
     write_json(folder / f"{chosen.name}.json", about)
-    return write_table(folder / f"{chosen.name}.csv", [row for run in done for row in _rows(run)])
+    rows = [row for run in finished for row in _rows(run)]
+    return write_table(folder / f"{chosen.name}.csv", rows)
 
 
 def _rows(run: Run) -> list[dict[str, object]]:
@@ -125,10 +140,10 @@ def _about(run: Run) -> dict[str, object]:
 def make_split(
     output: Path, data: Path | None, settings: TrainSettings, monitor: ProgressMonitor
 ) -> Split:
-    """Return the cases of a study: made up, or those of the data set given."""
+    """Return the cases of a study: synthetic volumes, or those of a data set."""
     if data is None:
         monitor.step("Making volumes")
-        return puzzles()
+        return synthetic_cases()
     return real_cases(data, settings, output / "cache", monitor)
 
 
@@ -141,16 +156,17 @@ def _hardware(device: str, jobs: int | None) -> tuple[Hardware, int]:
     return Hardware(device=kind, workers=0), jobs or os.cpu_count() or 1
 
 
-def _side_by_side(
+def _perform_in_parallel(
     runs: list[Run], split: Split, hardware: Hardware, jobs: int, monitor: ProgressMonitor
 ) -> Iterator[None]:
-    """Do runs in processes of their own, each with its share of the cores."""
+    """Perform runs in parallel processes, among which the cores are divided."""
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
     threads = max(1, (os.cpu_count() or 1) // jobs)
+    arguments = (split, hardware, stop, threads)
     with (
-        _threads(threads),
-        ProcessPoolExecutor(jobs, context, _begin, (split, hardware, stop, threads)) as pool,
+        _openmp_threads(threads),
+        ProcessPoolExecutor(jobs, context, _initialise, arguments) as pool,
     ):
         futures = [pool.submit(_perform, run) for run in runs]
         try:
@@ -165,8 +181,8 @@ def _side_by_side(
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Let processes started here use so many threads: OpenMP reads this once, when it is loaded."""
+def _openmp_threads(count: int) -> Iterator[None]:
+    """Set the OpenMP threads of child processes; OpenMP reads the variable when it is loaded."""
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = str(count)
     try:
@@ -178,10 +194,10 @@ def _threads(count: int) -> Iterator[None]:
 
 
 _work: tuple[Split, Hardware, ProgressMonitor] | None = None
-"""What a process of the pool was given when it began."""
+"""Arguments of a process of the pool, set by `_initialise`."""
 
 
-def _begin(split: Split, hardware: Hardware, stop: object, threads: int) -> None:
+def _initialise(split: Split, hardware: Hardware, stop: object, threads: int) -> None:
     import torch
 
     global _work

@@ -1,4 +1,4 @@
-"""One run of a study: trained once, scored on the test cases, and remembered."""
+"""Train and score one run of a study; its results are kept in a folder."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ from napari_ciml.research.studies.baselines import Baseline
 from napari_ciml.research.studies.catalogue import Variant
 from napari_ciml.research.studies.data import Split
 from napari_ciml.training.cohort import TrainingCase
-from napari_ciml.training.loop import build_ciml, train
+from napari_ciml.training.loop import TrainingData, build_ciml, train
 from napari_ciml.training.settings import Hardware, TrainSettings
 from napari_ciml.training.state import STATE
 from napari_ciml.training.validation import region_probabilities
@@ -38,7 +38,7 @@ SCORES, COST, WEIGHTS = "scores.csv", "cost.json", "network.safetensors"
 
 @dataclass(frozen=True)
 class Score:
-    """One region of one test case after one run."""
+    """Dice and HD95 of one region of a test case."""
 
     case: int
     region: str
@@ -48,7 +48,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a network costs: parameters, FLOPs of one patch forward, seconds of the training."""
+    """Number of parameters, GFLOPs of a forward pass over one patch, seconds of the training."""
 
     parameters: int
     gflops: float
@@ -57,18 +57,18 @@ class Cost:
 
 @dataclass(frozen=True)
 class Run:
-    """A variant with a seed, and the folder that keeps what came of it.
+    """A variant with a seed, and the folder of its results.
 
     Parameters
     ----------
     variant : Variant
-        What is trained.
+        Variant to train.
     seed : int
-        Of weights, patches and augmentation; the cases are the same for all seeds.
+        Seed of weights, patches and augmentation; the cases are the same for all seeds.
     root : pathlib.Path
-        Holds a folder for each run; runs that several studies have in common are done once.
+        Folder of all runs; a run that several studies have in common is performed once.
     data : str
-        Which cases, in a word.
+        Name of the set of cases (`Split.name`).
     """
 
     variant: Variant
@@ -83,32 +83,32 @@ class Run:
 
     @property
     def folder(self) -> Path:
-        """Named by everything the result depends on."""
-        # A preset's name is no part of what is computed.
+        """Folder of the results, named by a hash of everything they depend on."""
+        # The name of a preset does not change the result.
         settings = self.settings.model_dump(mode="json")
         settings["decomposition"].pop("name")
-        made_of = json.dumps([settings, self.variant.baseline, self.data], sort_keys=True)
-        return self.root / hashlib.sha256(made_of.encode()).hexdigest()[:16]
+        key = json.dumps([settings, self.variant.baseline, self.data], sort_keys=True)
+        return self.root / hashlib.sha256(key.encode()).hexdigest()[:16]
 
     @property
     def done(self) -> bool:
-        """Whether it was trained and scored."""
+        """Whether the run is trained and scored."""
         return (self.folder / SCORES).is_file()
 
     def scores(self) -> list[Score]:
-        """Read what `perform` measured."""
+        """Read the scores that `perform` wrote."""
         return [
             Score(int(row["case"]), row["region"], float(row["dice"]), float(row["hd95_mm"]))
             for row in read_table(self.folder / SCORES)
         ]
 
     def cost(self) -> Cost:
-        """Read what `perform` counted."""
+        """Read the cost that `perform` wrote."""
         return Cost(**json.loads((self.folder / COST).read_text(encoding="utf-8")))
 
 
 def perform(run: Run, split: Split, hardware: Hardware, monitor: ProgressMonitor) -> None:
-    """Train and score a run, or go on with it; nothing is done for one that is done.
+    """Train and score a run, or resume it; a finished run is left as it is.
 
     Raises
     ------
@@ -118,19 +118,18 @@ def perform(run: Run, split: Split, hardware: Hardware, monitor: ProgressMonitor
     if run.done:
         return
     folder, settings = ensure_writable_folder(run.folder), run.settings
-    begun = time.perf_counter()
+    start = time.perf_counter()
     baseline = run.variant.baseline
     network = train(
-        split.training,
+        TrainingData(split.training, split.validation),
         settings,
         folder,
         monitor,
-        validation=split.validation,
         hardware=hardware,
         resume=(folder / STATE).is_file(),
         build=build_ciml if baseline is None else Baseline(baseline),
     )
-    seconds = time.perf_counter() - begun
+    seconds = time.perf_counter() - start
     write_json(folder / COST, asdict(_cost(network, settings, seconds)))
     with atomic_write(folder / WEIGHTS) as path:
         save_file({k: v.clone() for k, v in network.state_dict().items()}, path)
@@ -146,30 +145,31 @@ def score(
     hardware: Hardware,
     monitor: ProgressMonitor,
 ) -> list[Score]:
-    """Segment whole volumes by windows of the patch's size and compare them with the regions."""
+    """Segment cases with a sliding window of the patch size, and compare with the references."""
     device = choose_device(hardware.device)
     network = network.to(device).eval()
-    found = []
+    scores = []
     for k, case in enumerate(cases):
         monitor.step("Scoring", k, len(cases))
-        seen = torch.from_numpy(case.images.astype(np.float32))[None].to(device)
+        images = torch.from_numpy(case.images.astype(np.float32))[None].to(device)
         with torch.inference_mode(), mixed_precision(device):
             values = sliding_window_inference(
-                seen, settings.patch, 1, lambda x: _regions(network, x, settings), overlap=0.5
+                images, settings.patch, 1, lambda x: _regions(network, x, settings), overlap=0.5
             )
         masks = (values[0] > 0.5).cpu().numpy()
         for j, region in enumerate(settings.decomposition.region_names):
-            one, other = masks[j], np.array(case.regions[j])
-            distance = hd95(one, other, settings.spacing)
-            found.append(Score(k, region, dice(one, other), distance))
-    return found
+            predicted, expected = masks[j], np.array(case.regions[j])
+            distance = hd95(predicted, expected, settings.spacing)
+            scores.append(Score(k, region, dice(predicted, expected), distance))
+    return scores
 
 
 def _regions(network: nn.Module, images: Tensor, settings: TrainSettings) -> Tensor:
-    whole = settings.decomposition
-    inputs = {m: images[:, k : k + 1] for k, m in enumerate(whole.input_modalities)}
-    found = region_probabilities(network(inputs), whole)
-    return torch.stack([found[name] for name in whole.region_names], dim=1)
+    """Return the probability of each region, (B, R, Z, Y, X)."""
+    decomposition = settings.decomposition
+    inputs = {m: images[:, k : k + 1] for k, m in enumerate(decomposition.input_modalities)}
+    probabilities = region_probabilities(network(inputs), decomposition)
+    return torch.stack([probabilities[name] for name in decomposition.region_names], dim=1)
 
 
 def _cost(network: nn.Module, settings: TrainSettings, seconds: float) -> Cost:

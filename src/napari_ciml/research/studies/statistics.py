@@ -1,4 +1,4 @@
-"""What a table of scores says: means, their spread over seeds, differences between variants."""
+"""Statistics of a table of scores: means, standard deviations, differences, correlations."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ import pandas as pd
 from scipy import stats
 
 MEAN = "MEAN"
-"""Stands for the mean over the regions, as in the paper's tables."""
+"""Name of the mean over the regions, as in the paper's tables."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean and its standard deviation over seeds; the deviation is NaN for one seed."""
+    """A mean and its standard deviation over seeds, which is NaN for one seed."""
 
     mean: float
     deviation: float
@@ -20,22 +20,22 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Difference:
-    """A mean of paired differences over cases, and its 95 % confidence interval."""
+    """A mean and its 95 % confidence interval."""
 
     mean: float
     low: float
     high: float
 
     @property
-    def told(self) -> bool:
-        """Whether the interval leaves out zero."""
+    def is_significant(self) -> bool:
+        """Whether the interval excludes zero."""
         return self.low > 0 or self.high < 0
 
 
 def with_mean(table: pd.DataFrame) -> pd.DataFrame:
-    """Add to a table of scores the mean over the regions of each case, as the region ``MEAN``.
+    """Add the mean over the regions of each case to a table of scores, as the region ``MEAN``.
 
-    HD95 that is undefined, because one of two masks is empty, is left out of means.
+    HD95 is left out of means where it is undefined, because a mask is empty.
     """
     keys = ["variant", "seed", "case"]
     mean = table.groupby(keys, sort=False)[["dice", "hd95_mm"]].mean().reset_index()
@@ -52,9 +52,10 @@ def estimate(table: pd.DataFrame, variant: str, region: str, score: str = "dice"
 def difference(
     table: pd.DataFrame, variant: str, reference: str, region: str = MEAN, score: str = "dice"
 ) -> Difference:
-    """Return how much a variant's score lies above the reference's, paired by case.
+    """Return the difference of a variant's score to the reference's, paired by case.
 
-    A case's score is its mean over the seeds that both variants have; the interval is Student's.
+    A case's score is its mean over the seeds that both variants have; the interval is that of a
+    t-test.
     """
     chosen = table[table.region == region]
     scores = chosen.pivot_table(index=["case", "seed"], columns="variant", values=score)
@@ -66,21 +67,21 @@ def difference(
     return Difference(float(by_case.mean()), float(interval.low), float(interval.high))
 
 
-def rank_correlation(table: pd.DataFrame, said: str, lost: str, seed: int = 0) -> Difference:
+def rank_correlation(table: pd.DataFrame, x: str, y: str, seed: int = 0) -> Difference:
     """Return Spearman's rho between two columns; the interval is a bootstrap over cases."""
-    known = table[["case", said, lost]].dropna()
+    complete = table[["case", x, y]].dropna()
     rng = np.random.default_rng(seed)
-    groups = [group[[said, lost]].to_numpy() for _, group in known.groupby("case")]
-    drawn = []
+    groups = [group[[x, y]].to_numpy() for _, group in complete.groupby("case")]
+    samples = []
     for _ in range(1000):
         sample = np.concatenate([groups[k] for k in rng.integers(0, len(groups), len(groups))])
-        drawn.append(_spearman(sample))
-    low, high = np.nanpercentile(drawn, [2.5, 97.5])
-    return Difference(_spearman(known[[said, lost]].to_numpy()), float(low), float(high))
+        samples.append(_spearman(sample))
+    low, high = np.nanpercentile(samples, [2.5, 97.5])
+    return Difference(_spearman(complete[[x, y]].to_numpy()), float(low), float(high))
 
 
 def _spearman(pairs: np.ndarray) -> float:
     """Return rho of two columns; NaN if one of them is constant."""
-    # scipy's own also computes a p-value, which takes ten times as long as the ranks.
+    # scipy's function also computes a p-value, which takes ten times as long as the ranks.
     with np.errstate(invalid="ignore"):
         return float(np.corrcoef(stats.rankdata(pairs, axis=0), rowvar=False)[0, 1])

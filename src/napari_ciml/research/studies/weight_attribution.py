@@ -1,4 +1,8 @@
-"""Whether the weight is the largest of the one modality that shows a region."""
+"""Study ``attribution``: whether the one modality that shows a region has the largest weight.
+
+Tests eq. 16 against a known answer, which the paper's Fig. 14 cannot: in these phantoms only one
+auxiliary modality shows the border of the region.
+"""
 
 from pathlib import Path
 
@@ -15,27 +19,26 @@ from napari_ciml.research import TABLES
 from napari_ciml.research.phantoms.contrast import ExclusiveModality
 from napari_ciml.research.phantoms.phantom import make_phantom
 
-CARRIERS = "carriers.csv"
+TABLE = "attribution.csv"
 
-QUESTIONS = (
+QUERIES = (
     (Pair("T2", "WT"), "FLAIR"),
     (Pair("FLAIR", "WT"), "T2"),
     (Pair("T1", "TC"), "T1CE"),
     (Pair("T2", "TC"), "T1CE"),
 )
-"""Which pair is asked, and which modality alone shows the region."""
+"""Pairs to explain, and the auxiliary that alone shows the region."""
 
-_CASES, _FIRST = 100, 500_000
+_CASES, _FIRST_SEED = 100, 500_000
 
 
-def measure_carriers(
+def measure_attribution(
     checkpoint: Checkpoint, output: Path, monitor: ProgressMonitor, cases: int = _CASES
 ) -> Path:
     """Explain phantoms in which only one auxiliary modality shows a region's border.
 
-    The questions of `QUESTIONS` take turns: contrasts that scanners make. A line of the table is a
-    case: the pair, the modality that carries the region, the auxiliary with the largest weight, and
-    all weights (eq. 16).
+    The combinations in `QUERIES` take turns. A row of the table is a case: the pair, the exclusive
+    modality, the auxiliary with the largest weight, and all weights (eq. 16).
 
     Raises
     ------
@@ -46,11 +49,11 @@ def measure_carriers(
     """
     folder = ensure_writable_folder(output / TABLES)
     rows: list[dict[str, object]] = []
-    seed = _FIRST
+    seed = _FIRST_SEED
     while len(rows) < cases:
         monitor.step("Explaining phantoms", len(rows), cases)
-        pair, carrier = QUESTIONS[len(rows) % len(QUESTIONS)]
-        weights = _weights(checkpoint, pair, carrier, seed, monitor)
+        pair, exclusive = QUERIES[len(rows) % len(QUERIES)]
+        weights = _weights(checkpoint, pair, exclusive, seed, monitor)
         seed += 1
         if not weights:
             continue
@@ -59,30 +62,31 @@ def measure_carriers(
                 "seed": seed - 1,
                 "primary": pair.primary,
                 "region": pair.region,
-                "carrier": carrier,
+                "exclusive": exclusive,
                 "largest": max(weights, key=lambda name: weights[name]),
                 **{f"weight_{name}": f"{value:.4f}" for name, value in weights.items()},
             }
         )
     names = list(dict.fromkeys(key for row in rows for key in row))
-    return write_table(folder / CARRIERS, [{n: row.get(n, "") for n in names} for row in rows])
+    return write_table(folder / TABLE, [{n: row.get(n, "") for n in names} for row in rows])
 
 
 def _weights(
-    checkpoint: Checkpoint, pair: Pair, carrier: str, seed: int, monitor: ProgressMonitor
+    checkpoint: Checkpoint, pair: Pair, exclusive: str, seed: int, monitor: ProgressMonitor
 ) -> dict[str, float]:
-    """Return the pair's weights by auxiliary; none if the phantom has too little of the region."""
-    phantom = make_phantom("glioma", seed, carried=ExclusiveModality(pair.region, carrier))
-    whole = checkpoint.info.decomposition
-    mask = np.isin(phantom.labels, whole.region(pair.region).labels)
+    """Return the pair's weights by auxiliary; none if the region is too small in the phantom."""
+    exclusive_modality = ExclusiveModality(pair.region, exclusive)
+    phantom = make_phantom("glioma", seed, exclusive=exclusive_modality)
+    decomposition = checkpoint.info.decomposition
+    mask = np.isin(phantom.labels, decomposition.region(pair.region).labels)
     if mask.sum() * phantom.grid.voxel_ml < 1:
         return {}
     grid = phantom.grid
-    case = Case("phantom", phantom.images, grid, whole.modalities[0], grid, {})
+    case = Case("phantom", phantom.images, grid, decomposition.modalities[0], grid, {})
     segmentation = segment(case, checkpoint, monitor=ProgressMonitor(stop=monitor.stop))
     explanation = explain(case, checkpoint, segmentation, ProgressMonitor(stop=monitor.stop))
-    found = {
+    weights = {
         auxiliary: explanation.weights[pair, auxiliary]
-        for auxiliary in whole.subtask(pair.primary).auxiliaries
+        for auxiliary in decomposition.subtask(pair.primary).auxiliaries
     }
-    return found if np.isfinite(list(found.values())).all() else {}
+    return weights if np.isfinite(list(weights.values())).all() else {}

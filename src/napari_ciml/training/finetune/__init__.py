@@ -1,1 +1,1 @@
-"""Learning from corrected cases."""
+"""Fine-tuning of a checkpoint on corrected cases."""

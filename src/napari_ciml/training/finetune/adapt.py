@@ -1,4 +1,4 @@
-"""What a fine-tune begins with, which of its parameters learn, and how."""
+"""Initial network, trainable parameters and training settings of a fine-tune."""
 
 from torch import nn
 
@@ -8,82 +8,91 @@ from napari_ciml.inference.plan import unsupported_parts
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.network.checkpoint_info import CheckpointInfo
 from napari_ciml.network.transfer import TransferredNetwork, transfer
-from napari_ciml.training.settings import FineTuneSettings, TrainSettings
+from napari_ciml.training.settings import FineTuneSettings, TrainSettings, default_normalisation
 
 
-def initial_network(checkpoint: Checkpoint, wanted: Decomposition) -> TransferredNetwork:
-    """Return the network that learns; the checkpoint's own is left as it is.
+def model_space_for(info: CheckpointInfo, decomposition: Decomposition) -> CheckpointInfo:
+    """Return a checkpoint's info with another decomposition.
 
-    If the checkpoint can do all that is wanted, it is all of its network: what a case lacks is
-    muted, and the version can do what the checkpoint could. Carried over to fewer messages, gates
-    would have to learn their attention anew. If something is new, it is the network of what is
-    wanted, with the weights that fit.
+    Modalities that the checkpoint does not know get their default normalisation.
+    """
+    normalisation = default_normalisation(decomposition.input_modalities) | info.normalisation
+    return info.model_copy(update={"decomposition": decomposition, "normalisation": normalisation})
+
+
+def initial_network(checkpoint: Checkpoint, target: Decomposition) -> TransferredNetwork:
+    """Return a copy of the checkpoint's network that supports the target decomposition.
+
+    If the checkpoint supports the whole target, all of its network is copied, and messages that the
+    target lacks are muted: the new version can then do everything that the old one could, and gates
+    need not learn their attention again for fewer messages. Otherwise the network is built for the
+    target, with the checkpoint's weights wherever they fit (`transfer`).
 
     Raises
     ------
     DecompositionError
-        If a modality has a name that PyTorch keeps for itself.
+        If the name of a modality is reserved by PyTorch.
     """
-    known = checkpoint.info.decomposition
-    labels = {region.name: set(region.labels) for region in known.regions}
-    same = all(labels.get(region.name) == set(region.labels) for region in wanted.regions)
-    serves = same and not unsupported_parts(checkpoint.info, wanted)
-    return transfer(checkpoint.network, known if serves else wanted)
+    source = checkpoint.info.decomposition
+    labels = {region.name: set(region.labels) for region in source.regions}
+    same_labels = all(labels.get(region.name) == set(region.labels) for region in target.regions)
+    is_supported = same_labels and not unsupported_parts(checkpoint.info, target)
+    return transfer(checkpoint.network, source if is_supported else target)
 
 
-def choose_parameters(begun: TransferredNetwork, settings: FineTuneSettings) -> None:
-    """Let only those parameters learn that are to be adapted.
+def choose_parameters(transferred: TransferredNetwork, settings: FineTuneSettings) -> None:
+    """Freeze every parameter that ``settings.trainable`` does not name.
 
     Raises
     ------
     InputError
-        If there are none.
+        If no parameter is left to train.
     """
-    network: nn.Module = begun.network
-    fresh = begun.randomly_initialised | {
+    network: nn.Module = transferred.network
+    new = transferred.randomly_initialised | {
         name
-        for pair in begun.untrained
+        for pair in transferred.untrained
         for name, _ in network.named_parameters()
         if name.startswith(f"segmentors.{pair.primary}.output.")
     }
-    chosen = {
+    is_trainable = {
         "all": lambda _: True,
-        "decoders": lambda name: name.startswith("segmentors.") or name in fresh,
-        "new": lambda name: name in fresh,
+        "decoders": lambda name: name.startswith("segmentors.") or name in new,
+        "new": lambda name: name in new,
     }[settings.trainable]
     for name, parameter in network.named_parameters():
-        parameter.requires_grad_(chosen(name))
+        parameter.requires_grad_(is_trainable(name))
     if not any(parameter.requires_grad for parameter in network.parameters()):
-        raise InputError("Nothing in this decomposition is new; adapt the decoders, or all.")
+        raise InputError("Nothing in this decomposition is new; train the decoders, or all.")
 
 
 def training_settings(
     info: CheckpointInfo,
-    wanted: Decomposition,
+    target: Decomposition,
     settings: FineTuneSettings,
     patch: tuple[int, int, int],
 ) -> TrainSettings:
-    """Return how a training step of a fine-tune is done.
+    """Return the settings of the optimiser steps of a fine-tune.
 
     Parameters
     ----------
     info : CheckpointInfo
-        Of the network that learns.
-    wanted : Decomposition
-        What it is to segment.
+        Info of the network that is trained.
+    target : Decomposition
+        Decomposition that the loss is computed for.
     settings : FineTuneSettings
-        As the user has them.
+        Settings of the fine-tune.
     patch : tuple of int
-        (Z, Y, X) in voxels, as memory allows.
+        Patch size, (Z, Y, X) in voxels.
     """
     return TrainSettings(
-        decomposition=wanted,
+        decomposition=target,
         network=info.network,
         normalisation=info.normalisation,
         spacing=info.spacing,
         patch=patch,
         learning_rate=settings.learning_rate,
         beta=settings.beta,
-        foreground_share=0.67,
+        foreground_fraction=0.67,
         seed=settings.seed,
     )

@@ -1,4 +1,4 @@
-"""What a fine-tune learns from, and how it becomes a lesson on disk."""
+"""Inputs of a fine-tune, prepared for the window and the command line alike."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from napari_ciml.training.settings import FineTuneSettings
 
 if TYPE_CHECKING:
     from napari_ciml.cases.case import Case
+    from napari_ciml.cases.datasets import LabelledCase
     from napari_ciml.network.checkpoint_info import CheckpointInfo
     from napari_ciml.training.cohort import TrainingCase
     from napari_ciml.training.finetune.job import FineTuneJobFolder
@@ -22,35 +23,38 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FineTuneTarget:
-    """What a fine-tune begins with.
+    """Checkpoint to fine-tune, and what for.
 
     Parameters
     ----------
     checkpoint : pathlib.Path
-        The version in use.
+        Checkpoint to start from.
     decomposition : Decomposition
-        What is to be learnt.
+        Decomposition to learn.
     device : str
-        Where.
+        Device to train on.
+    path : pathlib.Path, optional
+        File of the new version; by default the next number in the user's folder (`next_version`).
     """
 
     checkpoint: Path
     decomposition: Decomposition
     device: str
+    path: Path | None = None
 
 
 @dataclass(frozen=True)
 class CorrectedCase:
-    """A case with its corrected label map.
+    """An open case with its corrected label map.
 
     Parameters
     ----------
     case : Case
-        As it is open.
+        The open case.
     labels : numpy.ndarray
-        On the case grid, (Z, Y, X).
+        Label map on the case grid, (Z, Y, X).
     certain : numpy.ndarray or None
-        Where the labels are to be believed, (Z, Y, X) bool; everywhere if None.
+        Mask of the voxels whose labels are trusted, (Z, Y, X) bool; all of them if None.
     """
 
     case: "Case"
@@ -60,16 +64,16 @@ class CorrectedCase:
 
 @dataclass(frozen=True)
 class FineTuneInput:
-    """Something a fine-tune is given.
+    """One input of a fine-tune.
 
     Parameters
     ----------
-    source : Corrected or pathlib.Path
-        A case with its labels, or a folder: of a case with its label map, or of such folders.
+    source : CorrectedCase or pathlib.Path
+        An open case, the folder of a case with its label map, or a data set (`find_cases`).
     learn : bool
-        Whether to learn from it; if not, it is not to be forgotten.
+        True for a case to learn from, False for a replay case.
     regions : tuple of Region
-        What its label values mean; by default what the decomposition says.
+        Label convention of the source; that of the decomposition by default.
     """
 
     source: CorrectedCase | Path
@@ -79,83 +83,130 @@ class FineTuneInput:
 
 def prepare(
     folder: "FineTuneJobFolder",
-    materials: Sequence[FineTuneInput],
+    inputs: Sequence[FineTuneInput],
     settings: FineTuneSettings,
-    using: FineTuneTarget,
+    target: FineTuneTarget,
     monitor: ProgressMonitor,
 ) -> None:
-    """Bring the cases into the model's space and write the lesson; for a thread.
+    """Bring all cases into the model's space and write the job folder.
+
+    Without a replay case among the inputs, the bundled samples with the same modalities are used.
 
     Raises
     ------
     CimlError
-        If a case cannot be used.
+        If the checkpoint or a case cannot be used.
+    CancelledError
+        If the monitor's ``stop`` is set.
     """
     from napari_ciml.cases.datasets import replay_cases
     from napari_ciml.network.checkpoint import load_checkpoint
+    from napari_ciml.training.finetune.adapt import model_space_for
     from napari_ciml.training.finetune.job import FineTuneJob
-    from napari_ciml.training.finetune.patches import read_cases, space_for
 
-    checkpoint = load_checkpoint(using.checkpoint)
-    space = space_for(checkpoint.info, using.decomposition)
+    monitor.step("Loading the checkpoint")
+    checkpoint = load_checkpoint(target.checkpoint)
+    space = model_space_for(checkpoint.info, target.decomposition)
     monitor.step("Preparing the cases")
-    learnt, others = (
-        [
-            case
-            for material in materials
-            if material.learn == wanted
-            for case in _training_cases(material, space, monitor)
-        ]
-        for wanted in (True, False)
-    )
-    if not others:
-        usual = replay_cases(None, sample_data(), using.decomposition.input_modalities)
-        others = read_cases(usual, space, monitor)
-    lesson = FineTuneJob(
-        checkpoint=using.checkpoint.resolve(),
+    corrected = _read_inputs([one for one in inputs if one.learn], space, monitor)
+    replay = _read_inputs([one for one in inputs if not one.learn], space, monitor)
+    if not replay:
+        samples = replay_cases(None, sample_data(), target.decomposition.input_modalities)
+        replay = read_cases(samples, space, monitor)
+    job = FineTuneJob(
+        checkpoint=target.checkpoint.resolve(),
         sha256=checkpoint.sha256,
-        path=next_version(using.checkpoint),
-        decomposition=using.decomposition,
+        path=target.path or next_version(target.checkpoint),
+        decomposition=target.decomposition,
         settings=settings,
-        device=using.device,
+        device=target.device,
     )
-    folder.write(lesson, learnt, others)
+    folder.write(job, corrected, replay)
 
 
-def _training_cases(
-    material: FineTuneInput, space: "CheckpointInfo", monitor: ProgressMonitor
-) -> list["TrainingCase"]:
-    from napari_ciml.cases.datasets import find_cases, labelled_case
+def read_cases(
+    cases: "Sequence[LabelledCase]", space: "CheckpointInfo", monitor: ProgressMonitor
+) -> "list[TrainingCase]":
+    """Read cases with their label maps.
+
+    Parameters
+    ----------
+    cases : sequence of LabelledCase
+        Each with a label map.
+    space : CheckpointInfo
+        Model space to bring them into.
+    monitor : ProgressMonitor
+        Receives a step per case.
+
+    Raises
+    ------
+    InputError
+        If a case cannot be used, or has a label value that is in no region.
+    CancelledError
+        If the monitor's ``stop`` is set.
+    """
+    from napari_ciml.cases.writing import read_label_map
     from napari_ciml.training.audit import validate_label_values
     from napari_ciml.training.cohort import to_training_case
-    from napari_ciml.training.finetune.patches import read_cases, space_for
 
-    source = material.source
-    if material.regions:
-        space = space_for(space, with_label_convention(space.decomposition, material.regions))
+    training_cases = []
+    for k, labelled in enumerate(cases):
+        monitor.step("Reading cases", k, len(cases))
+        case = labelled.open(space.decomposition.input_modalities)
+        labels = read_label_map(labelled.reference, case)
+        validate_label_values(labels, space.decomposition, str(labelled.reference))
+        training_cases.append(to_training_case(case, labels, space))
+    return training_cases
+
+
+def _read_inputs(
+    inputs: Sequence[FineTuneInput], space: "CheckpointInfo", monitor: ProgressMonitor
+) -> "list[TrainingCase]":
+    return [case for one in inputs for case in _read_input(one, space, monitor)]
+
+
+def _read_input(
+    one: FineTuneInput, space: "CheckpointInfo", monitor: ProgressMonitor
+) -> "list[TrainingCase]":
+    from napari_ciml.training.audit import validate_label_values
+    from napari_ciml.training.cohort import to_training_case
+    from napari_ciml.training.finetune.adapt import model_space_for
+
+    source = one.source
+    if one.regions:
+        space = model_space_for(space, with_label_convention(space.decomposition, one.regions))
     if isinstance(source, Path):
-        one = labelled_case(source)
-        return read_cases([one] if one.label else find_cases(source), space, monitor)
+        return read_cases(_labelled_cases(source), space, monitor)
     validate_label_values(source.labels, space.decomposition, "The label map")
     return [to_training_case(source.case, source.labels, space, source.certain)]
 
 
+def _labelled_cases(folder: Path) -> "list[LabelledCase]":
+    """Return the case of a folder with image files, else the cases of the data set in it."""
+    from napari_ciml.cases.datasets import find_cases, labelled_case
+    from napari_ciml.cases.formats.volumes import image_suffix
+
+    if folder.is_dir() and any(image_suffix(path) for path in folder.iterdir()):
+        return [labelled_case(folder)]
+    return find_cases(folder)
+
+
 def jobs_folder() -> Path:
-    """Return where fine-tunes under way are kept."""
-    return _own_folder() / "fine-tunes"
+    """Return the folder of unfinished fine-tunes."""
+    return _user_folder() / "fine-tunes"
 
 
-def _own_folder() -> Path:
+def _user_folder() -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("napari-ciml", appauthor=False)
 
 
 def next_version(path: Path) -> Path:
-    """Return where a checkpoint's next version goes: into the user's own folder, numbered."""
-    folder = _own_folder() / "checkpoints"
+    """Return the file of a checkpoint's next version: numbered, in the user's own folder."""
+    folder = _user_folder() / "checkpoints"
     stem = path.stem.rpartition("-v")[0] or path.stem
     number = 1
-    while (made := folder / f"{stem}-v{number}.safetensors").exists():
+    while (candidate := folder / f"{stem}-v{number}.safetensors").exists():
         number += 1
-    return made
+    return candidate

@@ -1,4 +1,4 @@
-"""A fine-tune on disk while it is under way: what it needs to go on after anything happened."""
+"""Folder of an unfinished fine-tune: its request, its cases, its training state."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -17,26 +17,26 @@ from napari_ciml.training.cohort import TrainingCase, read_case, write_case
 from napari_ciml.training.settings import FineTuneSettings
 from napari_ciml.training.state import STATE
 
-_LESSON, _LOCK, _CORRECTED, _REPLAY = "lesson.json", "lock", "corrected", "replay"
+_JOB, _LOCK, _CORRECTED, _REPLAY = "job.json", "lock", "corrected", "replay"
 
 
 class FineTuneJob(BaseModel):
-    """What a fine-tune was asked for.
+    """Request for a fine-tune.
 
     Parameters
     ----------
     checkpoint : pathlib.Path
-        The version to begin with.
+        Checkpoint to start from.
     sha256 : str
-        Of that file.
+        SHA-256 of that file.
     path : pathlib.Path
-        Where the new version goes.
+        File of the new version.
     decomposition : Decomposition
-        What is to be learnt.
+        Decomposition to learn.
     settings : FineTuneSettings
-        How.
+        Settings of the fine-tune.
     device : str
-        Where.
+        Device to train on.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -51,96 +51,96 @@ class FineTuneJob(BaseModel):
 
 @dataclass(frozen=True)
 class FineTuneJobFolder:
-    """Where a fine-tune keeps its cases, in the model's space and by number, and its state."""
+    """Folder with the job, its cases in the model's space, numbered, and the training state."""
 
     path: Path
 
     @property
-    def begun(self) -> bool:
-        """Whether there is something to go on with."""
-        return (self.path / _LESSON).is_file()
+    def exists(self) -> bool:
+        """Whether the folder holds a complete job, which can be run or resumed."""
+        return (self.path / _JOB).is_file()
 
     def write(
-        self, lesson: FineTuneJob, corrected: Sequence[TrainingCase], replay: Sequence[TrainingCase]
+        self, job: FineTuneJob, corrected: Sequence[TrainingCase], replay: Sequence[TrainingCase]
     ) -> None:
-        """Write everything but the state; the lesson itself comes last.
+        """Write the cases, then the job; an earlier state is deleted.
 
         Raises
         ------
         InputError
-            If it cannot be written, or another process is at it.
+            If the folder cannot be written to, or another process has locked it.
         """
         ensure_writable_folder(self.path)
         with self.lock():
-            for name in (_LESSON, STATE):
+            for name in (_JOB, STATE):
                 (self.path / name).unlink(missing_ok=True)
             for name, cases in ((_CORRECTED, corrected), (_REPLAY, replay)):
                 shutil.rmtree(self.path / name, ignore_errors=True)
                 ensure_writable_folder(self.path / name)
                 for k, case in enumerate(cases):
                     write_case(case, self.path / name / f"{k:04d}")
-            write_text(self.path / _LESSON, lesson.model_dump_json(indent=2))
+            write_text(self.path / _JOB, job.model_dump_json(indent=2))
 
-    def lesson(self) -> FineTuneJob:
-        """Read what was asked for.
+    def job(self) -> FineTuneJob:
+        """Read the job.
 
         Raises
         ------
         InputError
-            If there is nothing here to go on with.
+            If there is none.
         """
         try:
-            return FineTuneJob.model_validate_json((self.path / _LESSON).read_bytes())
+            return FineTuneJob.model_validate_json((self.path / _JOB).read_bytes())
         except (OSError, ValidationError) as error:
             raise InputError(
-                f"{self.path}: there is no fine-tune to go on with; begin a new one."
+                f"{self.path}: there is no fine-tune to resume; start a new one."
             ) from error
 
     def cases(self) -> tuple[list[TrainingCase], list[TrainingCase]]:
-        """Read the cases to learn from and those not to forget, whole: the folder may go then."""
+        """Read the corrected and the replay cases into memory."""
         corrected, replay = (
-            [_held(read_case(folder)) for folder in sorted((self.path / name).iterdir())]
+            [_in_memory(read_case(folder)) for folder in sorted((self.path / name).iterdir())]
             for name in (_CORRECTED, _REPLAY)
         )
         return corrected, replay
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep other processes off while the fine-tune is under way; the system ends it.
+        """Lock the folder for this process; the lock ends with the process.
 
         Raises
         ------
         InputError
-            If another one has it.
+            If another process has locked it.
         """
         try:
             with FileLock(self.path / _LOCK, timeout=0):
                 yield
         except Timeout as error:
-            raise InputError(f"{self.path}: this fine-tune is under way already.") from error
+            raise InputError(f"{self.path}: this fine-tune is already running.") from error
 
-    def forget(self) -> None:
-        """Remove it."""
+    def delete(self) -> None:
+        """Delete the folder."""
         shutil.rmtree(self.path, ignore_errors=True)
 
 
 def find_interrupted_jobs(parent: Path) -> list[FineTuneJobFolder]:
-    """Return the fine-tunes in a folder that were interrupted and that nobody is at, by name.
+    """Return the interrupted jobs in a folder, by name, that no process is running.
 
-    What is left of one that was interrupted before it began is removed.
+    Incomplete folders of jobs that were interrupted while they were written are deleted.
     """
-    found = []
+    interrupted = []
     for path in sorted(parent.iterdir()):
         folder = FineTuneJobFolder(path)
         with suppress(InputError), folder.lock():
-            if folder.begun:
-                found.append(folder)
+            if folder.exists:
+                interrupted.append(folder)
             else:
-                folder.forget()
-    return found
+                folder.delete()
+    return interrupted
 
 
-def _held(case: TrainingCase) -> TrainingCase:
+def _in_memory(case: TrainingCase) -> TrainingCase:
     return TrainingCase(
         np.array(case.images),
         np.array(case.regions),

@@ -1,4 +1,4 @@
-"""What a fine-tune reports, obeys and ends with."""
+"""Versions, step reports, controls and result of a fine-tune."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,88 +6,120 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
-    from napari_ciml.training.finetune.evaluator import Version
+    from torch import Tensor
 
 DiceByRegion = dict[str, float]
-"""Mean Dice by region; a region that is in no case has none."""
+"""Mean Dice by region; regions that no case contains are left out."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """Weights of a network and their scores.
+
+    Parameters
+    ----------
+    weights : dict of str to torch.Tensor
+        State dict on the CPU.
+    corrected, replay : dict of str to float
+        Mean Dice by region over the validation part of the corrected and of the replay cases.
+    retains_replay : bool
+        Whether, on the replay cases, the mean Dice over regions drops by no more than the tolerance
+        and the Dice of no region by more than twice the tolerance (few cases measure a single
+        region less precisely).
+    interpolation : float
+        Position between the old weights (0) and the fine-tuned ones (1).
+    """
+
+    weights: "dict[str, Tensor]"
+    corrected: DiceByRegion
+    replay: DiceByRegion
+    retains_replay: bool
+    interpolation: float = 0.0
+
+    @property
+    def score(self) -> float:
+        """Mean Dice over the regions of the corrected cases."""
+        return float(np.mean(list(self.corrected.values())))
 
 
 @dataclass(frozen=True)
 class StepReport:
-    """What a fine-tune reports after each step.
+    """Report of one optimiser step.
 
     Parameters
     ----------
     step : int
-        Of the optimiser, from 1.
-    share : float
-        Of its time, or steps, that has gone by.
-    left : float
-        Seconds that are left.
+        Number of the step, from 1.
+    fraction_done : float
+        Used fraction of the budget.
+    seconds_left : float
+        Estimated remaining time.
     loss, dice, cross_entropy, kl : float
-        Of this step, as `LossParts`.
-    looked : Version or None
-        What the network was worth after this step, where it was measured.
+        Loss of the step and its terms, as in `LossParts`.
+    version : Version or None
+        Version evaluated after this step, if one was.
     """
 
     step: int
-    share: float
-    left: float
+    fraction_done: float
+    seconds_left: float
     loss: float
     dice: float
     cross_entropy: float
     kl: float
-    looked: "Version | None" = None
+    version: Version | None = None
 
 
-def _nothing(_: StepReport) -> None:
-    """Report to nobody."""
+def _discard(_: StepReport) -> None:
+    """Ignore a report."""
 
 
 @dataclass(frozen=True)
 class Controls:
-    """What the user may do while it runs, from any thread; cancelling is the monitor's.
+    """Controls of a running fine-tune, usable from any thread; the monitor cancels it.
 
     Parameters
     ----------
     finish : threading.Event
-        End now, with the best version so far.
+        Set it to stop training and take the best version so far.
     pause : threading.Event
-        Do nothing while it is set; the time stands still.
-    progressed : callable
-        Called after each step.
+        Training and its clock stop while it is set.
+    report : callable
+        Called with a `StepReport` after each step.
     """
 
     finish: Event = field(default_factory=Event)
     pause: Event = field(default_factory=Event)
-    progressed: Callable[[StepReport], None] = _nothing
+    report: Callable[[StepReport], None] = _discard
 
 
 @dataclass(frozen=True)
 class FineTuneResult:
-    """What came of it.
+    """Result of a fine-tune.
 
     Parameters
     ----------
     path : pathlib.Path
-        The new version; the old one is where it was.
+        Checkpoint of the new version; the old one is untouched.
     steps : int
-        Taken in all.
+        Optimiser steps in total.
     corrected_before, corrected_after, replay_before, replay_after : dict of str to float
-        Mean Dice by region, without and with what was learnt.
-    harmless : bool
-        As of a `Version`, on what was held out of the replay cases.
-    taken : float
-        How far it lies on the way from the old weights (0) to the learnt ones (1).
-    chosen_on : str
-        What the version was chosen on, in words.
+        Mean Dice by region of the old and of the new version.
+    retains_replay : bool
+        As in `Version`, for the new version.
+    interpolation : float
+        Position of the new version between the old weights (0) and the fine-tuned ones (1).
+    validation_set : str
+        Description of the cases, or parts of cases, that ``corrected_*`` is measured on.
     held_out : bool
-        Whether that taught nothing; ``corrected_before`` and ``corrected_after`` are of it alone.
-    kept_on : str
-        What of the replay cases ``replay_before`` and ``replay_after`` are of, in words.
+        Whether these were held out of the training.
+    replay_set : str
+        Description of the cases that ``replay_*`` is measured on.
     notices : tuple of str
-        What the user must know.
+        Notices for the user.
     """
 
     path: Path
@@ -98,7 +130,7 @@ class FineTuneResult:
     replay_after: DiceByRegion
     retains_replay: bool
     interpolation: float
-    chosen_on: str
+    validation_set: str
     held_out: bool
-    kept_on: str
+    replay_set: str
     notices: tuple[str, ...] = ()

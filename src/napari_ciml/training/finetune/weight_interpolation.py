@@ -1,4 +1,4 @@
-"""Weights between the old ones and the learnt ones: most of the gain, little of the harm."""
+"""Interpolation between the initial and the fine-tuned weights."""
 
 from collections.abc import Mapping
 
@@ -7,43 +7,44 @@ from torch import Tensor, lerp
 from napari_ciml.network.ciml import CIML
 from napari_ciml.network.transfer import TransferredNetwork
 
-_SHARES = (0.5, 0.75)
+_FACTORS = (0.5, 0.75)
 
 
-def interpolation_factors(most: float) -> tuple[float, ...]:
-    """Return how far versions go: the first while they learn, the others if they do no harm."""
-    return (*(share for share in _SHARES if share < most), most)
+def interpolation_factors(largest: float) -> tuple[float, ...]:
+    """Return the factors to evaluate: the first during training, all of them at its end."""
+    return (*(factor for factor in _FACTORS if factor < largest), largest)
 
 
 def interpolate_weights(
-    begun: TransferredNetwork, first: Mapping[str, Tensor], share: float
+    transferred: TransferredNetwork, initial: Mapping[str, Tensor], factor: float
 ) -> CIML:
-    """Return a network part of the way between what it began as and what it is now.
+    """Return a network between the initial and the fine-tuned weights.
 
-    Interpolating the weights of a network and of what fine-tuning made of it keeps most of what was
-    learnt and is more accurate on other data than either (Wortsman et al., Robust fine-tuning of
-    zero-shot models, 2022).
+    Such a network keeps most of what was learnt and is more accurate on other data than either end
+    (Wortsman et al., Robust fine-tuning of zero-shot models, 2022).
 
     Parameters
     ----------
-    begun : Transfer
-        Its network is what has learnt.
-    first : mapping of str to torch.Tensor
-        The weights it began with.
-    share : float
-        Of the way. What was drawn at random goes all of it, having nothing to go back to; so does
-        everything if the network was given a region that it did not predict.
+    transferred : TransferredNetwork
+        Its ``network`` has the fine-tuned weights.
+    initial : mapping of str to torch.Tensor
+        State dict before the fine-tune.
+    factor : float
+        Position between the initial weights (0) and the fine-tuned ones (1). Parameters that were
+        initialised at random have no initial value to return to: they keep their fine-tuned one. So
+        do all parameters if the network predicts a region that it did not predict before.
     """
-    network = begun.network
-    if share == 1 or begun.untrained:
+    network = transferred.network
+    if factor == 1 or transferred.untrained:
         return network
-    between = CIML(network.decomposition, network.settings)
-    between.load_state_dict(
+    state = {name: value.detach().cpu() for name, value in network.state_dict().items()}
+    interpolated = CIML(network.decomposition, network.settings)
+    interpolated.load_state_dict(
         {
-            name: now
-            if name in begun.randomly_initialised or not now.is_floating_point()
-            else lerp(first[name], now, share)
-            for name, now in ((k, v.detach().cpu()) for k, v in network.state_dict().items())
+            name: value
+            if name in transferred.randomly_initialised or not value.is_floating_point()
+            else lerp(initial[name], value, factor)
+            for name, value in state.items()
         }
     )
-    return between.to(next(network.parameters()).device)
+    return interpolated.to(next(network.parameters()).device)

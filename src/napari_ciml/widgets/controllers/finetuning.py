@@ -132,7 +132,7 @@ class FineTuneController:
             try:
                 prepare(folder, inputs, settings, target, monitor)
             except BaseException:
-                folder.forget()
+                folder.delete()
                 raise
 
         self._submit(folder, prepare_folder)
@@ -145,7 +145,7 @@ class FineTuneController:
     def discard_interrupted(self) -> None:
         """Delete the interrupted fine-tune."""
         if self.interrupted is not None:
-            self.interrupted.forget()
+            self.interrupted.delete()
         self.look_for_interrupted()
 
     def look_for_interrupted(self) -> None:
@@ -207,13 +207,13 @@ class FineTuneController:
         def report(progress: "StepReport") -> None:
             training.call_in_gui(lambda: self.progressed.emit(progress))
 
-        controls = Controls(progressed=report)
+        controls = Controls(report=report)
         self._controls, self.result, self.paused = controls, None, False
         self.interrupted, self._folder = None, folder
         self._yield_device()
 
         def work(monitor: ProgressMonitor) -> "FineTuneResult":
-            from napari_ciml.training.finetune.learn import run_job
+            from napari_ciml.training.finetune.run import run_job
 
             prepare_folder(monitor)
             return run_job(folder, monitor, controls)
@@ -235,6 +235,6 @@ class FineTuneController:
 
     def _on_cancelled(self, _: str) -> None:
         if self._discarding and self._folder is not None:
-            self._folder.forget()
+            self._folder.delete()
         self._discarding = False
         self.changed.emit()

@@ -201,16 +201,16 @@ class FineTuneWidget(Dock):
         self.unsupported.set_text("\n".join(problem.message for problem in problems))
 
     def _on_progress(self, progress: "StepReport") -> None:
-        curves, fraction = self.curves, progress.share
+        curves, fraction = self.curves, progress.fraction_done
         curves.add("Dice loss", fraction, progress.dice)
         curves.add("cross-entropy", fraction, progress.cross_entropy)
         curves.add("KL", fraction, progress.kl)
-        if progress.looked is not None:
-            curves.add("Dice, corrected", fraction, progress.looked.score)
-            if progress.looked.replay:
-                values = progress.looked.replay.values()
+        if progress.version is not None:
+            curves.add("Dice, corrected", fraction, progress.version.score)
+            if progress.version.replay:
+                values = progress.version.replay.values()
                 curves.add("Dice, replay", fraction, sum(values) / len(values))
-        self.state.set_text(f"Step {progress.step}; {progress.left / 60:.1f} min left.")
+        self.state.set_text(f"Step {progress.step}; {progress.seconds_left / 60:.1f} min left.")
 
     def _refresh(self) -> None:
         controller = self.controller

@@ -84,7 +84,7 @@ class AdvancedOptions:
             "cases, or a slab of each.",
         },
     ]
-    replay_share: Annotated[
+    replay_fraction: Annotated[
         float,
         {
             "label": "Replay fraction",

@@ -48,5 +48,5 @@ def result_notices(result: "FineTuneResult") -> str:
         notices.append("No better version was found; the weights are unchanged.")
     else:
         notices.append(f"Weight update: {result.interpolation:.0%} (interpolation).")
-    notices.append(f"Version selected on {result.chosen_on}; replay: {result.kept_on}.")
+    notices.append(f"Version selected on {result.validation_set}; replay: {result.replay_set}.")
     return "\n".join(notices)
