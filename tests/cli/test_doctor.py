@@ -8,7 +8,7 @@ def test_everything_needed_is_here() -> None:
     assert found.can_segment
     text = doctor.render(found)
     assert "glioma (4 modalities)" in text
-    assert "dock widgets known to napari" in text
+    assert "dock widgets registered in napari" in text
 
 
 @pytest.mark.parametrize(("there", "taken"), [(True, "openvino"), (False, "torch")])
