@@ -1,11 +1,11 @@
-"""What can go wrong in a way the user can mend."""
+"""Exceptions that carry one sentence for the user."""
 
 
 class CimlError(Exception):
-    """One sentence for the user: which thing, what is wrong with it, what to do.
+    """Base class of errors that a user can cause.
 
-    Everything a user can cause is raised as this (or a subclass): the command line prints the
-    sentence and ends with status 2, the widgets show it beside the control it belongs to.
+    The message is one sentence: the file or argument, what is wrong with it, and what to do. The
+    command line prints it and exits with status 2; widgets show it beside the control concerned.
     """
 
 
@@ -14,20 +14,20 @@ class InputError(CimlError):
 
 
 class CheckpointError(CimlError):
-    """A checkpoint that is refused, or that cannot serve what is asked of it."""
+    """A checkpoint that is refused, or that does not support what was requested."""
 
 
 class DecompositionError(CimlError):
-    """A decomposition that contradicts itself."""
+    """An inconsistent decomposition."""
 
 
 class DeviceError(CimlError):
-    """A device that is not there, or that has no memory left for even the smallest tile."""
+    """A device that is not available, or whose memory is too small for even the smallest tile."""
 
 
 class DivergedError(CimlError):
-    """A training whose loss is no longer a number."""
+    """A training run whose loss is not a finite number."""
 
 
 class CancelledError(Exception):
-    """The user cancelled; not an error, and nothing is shown for it."""
+    """Cancellation by the user. It is not an error, and no message is shown."""

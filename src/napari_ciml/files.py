@@ -1,6 +1,6 @@
 """Atomic file writes; text, JSON and CSV files.
 
-A reader finds either the old file or the new one, never a part of it.
+A file is replaced as a whole: readers see either the old or the new content.
 """
 
 import csv
@@ -16,9 +16,12 @@ from napari_ciml.errors import InputError
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; on leaving without an error it takes its place.
+    """Write to a temporary file that replaces ``path`` if no error occurs.
 
-    The temporary name ends as ``path`` does, for writers that go by the extension.
+    Yields
+    ------
+    pathlib.Path
+        Temporary path in the same folder, with the same extension.
 
     Raises
     ------
@@ -27,11 +30,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
-        # Some writers print their own complaint about a folder they cannot write to; ask first.
+        # Some libraries print their own error about a read-only folder, so this is tried first.
         temporary.touch()
         mode = temporary.stat().st_mode
         yield temporary
-        # Some put a file of their own there, which nobody else may read.
+        # Some libraries create the file with permissions for its owner only.
         temporary.chmod(mode)
         with temporary.open("r+b") as file:  # Windows flushes only what is open for writing
             os.fsync(file.fileno())
@@ -45,12 +48,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def ensure_writable_folder(path: Path) -> Path:
-    """Make a folder if it is not there, and see that files can be written into it.
+    """Create a folder if it does not exist, and check that it is writable.
 
     Raises
     ------
     InputError
-        If they cannot.
+        If it cannot be created or is not writable.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -64,19 +67,19 @@ def ensure_writable_folder(path: Path) -> Path:
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write a text file in UTF-8."""
+    """Write a text file in UTF-8; return its path."""
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return path
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> Path:
-    """Write a mapping as indented JSON."""
+    """Write a mapping as indented JSON; return the path."""
     return write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
-    """Write rows as CSV; the columns are the first row's keys.
+    """Write rows as CSV, with the keys of the first row as columns; return the path.
 
     Raises
     ------
@@ -91,7 +94,7 @@ def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
-    """Read what `write_table` wrote; nothing if there is no such file."""
+    """Read a CSV file with a header row; an empty list if there is no such file."""
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""Work on several things at once, where numpy and SimpleITK let go of the interpreter."""
+"""Map a function in threads; useful where numpy and SimpleITK release the interpreter lock."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -6,46 +6,46 @@ from typing import TypeVar
 
 from napari_ciml.progress import ProgressMonitor
 
-Thing = TypeVar("Thing")
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _WORKERS = 2
-"""More gain little, and each may hold several volumes."""
+"""Number of threads. More gain little, and each may hold several volumes."""
 
 
 def map_in_threads(
-    work: Callable[[Thing], Result], things: Sequence[Thing], monitor: ProgressMonitor, stage: str
+    function: Callable[[Item], Result], items: Sequence[Item], monitor: ProgressMonitor, stage: str
 ) -> list[Result]:
-    """Do the same with several things, two at a time.
+    """Call a function with each item, two at a time.
 
     Parameters
     ----------
-    work : callable
-        Called with each thing in a thread of its own.
-    things : sequence
-        On what.
-    monitor : Monitor
-        Told in the caller's thread, before each result is waited for.
+    function : callable
+        Called with one item, in another thread.
+    items : sequence
+        Items.
+    monitor : ProgressMonitor
+        Receives a step for each item, in the calling thread, before its result is awaited.
     stage : str
-        What it is told, followed by the thing.
+        Stage of the steps; the item is appended.
 
     Returns
     -------
     list
-        What came out, in the order of the things.
+        Results in the order of the items.
 
     Raises
     ------
     CancelledError
-        If the monitor's ``stop`` is set; what has not begun is left out.
+        If the monitor is cancelled; calls that have not started are dropped.
     """
     with ThreadPoolExecutor(_WORKERS) as pool:
-        coming = [pool.submit(work, thing) for thing in things]
+        futures = [pool.submit(function, item) for item in items]
         try:
-            found = []
-            for done, (thing, future) in enumerate(zip(things, coming, strict=True)):
-                monitor.step(f"{stage} {thing}", done, len(things))
-                found.append(future.result())
-            return found
+            results = []
+            for index, (item, future) in enumerate(zip(items, futures, strict=True)):
+                monitor.step(f"{stage} {item}", index, len(items))
+                results.append(future.result())
+            return results
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""How long work reports what it does and hears that it should stop."""
+"""Progress reports, notices and cancellation of long tasks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,14 +9,14 @@ from napari_ciml.errors import CancelledError
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a piece of work stands.
+    """Progress of a task.
 
     Parameters
     ----------
     stage : str
-        What is being done, in the user's words ("Reading FLAIR").
+        Current stage, for the user ("Reading FLAIR").
     done, total : int
-        Steps finished and steps in this stage; ``total == 0`` means the number is not known.
+        Completed steps and number of steps of the stage; ``total == 0`` if it is unknown.
     """
 
     stage: str
@@ -24,30 +24,35 @@ class Progress:
     total: int = 0
 
 
-def _discard(_: object) -> None:
-    """Report to nobody."""
+def _ignore(_: object) -> None:
+    """Do nothing with a report."""
 
 
 @dataclass(frozen=True)
 class ProgressMonitor:
-    """Passed down into everything that takes long; safe to use from any thread.
+    """Callbacks and cancellation flag of a long task; safe to use from any thread.
 
     Parameters
     ----------
     report : callable
         Called with a `Progress` at every step.
-    tell : callable
-        Called with a sentence the user must hear (a fall-back, a repair).
+    notify : callable
+        Called with a notice for the user: a fallback, a repair.
     stop : threading.Event
-        Set by whoever wants the work to end.
+        Set to cancel the task.
     """
 
-    report: Callable[[Progress], None] = _discard
-    notify: Callable[[str], None] = _discard
+    report: Callable[[Progress], None] = _ignore
+    notify: Callable[[str], None] = _ignore
     stop: Event = field(default_factory=Event)
 
     def step(self, stage: str, done: int = 0, total: int = 0) -> None:
-        """Report a step, and end the work here if that was asked for.
+        """Report a step, unless the task is cancelled.
+
+        Parameters
+        ----------
+        stage, done, total
+            As in `Progress`.
 
         Raises
         ------

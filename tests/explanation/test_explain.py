@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.networks import inference_context
 from napari_ciml.cases.case import open_case
 from napari_ciml.cases.preprocessing import to_case_grid
 from napari_ciml.decomposition.model import Message, Pair
@@ -82,9 +83,8 @@ def test_maps_are_scaled_by_one_value_and_weighed_in_their_regions(
     }
     shape = seen.foreground.shape
     space = Runtime(torch.device("cpu"), make_tiling(shape, (32, 32, 32), 0.5))
-    maps = complementary_maps(
-        tiny_checkpoint, seen.images, targets, result.plan, space, ProgressMonitor()
-    )
+    context = inference_context(tiny_checkpoint, result.plan, space)
+    maps = complementary_maps(context, seen.images, targets)
     inside = {triple: zeta * seen.foreground for triple, zeta in maps.items()}
     assert found.scale == pytest.approx(max(float(zeta.max()) for zeta in inside.values()))
     for (pair, auxiliary), zeta in inside.items():
@@ -135,7 +135,7 @@ def test_maps_start_from_what_the_segmentation_kept(
     """No encoder runs again, and the maps are those of a run that has kept nothing."""
     case = open_case(case_folder)
     result = segment(case, tiny_checkpoint)
-    forgetful = replace(result, cache=InferenceCache(result.cache.workspace, messages_limit=0))
+    forgetful = replace(result, cache=InferenceCache(result.cache.runtime, messages_limit=0))
     expected = explain(case, tiny_checkpoint, forgetful)
     for part in tiny_checkpoint.network.encoders.values():
         part.register_forward_hook(lambda *_: pytest.fail("encoded again"))
@@ -154,13 +154,13 @@ def test_why_here(case_folder: Path, tiny_checkpoint: Checkpoint) -> None:
     region = next(pair.region for pair, _ in whole.maps if whole.maps[pair, "T2"].any())
     one = np.zeros(case.grid.shape, bool)
     one[20, 22, 24] = True
-    found = explain(case, tiny_checkpoint, result, asked={region: one})
+    found = explain(case, tiny_checkpoint, result, targets={region: one})
     assert {pair.region for pair, _ in found.maps} == {region}
     assert 0 < found.scale < whole.scale
     assert found.notices == ()
     corner = np.zeros(case.grid.shape, bool)
     corner[0, 0, 0] = True
-    outside = explain(case, tiny_checkpoint, result, asked={region: corner})
+    outside = explain(case, tiny_checkpoint, result, targets={region: corner})
     assert outside.strongest is None
     assert "lie outside" in outside.notices[0]
 

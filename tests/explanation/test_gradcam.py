@@ -1,6 +1,7 @@
 """Grad-CAM on the complementary information: one tile by hand, many tiles like one."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from helpers.checkpoints import tiny_info
-from helpers.networks import BRATS, settled
+from helpers.networks import BRATS, inference_context, settled
 from napari_ciml.cases.case import open_case
 from napari_ciml.cases.preprocessing import preprocess
 from napari_ciml.decomposition.model import Message, Pair
@@ -17,6 +18,7 @@ from napari_ciml.explanation.explain import complementary_weights
 from napari_ciml.explanation.gradcam import complementary_maps, to_full_resolution
 from napari_ciml.explanation.result import Triple
 from napari_ciml.inference.cache import InferenceCache
+from napari_ciml.inference.context import InferenceContext
 from napari_ciml.inference.ensemble import ensemble
 from napari_ciml.inference.plan import InferencePlan, make_plan
 from napari_ciml.inference.runtime import Runtime
@@ -77,7 +79,7 @@ def test_maps_are_equations_14_and_15(tiny_checkpoint: Checkpoint) -> None:
     mask[8:20, 10:25, 5:30] = True
     targets = dict.fromkeys(("WT", "TC", "ET"), mask)
     space = Runtime(CPU, make_tiling(shape, shape, 0.0))
-    maps = complementary_maps(tiny_checkpoint, images, targets, plan, space, ProgressMonitor())
+    maps = complementary_maps(inference_context(tiny_checkpoint, plan, space), images, targets)
     assert len(maps) == 18
 
     net = tiny_checkpoint.network.double()
@@ -128,7 +130,7 @@ def test_alpha_is_averaged_over_all_tiles(tiny_checkpoint: Checkpoint) -> None:
     asked[32:] = False  # the second tile is not asked about, but explained by the same alphas
     targets = dict.fromkeys(("WT", "TC", "ET"), asked)
     space = Runtime(CPU, make_tiling((64, 32, 32), (32, 32, 32), 0.0))
-    maps = complementary_maps(tiny_checkpoint, twice, targets, plan, space, ProgressMonitor())
+    maps = complementary_maps(inference_context(tiny_checkpoint, plan, space), twice, targets)
     for zeta in maps.values():  # but for the last slice of each, which is between it and the next
         np.testing.assert_allclose(zeta[:31], zeta[32:63], atol=1e-3 * max(zeta.max(), 1e-12))
 
@@ -151,9 +153,7 @@ def maps_of(
     targets = {name: masks.get(name, np.ones(shape, bool)) for name in BRATS.region_names}
     space = Runtime(CPU, make_tiling(shape, tile, overlap))
     images = volume(plan, shape)
-    return complementary_maps(
-        checkpoint, images, targets, plan, space, monitor or ProgressMonitor()
-    )
+    return complementary_maps(inference_context(checkpoint, plan, space, monitor), images, targets)
 
 
 def test_many_tiles_explain_as_one_does() -> None:
@@ -193,7 +193,7 @@ def test_only_what_is_near_is_differentiated(
     monkeypatch.setattr(gradcam, "_add_gradients", watched)
     near = maps_of(checkpoint, shape, shape, 0.0, **masks)
     assert max(sizes) < 24**3 / 8
-    monkeypatch.setattr(gradcam, "_near", lambda *given: given)
+    monkeypatch.setattr(gradcam, "_crop", lambda *given: given)
     whole = maps_of(checkpoint, shape, shape, 0.0, **masks)
     assert max(sizes) == 24**3
     largest = max(float(zeta.max()) for zeta in whole.values())
@@ -214,19 +214,18 @@ def test_what_the_segmentation_kept_is_explained_without_running_it_again(
         for name, image in zip(BRATS.region_names, list(images.values())[:3], strict=True)
     }
     space = Runtime(CPU, make_tiling(shape, (32, 32, 32), 0.5))
-    expected = complementary_maps(checkpoint, images, targets, plan, space, ProgressMonitor())
-    kept = InferenceCache(space)
-    predict_pairs(checkpoint, images, plan, space, ProgressMonitor(), kept)
-    few = InferenceCache(space, states_limit=40_000)
-    predict_pairs(checkpoint, images, plan, space, ProgressMonitor(), few)
+    context = inference_context(checkpoint, plan, space)
+    expected = complementary_maps(context, images, targets)
+    kept = replace(context, cache=InferenceCache(space))
+    predict_pairs(kept, images)
+    few = replace(context, cache=InferenceCache(space, states_limit=40_000))
+    predict_pairs(few, images)
     ran: list[str] = []
     for part in checkpoint.network.modules():
         part.register_forward_hook(lambda part, *_: ran.append(type(part).__name__))
 
-    def same(kept: InferenceCache) -> None:
-        found = complementary_maps(
-            checkpoint, images, targets, plan, space, ProgressMonitor(), kept
-        )
+    def same(context: InferenceContext) -> None:
+        found = complementary_maps(context, images, targets)
         for triple, zeta in expected.items():
             np.testing.assert_array_equal(found[triple], zeta)
 
@@ -236,7 +235,7 @@ def test_what_the_segmentation_kept_is_explained_without_running_it_again(
     assert "Sigmoid" in ran
     muted = make_plan(checkpoint.info, BRATS, muted={Message("T2", "FLAIR")})
     ran.clear()
-    complementary_maps(checkpoint, images, targets, muted, space, ProgressMonitor(), kept)
+    complementary_maps(replace(kept, plan=muted), images, targets)
     assert ran.count("Sigmoid") == 4 * len(space.tiling)  # T2's four gates
 
 
@@ -251,12 +250,10 @@ def test_half_precision_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     space = Runtime(CPU, make_tiling(shape, shape, 0.0))
 
     def run(asked: dict[str, np.ndarray] | None) -> tuple[dict[str, np.ndarray], dict]:
-        kept = InferenceCache(space)
-        pairs = predict_pairs(checkpoint, images, plan, space, ProgressMonitor(), kept)
+        context = InferenceContext(checkpoint, plan, InferenceCache(space))
+        pairs = predict_pairs(context, images)
         asked = asked or {name: p >= 0.5 for name, p in ensemble(pairs, plan).items()}
-        return asked, complementary_maps(
-            checkpoint, images, asked, plan, space, ProgressMonitor(), kept
-        )
+        return asked, complementary_maps(context, images, asked)
 
     asked, exact = run(None)
     assert all(mask.any() for mask in asked.values())

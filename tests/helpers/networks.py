@@ -5,8 +5,14 @@ from torch import Tensor
 
 from napari_ciml.decomposition.model import Decomposition, Region, Subtask
 from napari_ciml.decomposition.presets import PRESETS
+from napari_ciml.inference.cache import InferenceCache
+from napari_ciml.inference.context import InferenceContext
+from napari_ciml.inference.plan import InferencePlan
+from napari_ciml.inference.runtime import Runtime
+from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.network.ciml import CIML
 from napari_ciml.network.settings import NetworkSettings
+from napari_ciml.progress import ProgressMonitor
 
 BRATS = PRESETS["brats2020"]
 
@@ -42,3 +48,15 @@ def settled(norm: str) -> CIML:
     with torch.no_grad():
         net(images(BRATS, batch=2), noise=torch.randn_like)
     return net.eval()
+
+
+def inference_context(
+    checkpoint: Checkpoint,
+    plan: InferencePlan,
+    runtime: Runtime,
+    monitor: ProgressMonitor | None = None,
+    cache: InferenceCache | None = None,
+) -> InferenceContext:
+    """Return a context, by default with a cache that stores nothing."""
+    cache = cache or InferenceCache.disabled(runtime)
+    return InferenceContext(checkpoint, plan, cache, monitor or ProgressMonitor())

@@ -140,7 +140,7 @@ def test_past_the_limit_messages_are_computed_again(
     whole = segment(case, tiny_checkpoint)
     size = whole.cache.messages_bytes
     assert size > 0
-    few = InferenceCache(whole.cache.workspace, messages_limit=size // 2)
+    few = InferenceCache(whole.cache.runtime, messages_limit=size // 2)
     before = replace(whole, cache=few)
     segment(case, tiny_checkpoint, previous=before)
     assert 0 < few.messages_bytes <= size // 2
@@ -153,7 +153,7 @@ def test_past_the_limit_messages_are_computed_again(
 def test_the_oldest_answer_goes() -> None:
     plan = make_plan(tiny_info(BRATS), BRATS)
     values = {pair: np.zeros(100, np.float32) for pair in plan.pairs}
-    kept = InferenceCache(None, answers_limit=5 * 400)
+    kept = InferenceCache(None, probabilities_limit=5 * 400)
     kept.store_probabilities(plan, values)
     assert list(kept.probabilities(plan)) == list(plan.pairs)[1:]
     deaf = make_plan(tiny_info(BRATS), BRATS, {Message("T2", "T1")})

@@ -52,5 +52,5 @@ def test_it_finds_the_brain_of_a_head_and_says_where_there_is_none() -> None:
     pytest.importorskip("deepbet")
     image, brain = head_of(make_phantom("glioma", 0, MM), "T1", 0.02)
     assert dice(deepbet_brain_mask(image, (MM,) * 3), brain) > 0.9
-    with pytest.raises(InputError, match="found none"):
+    with pytest.raises(InputError, match="found no brain"):
         deepbet_brain_mask(np.ones_like(image), (MM,) * 3)

@@ -67,7 +67,7 @@ def test_then_on_the_cpu_with_the_large_tile(tiny_checkpoint: Checkpoint) -> Non
     assert machine.run(tiny_checkpoint, "cuda") == "done"
     assert machine.tried[-1] == ("cpu", 96)
     assert ("cuda", SMALLEST_TILE) in machine.tried
-    assert machine.told[-1] == "The memory of cuda is full; going on on the CPU."
+    assert machine.told[-1] == "The memory of cuda is full; continuing on the CPU."
 
 
 def test_gives_up_when_the_cpu_is_full(tiny_checkpoint: Checkpoint) -> None:

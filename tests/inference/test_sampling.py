@@ -1,4 +1,4 @@
-"""Sampled kappas: their statistics by hand, their noise in its place, their files."""
+"""SampleStatistics kappas: their statistics by hand, their noise in its place, their files."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from helpers.checkpoints import tiny_info
-from helpers.networks import network
+from helpers.networks import inference_context, network
 from napari_ciml.cases.case import open_case
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.cases.preprocessing import PreprocessedCase
@@ -18,7 +18,7 @@ from napari_ciml.export.bundle import ExportInput, ExportOptions, export_results
 from napari_ciml.inference.cache import InferenceCache
 from napari_ciml.inference.plan import make_plan
 from napari_ciml.inference.runtime import Runtime
-from napari_ciml.inference.sampling import NoiseSource, Sampled, sample
+from napari_ciml.inference.sampling import NoiseSource, SampleStatistics, sample
 from napari_ciml.inference.segment import segment
 from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.inference.tiles import make_tiling
@@ -34,7 +34,7 @@ def test_statistics_are_those_of_the_samples() -> None:
     rng = np.random.default_rng(0)
     a, b = Pair("T1", "TC"), Pair("T2", "TC")
     draws = rng.random((5, 2, 4, 4, 4)).astype(np.float32)
-    sums, inside = Sampled(), rng.random((4, 4, 4)) > 0.3
+    sums, inside = SampleStatistics(), rng.random((4, 4, 4)) > 0.3
     for first, second in draws:
         sums.add({"TC": (first + second) / 2}, {a: first, b: second}, inside)
     regions = draws.mean(axis=1)
@@ -70,7 +70,7 @@ def test_noise_belongs_to_a_place_and_not_to_a_tile() -> None:
     like = torch.empty(1, 3, 8, 8, 8)
     first, second = one(like), one(like)
     assert not torch.equal(first, second)
-    for other in (NoiseSource(1, 0, draws.workspace), NoiseSource(0, 1, draws.workspace)):
+    for other in (NoiseSource(1, 0, draws.runtime), NoiseSource(0, 1, draws.runtime)):
         assert not torch.equal(first, other.for_tile("T2", 0)(like))
 
 
@@ -83,11 +83,12 @@ def test_samples_are_the_networks_own(tiny_checkpoint: Checkpoint) -> None:
     given = PreprocessedCase(
         images, np.ones((32, 32, 32), bool), Grid((32, 32, 32), (1, 1, 1), (0, 0, 0))
     )
-    sums = sample(tiny_checkpoint, given, plan, kept, ProgressMonitor(), 3, seed=7)
+    context = inference_context(tiny_checkpoint, plan, kept.runtime, cache=kept)
+    sums = sample(context, given, 3, seed=7)
     seen = {m: torch.from_numpy(i)[None, None] for m, i in images.items()}
     logits = []
     for number in range(3):
-        noise = NoiseSource(7, number, kept.workspace).for_tile("T1CE", 0)
+        noise = NoiseSource(7, number, kept.runtime).for_tile("T1CE", 0)
         with torch.no_grad():
             found = tiny_checkpoint.network(seen, ["T1CE"], plan.muted, noise)
         logits.append(found["T1CE"].logits[0])

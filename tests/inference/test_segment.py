@@ -119,7 +119,7 @@ def test_missing_modality(case_folder: Path, tiny_checkpoint: Checkpoint) -> Non
     assert set(two.pair_probabilities) == set(PRESETS["flair-t1ce"].pairs)
 
 
-@pytest.mark.parametrize("stage", ["Finding", "Resampling", "Segmenting", "Placing"])
+@pytest.mark.parametrize("stage", ["Finding", "Resampling", "Segmenting", "Mapping"])
 def test_cancel_in_every_stage(case_folder: Path, tiny_checkpoint: Checkpoint, stage: str) -> None:
     stop, last = Event(), []
 

@@ -8,14 +8,14 @@ import torch
 from monai.inferers import sliding_window_inference
 
 from helpers.checkpoints import tiny_info
-from helpers.networks import settled
+from helpers.networks import inference_context, settled
 from napari_ciml.decomposition.model import Message, Pair
 from napari_ciml.decomposition.presets import PRESETS
 from napari_ciml.errors import CancelledError
-from napari_ciml.inference import sliding_window
 from napari_ciml.inference.cache import InferenceCache
 from napari_ciml.inference.plan import InferencePlan, make_plan
 from napari_ciml.inference.runtime import Runtime, choose_runtime, run_with_oom_fallback
+from napari_ciml.inference.sliding_window import predict_pairs
 from napari_ciml.inference.tiles import make_tiling
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.progress import Progress, ProgressMonitor
@@ -52,8 +52,8 @@ def test_a_network_that_runs_out_of_memory_gives_the_answer_of_the_smaller_tile(
             raise torch.OutOfMemoryError("CUDA out of memory")
 
     hook = wide.network.encoders["T1CE"].register_forward_pre_hook(full_above_32)
-    made, workspace = run_with_oom_fallback(
-        lambda where: sliding_window.predict_pairs(wide, images, plan, where, ProgressMonitor()),
+    made, runtime = run_with_oom_fallback(
+        lambda runtime: predict_pairs(inference_context(wide, plan, runtime), images),
         choose_runtime(wide.info, (33, 80, 40), CPU),
         (33, 80, 40),
         wide.info,
@@ -61,9 +61,9 @@ def test_a_network_that_runs_out_of_memory_gives_the_answer_of_the_smaller_tile(
     )
     hook.remove()
     assert tiles[:5] == 2 * [(48, 64, 48)] + 2 * [(48, 32, 48)] + [(32, 32, 32)]
-    assert workspace.tiling.tile == (32, 32, 32)
+    assert runtime.tiling.tile == (32, 32, 32)
     assert [text.split("tiles of ")[1] for text in told] == ["48 x 32 x 48.", "32 x 32 x 32."]
-    direct = sliding_window.predict_pairs(wide, images, plan, workspace, ProgressMonitor())
+    direct = predict_pairs(inference_context(wide, plan, runtime), images)
     for pair in plan.pairs:
         np.testing.assert_array_equal(made[pair], direct[pair])
 
@@ -89,7 +89,7 @@ def test_one_tile_is_the_network_itself(tiny_checkpoint: Checkpoint) -> None:
     plan = make_plan(tiny_checkpoint.info, BRATS, muted={Message("T2", "T1")})
     images, shape = random_images(plan, (30, 32, 25)), (30, 32, 25)
     space = Runtime(CPU, make_tiling(shape, (32, 32, 32), 0.5))
-    made = sliding_window.predict_pairs(tiny_checkpoint, images, plan, space, ProgressMonitor())
+    made = predict_pairs(inference_context(tiny_checkpoint, plan, space), images)
     padded = {m: np.pad(i, [(0, 2), (0, 0), (0, 7)])[None, None] for m, i in images.items()}
     with torch.no_grad():
         expected = tiny_checkpoint.network(
@@ -111,14 +111,15 @@ def test_a_pass_at_larger_voxels_is_averaged_in(tiny_checkpoint: Checkpoint) -> 
     larger = {m: zoomed(image, (32, 38, 32)) for m, image in images.items()}
     far = Runtime(CPU, make_tiling((32, 38, 32), (32, 32, 32), 0.5))
 
-    def run(wanted: InferencePlan, seen: dict, where: Runtime, **how: object) -> dict:
-        return sliding_window.predict_pairs(
-            tiny_checkpoint, seen, wanted, where, ProgressMonitor(), **how
-        )
+    def run(
+        plan: InferencePlan, images: dict, cache: InferenceCache, multiscale: bool = False
+    ) -> dict:
+        context = inference_context(tiny_checkpoint, plan, cache.runtime, cache=cache)
+        return predict_pairs(context, images, multiscale=multiscale)
 
     kept, alone = InferenceCache(space), InferenceCache(space)
-    made = run(plan, images, space, kept=kept, coarser=True)
-    once, coarse = run(plan, images, space, kept=alone), run(plan, larger, far)
+    made = run(plan, images, kept, multiscale=True)
+    once, coarse = run(plan, images, alone), run(plan, larger, InferenceCache.disabled(far))
     for pair, values in made.items():
         assert values.shape == shape
         expected = (once[pair] + zoomed(coarse[pair], shape)) / 2
@@ -127,8 +128,9 @@ def test_a_pass_at_larger_voxels_is_averaged_in(tiny_checkpoint: Checkpoint) -> 
     assert kept.messages_bytes > alone.messages_bytes
     assert kept.states_bytes == alone.states_bytes  # maps are those of the first pass
     quiet = make_plan(tiny_checkpoint.info, PRESETS["flair-t1ce"], muted={Message("FLAIR", "T1CE")})
-    after = run(quiet, images, space, kept=kept, coarser=True)
-    for pair, values in run(quiet, images, space, coarser=True).items():
+    after = run(quiet, images, kept, multiscale=True)
+    uncached = run(quiet, images, InferenceCache.disabled(space), multiscale=True)
+    for pair, values in uncached.items():
         np.testing.assert_array_equal(after[pair], values)
     kept.clear_features()
     assert kept.messages_bytes == 0
@@ -152,10 +154,9 @@ def test_mirrored_passes_are_averaged(tiny_checkpoint: Checkpoint) -> None:
     kept, plain, steps = InferenceCache(space), InferenceCache(space), []
     heard = ProgressMonitor(report=lambda p: steps.append((p.done, p.total)))
 
-    def run(seen: dict[str, np.ndarray], into: InferenceCache | None, mirror: bool) -> dict:
-        return sliding_window.predict_pairs(
-            tiny_checkpoint, seen, plan, space, heard, into, mirror=mirror
-        )
+    def run(images: dict[str, np.ndarray], cache: InferenceCache | None, flips: bool) -> dict:
+        context = inference_context(tiny_checkpoint, plan, space, heard, cache)
+        return predict_pairs(context, images, test_time_flips=flips)
 
     mirrored = run(images, kept, True)
     assert steps == [(done, 8) for done in range(9)]
@@ -178,9 +179,7 @@ def test_a_volume_smaller_than_a_stride_is_served(tiny_checkpoint: Checkpoint) -
     plan, shape = make_plan(tiny_checkpoint.info, PRESETS["flair-t1ce"]), (14, 15, 12)
     images = random_images(plan, shape)
     made, _ = run_with_oom_fallback(
-        lambda where: sliding_window.predict_pairs(
-            tiny_checkpoint, images, plan, where, ProgressMonitor()
-        ),
+        lambda runtime: predict_pairs(inference_context(tiny_checkpoint, plan, runtime), images),
         choose_runtime(tiny_checkpoint.info, shape, CPU),
         shape,
         tiny_checkpoint.info,
@@ -197,9 +196,7 @@ def test_batch_norm_gives_the_same_answer_wherever_the_tiles_lie() -> None:
 
     def run(edge: int) -> dict[Pair, np.ndarray]:
         tiling = make_tiling(shape, (edge,) * 3, 0.25)
-        return sliding_window.predict_pairs(
-            checkpoint, images, plan, Runtime(CPU, tiling), ProgressMonitor()
-        )
+        return predict_pairs(inference_context(checkpoint, plan, Runtime(CPU, tiling)), images)
 
     whole, many = run(160), run(64)
     for pair, values in whole.items():
@@ -215,9 +212,7 @@ def test_many_tiles_are_monais_sliding_window(tiny_checkpoint: Checkpoint) -> No
     plan = make_plan(tiny_checkpoint.info, PRESETS["flair-t1ce"])
     images = random_images(plan, (32, 48, 64))
     tiling = make_tiling((32, 48, 64), (32, 32, 32), 0.5)
-    made = sliding_window.predict_pairs(
-        tiny_checkpoint, images, plan, Runtime(CPU, tiling), ProgressMonitor()
-    )
+    made = predict_pairs(inference_context(tiny_checkpoint, plan, Runtime(CPU, tiling)), images)
 
     def predict(patch: torch.Tensor) -> torch.Tensor:
         parts = {m: patch[:, k : k + 1] for k, m in enumerate(plan.modalities)}
@@ -243,7 +238,7 @@ def test_nothing_is_encoded_or_decoded_that_nobody_asked_for(tiny_checkpoint: Ch
     space = Runtime(CPU, make_tiling((32, 32, 64), (32, 32, 32), 0.0))
     images = random_images(plan, (32, 32, 64))
     assert set(images) == {"FLAIR", "T1CE"}
-    sliding_window.predict_pairs(tiny_checkpoint, images, plan, space, ProgressMonitor())
+    predict_pairs(inference_context(tiny_checkpoint, plan, space), images)
     # Two tiles; in each, both encoders and both segmentors once.
     assert sorted(ran) == sorted(2 * 2 * ["FLAIR", "T1CE"])
 
@@ -261,8 +256,8 @@ def test_cancel_within_one_tile(tiny_checkpoint: Checkpoint) -> None:
 
     monitor = ProgressMonitor(report=report)
     with pytest.raises(CancelledError):
-        sliding_window.predict_pairs(
-            tiny_checkpoint, images, plan, Runtime(torch.device("cpu"), tiling), monitor
+        predict_pairs(
+            inference_context(tiny_checkpoint, plan, Runtime(CPU, tiling), monitor), images
         )
     assert seen[-1].done == 2
     assert seen[-1].total == 4

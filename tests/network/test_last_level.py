@@ -37,7 +37,7 @@ def state_of(
 @pytest.mark.parametrize(("norm", "counted"), [("instance", 4), ("batch", 0)])
 def test_logits_are_those_of_the_segmentor(norm: str, counted: int) -> None:
     encoder, segmentor, image, state, expected = state_of(norm)
-    heard = segmentor.shallow_gate().aligned(state.own, state.kappas)
+    heard = segmentor.shallow_gate().aligned_sum(state.own, state.kappas)
     assert len(state.statistics) == counted
     with torch.no_grad():
         logits = run_last_level(encoder, segmentor, image, state, heard)
@@ -48,7 +48,7 @@ def test_logits_are_those_of_the_segmentor(norm: str, counted: int) -> None:
 def test_a_part_has_the_statistics_of_the_whole() -> None:
     """Three voxels of P/2 away from the cut, nothing of it is seen."""
     encoder, segmentor, image, state, expected = state_of("instance")
-    heard = segmentor.shallow_gate().aligned(state.own, state.kappas)
+    heard = segmentor.shallow_gate().aligned_sum(state.own, state.kappas)
     half, whole = (..., slice(2, 12)), (..., slice(4, 24))
     part = ShallowState(state.own[half], state.deep[half], {}, state.statistics)
     with torch.no_grad():
@@ -62,7 +62,7 @@ def test_a_part_has_the_statistics_of_the_whole() -> None:
 def test_statistics_are_held_in_gradients() -> None:
     """Through live ones a shift of a whole channel is taken back; held ones let it through."""
     encoder, segmentor, image, state, _ = state_of("instance")
-    heard = segmentor.shallow_gate().aligned(state.own, state.kappas).double()
+    heard = segmentor.shallow_gate().aligned_sum(state.own, state.kappas).double()
     state = ShallowState(
         *(t.double() for t in state[:2]), {}, tuple((m.double(), v.double()) for m, v in state[3])
     )

@@ -172,6 +172,6 @@ def test_an_answer_speaks_of_the_pairs_of_its_region(
     labels = np.zeros(case.grid.shape, np.uint8)
     labels[20:24, 20:24, 20:24] = 4
     asked = query_at_voxel(labels, BRATS.regions, (21, 21, 21), "TC")
-    found = explain(case, tiny_checkpoint, segmentation, asked=asked.masks)
+    found = explain(case, tiny_checkpoint, segmentation, targets=asked.masks)
     primaries = {Pair(primary, "TC") for primary in ("T1", "T2", "T1CE")}
     assert {pair for pair, _ in found.weights} == primaries

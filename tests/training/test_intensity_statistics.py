@@ -93,7 +93,7 @@ def test_a_run_measures_its_training_cases_and_the_checkpoint_knows(
         asked, find_cases(data)[:3], plan.output / "cache", ProgressMonitor()
     )
     assert again.normalisation == info.normalisation
-    assert f"HU, cut at {scale.low:.4g}" in render_model_card(info)
+    assert f"HU, clipped to {scale.low:.4g}" in render_model_card(info)
 
 
 def test_weights_to_begin_with_keep_the_scale_they_know(

@@ -201,7 +201,7 @@ def test_when_memory_is_full_activations_are_computed_twice(
     forward, last = Encoder.forward, False
 
     def full(self: Encoder, seen: torch.Tensor) -> Embeddings:
-        if torch.is_grad_enabled() and (last or not self.spares):
+        if torch.is_grad_enabled() and (last or not self.recomputes):
             raise torch.OutOfMemoryError("CUDA out of memory")
         return forward(self, seen)
 

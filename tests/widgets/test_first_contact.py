@@ -70,7 +70,7 @@ def test_an_empty_dock_says_what_to_do(desk: Workbench) -> None:
 def test_about_the_checkpoint(desk: Workbench, qtbot: QtBot) -> None:
     qtbot.mouseClick(desk.segment.about, LEFT)
     text = desk.segment.dialog.text.toPlainText()
-    for said in ("tiny", "Where it fails", "FLAIR", "WT", "It was not measured", "4 x 4 x 4 mm"):
+    for said in ("tiny", "limitations", "FLAIR", "WT", "Not evaluated", "4 x 4 x 4 mm"):
         assert said in text
     desk.segment.dialog.close()
 

@@ -1,1 +1,1 @@
-"""What each auxiliary modality added: complementary-information maps and weights (section 4.6)."""
+"""Complementary-information maps and weights (section 4.6): what each auxiliary modality added."""

@@ -1,11 +1,11 @@
 """Grad-CAM on the complementary information of the shallowest gate (eq. 14, 15), tile by tile.
 
-The gradient runs from the logits to the aligned sum of the kappas and no further: every kappa's is
-that one through its 1x1x1 convolution. Only what is near the voxels asked about is run again; what
-lies below was kept by the segmentation, or is run once more. Gradients are taken in the precision
-that the network runs in, and summed in float32. Memory: the kappas of all tiles are kept in half
-precision, C bytes * messages / 4 for each voxel that the tiles cover (C = 32 and twelve messages
-over 3.6 million voxels: 330 MiB).
+Gradients are taken of logits with respect to the aligned sum of the kappas; that of each kappa
+follows through its 1x1x1 convolution. Only the neighbourhood of the target voxels is run again;
+deeper features come from the cache of the segmentation, or are computed once more. Gradients have
+the precision of the network and are summed in float32. The kappas of all tiles are held in half
+precision: C * messages / 4 bytes for each voxel of the tiles (C = 32 and twelve messages over 3.6
+million voxels: 330 MiB).
 """
 
 from collections.abc import Mapping
@@ -19,236 +19,262 @@ from torch.nn import functional
 
 from napari_ciml.decomposition.model import Message, Pair
 from napari_ciml.explanation.result import Triple
-from napari_ciml.inference.cache import InferenceCache
+from napari_ciml.inference.context import InferenceContext
 from napari_ciml.inference.device import mixed_precision
 from napari_ciml.inference.engines.torch import TorchEngine
-from napari_ciml.inference.plan import InferencePlan
-from napari_ciml.inference.runtime import Runtime
 from napari_ciml.inference.sliding_window import stack_and_pad, tile_inputs
-from napari_ciml.inference.tiles import blending_window
-from napari_ciml.network.checkpoint import Checkpoint
+from napari_ciml.inference.tiles import Tiling, blending_window
 from napari_ciml.network.ciml import CIML
 from napari_ciml.network.encoder import Encoder
 from napari_ciml.network.last_level import ShallowState, run_last_level
-from napari_ciml.progress import ProgressMonitor
 
-_AROUND = 4
-"""Voxels of P/2 around those asked about; the predictor's last level sees three."""
+_MARGIN = 4
+"""Voxels of P/2 around the target voxels; the receptive field of the last level is three."""
 
-_Asked = Mapping[Pair, tuple[int, Tensor]]
-"""By pair, its channel and the weights of the voxels asked about, (Z, Y, X)."""
+_Targets = Mapping[Pair, tuple[int, Tensor]]
+"""By pair, its output channel and the weights of the target voxels, (Z, Y, X)."""
 
 
 @dataclass
-class _Gathered:
-    """Gradient sums over the whole volume, (C,) each; and kappa of each tile, (C, z, y, x)."""
+class _TileSums:
+    """What the maps are computed from, collected over the tiles.
+
+    Attributes
+    ----------
+    gradients : dict of Pair to torch.Tensor
+        Sum of the gradient over the whole volume, (C,).
+    kappas : dict of Message to list of torch.Tensor
+        Kappa of each tile, (C, z, y, x) float16 on the CPU.
+    """
 
     gradients: dict[Pair, Tensor] = field(default_factory=dict)
     kappas: dict[Message, list[Tensor]] = field(default_factory=dict)
 
 
 def complementary_maps(
-    checkpoint: Checkpoint,
+    context: InferenceContext,
     images: Mapping[str, np.ndarray],
     targets: Mapping[str, np.ndarray],
-    plan: InferencePlan,
-    workspace: Runtime,
-    monitor: ProgressMonitor,
-    kept: InferenceCache | None = None,
 ) -> dict[Triple, np.ndarray]:
-    """Compute zeta of eq. 14 for every pair and every auxiliary it hears.
+    """Compute zeta of eq. 14 for every pair and every auxiliary whose message it receives.
 
     Parameters
     ----------
-    checkpoint : Checkpoint
-        The network.
+    context : InferenceContext
+        Checkpoint, plan, cache and monitor.
     images : mapping of str to numpy.ndarray
         By modality, normalised, (Z, Y, X) float32.
     targets : mapping of str to numpy.ndarray
-        By region, the voxels asked about, (Z, Y, X) bool: y of eq. 15 is the sum of the region's
-        logits over them. A region without a voxel gets zero maps.
-    plan : Plan
-        Which pairs, which messages.
-    workspace : Workspace
-        Device and tiles.
-    monitor : Monitor
-        Told after each tile.
-    kept : Kept, optional
-        Messages of a run in the same workspace.
+        By region, the target voxels, (Z, Y, X) bool: y of eq. 15 is the sum of the region's logits
+        over them. Maps of a region without target voxels are zero.
 
     Returns
     -------
     dict
         By (pair, auxiliary), (Z, Y, X) float32, not normalised, so comparable with each other.
     """
-    shape = next(iter(images.values())).shape
-    kept = kept or InferenceCache(workspace, messages_limit=0, states_limit=0)
-    window = torch.from_numpy(blending_window(workspace.tiling.tile))
-    share = _blending_shares(window, workspace)
-    gathered = _gather(checkpoint, images, targets, share, plan, kept, monitor)
-    alphas = _alphas(checkpoint.network, gathered, plan, int(np.prod(shape)) / 8)
-    return _assemble(gathered, alphas, share, shape, workspace, monitor)
+    shape, tiling = next(iter(images.values())).shape, context.runtime.tiling
+    fractions = _blending_fractions(tiling)
+    sums = _collect(context, images, targets, fractions)
+    alphas = _alphas(context, sums, int(np.prod(shape)) / 8)
+    return _blend_maps(context, sums, alphas, fractions, shape)
 
 
-def _gather(
-    checkpoint: Checkpoint,
+def _collect(
+    context: InferenceContext,
     images: Mapping[str, np.ndarray],
     targets: Mapping[str, np.ndarray],
-    share: list[Tensor],
-    plan: InferencePlan,
-    kept: InferenceCache,
-    monitor: ProgressMonitor,
-) -> _Gathered:
-    device, tiling = kept.workspace.device, kept.workspace.tiling
-    network = checkpoint.network.to(device)
+    fractions: list[Tensor],
+) -> _TileSums:
+    """Run all tiles; collect kappas and gradients."""
+    plan, device, tiling = context.plan, context.runtime.device, context.runtime.tiling
+    network = context.checkpoint.network.to(device)
     stack = stack_and_pad(images, plan.modalities, tiling.shape)
-    masks = {pair.region: targets[pair.region] for pair in plan.pairs}
-    asked = stack_and_pad(
-        {name: mask.astype(np.float32) for name, mask in masks.items()}, tuple(masks), tiling.shape
+    names = tuple(dict.fromkeys(pair.region for pair in plan.pairs))
+    masks = stack_and_pad(
+        {name: targets[name].astype(np.float32) for name in names}, names, tiling.shape
     )
-    gathered = _Gathered()
-    for done, where in enumerate(tiling.slices()):
-        monitor.step("Explaining", done, len(tiling))
-        inputs = tile_inputs(stack, plan.modalities, where, device)
-        states = _states(network, inputs, done, plan, kept)
+    sums = _TileSums()
+    for tile, box in enumerate(tiling.slices()):
+        context.monitor.step("Explaining", tile, len(tiling))
+        inputs = tile_inputs(stack, plan.modalities, box, device)
         weights = {
-            name: (asked[k][where] * share[done]).to(device)
-            for k, name in enumerate(masks)
-            if asked[k][where].any()
+            name: (masks[k][box] * fractions[tile]).to(device)
+            for k, name in enumerate(names)
+            if masks[k][box].any()
         }
-        for subtask, state in states.items():
-            for auxiliary, kappa in state.kappas.items():
-                half = kappa[0].to("cpu", torch.float16)
-                gathered.kappas.setdefault(Message(subtask, auxiliary), []).append(half)
-            regions = network.decomposition.subtask(subtask).regions
-            pairs = [p for p in plan.pairs if p.primary == subtask and p.region in weights]
-            if pairs:
-                seen = torch.cat([inputs[m] for m in network.inputs[subtask]], dim=1)
-                about = {p: (regions.index(p.region), weights[p.region]) for p in pairs}
-                _add_gradients(gathered, network, subtask, *_near(seen, state, about))
-    return gathered
+        for subtask, state in _states(context, network, inputs, tile).items():
+            _add_kappas(sums, subtask, state)
+            tile_targets = _tile_targets(context, subtask, weights)
+            if tile_targets:
+                image = torch.cat([inputs[m] for m in network.inputs[subtask]], dim=1)
+                _add_gradients(sums, network, subtask, *_crop(image, state, tile_targets))
+    return sums
+
+
+def _add_kappas(sums: _TileSums, subtask: str, state: ShallowState) -> None:
+    for auxiliary, kappa in state.kappas.items():
+        half = kappa[0].to("cpu", torch.float16)
+        sums.kappas.setdefault(Message(subtask, auxiliary), []).append(half)
+
+
+def _tile_targets(
+    context: InferenceContext, subtask: str, weights: Mapping[str, Tensor]
+) -> _Targets:
+    """Return the targets of a subtask's pairs in one tile, from the weights by region."""
+    regions = context.checkpoint.network.decomposition.subtask(subtask).regions
+    return {
+        pair: (regions.index(pair.region), weights[pair.region])
+        for pair in context.plan.pairs
+        if pair.primary == subtask and pair.region in weights
+    }
 
 
 def _states(
-    network: CIML,
-    inputs: Mapping[str, Tensor],
-    tile: int,
-    plan: InferencePlan,
-    kept: InferenceCache,
+    context: InferenceContext, network: CIML, inputs: Mapping[str, Tensor], tile: int
 ) -> dict[str, ShallowState]:
-    """Return the state of every segmentor that hears anybody, computed where it was not kept."""
-    wanted = [subtask for subtask in plan.subtasks if plan.auxiliaries(subtask)]
-    known = {subtask: kept.state(tile, subtask, plan) for subtask in wanted}
-    if all(known.values()):
-        return {subtask: state for subtask, state in known.items() if state}
+    """Return the state of every segmentor that receives messages, from the cache if possible."""
+    plan, cache = context.plan, context.cache
+    subtasks = [subtask for subtask in plan.subtasks if plan.auxiliaries(subtask)]
+    cached = {subtask: cache.state(tile, subtask, plan) for subtask in subtasks}
+    if all(cached.values()):
+        return {subtask: state for subtask, state in cached.items() if state}
     engine = TorchEngine(network)
-    with torch.no_grad(), mixed_precision(kept.workspace.device):
-        encoded = engine.encode(inputs, plan.subtasks, plan.muted, kept.messages(tile))
+    with torch.no_grad(), mixed_precision(context.runtime.device):
+        encoded = engine.encode(inputs, plan.subtasks, plan.muted, cache.messages(tile))
         return {
             subtask: state or engine.segment(subtask, encoded, plan.muted)[1]
-            for subtask, state in known.items()
+            for subtask, state in cached.items()
         }
 
 
-def _near(image: Tensor, state: ShallowState, asked: _Asked) -> tuple[Tensor, ShallowState, _Asked]:
-    """Cut a tile down to what the logits of the voxels asked about depend on, in the last level.
+def _crop(
+    image: Tensor, state: ShallowState, targets: _Targets
+) -> tuple[Tensor, ShallowState, _Targets]:
+    """Crop a tile to what the logits of the target voxels depend on in the last level.
 
-    Exact, for its norms are held: it sees three voxels of P/2 around.
+    This is exact, since norm statistics are fixed and the margin covers the receptive field.
     """
-    anywhere = torch.stack([weight > 0 for _, weight in asked.values()]).any(dim=0)
-    half, whole = [], []
+    union = torch.stack([weight > 0 for _, weight in targets.values()]).any(dim=0)
+    half_box, full_box = [], []
     for axis in range(3):
-        found = anywhere.any(dim=[a for a in range(3) if a != axis]).nonzero()
-        first = max(0, int(found.min()) // 2 - _AROUND)
-        last = min(anywhere.shape[axis] // 2, int(found.max()) // 2 + _AROUND + 1)
-        half.append(slice(first, last))
-        whole.append(slice(2 * first, 2 * last))
-    kappas = {name: _cut(kappa, half) for name, kappa in state.kappas.items()}
-    few = {pair: (channel, _cut(weight, whole)) for pair, (channel, weight) in asked.items()}
-    near = ShallowState(_cut(state.own, half), _cut(state.deep, half), kappas, state.statistics)
-    return _cut(image, whole), near, few
+        indices = union.any(dim=[a for a in range(3) if a != axis]).nonzero()
+        first = max(0, int(indices.min()) // 2 - _MARGIN)
+        last = min(union.shape[axis] // 2, int(indices.max()) // 2 + _MARGIN + 1)
+        half_box.append(slice(first, last))
+        full_box.append(slice(2 * first, 2 * last))
+    cropped_state = ShallowState(
+        _cut(state.own, half_box),
+        _cut(state.deep, half_box),
+        {name: _cut(kappa, half_box) for name, kappa in state.kappas.items()},
+        state.statistics,
+    )
+    cropped_targets = {
+        pair: (channel, _cut(weight, full_box)) for pair, (channel, weight) in targets.items()
+    }
+    return _cut(image, full_box), cropped_state, cropped_targets
 
 
-def _cut(values: Tensor, where: list[slice]) -> Tensor:
-    z, y, x = where
+def _cut(values: Tensor, box: list[slice]) -> Tensor:
+    z, y, x = box
     return values[..., z, y, x]
 
 
 def _add_gradients(
-    gathered: _Gathered,
+    sums: _TileSums,
     network: CIML,
     subtask: str,
     image: Tensor,
     state: ShallowState,
-    asked: _Asked,
+    targets: _Targets,
 ) -> None:
-    """Add one tile's gradients of each pair's y; ``asked`` says its channel and which voxels."""
+    """Add the gradient of each pair's y (eq. 15) over one tile."""
     encoder, segmentor = cast("Encoder", network.encoders[subtask]), network.segmentor(subtask)
     with mixed_precision(image.device):
         with torch.no_grad():
-            heard = segmentor.shallow_gate().aligned(state.own, state.kappas)
+            aligned = segmentor.shallow_gate().aligned_sum(state.own, state.kappas)
         with torch.enable_grad():
-            heard.requires_grad_()
-            logits = run_last_level(encoder, segmentor, image, state, heard)[0].float()
-            ys = [(logits[channel] * weight).sum() for channel, weight in asked.values()]
-    for done, (pair, y) in enumerate(zip(asked, ys, strict=True), start=1):
-        (gradient,) = torch.autograd.grad(y, heard, retain_graph=done < len(asked))
+            aligned.requires_grad_()
+            logits = run_last_level(encoder, segmentor, image, state, aligned)[0].float()
+            ys = [(logits[channel] * weight).sum() for channel, weight in targets.values()]
+    for count, (pair, y) in enumerate(zip(targets, ys, strict=True), start=1):
+        (gradient,) = torch.autograd.grad(y, aligned, retain_graph=count < len(targets))
         total = gradient[0].sum(dim=(1, 2, 3), dtype=torch.float32).cpu()
-        gathered.gradients[pair] = gathered.gradients.get(pair, 0) + total
+        sums.gradients[pair] = sums.gradients.get(pair, 0) + total
 
 
-def _alphas(
-    network: CIML, gathered: _Gathered, plan: InferencePlan, count: float
-) -> dict[Triple, Tensor]:
-    """Compute alpha of eq. 15, (C,), for every pair and every auxiliary it hears."""
-    none = torch.zeros(network.settings.base_filters)
+def _alphas(context: InferenceContext, sums: _TileSums, count: float) -> dict[Triple, Tensor]:
+    """Compute alpha of eq. 15, (C,), for every pair and auxiliary.
+
+    Parameters
+    ----------
+    context : InferenceContext
+        Network and plan.
+    sums : _TileSums
+        Gradients with respect to the aligned sum.
+    count : float
+        N of eq. 15: the number of voxels at P/2.
+    """
+    network, plan = context.checkpoint.network, context.plan
+    zero = torch.zeros(network.settings.base_filters)
     alphas = {}
     for pair in plan.pairs:
         for auxiliary in plan.auxiliaries(pair.primary):
             gate = network.segmentor(pair.primary).shallow_gate()
-            summed = gathered.gradients.get(pair, none)
-            alphas[pair, auxiliary] = gate.backproject_gradient(auxiliary, summed) / count
+            gradient = sums.gradients.get(pair, zero)
+            alphas[pair, auxiliary] = gate.backproject_gradient(auxiliary, gradient) / count
     return alphas
 
 
-def _assemble(
-    gathered: _Gathered,
+def _blend_maps(
+    context: InferenceContext,
+    sums: _TileSums,
     alphas: Mapping[Triple, Tensor],
-    share: list[Tensor],
+    fractions: list[Tensor],
     shape: tuple[int, ...],
-    workspace: Runtime,
-    monitor: ProgressMonitor,
 ) -> dict[Triple, np.ndarray]:
-    """Blend the tiles where the kappas lie, at half resolution; then one interpolation a map."""
+    """Compute eq. 14 by tile, blend the tiles at half resolution, and interpolate each map once."""
+    tiling = context.runtime.tiling
     maps = {}
-    inside = tuple(slice(edge) for edge in shape)
-    halves = [[slice(s.start // 2, s.stop // 2) for s in w] for w in workspace.tiling.slices()]
-    shares = [blend[::2, ::2, ::2] for blend in share]
-    for done, ((pair, auxiliary), alpha) in enumerate(alphas.items()):
-        monitor.step("Assembling maps", done, len(alphas))
-        half = torch.zeros([edge // 2 for edge in workspace.tiling.shape])
-        tiles = gathered.kappas[Message(pair.primary, auxiliary)]
-        for where, kappa, blend in zip(halves, tiles, shares, strict=True):
+    unpadded = tuple(slice(edge) for edge in shape)
+    boxes = [[slice(s.start // 2, s.stop // 2) for s in box] for box in tiling.slices()]
+    half_fractions = [fraction[::2, ::2, ::2] for fraction in fractions]
+    for index, ((pair, auxiliary), alpha) in enumerate(alphas.items()):
+        context.monitor.step("Assembling maps", index, len(alphas))
+        half = torch.zeros([edge // 2 for edge in tiling.shape])
+        tiles = sums.kappas[Message(pair.primary, auxiliary)]
+        for box, kappa, fraction in zip(boxes, tiles, half_fractions, strict=True):
             zeta = functional.relu(torch.einsum("c,czyx->zyx", alpha, kappa.float()))
-            _cut(half, where).add_(blend * zeta)
-        maps[pair, auxiliary] = to_full_resolution(half)[inside].numpy()
+            _cut(half, box).add_(fraction * zeta)
+        maps[pair, auxiliary] = to_full_resolution(half)[unpadded].numpy()
     return maps
 
 
 def to_full_resolution(zeta: Tensor) -> Tensor:
-    """Bring a map from the shallowest gate's grid to the image's: (z, y, x) to (2z, 2y, 2x).
+    """Interpolate a map from the shallowest gate's grid to the image's, trilinearly.
 
-    Trilinear. A 3x3x3 convolution of stride 2 and padding 1 centres its output i on voxel 2i, so
-    that is where i goes; aligning the outer corners instead would shift a map by half a voxel.
+    A 3x3x3 convolution of stride 2 and padding 1 centres its output i on voxel 2i, so voxel i is
+    mapped to 2i; aligning the outer corners instead would shift a map by half a voxel.
+
+    Parameters
+    ----------
+    zeta : torch.Tensor
+        (z, y, x).
+
+    Returns
+    -------
+    torch.Tensor
+        (2z, 2y, 2x).
     """
     size = [2 * edge - 1 for edge in zeta.shape]
     inner = functional.interpolate(zeta[None, None], size, mode="trilinear", align_corners=True)
     return functional.pad(inner, (0, 1) * 3, mode="replicate")[0, 0]
 
 
-def _blending_shares(window: Tensor, workspace: Runtime) -> list[Tensor]:
-    """Return what share each tile has in each of its voxels; the shares of a voxel sum to 1."""
-    total = torch.zeros(workspace.tiling.shape)
-    for where in workspace.tiling.slices():
-        total[where] += window
-    return [window / total[where] for where in workspace.tiling.slices()]
+def _blending_fractions(tiling: Tiling) -> list[Tensor]:
+    """Return each tile's fraction of its voxels, (z, y, x); those of a voxel sum to 1."""
+    window = torch.from_numpy(blending_window(tiling.tile))
+    total = torch.zeros(tiling.shape)
+    for box in tiling.slices():
+        total[box] += window
+    return [window / total[box] for box in tiling.slices()]

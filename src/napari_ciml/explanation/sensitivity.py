@@ -1,4 +1,4 @@
-"""Every message muted in turn, and what that costs."""
+"""Sensitivity of a segmentation to its messages: mute each in turn."""
 
 from dataclasses import replace
 
@@ -17,46 +17,51 @@ from napari_ciml.progress import ProgressMonitor
 def sensitivity(
     case: Case, checkpoint: Checkpoint, segmentation: Segmentation, monitor: ProgressMonitor
 ) -> tuple[MutingEffect, ...]:
-    """Mute every message of a segmentation in turn; the costliest comes first.
+    """Mute every message of a segmentation in turn, and compare the results with it.
 
-    It starts from what the segmentation kept: each muting runs one segmentor.
+    With the segmentation's cache, each muted message runs one segmentor.
 
     Parameters
     ----------
     case : Case
-        What was segmented.
+        The segmented case.
     checkpoint : Checkpoint
-        That segmented it.
+        The checkpoint that segmented it.
     segmentation : Segmentation
-        What each muting is compared with.
-    monitor : Monitor
-        Told at each message, can cancel within one tile.
+        The segmentation to compare with.
+    monitor : ProgressMonitor
+        Receives a step for each message; can cancel within one tile.
+
+    Returns
+    -------
+    tuple of MutingEffect
+        The message with the smallest Dice first.
 
     Raises
     ------
     CheckpointError
-        If it is another checkpoint.
+        If the segmentation was made with another checkpoint.
     CancelledError
-        If the monitor's ``stop`` is set.
+        If the monitor is cancelled.
     """
     require_same_checkpoint(checkpoint, segmentation, case)
     settings, plan = segmentation.settings, segmentation.plan
     regions = plan.decomposition.regions
-    whole = region_masks(segmentation.label_map, regions)
+    reference = region_masks(segmentation.label_map, regions)
     messages = [m for m in plan.decomposition.messages if m not in plan.muted]
-    quiet = ProgressMonitor(stop=monitor.stop)
-    costs = []
-    for done, message in enumerate(messages):
-        monitor.step(f"Muting {message.auxiliary} for {message.primary}", done, len(messages))
+    silent = ProgressMonitor(stop=monitor.stop)
+    effects = []
+    for index, message in enumerate(messages):
+        monitor.step(f"Muting {message.auxiliary} for {message.primary}", index, len(messages))
         muted = replace(settings, muted=settings.muted | {message}, kappa_samples=0)
-        made = segment(case, checkpoint, plan.decomposition, muted, quiet, segmentation)
-        masks = region_masks(made.label_map, regions)
-        volumes, before = made.volumes_ml, segmentation.volumes_ml
-        costs.append(
+        result = segment(case, checkpoint, plan.decomposition, muted, silent, segmentation)
+        masks = region_masks(result.label_map, regions)
+        volumes, before = result.volumes_ml, segmentation.volumes_ml
+        effects.append(
             MutingEffect(
                 message,
                 {name: volumes[name] - before[name] for name in volumes},
-                {name: dice(whole[name], np.asarray(mask)) for name, mask in masks.items()},
+                {name: dice(reference[name], np.asarray(mask)) for name, mask in masks.items()},
             )
         )
-    return tuple(sorted(costs, key=lambda cost: cost.worst))
+    return tuple(sorted(effects, key=lambda effect: effect.worst))

@@ -1,4 +1,4 @@
-"""Compiling the network while its case is prepared: neither waits for the other."""
+"""Compile the network in a thread while the case is preprocessed."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -6,6 +6,7 @@ import torch
 
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.inference.cache import InferenceCache
+from napari_ciml.inference.context import InferenceContext
 from napari_ciml.inference.device import EngineName
 from napari_ciml.inference.plan import InferencePlan
 from napari_ciml.inference.runtime import Runtime, choose_runtime
@@ -16,22 +17,22 @@ from napari_ciml.progress import ProgressMonitor
 
 
 class BackgroundCompiler:
-    """What can be compiled as soon as it is known how large the tiles are.
+    """Choose the runtime once the model grid is known, and compile for it in the background.
 
     Parameters
     ----------
     checkpoint : Checkpoint
         The network.
-    plan : Plan
-        What will be asked of it.
+    plan : InferencePlan
+        Pairs and messages of the run.
     device : torch.device
-        Where it will run.
-    engine : str
-        What will run it; only ``openvino`` compiles.
+        Device of the run.
+    engine : {"torch", "openvino"}
+        Engine of the run; only ``openvino`` compiles.
     overlap : float, optional
-        As in `SegmentSettings`.
-    monitor : Monitor
-        Its ``stop`` is heard.
+        Overlap of tiles, see `RunOptions`.
+    monitor : ProgressMonitor
+        Its cancellation also ends the compilation.
     """
 
     def __init__(
@@ -46,30 +47,31 @@ class BackgroundCompiler:
         self._checkpoint, self._plan, self._overlap = checkpoint, plan, overlap
         self.device, self.engine = device, engine
         self._monitor = monitor
-        self._coming: Future[None] | None = None
-        self._workspace: Runtime | None = None
+        self._future: Future[None] | None = None
+        self._runtime: Runtime | None = None
 
-    def begin(self, grid: Grid) -> None:
-        """Lay the tiles over the grid of the model, and compile for them in a thread of its own."""
-        workspace = self.workspace(grid.shape)
+    def start(self, grid: Grid) -> None:
+        """Choose the tiles for the model grid and start to compile for them."""
+        runtime = self.runtime(grid.shape)
         if self.engine == "openvino":
             pool = ThreadPoolExecutor(1)
-            self._coming = pool.submit(self._compile, workspace)
+            self._future = pool.submit(self._compile, runtime)
             pool.shutdown(wait=False)
 
-    def workspace(self, shape: Shape) -> Runtime:
-        """Return where to begin with a volume of the model's voxels, (Z, Y, X)."""
-        if self._workspace is None:
+    def runtime(self, shape: Shape) -> Runtime:
+        """Return the runtime for a volume of shape (Z, Y, X) on the model grid."""
+        if self._runtime is None:
             info = self._checkpoint.info
-            self._workspace = choose_runtime(info, shape, self.device, self.engine, self._overlap)
-        return self._workspace
+            self._runtime = choose_runtime(info, shape, self.device, self.engine, self._overlap)
+        return self._runtime
 
     def wait(self) -> None:
-        """Return when it has come to an end; what went wrong shows when it is compiled again."""
-        if self._coming is not None and not self._coming.done():
+        """Wait for the compilation. Its errors are ignored: the run compiles again and raises."""
+        if self._future is not None and not self._future.done():
             self._monitor.step("Compiling the network (longer the first time)")
-            self._coming.exception()
+            self._future.exception()
 
-    def _compile(self, workspace: Runtime) -> None:
-        quiet = ProgressMonitor(stop=self._monitor.stop)
-        compile_parts(self._checkpoint, self._plan, workspace, InferenceCache(workspace), quiet)
+    def _compile(self, runtime: Runtime) -> None:
+        silent = ProgressMonitor(stop=self._monitor.stop)
+        cache = InferenceCache(runtime)
+        compile_parts(InferenceContext(self._checkpoint, self._plan, cache, silent))

@@ -1,4 +1,4 @@
-"""The brain by a network that has learnt to find it: deepbet's, whose weights come in its wheel."""
+"""Brain extraction by the network of the deepbet package, whose wheel includes its weights."""
 
 from functools import lru_cache
 from importlib.util import find_spec
@@ -8,8 +8,8 @@ import numpy as np
 
 from napari_ciml.errors import InputError
 
-_SURE = 0.5
-"""Probability from which on a voxel is brain."""
+_THRESHOLD = 0.5
+"""Probability from which a voxel belongs to the brain."""
 
 
 def has_deepbet() -> bool:
@@ -17,18 +17,18 @@ def has_deepbet() -> bool:
     return find_spec("deepbet") is not None
 
 
-def deepbet_brain_mask(image: np.ndarray, _: tuple[float, float, float]) -> np.ndarray:
-    """Find the brain in an MR image of a head, on the CPU (Fisch et al., deepbet, 2024).
+def deepbet_brain_mask(image: np.ndarray, _spacing: tuple[float, float, float]) -> np.ndarray:
+    """Return the brain mask of an MR image of a head, computed on the CPU (Fisch et al., 2024).
 
-    It has learnt from T1-weighted images of healthy adults; it looks at the whole volume at two
+    The network was trained on T1-weighted images of healthy adults. It resamples the volume to two
     resolutions of its own, whatever the voxel size.
 
     Parameters
     ----------
     image : numpy.ndarray
         (Z, Y, X), finite, in the orientation closest to LPS.
-    _ : tuple of float
-        Voxel size, which it does not need.
+    _spacing : tuple of float
+        Voxel size; not used.
 
     Returns
     -------
@@ -38,19 +38,19 @@ def deepbet_brain_mask(image: np.ndarray, _: tuple[float, float, float]) -> np.n
     Raises
     ------
     InputError
-        If it is not installed, or finds nothing.
+        If deepbet is not installed, or finds no brain.
     """
     network = _network()
-    # (Z, Y, X) in LPS is (X, Y, Z) in RAS from the back, with two axes turned round.
-    turned = np.ascontiguousarray(image.astype(np.float32).T[::-1, ::-1])
+    # deepbet expects (X, Y, Z) in RAS: (Z, Y, X) in LPS transposed, with x and y reversed.
+    ras = np.ascontiguousarray(image.astype(np.float32).T[::-1, ::-1])
     try:
-        found = network.postprocess(network.run_model(turned) > _SURE)
+        mask = network.postprocess(network.run_model(ras) > _THRESHOLD)
     except (AssertionError, ValueError) as error:
         raise InputError(
-            "The network for brains found none; use the mask without it, or remove skull and "
-            "scalp with another program."
+            "deepbet found no brain; use the mask without it, or strip the skull with another "
+            "program."
         ) from error
-    return np.ascontiguousarray(np.asarray(found, bool)[::-1, ::-1].T)
+    return np.ascontiguousarray(np.asarray(mask, bool)[::-1, ::-1].T)
 
 
 @lru_cache(maxsize=1)
@@ -59,7 +59,6 @@ def _network() -> Any:
         from deepbet import BrainExtraction
     except ImportError as error:
         raise InputError(
-            "The network for brains is deepbet's, which is not installed: "
-            'pip install "napari-ciml[brain]".'
+            'deepbet, which extracts the brain, is not installed: pip install "napari-ciml[brain]".'
         ) from error
     return BrainExtraction(no_gpu=True)

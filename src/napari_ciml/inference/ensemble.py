@@ -1,4 +1,4 @@
-"""From the probabilities of pairs on the model's grid to the answer on the case grid."""
+"""From the probabilities of pairs on the model grid to a label map on the case grid."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from napari_ciml.progress import ProgressMonitor
 
 @dataclass(frozen=True)
 class EnsembledSegmentation:
-    """The answer on the case grid; fields are as in `Segmentation`."""
+    """Label map, probabilities and volumes on the case grid, as in `Segmentation`."""
 
     label_map: np.ndarray
     probabilities: dict[str, np.ndarray]
@@ -28,61 +28,95 @@ class EnsembledSegmentation:
 
 
 def ensemble(pairs: Mapping[Pair, np.ndarray], plan: InferencePlan) -> dict[str, np.ndarray]:
-    """Average a region's probability over the pairs that predict it (section 4.1.1), by weight.
+    """Return each region's weighted mean over the pairs that predict it (section 4.1.1).
+
+    Parameters
+    ----------
+    pairs : mapping of Pair to numpy.ndarray
+        Probabilities of pairs, (z, y, x) float32.
+    plan : InferencePlan
+        Regions and ensemble weights.
 
     Raises
     ------
     CimlError
-        If the network gave a pair values that are not finite numbers.
+        If probabilities are not finite numbers.
     """
     for pair, values in pairs.items():
         _require_finite(pair, values)
     return {
-        name: _mean({pair: v for pair, v in pairs.items() if pair.region == name}, plan)
+        name: _weighted_mean({pair: v for pair, v in pairs.items() if pair.region == name}, plan)
         for name in plan.decomposition.region_names
     }
 
 
 def resample_to_case(
     probabilities: Mapping[str, np.ndarray],
-    seen: PreprocessedCase,
+    model_input: PreprocessedCase,
     case: Case,
-    finish: PostprocessingSettings,
+    postprocessing: PostprocessingSettings,
     monitor: ProgressMonitor,
 ) -> dict[str, np.ndarray]:
-    """Bring regions' probabilities onto the case grid, and calibrate them."""
+    """Resample regions' probabilities to the case grid and calibrate them.
 
-    def place(name: str) -> np.ndarray:
-        inside = np.where(seen.foreground, probabilities[name], np.float32(0))
-        placed = {name: to_case_grid(inside, seen.grid, case)}
-        return apply_temperature(placed, finish.temperatures)[name]
+    Parameters
+    ----------
+    probabilities : mapping of str to numpy.ndarray
+        By region, (z, y, x) float32 on the model grid.
+    model_input : PreprocessedCase
+        Gives the model grid and its foreground; probabilities are 0 outside of it.
+    case : Case
+        Gives the case grid.
+    postprocessing : PostprocessingSettings
+        Temperatures.
+    monitor : ProgressMonitor
+        Receives progress by region.
+    """
+
+    def resample(name: str) -> np.ndarray:
+        masked = np.where(model_input.foreground, probabilities[name], np.float32(0))
+        resampled = {name: to_case_grid(masked, model_input.grid, case)}
+        return apply_temperature(resampled, postprocessing.temperatures)[name]
 
     names = tuple(probabilities)
-    found = map_in_threads(place, names, monitor, "Placing on the case")
-    return dict(zip(names, found, strict=True))
+    volumes = map_in_threads(resample, names, monitor, "Mapping to the case grid:")
+    return dict(zip(names, volumes, strict=True))
 
 
 def assemble(
     probabilities: dict[str, np.ndarray],
     plan: InferencePlan,
     case: Case,
-    finish: PostprocessingSettings,
+    postprocessing: PostprocessingSettings,
     settings: SegmentSettings,
 ) -> EnsembledSegmentation:
-    """Turn regions' probabilities on the case grid into a label map and volumes.
+    """Threshold regions' probabilities on the case grid; compute label map and volumes.
 
-    Masks are made here and not on the model's grid, so that none moves: between voxels, sigmoids
-    of logits do not mix. Regions are nested before small components are removed, and after.
+    The threshold is applied here and not on the model grid, where masks would have to be resampled.
+    Regions are nested before small components are removed, and again afterwards.
+
+    Parameters
+    ----------
+    probabilities : dict of str to numpy.ndarray
+        By region, (Z, Y, X) float32.
+    plan : InferencePlan
+        Regions and their labels.
+    case : Case
+        Gives the voxel volume.
+    postprocessing : PostprocessingSettings
+        Smallest components and regions without holes.
+    settings : SegmentSettings
+        Thresholds, and whether to postprocess.
     """
     masks = {name: values >= settings.threshold(name) for name, values in probabilities.items()}
     regions = plan.decomposition.regions
     masks = nest_regions(masks, regions)
     if settings.postprocess:
-        cleaned = remove_small_and_fill_holes(masks, finish, case.grid.voxel_ml)
+        cleaned = remove_small_and_fill_holes(masks, postprocessing, case.grid.voxel_ml)
         masks = nest_regions(cleaned, regions)
     labels = label_map(masks, regions)
-    final = region_masks(labels, regions)
-    volumes = {name: float(mask.sum() * case.grid.voxel_ml) for name, mask in final.items()}
+    labelled = region_masks(labels, regions)
+    volumes = {name: float(mask.sum() * case.grid.voxel_ml) for name, mask in labelled.items()}
     return EnsembledSegmentation(labels, probabilities, volumes)
 
 
@@ -94,7 +128,7 @@ def _require_finite(pair: Pair, values: np.ndarray) -> None:
         )
 
 
-def _mean(values: Mapping[Pair, np.ndarray], plan: InferencePlan) -> np.ndarray:
+def _weighted_mean(values: Mapping[Pair, np.ndarray], plan: InferencePlan) -> np.ndarray:
     weights = {pair: plan.weight(pair) for pair in values}
     if len(set(weights.values())) == 1:
         return np.asarray(np.mean(list(values.values()), axis=0))

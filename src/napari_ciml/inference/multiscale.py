@@ -1,14 +1,13 @@
-"""A second pass at larger voxels, whose answer is averaged in.
+"""Second pass at larger voxels, averaged with the first.
 
-A segmentor sees more of the brain around a tile then, and with instance norm other statistics: its
-errors are others than those of the first pass.
+A tile then covers more tissue, and instance norm has other statistics, so the errors of the two
+passes differ.
 """
 
 from collections.abc import Mapping
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.nn.functional import interpolate
 
 from napari_ciml.inference.runtime import Runtime
@@ -16,31 +15,37 @@ from napari_ciml.inference.tile_policy import OVERLAP
 from napari_ciml.inference.tiles import Shape, make_tiling
 
 _FACTOR = 1.25
-"""How much larger its voxels are along each axis."""
+"""Voxel size of the second pass relative to the first, along each axis."""
 
 
 def coarse_shape(shape: Shape) -> Shape:
-    """Return how many larger voxels there are along each axis."""
+    """Return the shape (Z, Y, X) of a volume at larger voxels."""
     z, y, x = (max(1, round(edge / _FACTOR)) for edge in shape)
     return z, y, x
 
 
-def coarse_workspace(workspace: Runtime, shape: Shape) -> Runtime:
-    """Return tiles like those of a workspace, for a volume (Z, Y, X) at larger voxels."""
-    tiling = make_tiling(coarse_shape(shape), workspace.tiling.tile, OVERLAP)
-    return Runtime(workspace.device, tiling, workspace.engine)
+def coarse_runtime(runtime: Runtime, shape: Shape) -> Runtime:
+    """Return a runtime with tiles of the same size for a volume (Z, Y, X) at larger voxels."""
+    tiling = make_tiling(coarse_shape(shape), runtime.tiling.tile, OVERLAP)
+    return Runtime(runtime.device, tiling, runtime.engine)
 
 
 def coarse_images(images: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return images, each (Z, Y, X) float32, at larger voxels, linearly."""
-    return {name: _resized(image, coarse_shape(image.shape)) for name, image in images.items()}
+    """Resample images, each (Z, Y, X) float32, to larger voxels by linear interpolation."""
+    return {name: _resize(image, coarse_shape(image.shape)) for name, image in images.items()}
 
 
 def average_scales(fine: np.ndarray, coarse: np.ndarray) -> np.ndarray:
-    """Return the mean of probabilities, (Z, Y, X) float32, and others at larger voxels."""
-    return np.asarray((fine + _resized(coarse, fine.shape)) / np.float32(2))
+    """Return the mean of the probabilities of both passes on the grid of the first.
+
+    Parameters
+    ----------
+    fine, coarse : numpy.ndarray
+        (Z, Y, X) float32, at the voxels of the first and of the second pass.
+    """
+    return np.asarray((fine + _resize(coarse, fine.shape)) / np.float32(2))
 
 
-def _resized(values: np.ndarray, shape: Shape) -> np.ndarray:
-    given: Tensor = torch.from_numpy(np.ascontiguousarray(values, np.float32))[None, None]
-    return np.asarray(interpolate(given, shape, mode="trilinear")[0, 0].numpy())
+def _resize(values: np.ndarray, shape: Shape) -> np.ndarray:
+    volume = torch.from_numpy(np.ascontiguousarray(values, np.float32))[None, None]
+    return np.asarray(interpolate(volume, shape, mode="trilinear")[0, 0].numpy())

@@ -1,4 +1,4 @@
-"""What a checkpoint can do of what is asked; no torch here."""
+"""Match a requested decomposition with what a checkpoint was trained for. No torch here."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -13,18 +13,18 @@ from napari_ciml.network.checkpoint_info import CheckpointInfo
 
 @dataclass(frozen=True)
 class InferencePlan:
-    """What is computed: the primary-region pairs, with the messages that are muted.
+    """Primary-region pairs to compute, and messages that are muted.
 
     Parameters
     ----------
     decomposition : Decomposition
-        What was asked for.
+        The requested decomposition.
     pairs : tuple of Pair
-        Whose probabilities are computed and averaged.
+        Pairs whose probabilities are computed and averaged.
     muted : frozenset of Message
-        Messages the network knows and does not get.
+        Messages that the network was trained with and does not receive.
     weights : mapping of Pair to float
-        Weights in the regions' ensembles that are not 1.
+        Ensemble weights other than 1.
     """
 
     decomposition: Decomposition
@@ -42,10 +42,7 @@ class InferencePlan:
         """Modalities that are needed, in display order."""
         used: set[str] = set()
         for name in self.subtasks:
-            task = self.decomposition.subtask(name)
-            used |= set(task.primary) | {
-                aux for aux in task.auxiliaries if Message(name, aux) not in self.muted
-            }
+            used |= {*self.decomposition.subtask(name).primary, *self.auxiliaries(name)}
         return tuple(m for m in self.decomposition.modalities if m in used)
 
     def weight(self, pair: Pair) -> float:
@@ -53,7 +50,7 @@ class InferencePlan:
         return self.weights.get(pair, 1.0)
 
     def auxiliaries(self, subtask: str) -> tuple[str, ...]:
-        """Auxiliary modalities whose messages the subtask hears."""
+        """Return the auxiliary modalities whose messages a subtask receives."""
         return tuple(
             aux
             for aux in self.decomposition.subtask(subtask).auxiliaries
@@ -61,103 +58,103 @@ class InferencePlan:
         )
 
 
-def unsupported_parts(info: CheckpointInfo, wanted: Decomposition) -> tuple[ValidationIssue, ...]:
-    """List the parts of a decomposition that a checkpoint was not trained for."""
+def unsupported_parts(
+    info: CheckpointInfo, requested: Decomposition
+) -> tuple[ValidationIssue, ...]:
+    """Return one issue for each part of a decomposition that a checkpoint was not trained for."""
     trained = {task.name: task for task in info.decomposition.subtasks}
-    found: list[ValidationIssue] = []
-    for task in wanted.subtasks:
+    issues: list[ValidationIssue] = []
+    for task in requested.subtasks:
         name = task.name
         if name not in trained:
-            known = ", ".join(trained)
-            found.append(
-                ValidationIssue(
-                    name, f"{name} as primary is untrained in '{info.name}' (trained: {known})."
-                )
-            )
+            names = ", ".join(trained)
+            text = f"{name} as primary is untrained in '{info.name}' (trained: {names})."
+            issues.append(ValidationIssue(name, text))
             continue
-        found += [
+        issues += [
             ValidationIssue(name, f"{region} from {name} is untrained in '{info.name}'.")
             for region in task.regions
             if region not in trained[name].regions
         ]
-        found += [
+        issues += [
             ValidationIssue(name, f"{aux} assisting {name} is untrained in '{info.name}'.")
             for aux in task.auxiliaries
             if aux not in trained[name].auxiliaries
         ]
-    return tuple(found)
+    return tuple(issues)
 
 
-def reduce_to_modalities(info: CheckpointInfo, there: Collection[str]) -> Decomposition | None:
-    """Return what a checkpoint can do without the modalities a case lacks: a preset, if one is.
+def reduce_to_modalities(info: CheckpointInfo, available: Collection[str]) -> Decomposition | None:
+    """Return the part of a checkpoint's decomposition that the available modalities allow.
 
-    None if there is nothing it can do.
+    A preset with the same modalities is preferred. None if no subtask is left.
     """
-    kept = restrict_to_modalities(
-        info.decomposition, [m for m in info.decomposition.modalities if m in there]
+    reduced = restrict_to_modalities(
+        info.decomposition, [m for m in info.decomposition.modalities if m in available]
     )
-    if not kept.subtasks or kept.problems():
+    if not reduced.subtasks or reduced.problems():
         return None
+    modalities = set(reduced.input_modalities)
     presets = (preset for preset in PRESETS.values() if not unsupported_parts(info, preset))
-    return next((p for p in presets if set(p.input_modalities) == set(kept.input_modalities)), kept)
+    return next((p for p in presets if set(p.input_modalities) == modalities), reduced)
 
 
 def make_plan(
     info: CheckpointInfo,
-    wanted: Decomposition,
+    requested: Decomposition,
     muted: Collection[Message] = (),
     weights: Mapping[Pair, float] = MappingProxyType({}),
 ) -> InferencePlan:
-    """Work out what to compute.
+    """Return the plan of a run.
 
     Parameters
     ----------
     info : CheckpointInfo
-        What the checkpoint was trained for.
-    wanted : Decomposition
-        What is asked for. Auxiliaries that it lacks and the checkpoint has are muted, pairs that
-        it lacks are left out of their region's ensemble.
+        Describes the checkpoint.
+    requested : Decomposition
+        The requested decomposition. Messages that the checkpoint was trained with and that it
+        lacks are muted; pairs that it lacks are left out of their region's ensemble.
     muted : collection of Message
-        Messages to mute besides.
+        Further messages to mute.
     weights : mapping of Pair to float
-        As in `SegmentSettings`.
+        Ensemble weights, see `RunOptions`.
 
     Raises
     ------
     DecompositionError
-        If the decomposition contradicts itself.
+        If the decomposition is inconsistent.
     CheckpointError
-        If something asked for is untrained, or a message to mute is not passed.
+        If a part of it is untrained, or a muted message is not passed.
     InputError
         If a weight belongs to no pair, or those of a region are all 0.
     """
-    wanted.validated()
-    problems = unsupported_parts(info, wanted)
-    if problems:
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    requested.validated()
+    issues = unsupported_parts(info, requested)
+    if issues:
+        more = f" (and {len(issues) - 1} more)" if len(issues) > 1 else ""
         raise CheckpointError(
-            f"Decomposition '{wanted.name}': {problems[0].message} Take it out, or fine-tune.{more}"
+            f"Decomposition '{requested.name}': {issues[0].message} Remove it, or fine-tune.{more}"
         )
     for message in muted:
-        if message not in wanted.messages:
+        if message not in requested.messages:
             raise CheckpointError(
                 f"Cannot mute {message.primary}:{message.auxiliary}: "
-                f"decomposition '{wanted.name}' passes no such message."
+                f"decomposition '{requested.name}' passes no such message."
             )
-    _refuse_weights(wanted, weights)
-    heard = set(wanted.messages) if info.network.message else set()
-    unheard = set(info.decomposition.messages) - heard
-    uneven = {pair: weight for pair, weight in weights.items() if weight != 1}
-    return InferencePlan(wanted, wanted.pairs, frozenset(unheard | set(muted)), uneven)
+    _check_weights(requested, weights)
+    passed = set(requested.messages) if info.network.message else set()
+    omitted = set(info.decomposition.messages) - passed
+    changed = {pair: weight for pair, weight in weights.items() if weight != 1}
+    return InferencePlan(requested, requested.pairs, frozenset(omitted | set(muted)), changed)
 
 
-def _refuse_weights(wanted: Decomposition, weights: Mapping[Pair, float]) -> None:
+def _check_weights(requested: Decomposition, weights: Mapping[Pair, float]) -> None:
     for pair in weights:
-        if pair not in wanted.pairs:
+        if pair not in requested.pairs:
             raise InputError(
                 f"Cannot weigh {pair.region} from {pair.primary}: "
-                f"decomposition '{wanted.name}' has no such pair."
+                f"decomposition '{requested.name}' has no such pair."
             )
-    for name in wanted.region_names:
-        if not any(weights.get(pair, 1) for pair in wanted.pairs if pair.region == name):
+    for name in requested.region_names:
+        if not any(weights.get(pair, 1) for pair in requested.pairs if pair.region == name):
             raise InputError(f"Every pair that predicts {name} has weight 0; leave one in.")

@@ -1,4 +1,6 @@
-"""What an earlier segmentation of the same case is still good for."""
+"""Decide what of a previous segmentation of the same case can be reused."""
+
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from napari_ciml.network.checkpoint import Checkpoint
 def is_reusable(
     previous: Segmentation, case: Case, checkpoint: Checkpoint, settings: SegmentSettings
 ) -> bool:
-    """Whether what an earlier run kept can be used at all."""
+    """Whether the cache of a previous run is valid: same case, weights and way of computing."""
     return (
         previous.case() is case
         and previous.checkpoint == checkpoint.sha256
@@ -28,22 +30,45 @@ def is_reusable(
 
 def unchanged_probabilities(
     previous: Segmentation | None,
-    pairs: dict[Pair, np.ndarray],
+    pairs: Mapping[Pair, np.ndarray],
     plan: InferencePlan,
-    seen: PreprocessedCase,
+    model_input: PreprocessedCase,
 ) -> dict[str, np.ndarray]:
-    """Return the probabilities on the case grid that are what they were."""
-    if previous is None or not np.array_equal(seen.foreground, previous.model_input.foreground):
+    """Return the previous run's probabilities of regions whose ensemble has not changed.
+
+    Parameters
+    ----------
+    previous : Segmentation, optional
+        The previous run.
+    pairs : mapping of Pair to numpy.ndarray
+        Probabilities of this run on the model grid; those taken from the cache are the same arrays.
+    plan : InferencePlan
+        Plan of this run.
+    model_input : PreprocessedCase
+        Network input of this run.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        By region, (Z, Y, X) float32 on the case grid.
+    """
+    if previous is None or not np.array_equal(
+        model_input.foreground, previous.model_input.foreground
+    ):
         return {}
 
-    def parts(
-        of: dict[Pair, np.ndarray], by: InferencePlan, name: str
+    def members(
+        probabilities: Mapping[Pair, np.ndarray], used_plan: InferencePlan, region: str
     ) -> list[tuple[Pair, int, float]]:
-        return [(pair, id(v), by.weight(pair)) for pair, v in of.items() if pair.region == name]
+        return [
+            (pair, id(values), used_plan.weight(pair))
+            for pair, values in probabilities.items()
+            if pair.region == region
+        ]
 
     return {
         name: previous.probabilities[name]
         for name in plan.decomposition.region_names
         if name in previous.probabilities
-        and parts(pairs, plan, name) == parts(previous.pair_probabilities, previous.plan, name)
+        and members(pairs, plan, name) == members(previous.pair_probabilities, previous.plan, name)
     }

@@ -1,4 +1,4 @@
-"""Where a network runs: a device with tiles that fit it, and a way on when its memory is full."""
+"""Runtime of a network: device, tiles that fit it and engine; fallback if memory is full."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,18 +18,18 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Runtime:
-    """A device with tiles that fit it.
+    """Device, tiles and engine.
 
     Parameters
     ----------
     device : torch.device
-        Where the network runs.
+        Device of the network.
     tiling : Tiling
-        Of the volume.
-    engine : str
-        ``torch``, or ``openvino`` on the CPU.
+        Tiles of the volume.
+    engine : {"torch", "openvino"}
+        Engine; ``openvino`` on the CPU only.
     overlap : float, optional
-        As in `SegmentSettings`, for tiles to be laid anew.
+        Requested overlap of tiles, see `RunOptions`; needed to choose smaller tiles.
     """
 
     device: torch.device
@@ -45,7 +45,21 @@ def choose_runtime(
     engine: EngineName = "torch",
     overlap: float | None = None,
 ) -> Runtime:
-    """Return where to begin with (Z, Y, X) voxels; ``overlap`` as in `SegmentSettings`."""
+    """Return the runtime for a volume.
+
+    Parameters
+    ----------
+    info : CheckpointInfo
+        Gives norm, width and patch of the network.
+    shape : tuple of int
+        Shape of the volume, (Z, Y, X).
+    device : torch.device
+        Device whose memory the tiles have to fit.
+    engine : {"torch", "openvino"}
+        Engine.
+    overlap : float, optional
+        Overlap of tiles, see `RunOptions`.
+    """
     return Runtime(device, choose_tiling(info, shape, device, overlap), engine, overlap)
 
 
@@ -56,55 +70,56 @@ def run_with_oom_fallback(
     info: CheckpointInfo,
     monitor: ProgressMonitor,
 ) -> tuple[Result, Runtime]:
-    """Run something over tiles; when memory is full, with smaller ones, then on the CPU.
+    """Call a function; if memory is full, again with smaller tiles, then on the CPU.
 
     Parameters
     ----------
     run : callable
-        What is run; its answer is returned.
-    first : Workspace
-        Where to begin.
+        Called with a runtime.
+    first : Runtime
+        Runtime of the first call.
     shape : tuple of int
-        Of the volume, (Z, Y, X).
+        Shape of the volume, (Z, Y, X).
     info : CheckpointInfo
-        Says which tiles suit the network.
-    monitor : Monitor
-        Hears of each step down.
+        Decides which tiles suit the network.
+    monitor : ProgressMonitor
+        Notified of each fallback.
 
     Returns
     -------
-    tuple of object and Workspace
-        The answer, and where it was computed in the end.
+    tuple of object and Runtime
+        The function's result, and the runtime it succeeded with.
 
     Raises
     ------
     DeviceError
         If the CPU has no memory for even the smallest tile.
     """
-    workspace = first
+    runtime = first
     while True:
-        device = workspace.device
         try:
-            return run(workspace), workspace
+            return run(runtime), runtime
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-        # Outside the handler, so that the traceback no longer holds the tensors that filled it.
-        release(device)
-        tiling = shrink_tiling(info, shape, workspace.tiling, workspace.overlap)
-        if tiling is not None:
-            size = _text(tiling.tile)
-            monitor.notify(f"The memory of {device.type} is full; going on with tiles of {size}.")
-            workspace = replace(workspace, tiling=tiling)
-        elif device.type != "cpu":
-            monitor.notify(f"The memory of {device.type} is full; going on on the CPU.")
-            cpu = torch.device("cpu")
-            workspace = choose_runtime(info, shape, cpu, workspace.engine, workspace.overlap)
-        else:
-            raise DeviceError(
-                "There is not enough memory for even the smallest tile; close other programs."
-            )
+        # Outside of the handler, so that the traceback no longer holds the tensors.
+        release(runtime.device)
+        runtime = _smaller_runtime(runtime, shape, info, monitor)
 
 
-def _text(tile: Shape) -> str:
-    return " x ".join(str(edge) for edge in tile)
+def _smaller_runtime(
+    runtime: Runtime, shape: Shape, info: CheckpointInfo, monitor: ProgressMonitor
+) -> Runtime:
+    """Return a runtime that needs less memory of the device, or one on the CPU."""
+    device = runtime.device
+    tiling = shrink_tiling(info, shape, runtime.tiling, runtime.overlap)
+    if tiling is not None:
+        size = " x ".join(str(edge) for edge in tiling.tile)
+        monitor.notify(f"The memory of {device.type} is full; continuing with tiles of {size}.")
+        return replace(runtime, tiling=tiling)
+    if device.type != "cpu":
+        monitor.notify(f"The memory of {device.type} is full; continuing on the CPU.")
+        return choose_runtime(info, shape, torch.device("cpu"), runtime.engine, runtime.overlap)
+    raise DeviceError(
+        "There is not enough memory for even the smallest tile; close other programs."
+    )

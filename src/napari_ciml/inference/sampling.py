@@ -1,8 +1,8 @@
-"""Uncertainty: kappa sampled at inference (eq. 9), and where segmentors disagree.
+"""Monte Carlo uncertainty: sample kappa at inference (eq. 9).
 
-Every sample draws eps anew for every message at every level and runs the segmentors; encoders run
-once. Noise belongs to a place, not to a tile: where tiles overlap they see the same eps, so that
-blending does not average it away.
+Every sample draws eps for every message at every level and runs the segmentors; encoders run once.
+Noise is a function of position, not of the tile: where tiles overlap they see the same eps, so that
+blending does not average it out.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ from napari_ciml.cases.lazy_volumes import LazyResampledVolumes
 from napari_ciml.cases.preprocessing import PreprocessedCase
 from napari_ciml.decomposition.model import Pair
 from napari_ciml.errors import CheckpointError
-from napari_ciml.inference.cache import InferenceCache
+from napari_ciml.inference.context import InferenceContext
 from napari_ciml.inference.ensemble import ensemble
 from napari_ciml.inference.plan import InferencePlan
 from napari_ciml.inference.postprocessing import apply_temperature
@@ -27,21 +27,32 @@ from napari_ciml.inference.runtime import Runtime
 from napari_ciml.inference.sliding_window import predict_pairs
 from napari_ciml.inference.tiles import Shape
 from napari_ciml.inference.uncertainty_maps import entropy
-from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.network.checkpoint_info import CheckpointInfo
-from napari_ciml.progress import ProgressMonitor
 
 
 @dataclass
-class Sampled:
-    """Sums over samples on the model's grid, each (z, y, x) float32."""
+class SampleStatistics:
+    """Running statistics over samples on the model grid; arrays are (z, y, x) float32.
+
+    Attributes
+    ----------
+    count : int
+        Number of samples.
+    mean : dict of str to numpy.ndarray
+        By region, mean probability.
+    squares : dict of str to numpy.ndarray
+        By region, sum of squared deviations from the mean.
+    pairs : dict of Pair to numpy.ndarray
+        By pair, sum of probabilities.
+    volumes : dict of str to list of float
+        By region, the expected volume of each sample, in voxels of the model grid.
+    """
 
     count: int = 0
     mean: dict[str, np.ndarray] = field(default_factory=dict)
     squares: dict[str, np.ndarray] = field(default_factory=dict)
     pairs: dict[Pair, np.ndarray] = field(default_factory=dict)
     volumes: dict[str, list[float]] = field(default_factory=dict)
-    """In voxels of the model's grid."""
 
     def add(
         self,
@@ -49,7 +60,17 @@ class Sampled:
         pairs: Mapping[Pair, np.ndarray],
         foreground: np.ndarray,
     ) -> None:
-        """Add a sample (Welford's sums: no difference of large squares)."""
+        """Add a sample by Welford's algorithm, without differences of large squares.
+
+        Parameters
+        ----------
+        regions : mapping of str to numpy.ndarray
+            Calibrated probability by region, (z, y, x) float32.
+        pairs : mapping of Pair to numpy.ndarray
+            Calibrated probability by pair, (z, y, x) float32.
+        foreground : numpy.ndarray
+            (z, y, x) bool; volumes are summed inside of it.
+        """
         self.count += 1
         for name, values in regions.items():
             expected = np.sum(values, where=foreground, dtype=np.float64)
@@ -65,10 +86,10 @@ class Sampled:
 
     def spread(self, name: str) -> np.ndarray:
         """Return the standard deviation of a region's probability."""
-        return np.sqrt(self.squares[name] / np.float32(max(1, self.count - 1)))
+        return np.asarray(np.sqrt(self.squares[name] / np.float32(max(1, self.count - 1))))
 
     def disagreement(self, name: str, plan: InferencePlan) -> np.ndarray:
-        """Return the standard deviation over the pairs that are in a region's ensemble."""
+        """Return the standard deviation over the pairs in a region's ensemble."""
         means = [
             values / np.float32(self.count)
             for pair, values in self.pairs.items()
@@ -78,12 +99,12 @@ class Sampled:
 
 
 def require_variational(info: CheckpointInfo) -> None:
-    """Refuse a network that has no distribution to sample from.
+    """Require a network with a distribution of kappa.
 
     Raises
     ------
     CheckpointError
-        If it has none.
+        If it passes no messages or was trained without variational information.
     """
     if not (info.network.message and info.network.variational):
         raise CheckpointError(
@@ -92,101 +113,130 @@ def require_variational(info: CheckpointInfo) -> None:
 
 
 def sample(
-    checkpoint: Checkpoint,
-    seen: PreprocessedCase,
-    plan: InferencePlan,
-    kept: InferenceCache,
-    monitor: ProgressMonitor,
-    samples: int,
-    seed: int,
-) -> Sampled:
-    """Segment with sampled kappas, over and over.
+    context: InferenceContext, model_input: PreprocessedCase, samples: int, seed: int
+) -> SampleStatistics:
+    """Run the network several times with sampled kappas.
 
     Parameters
     ----------
-    checkpoint, plan, monitor
-        As `predict_pairs`.
-    seen : ModelInput
-        The images and their foreground.
-    kept : Kept
-        Whose workspace is used, and whose messages.
+    context : InferenceContext
+        Checkpoint, plan, monitor, and a cache whose messages are reused.
+    model_input : PreprocessedCase
+        Images and their foreground.
     samples : int
-        How often.
+        Number of samples.
     seed : int
-        The same seed gives the same samples, on any device.
+        Seed; it gives the same samples on any device.
     """
-    temperatures = checkpoint.info.postprocessing.temperatures
-    sums = Sampled()
+    temperatures = context.checkpoint.info.postprocessing.temperatures
+    statistics = SampleStatistics()
     for number in range(samples):
-        draws = NoiseSource(seed, number, kept.workspace)
+        noise = NoiseSource(seed, number, context.runtime)
         stage = f"Sampling {number + 1} of {samples}"
-        found = predict_pairs(
-            checkpoint, seen.images, plan, kept.workspace, monitor, kept, draws.for_tile, stage
-        )
+        raw = predict_pairs(context, model_input.images, noise.for_tile, stage)
         pairs = {
             pair: apply_temperature({pair.region: values}, temperatures)[pair.region]
-            for pair, values in found.items()
+            for pair, values in raw.items()
         }
-        sums.add(apply_temperature(ensemble(found, plan), temperatures), pairs, seen.foreground)
-    return sums
+        regions = apply_temperature(ensemble(raw, context.plan), temperatures)
+        statistics.add(regions, pairs, model_input.foreground)
+    return statistics
 
 
 def to_case_uncertainty(
-    sums: Sampled, plan: InferencePlan, seen: PreprocessedCase, case: Case, seed: int
+    statistics: SampleStatistics,
+    plan: InferencePlan,
+    model_input: PreprocessedCase,
+    case: Case,
+    seed: int,
 ) -> Uncertainty:
-    """Say what samples come to, on the case grid; 0 outside of the foreground."""
+    """Return the uncertainty on the case grid; maps are 0 outside of the foreground.
 
-    def by_region(of: Callable[[str], np.ndarray]) -> LazyResampledVolumes[str]:
+    Parameters
+    ----------
+    statistics : SampleStatistics
+        Statistics over the samples.
+    plan : InferencePlan
+        Regions and ensemble weights.
+    model_input : PreprocessedCase
+        Gives the model grid and the foreground.
+    case : Case
+        Gives the case grid.
+    seed : int
+        Seed of the samples.
+    """
+
+    def by_region(compute: Callable[[str], np.ndarray]) -> LazyResampledVolumes[str]:
         names = plan.decomposition.region_names
         return LazyResampledVolumes(
-            {n: of(n) * seen.foreground for n in names}, seen.grid, case.grid
+            {name: compute(name) * model_input.foreground for name in names},
+            model_input.grid,
+            case.grid,
         )
 
     return Uncertainty(
-        samples=sums.count,
+        samples=statistics.count,
         seed=seed,
-        mean=by_region(lambda name: sums.mean[name]),
-        entropy=by_region(lambda name: entropy(sums.mean[name])),
-        spread=by_region(sums.spread),
-        disagreement=by_region(lambda name: sums.disagreement(name, plan)),
+        mean=by_region(lambda name: statistics.mean[name]),
+        entropy=by_region(lambda name: entropy(statistics.mean[name])),
+        spread=by_region(statistics.spread),
+        disagreement=by_region(lambda name: statistics.disagreement(name, plan)),
         volumes_ml={
-            name: tuple(count * seen.grid.voxel_ml for count in counts)
-            for name, counts in sums.volumes.items()
+            name: tuple(voxels * model_input.grid.voxel_ml for voxels in counts)
+            for name, counts in statistics.volumes.items()
         },
     )
 
 
 @dataclass(frozen=True)
 class NoiseSource:
-    """Where eps comes from: one sample's noise, for any tile of a workspace."""
+    """Noise of one sample for any tile.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of all samples.
+    number : int
+        Index of the sample.
+    runtime : Runtime
+        Gives the tiles.
+    """
 
     seed: int
     number: int
-    workspace: Runtime
+    runtime: Runtime
 
     def for_tile(self, subtask: str, tile: int) -> "TileNoise":
-        """Return the noise of one segmentor over one tile."""
-        tiling = self.workspace.tiling
+        """Return the noise of one segmentor over a tile, given by its index."""
+        tiling = self.runtime.tiling
         return TileNoise(f"{self.seed} {self.number} {subtask}", tiling.tile, tiling.starts[tile])
 
 
 @dataclass
 class TileNoise:
-    """Draws eps for one gate and message after the other.
+    """Draw eps from N(0, 1) for one gate and message after the other.
 
-    The noise of a volume repeats itself after a tile's edge, so a tile anywhere is one period of
-    it, rolled.
+    The noise of a volume is periodic with the tile's edges, so any tile is one period, rolled.
+
+    Parameters
+    ----------
+    key : str
+        Seed, sample and subtask.
+    tile, start : tuple of int
+        Edges and first voxel of the tile, (Z, Y, X).
+    draws : int
+        Number of calls so far.
     """
 
     key: str
     tile: Shape
     start: Shape
-    drawn: int = 0
+    draws: int = 0
 
     def __call__(self, like: Tensor) -> Tensor:
         """Return noise in the shape and on the device of a tensor, (1, C, z, y, x)."""
-        generator = torch.Generator().manual_seed(crc32(f"{self.key} {self.drawn}".encode()))
-        self.drawn += 1
+        generator = torch.Generator().manual_seed(crc32(f"{self.key} {self.draws}".encode()))
+        self.draws += 1
         period = torch.randn(like.shape, generator=generator)
         step = self.tile[0] // like.shape[2]
         shifts = [-(at % edge) // step for at, edge in zip(self.start, self.tile, strict=True)]

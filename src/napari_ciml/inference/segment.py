@@ -1,7 +1,7 @@
-"""Segmentation of a case: the one call that the widgets and the command line share."""
+"""Segment a case: preprocess, run the network, postprocess."""
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from weakref import ref
@@ -14,27 +14,40 @@ from napari_ciml.decomposition.model import Decomposition, Pair
 from napari_ciml.errors import CheckpointError, InputError
 from napari_ciml.inference.background_compile import BackgroundCompiler
 from napari_ciml.inference.cache import InferenceCache
-from napari_ciml.inference.device import choose_device, choose_engine
-from napari_ciml.inference.ensemble import assemble, ensemble, resample_to_case
-from napari_ciml.inference.memory import peak_memory_mib
+from napari_ciml.inference.context import InferenceContext
+from napari_ciml.inference.device import choose_device, choose_engine, peak_memory_mib
+from napari_ciml.inference.ensemble import (
+    EnsembledSegmentation,
+    assemble,
+    ensemble,
+    resample_to_case,
+)
 from napari_ciml.inference.plan import InferencePlan, make_plan
 from napari_ciml.inference.result import Segmentation, Uncertainty
 from napari_ciml.inference.reuse import is_reusable, unchanged_probabilities
 from napari_ciml.inference.runtime import Runtime, run_with_oom_fallback
-from napari_ciml.inference.sampling import Sampled, require_variational, sample, to_case_uncertainty
+from napari_ciml.inference.sampling import (
+    SampleStatistics,
+    require_variational,
+    sample,
+    to_case_uncertainty,
+)
 from napari_ciml.inference.settings import SegmentSettings
 from napari_ciml.inference.sliding_window import compile_parts, predict_pairs
 from napari_ciml.network.checkpoint import Checkpoint
 from napari_ciml.progress import ProgressMonitor
 
+_Pairs = dict[Pair, np.ndarray]
+"""Probabilities of pairs on the model grid, (z, y, x) float32."""
+
 
 def require_same_checkpoint(checkpoint: Checkpoint, segmentation: Segmentation, case: Case) -> None:
-    """Refuse to go on from a segmentation that another checkpoint made.
+    """Require that a segmentation was made with a checkpoint.
 
     Raises
     ------
     CheckpointError
-        If so.
+        If it was made with another one.
     """
     if checkpoint.sha256 != segmentation.checkpoint:
         raise CheckpointError(
@@ -43,8 +56,8 @@ def require_same_checkpoint(checkpoint: Checkpoint, segmentation: Segmentation, 
 
 
 @dataclass
-class _Clock:
-    """Seconds spent in each stage."""
+class _StageTimer:
+    """Wall time by stage."""
 
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -52,8 +65,25 @@ class _Clock:
     def stage(self, name: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
-        spent = self.seconds.get(name, 0.0) + time.perf_counter() - start
-        self.seconds[name] = round(spent, 3)
+        total = self.seconds.get(name, 0.0) + time.perf_counter() - start
+        self.seconds[name] = round(total, 3)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Inputs of one segmentation, complete before anything is computed."""
+
+    case: Case
+    checkpoint: Checkpoint
+    plan: InferencePlan
+    settings: SegmentSettings
+    monitor: ProgressMonitor
+    compiler: BackgroundCompiler
+    previous: Segmentation | None
+    timer: _StageTimer = field(default_factory=_StageTimer)
+
+    def context(self, cache: InferenceCache) -> InferenceContext:
+        return InferenceContext(self.checkpoint, self.plan, cache, self.monitor)
 
 
 def segment(
@@ -69,184 +99,182 @@ def segment(
     Parameters
     ----------
     case : Case
-        With every modality the decomposition uses.
+        The case, with every modality that the decomposition uses.
     checkpoint : Checkpoint
         The network.
     decomposition : Decomposition, optional
-        What is asked for; the checkpoint's own by default.
+        Subtasks to run; the checkpoint's own decomposition by default.
     settings : SegmentSettings, optional
-        Device, muting, thresholds, weights.
-    monitor : Monitor, optional
-        Hears progress and fall-backs, can cancel within one tile.
+        Device, engine, muted messages and options.
+    monitor : ProgressMonitor, optional
+        Receives progress and notices; can cancel within one tile.
     previous : Segmentation, optional
-        Of the same case: what holds of it is not computed again. The answer is the one without.
-        After muting, only the muted segmentor runs; after another threshold or weight, none.
+        Previous segmentation of the same case. What is still valid of it is reused: the result is
+        the same, but muting a message runs one segmentor, and changing a threshold or weight none.
 
     Raises
     ------
     InputError
-        If a modality is missing.
+        If the case lacks a modality.
     CheckpointError, DecompositionError
-        If the checkpoint cannot serve the decomposition.
+        If the checkpoint does not support the decomposition.
     DeviceError
-        If the device is not there or memory is too small.
+        If the device is not available or its memory is too small.
     CancelledError
-        If the monitor's ``stop`` is set.
+        If the monitor is cancelled.
     """
-    settings, clock = _settled(settings or SegmentSettings(), checkpoint), _Clock()
-    monitor = monitor or ProgressMonitor()
     notices: list[str] = []
-
-    def tell(sentence: str) -> None:
-        notices.append(sentence)
-        monitor.notify(sentence)
-
-    aloud = replace(monitor, notify=tell)
-    plan = make_plan(
-        checkpoint.info,
+    run = _prepare_run(
+        case,
+        checkpoint,
         decomposition or checkpoint.info.decomposition,
-        settings.muted,
-        settings.weights,
+        _with_checkpoint_defaults(settings or SegmentSettings(), checkpoint),
+        _recording(monitor or ProgressMonitor(), notices),
+        previous,
     )
-    if settings.kappa_samples:
-        require_variational(checkpoint.info)
-    device = choose_device(settings.device)
-    engine = choose_engine(settings.engine, device)
-    _refuse_missing(case, plan)
-    if previous is not None and not is_reusable(previous, case, checkpoint, settings):
-        previous = None
-    ahead = BackgroundCompiler(checkpoint, plan, device, engine, settings.overlap, monitor)
-    with clock.stage("prepare"):
-        seen = _model_input(case, checkpoint, plan, aloud, previous, ahead)
-        if previous is not None and seen.grid != previous.model_input.grid:
-            previous = None
-    pairs, kept = _predict(checkpoint, seen, plan, ahead, aloud, previous, clock, settings)
+    with run.timer.stage("prepare"):
+        model_input = _preprocess(run)
+        if run.previous is not None and model_input.grid != run.previous.model_input.grid:
+            run = replace(run, previous=None)
+    pairs, cache = _predict(run, model_input)
     uncertainty = None
-    if settings.kappa_samples:
-        with clock.stage("samples"):
-            uncertainty = _uncertainty(
-                checkpoint, case, seen, plan, settings, kept, aloud, previous
-            )
-    with clock.stage("assemble"):
-        finish = checkpoint.info.postprocessing
-        known = unchanged_probabilities(previous, pairs, plan, seen)
-        rest = {name: p for name, p in ensemble(pairs, plan).items() if name not in known}
-        known |= resample_to_case(rest, seen, case, finish, aloud)
-        probabilities = {name: known[name] for name in plan.decomposition.region_names}
-        made = assemble(probabilities, plan, case, finish, settings)
+    if run.settings.kappa_samples:
+        with run.timer.stage("samples"):
+            uncertainty = _sample(run, model_input, cache)
+    with run.timer.stage("assemble"):
+        ensembled = _ensemble(run, model_input, pairs)
+    modalities = checkpoint.info.decomposition.input_modalities
     return Segmentation(
-        label_map=made.label_map,
-        probabilities=made.probabilities,
-        volumes_ml=made.volumes_ml,
-        plan=plan,
+        label_map=ensembled.label_map,
+        probabilities=ensembled.probabilities,
+        volumes_ml=ensembled.volumes_ml,
+        plan=run.plan,
         checkpoint=checkpoint.sha256,
-        model_input=seen,
+        model_input=model_input,
         pair_probabilities=pairs,
-        settings=settings,
-        cache=kept,
+        settings=run.settings,
+        cache=cache,
         case=ref(case),
-        engine=kept.workspace.engine,
-        device=kept.workspace.device.type,
-        seconds=clock.seconds,
+        engine=cache.runtime.engine,
+        device=cache.runtime.device.type,
+        seconds=run.timer.seconds,
         peak_memory_mib=peak_memory_mib(),
         notices=tuple(notices),
         uncertainty=uncertainty,
-        missing=tuple(
-            m for m in checkpoint.info.decomposition.input_modalities if m not in case.images
-        ),
+        missing=tuple(name for name in modalities if name not in case.images),
     )
 
 
-def _settled(settings: SegmentSettings, checkpoint: Checkpoint) -> SegmentSettings:
-    """Return the settings with what was left to the checkpoint."""
+def _with_checkpoint_defaults(settings: SegmentSettings, checkpoint: Checkpoint) -> SegmentSettings:
+    """Fill in options that default to what the checkpoint says."""
     if settings.multiscale is not None:
         return settings
     return replace(settings, multiscale=checkpoint.info.postprocessing.multiscale)
 
 
-def _model_input(
+def _recording(monitor: ProgressMonitor, notices: list[str]) -> ProgressMonitor:
+    """Return a monitor that also appends notices to a list."""
+
+    def notify(text: str) -> None:
+        notices.append(text)
+        monitor.notify(text)
+
+    return replace(monitor, notify=notify)
+
+
+def _prepare_run(
     case: Case,
     checkpoint: Checkpoint,
-    plan: InferencePlan,
-    monitor: ProgressMonitor,
-    previous: Segmentation | None,
-    ahead: BackgroundCompiler,
-) -> PreprocessedCase:
-    if previous is not None and previous.plan.modalities == plan.modalities:
-        return previous.model_input
-    info = checkpoint.info
-    located = ahead.begin if previous is None else None
-    return preprocess(case, plan.modalities, info.spacing, info.normalisation, monitor, located)
-
-
-def _predict(
-    checkpoint: Checkpoint,
-    seen: PreprocessedCase,
-    plan: InferencePlan,
-    ahead: BackgroundCompiler,
-    monitor: ProgressMonitor,
-    previous: Segmentation | None,
-    clock: _Clock,
+    decomposition: Decomposition,
     settings: SegmentSettings,
-) -> tuple[dict[Pair, np.ndarray], InferenceCache]:
-    """Run the network where nothing is kept, and say what is kept now."""
-
-    def run(where: Runtime) -> tuple[dict[Pair, np.ndarray], InferenceCache]:
-        kept = InferenceCache(where)
-        if previous is not None and previous.cache.workspace is where:
-            kept = previous.cache
-        if settings.multiscale:
-            kept.coarser(shape)
-        if where.engine == "openvino":
-            with clock.stage("compile"):
-                ahead.wait()
-                compile_parts(checkpoint, plan, where, kept, monitor)
-        with clock.stage("network"):
-            found = predict_pairs(
-                checkpoint,
-                seen.images,
-                plan,
-                where,
-                monitor,
-                kept,
-                mirror=settings.test_time_flips,
-                coarser=bool(settings.multiscale),
-            )
-        return found, kept
-
-    shape = seen.foreground.shape
-    first = previous.cache.workspace if previous is not None else ahead.workspace(shape)
-    found, _ = run_with_oom_fallback(run, first, shape, checkpoint.info, monitor)
-    return found
-
-
-def _uncertainty(
-    checkpoint: Checkpoint,
-    case: Case,
-    seen: PreprocessedCase,
-    plan: InferencePlan,
-    settings: SegmentSettings,
-    kept: InferenceCache,
     monitor: ProgressMonitor,
     previous: Segmentation | None,
-) -> Uncertainty:
-    known = previous.uncertainty if previous is not None and previous.plan == plan else None
-    if known is not None and (known.samples, known.seed) == (settings.kappa_samples, settings.seed):
-        return known
+) -> _Run:
+    """Check everything that can be checked before computing."""
+    plan = make_plan(checkpoint.info, decomposition, settings.muted, settings.weights)
+    if settings.kappa_samples:
+        require_variational(checkpoint.info)
+    device = choose_device(settings.device)
+    engine = choose_engine(settings.engine, device)
+    _require_modalities(case, plan)
+    if previous is not None and not is_reusable(previous, case, checkpoint, settings):
+        previous = None
+    compiler = BackgroundCompiler(checkpoint, plan, device, engine, settings.overlap, monitor)
+    return _Run(case, checkpoint, plan, settings, monitor, compiler, previous)
 
-    def run(where: Runtime) -> Sampled:
-        here = kept if where is kept.workspace else InferenceCache(where)
-        return sample(checkpoint, seen, plan, here, monitor, settings.kappa_samples, settings.seed)
 
-    shape = seen.foreground.shape
-    sums, _ = run_with_oom_fallback(run, kept.workspace, shape, checkpoint.info, monitor)
-    return to_case_uncertainty(sums, plan, seen, case, settings.seed)
-
-
-def _refuse_missing(case: Case, plan: InferencePlan) -> None:
-    missing: Collection[str] = [m for m in plan.modalities if m not in case.images]
+def _require_modalities(case: Case, plan: InferencePlan) -> None:
+    missing = [name for name in plan.modalities if name not in case.images]
     if missing:
         raise InputError(
             f"{case.name}: {', '.join(missing)} is missing (found: {', '.join(case.images)}); "
             f"add it, name it with --modality, or choose a decomposition without it."
         )
+
+
+def _preprocess(run: _Run) -> PreprocessedCase:
+    previous, info = run.previous, run.checkpoint.info
+    if previous is not None and previous.plan.modalities == run.plan.modalities:
+        return previous.model_input
+    on_grid = run.compiler.start if previous is None else None
+    return preprocess(
+        run.case, run.plan.modalities, info.spacing, info.normalisation, run.monitor, on_grid
+    )
+
+
+def _predict(run: _Run, model_input: PreprocessedCase) -> tuple[_Pairs, InferenceCache]:
+    """Run the network for pairs that are not cached; return all pairs and the cache."""
+    shape, previous, settings = model_input.foreground.shape, run.previous, run.settings
+
+    def attempt(runtime: Runtime) -> tuple[_Pairs, InferenceCache]:
+        cache = InferenceCache(runtime)
+        if previous is not None and previous.cache.runtime is runtime:
+            cache = previous.cache
+        if settings.multiscale:
+            cache.ensure_coarse(shape)
+        context = run.context(cache)
+        if runtime.engine == "openvino":
+            with run.timer.stage("compile"):
+                run.compiler.wait()
+                compile_parts(context)
+        with run.timer.stage("network"):
+            pairs = predict_pairs(
+                context,
+                model_input.images,
+                test_time_flips=settings.test_time_flips,
+                multiscale=bool(settings.multiscale),
+            )
+        return pairs, cache
+
+    first = previous.cache.runtime if previous is not None else run.compiler.runtime(shape)
+    result, _ = run_with_oom_fallback(attempt, first, shape, run.checkpoint.info, run.monitor)
+    return result
+
+
+def _sample(run: _Run, model_input: PreprocessedCase, cache: InferenceCache) -> Uncertainty:
+    """Return the uncertainty from samples of kappa, or that of the previous run if unchanged."""
+    previous, count, seed = run.previous, run.settings.kappa_samples, run.settings.seed
+    if previous is not None and previous.plan == run.plan and previous.uncertainty is not None:
+        known = previous.uncertainty
+        if (known.samples, known.seed) == (count, seed):
+            return known
+
+    def attempt(runtime: Runtime) -> SampleStatistics:
+        own = cache if runtime is cache.runtime else InferenceCache(runtime)
+        return sample(run.context(own), model_input, count, seed)
+
+    shape = model_input.foreground.shape
+    statistics, _ = run_with_oom_fallback(
+        attempt, cache.runtime, shape, run.checkpoint.info, run.monitor
+    )
+    return to_case_uncertainty(statistics, run.plan, model_input, run.case, seed)
+
+
+def _ensemble(run: _Run, model_input: PreprocessedCase, pairs: _Pairs) -> EnsembledSegmentation:
+    """Average pairs by region, resample to the case grid and make the label map."""
+    plan, postprocessing = run.plan, run.checkpoint.info.postprocessing
+    regions = unchanged_probabilities(run.previous, pairs, plan, model_input)
+    changed = {name: p for name, p in ensemble(pairs, plan).items() if name not in regions}
+    regions |= resample_to_case(changed, model_input, run.case, postprocessing, run.monitor)
+    ordered = {name: regions[name] for name in plan.decomposition.region_names}
+    return assemble(ordered, plan, run.case, postprocessing, run.settings)

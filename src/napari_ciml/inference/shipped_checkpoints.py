@@ -10,26 +10,31 @@ from napari_ciml.paths import sample_data
 
 
 def bundled_checkpoints() -> tuple[Path, ...]:
-    """Return the checkpoints that ship, by name."""
+    """Return the paths of the bundled checkpoints, sorted by name."""
     return tuple(sorted(sample_data().glob("*.safetensors")))
 
 
-def find_bundled_checkpoint(wanted: Decomposition | None = None) -> Path:
-    """Return the shipped checkpoint that serves a decomposition; without one, the glioma one.
+def find_bundled_checkpoint(decomposition: Decomposition | None = None) -> Path:
+    """Return the first bundled checkpoint that supports a decomposition.
+
+    Parameters
+    ----------
+    decomposition : Decomposition, optional
+        The glioma checkpoint is returned without one.
 
     Raises
     ------
     InputError
-        If none does.
+        If no bundled checkpoint supports it.
     """
-    if wanted is None:
+    if decomposition is None:
         return sample_data() / "glioma.safetensors"
-    shipped = bundled_checkpoints()
-    for path in shipped:
-        if not unsupported_parts(read_info(path), wanted):
+    bundled = bundled_checkpoints()
+    for path in bundled:
+        if not unsupported_parts(read_info(path), decomposition):
             return path
-    names = ", ".join(path.name for path in shipped)
+    names = ", ".join(path.name for path in bundled)
     raise InputError(
-        f"No shipped checkpoint ({names}) serves the decomposition '{wanted.name}'; "
+        f"No shipped checkpoint ({names}) supports the decomposition '{decomposition.name}'; "
         "name one with --checkpoint."
     )

@@ -1,8 +1,8 @@
-"""Which tiles suit a checkpoint and a device.
+"""Choose tiles that suit a checkpoint and fit a device.
 
-Batch norm at inference is a fixed affine map, so a piece may be of any size: as large as memory
-allows, and neighbours share no more than a border needs. Instance norm takes its statistics from
-the tile, so tiles are those of the training, and overlap by one half.
+Batch norm at inference is a fixed affine map, so a chunk may have any size: as large as memory
+allows, with an overlap just wide enough to hide the seam. Instance norm takes its statistics from
+the tile, so tiles have the size of the training patches and overlap by one half.
 """
 
 import math
@@ -24,54 +24,66 @@ from napari_ciml.network.receptive_field import receptive_field_radius
 from napari_ciml.network.settings import STRIDE
 
 SEAM = 48
-"""Voxels that neighbouring pieces share. A logit looks 77 voxels far, but sees little of what is
-far: docs/explanation/performance.md has the error at a seam."""
+"""Voxels that neighbouring chunks share. The receptive field reaches 77 voxels, but its outer part
+has little effect: docs/explanation/performance.md has the error at a seam."""
 
-_LARGEST = 160 * 192 * 160
-"""Voxels, a whole brain at 1 mm: pieces that take longer would hear a cancel too late."""
+_MAX_VOXELS = 160 * 192 * 160
+"""A whole brain at 1 mm. Larger chunks would delay cancellation, which is checked between them."""
 
 OVERLAP = 0.5
-"""Share of its edge that a tile has in common with the next: instance norm, or larger voxels."""
+"""Fraction of a tile's edge that neighbours share with instance norm, or at larger voxels."""
 
-_VALUES = 24
-"""Values that a voxel needs at once for each base filter, measured and rounded up: 18 with PyTorch
-and with OpenVINO."""
+_VALUES_PER_VOXEL = 24
+"""Peak number of values by voxel and base filter, measured and rounded up: 18 with PyTorch and
+with OpenVINO."""
 
-_SHARE = 0.7
-"""Of the memory that is free."""
+_MEMORY_FRACTION = 0.7
+"""Fraction of the free memory that is used."""
 
 
 def choose_tiling(
     info: CheckpointInfo, shape: Shape, device: torch.device, overlap: float | None = None
 ) -> Tiling:
-    """Return the tiles to begin with.
+    """Return the tiles of a volume.
 
     Parameters
     ----------
     info : CheckpointInfo
-        Says norm, width and patch.
+        Gives norm, width and patch of the network.
     shape : tuple of int
-        Of the volume, (Z, Y, X).
+        Shape of the volume, (Z, Y, X).
     device : torch.device
-        Whose memory they have to fit.
+        Device whose memory the tiles have to fit.
     overlap : float, optional
-        As in `SegmentSettings`.
+        Overlap of tiles, see `RunOptions`.
     """
     if overlap is not None:
         return make_tiling(shape, info.tile, overlap)
     if info.network.norm == "batch":
-        most = min(_LARGEST, _voxels_that_fit(info.network.base_filters, device))
-        return split_into_chunks(shape, most, _overlap(info))
+        most = min(_MAX_VOXELS, _voxels_that_fit(info.network.base_filters, device))
+        return split_into_chunks(shape, most, _seam(info))
     return make_tiling(shape, info.tile, OVERLAP)
 
 
 def shrink_tiling(
     info: CheckpointInfo, shape: Shape, full: Tiling, overlap: float | None = None
 ) -> Tiling | None:
-    """Return smaller tiles than those that filled the memory; None if there are none."""
+    """Return smaller tiles, or None if there are none.
+
+    Parameters
+    ----------
+    info : CheckpointInfo
+        Gives the norm of the network.
+    shape : tuple of int
+        Shape of the volume, (Z, Y, X).
+    full : Tiling
+        Tiles that did not fit in memory.
+    overlap : float, optional
+        Overlap of tiles, see `RunOptions`.
+    """
     if info.network.norm == "batch" and overlap is None:
-        pieces = split_into_chunks(shape, math.prod(full.tile) // 2, _overlap(info))
-        return pieces if math.prod(pieces.tile) < math.prod(full.tile) else None
+        chunks = split_into_chunks(shape, math.prod(full.tile) // 2, _seam(info))
+        return chunks if math.prod(chunks.tile) < math.prod(full.tile) else None
     longest = max(full.tile)
     if longest <= SMALLEST_TILE:
         return None
@@ -79,8 +91,8 @@ def shrink_tiling(
     return make_tiling(shape, round_up((z, y, x)), OVERLAP if overlap is None else overlap)
 
 
-def _overlap(info: CheckpointInfo) -> int:
-    """Return what neighbours share: no more than what makes the seam exact."""
+def _seam(info: CheckpointInfo) -> int:
+    """Return the overlap of chunks in voxels: no more than what makes the seam exact."""
     exact = -(-2 * receptive_field_radius(info.network) // STRIDE) * STRIDE
     return min(SEAM, exact)
 
@@ -90,5 +102,6 @@ def _voxels_that_fit(base_filters: int, device: torch.device) -> int:
         free = torch.cuda.mem_get_info(device)[0]
     else:
         free = psutil.virtual_memory().available
-    size = 4 if half_precision(device) is None else 2
-    return int(_SHARE * free / (_VALUES * base_filters * size))
+    bytes_per_value = 4 if half_precision(device) is None else 2
+    bytes_per_voxel = _VALUES_PER_VOXEL * base_filters * bytes_per_value
+    return int(_MEMORY_FRACTION * free / bytes_per_voxel)

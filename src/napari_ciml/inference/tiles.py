@@ -1,4 +1,4 @@
-"""Tiles: where they lie, and how their borders blend."""
+"""Geometry of tiles: their positions in a volume, and the window that blends them."""
 
 import math
 from collections.abc import Iterator
@@ -15,22 +15,22 @@ SMALLEST_TILE = 2 * STRIDE
 """Shortest edge of a tile: instance norm needs more than one voxel at the deepest level."""
 
 _SIGMA = 0.125
-"""Standard deviation of the blending window, as a share of the tile's edge."""
+"""Standard deviation of the blending window as a fraction of the tile's edge."""
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """Tiles that cover a volume.
+    """Tiles of one size that cover a volume.
 
     Parameters
     ----------
     shape : tuple of int
-        Of the padded volume, (Z, Y, X), multiples of 16: no edge shorter than a tile's.
+        Shape of the padded volume, (Z, Y, X), multiples of 16; no edge is shorter than a tile's.
     tile : tuple of int
-        Edges of every tile, multiples of 16.
+        Edges of every tile, (Z, Y, X), multiples of 16.
     starts : tuple of tuple of int
         First voxel of every tile, multiples of 16: the strided convolutions of all tiles then
-        look at the same voxels, and the answer does not depend on where the tiles lie.
+        sample the same voxels, and the result does not depend on the position of the tiles.
     """
 
     shape: Shape
@@ -54,16 +54,16 @@ def round_up(shape: Shape) -> Shape:
 
 
 def make_tiling(shape: Shape, largest: Shape, overlap: float) -> Tiling:
-    """Cover a volume with as few tiles as the overlap allows, evenly spread.
+    """Cover a volume with as few evenly spread tiles as the overlap allows.
 
     Parameters
     ----------
     shape : tuple of int
-        Of the volume, (Z, Y, X) in voxels.
+        Shape of the volume, (Z, Y, X) in voxels.
     largest : tuple of int
         Largest tile; the tiles are smaller where the volume is.
     overlap : float
-        Least share of a tile's edge that neighbours have in common, in [0, 1).
+        Smallest fraction of a tile's edge that neighbours share, in [0, 1).
     """
     z, y, x = (max(edge, SMALLEST_TILE) for edge in shape)
     padded = round_up((z, y, x))
@@ -73,23 +73,23 @@ def make_tiling(shape: Shape, largest: Shape, overlap: float) -> Tiling:
     return Tiling(padded, tile, tuple(product(*starts)))  # type: ignore[arg-type]
 
 
-def split_into_chunks(shape: Shape, most: int, overlap: int) -> Tiling:
-    """Cut a volume into large pieces of one size, so that as little as can be is computed twice.
+def split_into_chunks(shape: Shape, max_voxels: int, overlap: int) -> Tiling:
+    """Split a volume into large chunks of one size with the least computation in total.
 
     Parameters
     ----------
     shape : tuple of int
-        Of the volume, (Z, Y, X) in voxels.
-    most : int
-        Voxels that a piece may have; more only where it cannot be cut any further.
+        Shape of the volume, (Z, Y, X) in voxels.
+    max_voxels : int
+        Largest number of voxels of a chunk; exceeded only where chunks cannot be smaller.
     overlap : int
-        Voxels that neighbours have in common at least, a multiple of 16.
+        Smallest number of voxels that neighbours share along an axis, a multiple of 16.
     """
     z, y, x = (max(edge, SMALLEST_TILE) for edge in shape)
     padded = round_up((z, y, x))
-    cuts = list(product(*(_cuts(edge, overlap) for edge in padded)))
-    fitting = [cut for cut in cuts if _size(cut) <= most]
-    best = min(fitting, key=_computed) if fitting else min(cuts, key=_size)
+    splits = list(product(*(_axis_splits(edge, overlap) for edge in padded)))
+    fitting = [split for split in splits if _chunk_voxels(split) <= max_voxels]
+    best = min(fitting, key=_total_voxels) if fitting else min(splits, key=_chunk_voxels)
     starts = [
         [STRIDE * round(i * (edge - size) / STRIDE / max(1, count - 1)) for i in range(count)]
         for edge, (count, size) in zip(padded, best, strict=True)
@@ -98,27 +98,27 @@ def split_into_chunks(shape: Shape, most: int, overlap: int) -> Tiling:
     return Tiling(padded, tile, tuple(product(*starts)))  # type: ignore[arg-type]
 
 
-_Cut = tuple[tuple[int, int], ...]
-"""Along each axis, how many pieces and their edge."""
+_Split = tuple[tuple[int, int], ...]
+"""Number of chunks and their edge, along each axis."""
 
 
-def _cuts(edge: int, overlap: int) -> Iterator[tuple[int, int]]:
-    """Yield the ways to cut an edge, from one piece to many, each shorter than the one before."""
+def _axis_splits(edge: int, overlap: int) -> Iterator[tuple[int, int]]:
+    """Yield the splits of an edge, from one chunk to many, each shorter than the one before."""
     shortest = edge + STRIDE
     for count in range(1, edge // STRIDE + 1):
-        least = -(-(edge + (count - 1) * overlap) // count)
-        size = max(SMALLEST_TILE, -(-least // STRIDE) * STRIDE)
+        exact = -(-(edge + (count - 1) * overlap) // count)
+        size = max(SMALLEST_TILE, -(-exact // STRIDE) * STRIDE)
         if size < shortest:
             shortest = size
             yield count, size
 
 
-def _size(cut: _Cut) -> int:
-    return math.prod(size for _, size in cut)
+def _chunk_voxels(split: _Split) -> int:
+    return math.prod(size for _, size in split)
 
 
-def _computed(cut: _Cut) -> int:
-    return math.prod(count * size for count, size in cut)
+def _total_voxels(split: _Split) -> int:
+    return math.prod(count * size for count, size in split)
 
 
 def _axis_starts(edge: int, size: int, overlap: float) -> list[int]:
@@ -129,8 +129,8 @@ def _axis_starts(edge: int, size: int, overlap: float) -> list[int]:
 
 
 def blending_window(tile: Shape) -> np.ndarray:
-    """Return Gaussian weights, (Z, Y, X) float32 in (0, 1], largest in the middle of a tile."""
-    # SciPy has this, in a package that takes longer to import than a small case to segment.
+    """Return Gaussian weights, (Z, Y, X) float32 in (0, 1], largest in the centre of a tile."""
+    # Not scipy.signal.windows: importing it takes longer than segmenting a small case.
     z, y, x = (np.exp(-0.5 * (np.linspace(-0.5, 0.5, n) * (n - 1) / n / _SIGMA) ** 2) for n in tile)
     window = z[:, None, None] * y[:, None] * x
     return np.maximum(window, 1e-3 * window.max()).astype(np.float32)

@@ -1,4 +1,4 @@
-"""How sure a segmentation is, as layers and figures show it."""
+"""Uncertainty maps of a segmentation: entropy, disagreement of segmentors, spread of samples."""
 
 from collections.abc import Collection
 from typing import Literal
@@ -12,14 +12,18 @@ from napari_ciml.inference.result import Segmentation
 UncertaintyKind = Literal["disagreement", "uncertainty", "spread"]
 
 LARGEST: dict[UncertaintyKind, float] = {"disagreement": 0.5, "uncertainty": 1.0, "spread": 0.5}
-"""The largest value of each kind: of a standard deviation in [0, 1], of an entropy in bits."""
+"""Largest possible value by kind: of a standard deviation in [0, 1], of an entropy in bits."""
 
 
 def segmentor_probabilities(segmentation: Segmentation, region: str) -> dict[str, np.ndarray]:
-    """Return what each segmentor says of a region: by its name, (z, y, x) on the model's grid."""
-    inside = segmentation.model_input.foreground
+    """Return a region's probability by segmentor, (z, y, x) on the model grid.
+
+    Segmentors with weight 0 in the region's ensemble are left out; probabilities are 0 outside of
+    the foreground.
+    """
+    foreground = segmentation.model_input.foreground
     return {
-        pair.primary: np.where(inside, values, np.float32(0))
+        pair.primary: np.where(foreground, values, np.float32(0))
         for pair, values in segmentation.pair_probabilities.items()
         if pair.region == region and segmentation.plan.weight(pair)
     }
@@ -31,50 +35,62 @@ def disagreement(probabilities: Collection[np.ndarray]) -> np.ndarray:
 
 
 def entropy(probability: np.ndarray) -> np.ndarray:
-    """Return the entropy of a probability in bits: 0 where it is 0 or 1, 1 where it is 0.5."""
+    """Return the entropy of a Bernoulli distribution in bits: 0 at p = 0 and 1, 1 at p = 0.5.
+
+    Parameters
+    ----------
+    probability : numpy.ndarray
+        Probabilities in [0, 1], any shape.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, same shape.
+    """
     result = np.zeros(probability.shape, np.float32)
-    some = (probability > 0) & (probability < 1)  # most of a volume is background
-    p = probability[some].astype(np.float64)
-    result[some] = -(p * np.log2(p) + (1 - p) * np.log2(1 - p))
+    uncertain = (probability > 0) & (probability < 1)  # most of a volume is background
+    p = probability[uncertain].astype(np.float64)
+    result[uncertain] = -(p * np.log2(p) + (1 - p) * np.log2(1 - p))
     return result
 
 
 def uncertainty_map(
     segmentation: Segmentation, case: Case, region: str, kind: UncertaintyKind
 ) -> np.ndarray | None:
-    """Return how unsure a segmentation is of a region, voxel by voxel.
+    """Return the uncertainty of a region by voxel.
 
     Parameters
     ----------
     segmentation : Segmentation
-        Of the case.
+        Segmentation of the case.
     case : Case
-        Gives the grid.
+        Gives the case grid.
     region : str
-        Its name.
-    kind : str
+        Name of the region.
+    kind : {"disagreement", "uncertainty", "spread"}
         ``disagreement``: standard deviation over the segmentors of the region; ``uncertainty``:
-        entropy of its probability in bits, of the mean over samples if there are some; ``spread``:
-        standard deviation over samples of kappa.
+        entropy of its probability in bits, of the mean over samples if kappa was sampled;
+        ``spread``: standard deviation over samples of kappa.
 
     Returns
     -------
     numpy.ndarray or None
-        (Z, Y, X) float32 from 0 to `LARGEST`; None if a single segmentor cannot disagree, or
-        nothing was sampled.
+        (Z, Y, X) float32 from 0 to `LARGEST`; None for the disagreement of a single segmentor, or
+        for the spread if kappa was not sampled.
     """
     sampled = segmentation.uncertainty
     if kind == "spread":
         return sampled.spread[region] if sampled is not None else None
     if kind == "uncertainty":
-        return uncertainty_of(segmentation, region)
-    said = segmentor_probabilities(segmentation, region)
-    if len(said) < 2:
+        return entropy_map(segmentation, region)
+    probabilities = segmentor_probabilities(segmentation, region)
+    if len(probabilities) < 2:
         return None
-    return to_case_grid(disagreement(said.values()), segmentation.model_input.grid, case)
+    grid = segmentation.model_input.grid
+    return to_case_grid(disagreement(probabilities.values()), grid, case)
 
 
-def uncertainty_of(segmentation: Segmentation, region: str) -> np.ndarray:
+def entropy_map(segmentation: Segmentation, region: str) -> np.ndarray:
     """Return the entropy of a region's probability in bits, (Z, Y, X) float32."""
     if segmentation.uncertainty is not None:
         return segmentation.uncertainty.entropy[region]

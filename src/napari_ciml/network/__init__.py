@@ -1,1 +1,1 @@
-"""The network of section 3 and Table 1: encoders, gates, segmentors, loss, checkpoint file."""
+"""The CIML network of section 3 and Table 1: encoders, gates, segmentors, loss, checkpoints."""

@@ -1,7 +1,7 @@
-"""Activations that are computed again for the gradient instead of being held.
+"""Activation checkpointing: recompute activations in the backward pass instead of storing them.
 
-Encoders, stage by stage, and the predictors' last levels; what lies between is small, and draws
-noise. With C = 8 that holds 0.42 of the memory.
+Applied to the stages of encoders and to the last levels of predictors; what lies between is small,
+and draws noise. With C = 8 training then takes 0.42 of the memory.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,54 +14,64 @@ from torch.utils.checkpoint import checkpoint
 
 
 class ActivationCheckpointing(nn.Module):
-    """A module that can spare memory for time.
+    """Base class of modules that can recompute activations.
 
     Attributes
     ----------
-    spares : bool
-        Whether it does.
+    recomputes : bool
+        Whether activations are recomputed; off by default.
     """
 
-    spares = False
+    recomputes = False
 
     def checkpointed(
-        self, part: Callable[..., Tensor], blocks: Sequence[nn.Module], *inputs: Tensor
+        self, function: Callable[..., Tensor], blocks: Sequence[nn.Module], *inputs: Tensor
     ) -> Tensor:
-        """Return ``part(*inputs)``, which runs ``blocks``; computed again where memory is spared.
+        """Return ``function(*inputs)``, recomputed in the backward pass if that is on.
 
-        Running statistics of batch norms move once, as if it were computed once.
+        Running statistics of batch norms are updated once.
+
+        Parameters
+        ----------
+        function : callable
+            Runs the blocks.
+        blocks : sequence of torch.nn.Module
+            Modules that the function runs.
+        *inputs : torch.Tensor
+            Arguments of the function.
         """
-        if not (self.spares and torch.is_grad_enabled()):
-            return part(*inputs)
+        if not (self.recomputes and torch.is_grad_enabled()):
+            return function(*inputs)
 
         def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-            return nullcontext(), _statistics_held(blocks)
+            return nullcontext(), _frozen_statistics(blocks)
 
-        found = checkpoint(
-            part, *inputs, use_reentrant=False, context_fn=contexts, preserve_rng_state=False
+        output = checkpoint(
+            function, *inputs, use_reentrant=False, context_fn=contexts, preserve_rng_state=False
         )
-        assert isinstance(found, Tensor)
-        return found
+        assert isinstance(output, Tensor)
+        return output
 
 
 def enable_activation_checkpointing(network: nn.Module) -> bool:
-    """Make a network spare memory; return whether that changes anything."""
-    could = [
-        m for m in network.modules() if isinstance(m, ActivationCheckpointing) and not m.spares
+    """Turn on activation checkpointing in a network; return whether any module was off."""
+    modules = [
+        m for m in network.modules() if isinstance(m, ActivationCheckpointing) and not m.recomputes
     ]
-    for module in could:
-        module.spares = True
-    return bool(could)
+    for module in modules:
+        module.recomputes = True
+    return bool(modules)
 
 
 @contextmanager
-def _statistics_held(blocks: Sequence[nn.Module]) -> Iterator[None]:
+def _frozen_statistics(blocks: Sequence[nn.Module]) -> Iterator[None]:
+    """Do not update the running statistics of batch norms."""
     norms = [m for block in blocks for m in block.modules() if isinstance(m, _BatchNorm)]
-    before = [norm.momentum for norm in norms]
+    momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 0.0
     try:
         yield
     finally:
-        for norm, momentum in zip(norms, before, strict=True):
+        for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum

@@ -1,4 +1,4 @@
-"""Checkpoint files: weights in, weights out, checked before any of them is loaded."""
+"""Read and write checkpoint files; names and shapes are checked before weights are loaded."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,16 +20,16 @@ from napari_ciml.network.ciml import CIML
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint that has been read.
+    """A loaded checkpoint.
 
     Parameters
     ----------
     path : pathlib.Path
         The file.
     info : CheckpointInfo
-        What it says about itself.
+        Metadata of the checkpoint.
     sha256 : str
-        Of the file.
+        SHA-256 of the file, in hexadecimal.
     network : CIML
         In evaluation mode, float32, on the CPU, without gradients.
     """
@@ -43,18 +43,18 @@ class Checkpoint:
 def save_checkpoint(
     path: Path, network: CIML, info: CheckpointInfo, dtype: torch.dtype = torch.float32
 ) -> None:
-    """Write a checkpoint so that at every moment the old or the new file is there, whole.
+    """Write a checkpoint atomically.
 
     Parameters
     ----------
     path : pathlib.Path
-        Ends in ``.safetensors``.
+        Path that ends in ``.safetensors``.
     network : CIML
-        Its floating-point tensors are stored as ``dtype``.
+        Network whose weights are written.
     info : CheckpointInfo
-        Stored beside the weights.
+        Metadata, stored in the header of the file.
     dtype : torch.dtype
-        ``torch.float16`` halves the file.
+        Type of the stored floating-point tensors; ``torch.float16`` halves the file.
 
     Raises
     ------
@@ -78,17 +78,20 @@ def load_checkpoint(path: Path) -> Checkpoint:
     Raises
     ------
     CheckpointError
-        As `read_info`; if the weights' names or shapes are not those of the network that the file
-        describes, before any of them is read; and if a weight is not a finite number.
+        As `read_info`; also if names or shapes of the weights differ from those of the network
+        that the metadata describe, or if a weight is not a finite number.
     """
     info = read_info(path)
     with torch.device("meta"):
         network = CIML(info.decomposition, info.network)
     expected = network.state_dict()
     with safe_open(path, framework="pt") as file:
-        found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-        _refuse_mismatch(path, found, {name: tuple(t.shape) for name, t in expected.items()})
-        state = {name: file.get_tensor(name).to(expected[name].dtype) for name in found}
+        shapes = {
+            name: tuple(file.get_slice(name).get_shape())
+            for name in file.keys()  # noqa: SIM118
+        }
+        _check_shapes(path, shapes, {name: tuple(t.shape) for name, t in expected.items()})
+        state = {name: file.get_tensor(name).to(expected[name].dtype) for name in shapes}
     _require_finite(path, state)
     network.load_state_dict(state, assign=True)
     network.eval().requires_grad_(requires_grad=False)
@@ -96,10 +99,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def stored_dtype(path: Path) -> torch.dtype:
-    """Return the precision that a checkpoint's file keeps its weights in: the narrowest there."""
+    """Return the smallest floating-point type of a checkpoint file's tensors."""
     with safe_open(path, framework="pt") as file:
-        found = {file.get_tensor(name).dtype for name in file.keys()}  # noqa: SIM118
-    return min((d for d in found if d.is_floating_point), key=lambda d: d.itemsize)
+        dtypes = {file.get_tensor(name).dtype for name in file.keys()}  # noqa: SIM118
+    return min((d for d in dtypes if d.is_floating_point), key=lambda d: d.itemsize)
 
 
 def _require_finite(path: Path, state: dict[str, torch.Tensor]) -> None:
@@ -111,14 +114,13 @@ def _require_finite(path: Path, state: dict[str, torch.Tensor]) -> None:
         )
 
 
-def _refuse_mismatch(
-    path: Path, found: dict[str, tuple[int, ...]], expected: dict[str, tuple[int, ...]]
+def _check_shapes(
+    path: Path, shapes: dict[str, tuple[int, ...]], expected: dict[str, tuple[int, ...]]
 ) -> None:
-    wrong = sorted(
-        name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name)
-    )
-    if wrong:
+    names = shapes.keys() | expected.keys()
+    mismatches = sorted(name for name in names if shapes.get(name) != expected.get(name))
+    if mismatches:
         raise CheckpointError(
-            f"{path}: {len(wrong)} weights (first: {wrong[0]}) are not those of the network "
-            "it describes; get the file again."
+            f"{path}: {len(mismatches)} weights (first: {mismatches[0]}) do not match the network "
+            "that it describes; get the file again."
         )

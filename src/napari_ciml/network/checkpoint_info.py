@@ -1,4 +1,4 @@
-"""What a checkpoint says about itself, read from the file's header alone; no torch here.
+"""Metadata of a checkpoint, read from the file's header alone. No torch here.
 
 A checkpoint is one safetensors file: weights, and under the metadata key ``napari_ciml`` the JSON
 of a `CheckpointInfo`. It is never a pickle, so opening one runs no code.
@@ -21,11 +21,10 @@ FORMAT_VERSION = 2
 ARCHITECTURE = "ciml"
 METADATA_KEY = "napari_ciml"
 
-_PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
-
+_PICKLE_MAGIC = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
 
 Millimetres = Annotated[float, Field(ge=0.3, le=20, allow_inf_nan=False)]
-"""Voxel size that a network may work at; smaller voxels than scanners give fill the memory."""
+"""Voxel size of a model grid; smaller voxels than those of scanners would fill the memory."""
 
 Edge = Annotated[int, Field(ge=STRIDE, le=512, multiple_of=STRIDE)]
 Temperature = Annotated[float, Field(ge=0.05, le=20, allow_inf_nan=False)]
@@ -37,20 +36,20 @@ class _Frozen(BaseModel):
 
 
 class TrainingRecord(_Frozen):
-    """Where the weights come from.
+    """Provenance of the weights.
 
     Parameters
     ----------
     data : str
-        What it was trained on, in words.
+        Description of the training data.
     cases, steps : int
         Number of training cases and of optimiser steps.
     seed : int
         Seed of the run.
     options : dict
-        Everything else needed to repeat it: learning rate, beta, batch size and so on.
+        Further settings of the run: learning rate, beta, batch size and so on.
     parent : str, optional
-        SHA-256 of the checkpoint whose weights it began with.
+        SHA-256 of the checkpoint that the run started from.
     """
 
     data: str
@@ -62,9 +61,20 @@ class TrainingRecord(_Frozen):
 
 
 class Score(_Frozen):
-    """Mean Dice of one region over ``cases`` cases of the data named.
+    """Mean Dice of a region on evaluation cases.
 
-    ``modalities`` are those that were given to the network; empty means all of them.
+    Parameters
+    ----------
+    data : str
+        Description of the evaluation data.
+    region : str
+        Name of the region.
+    cases : int
+        Number of cases.
+    dice : float
+        Mean Dice over the cases.
+    modalities : tuple of str
+        Modalities given to the network; empty for all.
     """
 
     data: str
@@ -75,9 +85,18 @@ class Score(_Frozen):
 
 
 class WeightStatistics(_Frozen):
-    """Complementary-information weight (eq. 16) over ``cases`` cases: mean and standard deviation.
+    """Mean and standard deviation of a complementary-information weight (eq. 16) over cases.
 
-    ``primary`` and ``region`` name the pair, ``auxiliary`` whose message it is.
+    Parameters
+    ----------
+    primary, region : str
+        The pair.
+    auxiliary : str
+        Auxiliary modality of the message.
+    mean, sd : float
+        Mean and standard deviation over the cases.
+    cases : int
+        Number of cases.
     """
 
     primary: str
@@ -89,20 +108,20 @@ class WeightStatistics(_Frozen):
 
 
 class PostprocessingSettings(_Frozen):
-    """What is done to the network's output, as measured to help.
+    """Postprocessing of the network's output, chosen on validation cases.
 
     Parameters
     ----------
     temperatures : dict of str to float
-        By region; logits are divided by it, so that a probability means what it says.
+        By region; logits are divided by it to calibrate probabilities.
     min_component_ml : dict of str to float
-        By region; connected components below this volume are removed.
+        By region; smaller connected components are removed.
     min_component_fraction : dict of str to float
-        By region; so are those below this fraction of the region's largest component.
+        By region; components below this fraction of the region's largest one are removed.
     fill_holes : tuple of str
         Regions in which holes are filled.
     multiscale : bool
-        Average in a pass at voxels 1.25 times as large, unless asked otherwise.
+        Whether a second pass at voxels 1.25 times as large is the default.
     """
 
     temperatures: dict[str, Temperature] = {}
@@ -113,32 +132,33 @@ class PostprocessingSettings(_Frozen):
 
 
 class CheckpointInfo(_Frozen):
-    """Everything about a checkpoint but its weights.
+    """Metadata of a checkpoint: everything but its weights.
 
     Parameters
     ----------
     name, description : str
-        For the user: what it is for, where it fails.
+        For the user: purpose and known failures.
     decomposition : Decomposition
-        What it was trained for.
+        Decomposition it was trained for.
     network : NetworkSettings
-        Widths, norm and parts.
+        Width, norm and components of the network.
     spacing : tuple of float
-        Voxel size it works at, (Z, Y, X) in mm.
+        Voxel size of the model grid, (Z, Y, X) in mm.
     patch : tuple of int
-        Patch size it was trained with, (Z, Y, X) in voxels, multiples of 16.
+        Patch size of the training, (Z, Y, X) in voxels, multiples of 16.
     largest_patch : tuple of int, optional
-        If it was trained with patches of several sizes, the largest; ``patch`` is the smallest.
+        Largest patch size, if there were several; ``patch`` is then the smallest.
     normalisation : dict
-        By modality, for every one that the decomposition uses.
+        Intensity normalisation by modality, for every input modality.
     training : TrainingRecord
         Provenance.
     scores : tuple of Score
-        As measured after training.
+        Scores measured after training.
     postprocessing : PostprocessingSettings
-        What is done to the network's output.
+        Postprocessing of the network's output.
     weight_statistics : tuple of WeightStatistics
-        As measured after training, so that an unusual case stands out; there may be none.
+        Complementary-information weights measured after training, to recognise atypical cases; may
+        be empty.
     """
 
     format_version: int = Field(
@@ -160,48 +180,59 @@ class CheckpointInfo(_Frozen):
 
     @property
     def tile(self) -> tuple[int, int, int]:
-        """As much of a volume as its training has seen at once, (Z, Y, X) in voxels."""
+        """Tile size of sliding-window inference, (Z, Y, X) in voxels: the largest patch."""
         return self.largest_patch or self.patch
 
     def reduced_modality_notice(self, modalities: tuple[str, ...]) -> tuple[str, ...]:
-        """Say what was measured with fewer modalities, beside what was with all; if it was."""
-        fewer = {s.region: s for s in self.scores if set(s.modalities) == set(modalities)}
-        everything = {s.region: s for s in self.scores if not s.modalities}
-        if not fewer:
+        """Return a notice with the scores measured with these modalities only.
+
+        Parameters
+        ----------
+        modalities : tuple of str
+            Modalities of a case.
+
+        Returns
+        -------
+        tuple of str
+            One notice, or none if nothing was measured with these modalities.
+        """
+        reduced = {s.region: s for s in self.scores if set(s.modalities) == set(modalities)}
+        complete = {s.region: s for s in self.scores if not s.modalities}
+        if not reduced:
             return ()
         dices = ", ".join(
-            f"{name} {score.dice:.2f} ({everything[name].dice:.2f} with all)"
-            for name, score in fewer.items()
-            if name in everything
+            f"{name} {score.dice:.2f} ({complete[name].dice:.2f} with all)"
+            for name, score in reduced.items()
+            if name in complete
         )
-        first = next(iter(fewer.values()))
+        first = next(iter(reduced.values()))
         return (f"Mean Dice with these on {first.cases} {first.data}: {dices}.",)
 
     @model_validator(mode="after")
-    def _normalises_what_it_uses(self) -> Self:
+    def _check_normalisation(self) -> Self:
         missing = set(self.decomposition.input_modalities) - self.normalisation.keys()
         if missing:
             raise ValueError(f"no normalisation for {', '.join(sorted(missing))}")
         if "dataset" in self.normalisation.values():
-            raise ValueError("the data set's intensities were never measured")
+            raise ValueError("intensity statistics of the data set are missing")
         return self
 
 
 def read_info(path: Path) -> CheckpointInfo:
-    """Read and validate what a checkpoint says about itself, before any weight is read.
+    """Read and validate the metadata of a checkpoint, without its weights.
 
     Raises
     ------
     CheckpointError
-        If the file is missing, a pickle, truncated, another program's, of another architecture
-        or of a newer format.
+        If the file is missing, a pickle, truncated, of another program, of another architecture or
+        of another format.
     """
     metadata = _metadata(path)
     if METADATA_KEY not in metadata:
         raise CheckpointError(f"{path}: not written by napari-ciml; choose a CIML checkpoint.")
     try:
         fields = json.loads(metadata[METADATA_KEY])
-        _refuse_foreign(path, fields)
+        _check_format(path, fields)
         info = CheckpointInfo.model_validate(fields)
         info.decomposition.validated()
     except (DecompositionError, ValueError, AttributeError, RecursionError) as error:
@@ -212,13 +243,13 @@ def read_info(path: Path) -> CheckpointInfo:
 
 
 def file_hash(path: Path) -> str:
-    """Return the file's SHA-256 in hexadecimal; kept while the file does not change."""
+    """Return a file's SHA-256 in hexadecimal, cached by path, time of change and size."""
     stat = path.stat()
     return _hash(path, stat.st_mtime_ns, stat.st_size)
 
 
 @lru_cache(maxsize=16)
-def _hash(path: Path, _changed: int, _size: int) -> str:
+def _hash(path: Path, _mtime_ns: int, _size: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -236,9 +267,9 @@ def _metadata(path: Path) -> dict[str, str]:
             f"{path}: the checkpoint cannot be read; check its access rights."
         ) from error
     except SafetensorError as error:
-        # Not before: the length that a sound file begins with may look like a pickle's start.
+        # Checked last: the length at the start of a valid file may look like a pickle's magic.
         with path.open("rb") as file:
-            is_pickle = file.read(4).startswith(_PICKLE_STARTS)
+            is_pickle = file.read(4).startswith(_PICKLE_MAGIC)
         if is_pickle:
             raise CheckpointError(
                 f"{path}: this is a pickle, which can run any code when it is opened; "
@@ -249,7 +280,7 @@ def _metadata(path: Path) -> dict[str, str]:
         ) from error
 
 
-def _refuse_foreign(path: Path, fields: dict[str, object]) -> None:
+def _check_format(path: Path, fields: dict[str, object]) -> None:
     version, architecture = fields.get("format_version"), fields.get("architecture")
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise CheckpointError(

@@ -1,4 +1,4 @@
-"""The whole network: one encoder per source of messages, one segmentor per subtask (Fig. 3)."""
+"""CIML network: an encoder for each source of messages, a segmentor for each subtask (Fig. 3)."""
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
@@ -19,10 +19,17 @@ from napari_ciml.network.settings import NetworkSettings
 def encoder_inputs(
     decomposition: Decomposition, message: bool = True
 ) -> dict[str, tuple[str, ...]]:
-    """Say which modalities each encoder sees, by encoder name.
+    """Return the modalities that each encoder sees, by encoder name.
 
-    A subtask's encoder has the subtask's name. An auxiliary modality that is the only primary of
-    some subtask is encoded there; any other one gets an encoder of its own.
+    The encoder of a subtask has the subtask's name. An auxiliary modality that is the only primary
+    of some subtask is encoded there; any other one has an encoder of its own.
+
+    Parameters
+    ----------
+    decomposition : Decomposition
+        Subtasks and messages.
+    message : bool
+        Whether messages are passed; without, auxiliaries have no encoder.
     """
     inputs = {task.name: task.primary for task in decomposition.subtasks}
     if message:
@@ -32,19 +39,19 @@ def encoder_inputs(
 
 
 class CIML(nn.Module):
-    """Complementary information mutual learning for one decomposition.
+    """Complementary information mutual learning network for one decomposition.
 
     Parameters
     ----------
     decomposition : Decomposition
-        A checked one: any number of subtasks, regions, primaries and auxiliaries.
+        Validated; any number of subtasks, regions, primaries and auxiliaries.
     settings : NetworkSettings
-        Widths, norm and parts.
+        Width, norm and components.
 
     Raises
     ------
     DecompositionError
-        If a modality has a name that PyTorch keeps for itself, such as ``type``.
+        If the name of a modality is an attribute of PyTorch modules, such as ``type``.
     """
 
     def __init__(self, decomposition: Decomposition, settings: NetworkSettings) -> None:
@@ -70,7 +77,7 @@ class CIML(nn.Module):
         muted: Collection[Message] = (),
         noise: Noise | None = None,
     ) -> dict[str, Prediction]:
-        """Predict the regions of the subtasks asked for.
+        """Predict the regions of subtasks.
 
         Parameters
         ----------
@@ -79,19 +86,24 @@ class CIML(nn.Module):
         subtasks : collection of str, optional
             Names of subtasks; all by default.
         muted : collection of Message
-            Messages that are not passed: kappa = 0 and a zero pooled map.
+            Messages that are not passed: kappa = 0 and a pooled map of zeros.
         noise : callable, optional
-            Draws eps: kappa is sampled and the KL returned. Without it, kappa = mu.
+            Draws eps: kappa is sampled and the KL term computed. Without it, kappa = mu.
+
+        Returns
+        -------
+        dict of str to Prediction
+            By subtask.
         """
-        wanted = self.segmentors.keys() if subtasks is None else subtasks
-        encoded = self.encode(images, wanted, muted)
+        selected = self.segmentors.keys() if subtasks is None else subtasks
+        encoded = self.encode(images, selected, muted)
         return {
             name: self.segmentor(name)(
                 encoded[name],
                 self.incoming_messages(name, encoded, muted),
                 noise,
             )
-            for name in wanted
+            for name in selected
         }
 
     def segmentor(self, subtask: str) -> Segmentor:
@@ -103,44 +115,51 @@ class CIML(nn.Module):
         images: Mapping[str, Tensor],
         subtasks: Collection[str] | None = None,
         muted: Collection[Message] = (),
-        kept: Mapping[str, tuple[Tensor, ...]] = MappingProxyType({}),
+        cached: Mapping[str, tuple[Tensor, ...]] = MappingProxyType({}),
     ) -> dict[str, Embeddings]:
-        """Run every encoder that the subtasks need, once; by encoder name.
+        """Run every encoder that subtasks require, once.
 
         Parameters
         ----------
         images, subtasks, muted
             As in `forward`.
-        kept : mapping of str to tuple of torch.Tensor
-            Levels, by encoder name, that were computed from the same images before.
+        cached : mapping of str to tuple of torch.Tensor
+            By encoder, levels computed earlier from the same images. Such an encoder runs its first
+            block only, and only if its segmentor is run.
+
+        Returns
+        -------
+        dict of str to Embeddings
+            By encoder.
         """
-        wanted = self.segmentors.keys() if subtasks is None else subtasks
+        selected = self.segmentors.keys() if subtasks is None else subtasks
         encoded = {}
-        for name in self.required_encoders(wanted, muted):
+        for name in self.required_encoders(selected, muted):
             encoder = cast("Encoder", self.encoders[name])
-            if name in kept and name not in wanted:
-                encoded[name] = Embeddings(kept[name][0].new_empty(0), kept[name])
+            if name in cached and name not in selected:
+                encoded[name] = Embeddings(cached[name][0].new_empty(0), cached[name])
                 continue
-            seen = torch.cat([images[m] for m in self.inputs[name]], dim=1)
-            encoded[name] = (
-                Embeddings(encoder.full(seen), kept[name]) if name in kept else encoder(seen)
-            )
+            image = torch.cat([images[m] for m in self.inputs[name]], dim=1)
+            if name in cached:
+                encoded[name] = Embeddings(encoder.first_block(image), cached[name])
+            else:
+                encoded[name] = encoder(image)
         return encoded
 
     def required_encoders(
         self, subtasks: Collection[str], muted: Collection[Message] = ()
     ) -> tuple[str, ...]:
-        """Return the names of the encoders that the subtasks need."""
-        heard = (auxiliary for name in subtasks for auxiliary in self._heard(name, muted))
-        return tuple(dict.fromkeys((*subtasks, *heard)))
+        """Return the names of the encoders that subtasks require, their own ones first."""
+        senders = (auxiliary for name in subtasks for auxiliary in self._senders(name, muted))
+        return tuple(dict.fromkeys((*subtasks, *senders)))
 
     def incoming_messages(
         self, subtask: str, encoded: Mapping[str, Embeddings], muted: Collection[Message] = ()
     ) -> dict[str, tuple[Tensor, ...]]:
-        """Collect the messages that a subtask's segmentor hears, by auxiliary modality."""
-        return {name: encoded[name].levels for name in self._heard(subtask, muted)}
+        """Return the messages that a subtask's segmentor receives, by auxiliary modality."""
+        return {name: encoded[name].levels for name in self._senders(subtask, muted)}
 
-    def _heard(self, subtask: str, muted: Collection[Message]) -> tuple[str, ...]:
+    def _senders(self, subtask: str, muted: Collection[Message]) -> tuple[str, ...]:
         return tuple(
             name
             for name in self.segmentor(subtask).auxiliaries

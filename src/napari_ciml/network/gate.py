@@ -1,4 +1,4 @@
-"""The cross-modality information gate, CIG (section 3.2, Fig. 8, Table 1)."""
+"""Cross-modality information gate, CIG (section 3.2, Fig. 8, Table 1)."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, cast
@@ -14,14 +14,19 @@ SIGMA_FLOOR = 1e-3
 _FEW_VOXELS = 2
 
 Noise = Callable[[Tensor], Tensor]
-"""Draws eps, from N(0, 1), in the shape and on the device of the tensor given."""
+"""Draws eps from N(0, 1) in the shape and on the device of a tensor."""
 
 
-class Gated(NamedTuple):
-    """The complementary information of each message that is not muted, (B, C, Z, Y, X), and its KL.
+class GateOutput(NamedTuple):
+    """Output of a gate.
 
-    ``kl`` is eq. 10 in closed form, averaged over voxels, channels and messages; None where
-    kappa is not sampled from a distribution.
+    Parameters
+    ----------
+    kappas : dict of str to torch.Tensor
+        Complementary information by auxiliary modality, (B, C, Z, Y, X); muted ones are left out.
+    kl : torch.Tensor or None
+        KL term of eq. 10 in closed form, averaged over voxels, channels and messages; None if kappa
+        was not sampled.
     """
 
     kappas: dict[str, Tensor]
@@ -29,21 +34,21 @@ class Gated(NamedTuple):
 
 
 def kl_to_standard_normal(mu: Tensor, sigma: Tensor) -> Tensor:
-    """KL(N(mu, sigma^2) || N(0, 1)) averaged over all elements (eq. 10); a scalar in nats."""
+    """Return KL(N(mu, sigma^2) || N(0, 1)) averaged over all elements, in nats (eq. 10)."""
     return (0.5 * (mu.square() + sigma.square() - 1) - sigma.log()).mean()
 
 
 class Gate(nn.Module):
-    """One CIG: filters what is complementary out of the messages of one level.
+    """Extract complementary information from the messages of one level.
 
     Parameters
     ----------
     channels : int
         Channels of the own embedding and of every message at this level.
-    auxiliaries : sequence of str
-        The modalities that send messages, in a fixed order.
+    auxiliaries : tuple of str
+        Auxiliary modalities, in a fixed order.
     settings : NetworkSettings
-        Which of attention and variational information are used.
+        Norm, and whether attention and variational information are used.
     """
 
     def __init__(
@@ -74,25 +79,25 @@ class Gate(nn.Module):
 
     def forward(
         self, own: Tensor, messages: Mapping[str, Tensor], noise: Noise | None = None
-    ) -> Gated:
-        """Filter the messages.
+    ) -> GateOutput:
+        """Compute kappa for every message.
 
         Parameters
         ----------
         own : torch.Tensor
-            The segmentor's own embedding, (B, C, Z, Y, X).
+            Own embedding of the segmentor, (B, C, Z, Y, X).
         messages : mapping of str to torch.Tensor
-            By auxiliary modality, each (B, C, Z, Y, X); one that is left out is muted: its pooled
-            map is zero and it has no kappa.
+            By auxiliary modality, each (B, C, Z, Y, X). A missing one is muted: its pooled map is
+            zero and it has no kappa.
         noise : callable, optional
-            Draws eps for kappa = mu + sigma * eps, and the KL is computed (training); without it
+            Draws eps: kappa = mu + sigma * eps (eq. 9), and the KL term is computed. Without it
             kappa = mu.
         """
-        gated = self._attend(own, messages)
+        attended = self._attend(own, messages)
         if not self.variational:
-            return Gated(gated, None)
+            return GateOutput(attended, None)
         kappas, divergences = {}, []
-        for name, message in gated.items():
+        for name, message in attended.items():
             mu = self.mu[name](message).float()
             if noise is not None:
                 sigma = functional.softplus(self.sigma[name](message).float()) + SIGMA_FLOOR
@@ -100,34 +105,50 @@ class Gate(nn.Module):
                 mu = mu + sigma * noise(sigma)
             kappas[name] = mu.to(message.dtype)
         if noise is None:
-            return Gated(kappas, None)
-        return Gated(kappas, torch.stack(divergences).mean() if divergences else own.new_zeros(()))
+            return GateOutput(kappas, None)
+        kl = torch.stack(divergences).mean() if divergences else own.new_zeros(())
+        return GateOutput(kappas, kl)
 
     def join(self, own: Tensor, kappas: Mapping[str, Tensor]) -> Tensor:
-        """Concatenate the own embedding and the aligned sum of all kappas: (B, 2C, Z, Y, X)."""
-        return torch.cat([own, self.aligned(own, kappas)], dim=1)
+        """Concatenate the own embedding and the aligned sum of the kappas: (B, 2C, Z, Y, X)."""
+        return torch.cat([own, self.aligned_sum(own, kappas)], dim=1)
 
-    def aligned(self, own: Tensor, kappas: Mapping[str, Tensor]) -> Tensor:
-        """Sum the kappas, each through its 1x1x1 convolution: (B, C, Z, Y, X), as ``own``."""
+    def aligned_sum(self, own: Tensor, kappas: Mapping[str, Tensor]) -> Tensor:
+        """Sum the kappas, each through its 1x1x1 convolution; shape and type of ``own``."""
         total = torch.zeros_like(own)
         for name, kappa in kappas.items():
             total = total + self.align[name](kappa)
         return total
 
     def backproject_gradient(self, name: str, gradient: Tensor) -> Tensor:
-        """Turn a gradient, (C,), with respect to `aligned` into that to the kappa of a message."""
+        """Return the gradient with respect to a kappa.
+
+        Parameters
+        ----------
+        name : str
+            Auxiliary modality of the kappa.
+        gradient : torch.Tensor
+            Gradient with respect to `aligned_sum`, (C,).
+
+        Returns
+        -------
+        torch.Tensor
+            (C,).
+        """
         weight = cast("nn.Conv3d", self.align[name]).weight[:, :, 0, 0, 0]
         return gradient @ weight.to(gradient)
 
     def _attend(self, own: Tensor, messages: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        # PyTorch's bf16 gradients of a 3x3x3 convolution over two voxels an edge come out infinite,
-        # not a number, or merely wrong on CPUs (torch 2.13); over three and more they do not.
+        # bf16 gradients of a 3x3x3 convolution over two voxels an edge are infinite, not a number
+        # or merely wrong on CPUs (PyTorch 2.13); over three and more they are right.
         if min(own.shape[2:]) > _FEW_VOXELS:
-            return self._weighted(own, messages)
+            return self._weight_messages(own, messages)
         with torch.autocast(own.device.type, enabled=False):
-            return self._weighted(_single(own), {n: _single(m) for n, m in messages.items()})
+            exact = {name: _single_precision(message) for name, message in messages.items()}
+            return self._weight_messages(_single_precision(own), exact)
 
-    def _weighted(self, own: Tensor, messages: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _weight_messages(self, own: Tensor, messages: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Multiply messages by their spatial attention, or fuse them where there is none."""
         if self.attention is None:
             return {
                 name: self.fusion[name](message) if name in self.fusion else message
@@ -148,8 +169,8 @@ class Gate(nn.Module):
         }
 
 
-def _single(values: Tensor) -> Tensor:
-    """Return values in single precision, or in a higher one that they are in already."""
+def _single_precision(values: Tensor) -> Tensor:
+    """Convert values to float32, unless they have a higher precision."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
@@ -158,7 +179,7 @@ def _pointwise(channels: int, names: tuple[str, ...]) -> nn.ModuleDict:
 
 
 def _basic_fusion(channels: int, settings: NetworkSettings) -> nn.Sequential:
-    """Return the "+ Message" row of Table 5: one convolution with norm and sigmoid."""
+    """Return the fusion of the "+ Message" row of Table 5: convolution, norm, sigmoid."""
     return nn.Sequential(
         nn.Conv3d(channels, channels, 3, padding=1, bias=False),
         make_norm(settings.norm, channels),

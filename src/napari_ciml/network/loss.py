@@ -1,4 +1,4 @@
-"""The training loss: Dice + binary cross-entropy + beta KL, summed over subtasks (eq. 8, 4.2)."""
+"""Training loss: Dice + cross-entropy + beta KL, summed over subtasks (eq. 8, section 4.2)."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, cast
@@ -13,7 +13,7 @@ from napari_ciml.network.segmentor import Prediction
 
 
 class LossParts(NamedTuple):
-    """Scalars, each summed over subtasks; `total` is what is minimised."""
+    """Scalars, each summed over subtasks; ``total`` is minimised."""
 
     total: Tensor
     dice: Tensor
@@ -27,9 +27,9 @@ class CIMLLoss(nn.Module):
     Parameters
     ----------
     decomposition : Decomposition
-        Says which regions each subtask's channels are.
+        Gives the regions of each subtask's channels.
     beta : float
-        The trade-off of eq. 8.
+        Weight of the KL term (eq. 8).
     """
 
     def __init__(self, decomposition: Decomposition, beta: float = 0.5) -> None:
@@ -44,7 +44,7 @@ class CIMLLoss(nn.Module):
         targets: Mapping[str, Tensor],
         certain: Tensor | None = None,
     ) -> LossParts:
-        """Compare predictions with targets.
+        """Compute the loss.
 
         Parameters
         ----------
@@ -53,24 +53,24 @@ class CIMLLoss(nn.Module):
         targets : mapping of str to torch.Tensor
             By region, float masks (B, 1, Z, Y, X).
         certain : torch.Tensor, optional
-            Where the targets are to be believed, a float mask (B, 1, Z, Y, X); everywhere by
-            default. Dice and cross-entropy look nowhere else.
+            Float mask (B, 1, Z, Y, X) of the voxels with reliable targets; Dice and cross-entropy
+            ignore all others. All voxels by default.
         """
-        dice, entropy, kl = [], [], []
+        dice, cross_entropy, kl = [], [], []
         for name, prediction in predictions.items():
             target = torch.cat([targets[region] for region in self.regions[name]], dim=1)
             logits = prediction.logits.float()
             dice.append(self._dice(logits, target, certain))
-            entropy.append(_cross_entropy(logits, target, certain))
+            cross_entropy.append(_cross_entropy(logits, target, certain))
             kl.append(logits.new_zeros(()) if prediction.kl is None else prediction.kl)
-        parts = torch.stack(dice).sum(), torch.stack(entropy).sum(), torch.stack(kl).sum()
+        parts = torch.stack(dice).sum(), torch.stack(cross_entropy).sum(), torch.stack(kl).sum()
         return LossParts(parts[0] + parts[1] + self.beta * parts[2], *parts)
 
     def _dice(self, logits: Tensor, target: Tensor, certain: Tensor | None) -> Tensor:
-        values = torch.sigmoid(logits)
+        probabilities = torch.sigmoid(logits)
         if certain is None:
-            return cast("Tensor", self.dice(values, target))
-        return cast("Tensor", self.dice(values * certain, target * certain))
+            return cast("Tensor", self.dice(probabilities, target))
+        return cast("Tensor", self.dice(probabilities * certain, target * certain))
 
 
 def _cross_entropy(logits: Tensor, target: Tensor, certain: Tensor | None) -> Tensor:

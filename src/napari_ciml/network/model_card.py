@@ -1,101 +1,109 @@
-"""What a checkpoint is good for, as a page to read before it is run."""
+"""Model card of a checkpoint, in Markdown (headings after Mitchell et al., 2019)."""
 
 from collections.abc import Iterator
 
 from napari_ciml.cases.intensity import IntensityStatistics, Normalisation
 from napari_ciml.network.checkpoint_info import CheckpointInfo, Score
 
-_NORMALISED = {
-    "zscore": "brought to mean 0 and deviation 1 inside the object; any units",
-    "ct": "Hounsfield units, cut at -1000 and 1000",
-    "suv": "standardised uptake values (SUV), cut at 0 and 30",
+_NORMALISATIONS = {
+    "zscore": "any unit; scaled to mean 0 and standard deviation 1 in the foreground",
+    "ct": "Hounsfield units, clipped to -1000 and 1000",
+    "suv": "standardised uptake values (SUV), clipped to 0 and 30",
 }
 
 
 def render_model_card(info: CheckpointInfo) -> str:
-    """Return a page in Markdown: what it takes and gives, how it was trained and judged.
+    """Return the model card of a checkpoint.
 
     Parameters
     ----------
     info : CheckpointInfo
-        What the checkpoint says about itself.
+        Metadata of the checkpoint.
+
+    Returns
+    -------
+    str
+        Markdown with the sections limitations, inputs, outputs, evaluation, training and
+        postprocessing.
     """
-    parts = (_start(info), _takes(info), _gives(info), _scores(info), _trained(info), _finish(info))
-    return "\n\n".join("\n".join(part) for part in parts)
+    sections = (_overview, _inputs, _outputs, _evaluation, _training, _postprocessing)
+    return "\n\n".join("\n".join(section(info)) for section in sections)
 
 
-def _start(info: CheckpointInfo) -> Iterator[str]:
+def _overview(info: CheckpointInfo) -> Iterator[str]:
     yield f"# {info.name}"
     yield ""
     yield "For research only, not for diagnosis or treatment."
     yield ""
-    yield "## Where it fails, and what to know"
+    yield "## Intended use and limitations"
     yield ""
-    yield info.description or "Its maker says nothing about it. Trust it only as far as you tried."
+    yield info.description or "Not documented. Validate it on your own cases before use."
 
 
-def _takes(info: CheckpointInfo) -> Iterator[str]:
+def _inputs(info: CheckpointInfo) -> Iterator[str]:
     spacing = " x ".join(f"{mm:g}" for mm in reversed(info.spacing))
-    yield "## What it needs"
+    yield "## Inputs"
     yield ""
     yield "| modality | intensities |"
     yield "|---|---|"
     for modality in info.decomposition.input_modalities:
-        yield f"| {modality} | {_normalised(info.normalisation[modality])} |"
+        yield f"| {modality} | {_describe_normalisation(info.normalisation[modality])} |"
     yield ""
     yield (
-        f"Images are resampled to voxels of {spacing} mm and back. "
-        "With fewer modalities it does what is left of the decomposition."
+        f"Images are resampled to voxels of {spacing} mm, and results back to the case. "
+        "If modalities are missing, the subtasks that need them are left out."
     )
 
 
-def _normalised(how: Normalisation) -> str:
-    if not isinstance(how, IntensityStatistics):
-        return _NORMALISED[how]
+def _describe_normalisation(normalisation: Normalisation) -> str:
+    if not isinstance(normalisation, IntensityStatistics):
+        return _NORMALISATIONS[normalisation]
+    statistics = normalisation
     return (
-        f"{how.unit}, cut at {how.low:.4g} and {how.high:.4g} (percentiles 0.5 and 99.5 in the "
-        f"regions of its training cases); mean {how.mean:.4g} and deviation {how.deviation:.4g} "
-        "there become 0 and 1"
+        f"{statistics.unit}, clipped to {statistics.low:.4g} and {statistics.high:.4g} "
+        "(percentiles 0.5 and 99.5 in the regions of the training cases); "
+        f"mean {statistics.mean:.4g} and standard deviation {statistics.deviation:.4g} "
+        "there are scaled to 0 and 1"
     )
 
 
-def _gives(info: CheckpointInfo) -> Iterator[str]:
-    whole = info.decomposition
-    yield "## What it segments"
+def _outputs(info: CheckpointInfo) -> Iterator[str]:
+    decomposition = info.decomposition
+    yield "## Outputs"
     yield ""
-    yield "| region | labels | read from |"
+    yield "| region | labels | predicted from |"
     yield "|---|---|---|"
-    for region in whole.regions:
-        tasks = [task for task in whole.subtasks if region.name in task.regions]
-        read = "; ".join(
+    for region in decomposition.regions:
+        tasks = [task for task in decomposition.subtasks if region.name in task.regions]
+        primaries = "; ".join(
             f"{'+'.join(task.primary)}, assisted by {', '.join(task.auxiliaries) or 'none'}"
             for task in tasks
         )
-        yield f"| {region.name} | {', '.join(map(str, region.labels))} | {read} |"
+        yield f"| {region.name} | {', '.join(map(str, region.labels))} | {primaries} |"
 
 
-def _scores(info: CheckpointInfo) -> Iterator[str]:
-    yield "## How well it did (mean Dice)"
+def _evaluation(info: CheckpointInfo) -> Iterator[str]:
+    yield "## Evaluation (mean Dice)"
     yield ""
     if not info.scores:
-        yield "It was not measured."
+        yield "Not evaluated."
         return
     regions = info.decomposition.region_names
     rows: dict[tuple[str, ...], dict[str, Score]] = {}
     for score in info.scores:
         rows.setdefault(score.modalities, {})[score.region] = score
-    yield f"| given | {' | '.join(regions)} | measured on |"
+    yield f"| modalities | {' | '.join(regions)} | cases |"
     yield "|---" * (len(regions) + 2) + "|"
-    for given, found in rows.items():
-        dices = [f"{found[name].dice:.2f}" if name in found else "-" for name in regions]
-        first = next(iter(found.values()))
-        names = "+".join(given) or "all modalities"
+    for modalities, scores in rows.items():
+        dices = [f"{scores[name].dice:.2f}" if name in scores else "-" for name in regions]
+        first = next(iter(scores.values()))
+        names = "+".join(modalities) or "all modalities"
         yield f"| {names} | {' | '.join(dices)} | {first.cases} {first.data} |"
 
 
-def _trained(info: CheckpointInfo) -> Iterator[str]:
+def _training(info: CheckpointInfo) -> Iterator[str]:
     training = info.training
-    yield "## How it was trained"
+    yield "## Training"
     yield ""
     yield f"{training.steps} steps on {training.cases} cases: {training.data}."
     if training.parent is not None:
@@ -111,19 +119,20 @@ def _trained(info: CheckpointInfo) -> Iterator[str]:
     )
 
 
-def _finish(info: CheckpointInfo) -> Iterator[str]:
-    finish = info.postprocessing
-    yield "## What is done to its answer"
+def _postprocessing(info: CheckpointInfo) -> Iterator[str]:
+    settings = info.postprocessing
+    yield "## Postprocessing"
     yield ""
-    said = [f"{region}: probabilities calibrated" for region in finish.temperatures]
-    said += [
-        f"{name}: specks under {ml:g} mL removed" for name, ml in finish.min_component_ml.items()
+    steps = [f"{region}: temperature scaling" for region in settings.temperatures]
+    steps += [
+        f"{name}: components below {ml:g} mL removed"
+        for name, ml in settings.min_component_ml.items()
     ]
-    said += [
-        f"{name}: components under {fraction:.0%} of its largest removed"
-        for name, fraction in finish.min_component_fraction.items()
+    steps += [
+        f"{name}: components below {fraction:.0%} of its largest removed"
+        for name, fraction in settings.min_component_fraction.items()
         if fraction
     ]
-    said += [f"{name}: holes filled" for name in finish.fill_holes]
-    said += ["a pass at voxels 1.25 times as large averaged in"] * finish.multiscale
-    yield "; ".join(said) + "." if said else "Nothing."
+    steps += [f"{name}: holes filled" for name in settings.fill_holes]
+    steps += ["averaged with a second pass at voxels 1.25 times as large"] * settings.multiscale
+    yield "; ".join(steps) + "." if steps else "None."

@@ -1,18 +1,18 @@
-"""How far a voxel's answer looks: the receptive field, from the bricks of Table 1."""
+"""Receptive field of the network of Table 1."""
 
 from napari_ciml.network.settings import LEVELS, STRIDE, NetworkSettings
 
 
 def receptive_field_radius(settings: NetworkSettings) -> int:
-    """Return how many voxels away, along an axis, an image can change a logit.
+    """Return the largest distance, in voxels along an axis, at which an image affects a logit.
 
-    Convolutions and batch norms alone: instance norm takes its statistics from the whole tile.
-    A 3x3x3 convolution on a grid of every s-th voxel looks s voxels further, strided or not; a
-    transposed one, from s to s/2, half of that.
+    Counts convolutions and batch norms; instance norm takes its statistics from the whole tile. A
+    3x3x3 convolution on a grid of every s-th voxel adds s voxels, strided or not; a transposed one
+    from s to s/2 adds s/2.
     """
     encoder = sum(2 * 2**level for level in range(LEVELS))
-    looks_around = settings.attention or not settings.variational
-    gate = STRIDE if settings.message and looks_around else 0
-    ups = sum(2 * 2**level for level in range(LEVELS))  # each a transposed and a plain one
+    has_spatial_gate = settings.attention or not settings.variational
+    gate = STRIDE if settings.message and has_spatial_gate else 0
+    ups = sum(2 * 2**level for level in range(LEVELS))  # a transposed and a plain one at each level
     output = 1
     return encoder + gate + ups + output

@@ -1,4 +1,4 @@
-"""A segmentor without its encoder: complementary information filter and predictor (Fig. 4, 5)."""
+"""Segmentor without its encoder: complementary information filter and predictor (Fig. 4, 5)."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, cast
@@ -10,22 +10,38 @@ from napari_ciml.decomposition.model import Subtask
 from napari_ciml.network.activation_checkpointing import ActivationCheckpointing
 from napari_ciml.network.blocks import conv_block, up_block
 from napari_ciml.network.encoder import Embeddings
-from napari_ciml.network.gate import Gate, Noise
+from napari_ciml.network.gate import Gate, GateOutput, Noise
 from napari_ciml.network.settings import LEVELS, NetworkSettings
 
 
 class Prediction(NamedTuple):
-    """Logits, (B, regions, Z, Y, X), and the KL averaged over the levels (None: not sampled)."""
+    """Prediction of a segmentor.
+
+    Parameters
+    ----------
+    logits : torch.Tensor
+        (B, regions, Z, Y, X).
+    kl : torch.Tensor or None
+        KL term averaged over the levels; None if kappa was not sampled.
+    """
 
     logits: Tensor
     kl: Tensor | None
 
 
-class Filtered(NamedTuple):
-    """A segmentor's state at the shallowest gate (P/2), all that `Segmentor.predict` needs.
+class FilterOutput(NamedTuple):
+    """State of a segmentor at the shallowest gate (P/2), the input of `Segmentor.predict`.
 
-    ``deep`` is Up3's first half, (B, C, P/2 ...); ``kappas`` the complementary information of
-    each message, (B, C, P/2 ...): A of eq. 14.
+    Parameters
+    ----------
+    own : Embeddings
+        Embeddings of the primary modalities.
+    deep : torch.Tensor
+        Output of the first half of Up3, (B, C, P/2 ...).
+    kappas : dict of str to torch.Tensor
+        Complementary information of each message, (B, C, P/2 ...): A of eq. 14.
+    kl : torch.Tensor or None
+        As in `Prediction`.
     """
 
     own: Embeddings
@@ -40,9 +56,9 @@ class Segmentor(ActivationCheckpointing):
     Parameters
     ----------
     subtask : Subtask
-        Its regions become output channels, its auxiliaries messages.
+        Its regions are the output channels, its auxiliaries send the messages.
     settings : NetworkSettings
-        Widths, norm, and which parts are there.
+        Width, norm and components.
     """
 
     def __init__(self, subtask: Subtask, settings: NetworkSettings) -> None:
@@ -74,9 +90,9 @@ class Segmentor(ActivationCheckpointing):
         Parameters
         ----------
         own : Embeddings
-            Of the primary modalities.
+            Embeddings of the primary modalities.
         messages : mapping of str to tuple of torch.Tensor
-            The levels of each auxiliary modality's encoder; one left out is muted.
+            By auxiliary modality, the levels of its encoder; missing ones are muted.
         noise : callable, optional
             As in `Gate.forward`.
         """
@@ -88,50 +104,42 @@ class Segmentor(ActivationCheckpointing):
         own: Embeddings,
         messages: Mapping[str, tuple[Tensor, ...]],
         noise: Noise | None = None,
-    ) -> Filtered:
-        """Run everything below, and including, the shallowest gate."""
-        divergences: list[Tensor] = []
-        kappas = self._gate(0, own, messages, noise, divergences)
-        deep = self._join(0, own, kappas)
+    ) -> FilterOutput:
+        """Run everything up to the shallowest gate; parameters as in `forward`."""
+        gated = self._gate(0, own, messages, noise)
+        divergences = [gated.kl]
+        deep = self._join(0, own, gated.kappas)
         for step in range(1, LEVELS):
-            kappas = self._gate(step, own, messages, noise, divergences)
+            gated = self._gate(step, own, messages, noise)
+            divergences.append(gated.kl)
             deep = self.ups[step - 1](deep)
             if step < LEVELS - 1:
-                skip = self._join(step, own, kappas)
+                skip = self._join(step, own, gated.kappas)
                 deep = self.convs[step - 1](torch.cat([deep, skip], dim=1))
-        kl = torch.stack(divergences).mean() if divergences else None
-        return Filtered(own, deep, kappas, kl)
+        computed = [kl for kl in divergences if kl is not None]
+        return FilterOutput(
+            own, deep, gated.kappas, torch.stack(computed).mean() if computed else None
+        )
 
     def shallow_gate(self) -> Gate:
-        """Return the gate at P/2; only where there are auxiliaries."""
+        """Return the gate at P/2; only for subtasks with auxiliaries."""
         return self._gate_at(LEVELS - 1)
 
-    def aligning(self, auxiliary: str) -> tuple[nn.Module, ...]:
-        """Return what the kappas of a message pass through, at every gate."""
+    def alignment_layers(self, auxiliary: str) -> tuple[nn.Module, ...]:
+        """Return the 1x1x1 convolutions of a message's kappas, one for each gate."""
         return tuple(cast("Gate", gate).align[auxiliary] for gate in self.gates)
 
-    def shallow_kappas(
-        self, own: Embeddings, messages: Mapping[str, tuple[Tensor, ...]]
-    ) -> dict[str, Tensor]:
-        """Run the shallowest gate alone: the kappas of `Filtered`."""
-        return self._gate(LEVELS - 1, own, messages, None, [])
-
-    def predict(self, state: Filtered) -> Tensor:
-        """Turn the state at the shallowest gate into logits, (B, regions, Z, Y, X)."""
-        if not self.auxiliaries:
-            return self.predict_with(state, None)
-        aligned = self.shallow_gate().aligned(state.own.levels[0], state.kappas)
-        return self.predict_with(state, aligned)
-
-    def predict_with(self, state: Filtered, heard: Tensor | None) -> Tensor:
-        """As `predict`, from the aligned sum of the shallowest kappas, (B, C, P/2 ...)."""
-        skip = [state.own.levels[0]] if heard is None else [state.own.levels[0], heard]
+    def predict(self, state: FilterOutput) -> Tensor:
+        """Compute logits, (B, regions, Z, Y, X), from the state at the shallowest gate."""
+        skip = [state.own.levels[0]]
+        if self.auxiliaries:
+            skip.append(self.shallow_gate().aligned_sum(skip[0], state.kappas))
         blocks = self.convs[-2], self.ups[-1], self.convs[-1]
         return self.checkpointed(self._last_levels, blocks, state.own.full, state.deep, *skip)
 
-    def _last_levels(self, own: Tensor, *joined: Tensor) -> Tensor:
-        shallow = self.convs[-2](torch.cat(joined, dim=1))
-        full = self.convs[-1](torch.cat([self.ups[-1](shallow), own], dim=1))
+    def _last_levels(self, own: Tensor, *shallow: Tensor) -> Tensor:
+        half = self.convs[-2](torch.cat(shallow, dim=1))
+        full = self.convs[-1](torch.cat([self.ups[-1](half), own], dim=1))
         return cast("Tensor", self.output(full))
 
     def _gate(
@@ -140,16 +148,13 @@ class Segmentor(ActivationCheckpointing):
         own: Embeddings,
         messages: Mapping[str, tuple[Tensor, ...]],
         noise: Noise | None,
-        divergences: list[Tensor],
-    ) -> dict[str, Tensor]:
+    ) -> GateOutput:
+        """Run the gate of a step, from the deepest level (0) upwards."""
         if not self.auxiliaries:
-            return {}
+            return GateOutput({}, None)
         level = LEVELS - 1 - step
-        heard = {name: levels[level] for name, levels in messages.items()}
-        gated = self._gate_at(step)(own.levels[level], heard, noise)
-        if gated.kl is not None:
-            divergences.append(gated.kl)
-        return gated.kappas
+        at_level = {name: levels[level] for name, levels in messages.items()}
+        return cast("GateOutput", self._gate_at(step)(own.levels[level], at_level, noise))
 
     def _join(self, step: int, own: Embeddings, kappas: Mapping[str, Tensor]) -> Tensor:
         embedding = own.levels[LEVELS - 1 - step]

@@ -1,4 +1,4 @@
-"""What a network is made of, apart from the decomposition; no torch here."""
+"""Settings of the network apart from the decomposition. No torch here."""
 
 from typing import Literal
 
@@ -7,14 +7,14 @@ from pydantic import BaseModel, ConfigDict, Field
 NormName = Literal["batch", "instance"]
 
 LEVELS = 4
-"""Encoder stages, and gates in each segmentor (Table 1)."""
+"""Stages of an encoder, and gates of a segmentor (Table 1)."""
 
 STRIDE = 2**LEVELS
-"""Input edges must be multiples of this: the deepest level has P/16."""
+"""Downsampling factor of the deepest level; edges of inputs must be multiples of it."""
 
 
 class NetworkSettings(BaseModel):
-    """Widths and parts of the network (Table 1; the switches are the rows of Table 5).
+    """Width and components of the network (Table 1; the switches are the rows of Table 5).
 
     Parameters
     ----------
@@ -23,11 +23,11 @@ class NetworkSettings(BaseModel):
     norm : {"batch", "instance"}
         Batch norm for BraTS, instance norm elsewhere (section 4.2).
     message : bool
-        Pass messages at all; without, every segmentor sees its primary modality only.
+        Pass messages; without, every segmentor sees its primary modalities only.
     attention : bool
-        Gate messages by cross-modal spatial attention.
+        Gate messages by cross-modal spatial attention (section 3.2, CIG_Attention of Table 1).
     variational : bool
-        Sample kappa and constrain it by the KL term.
+        Sample kappa and constrain it by the KL term (eq. 7 to 10).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)

@@ -1,4 +1,4 @@
-"""Weights carried over to another decomposition, by modality and region, wherever they fit."""
+"""Transfer weights to the network of another decomposition, by modality and region."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from napari_ciml.network.segmentor import Segmentor
 
 @dataclass(frozen=True)
 class TransferredNetwork:
-    """A network for another decomposition, and what in it has learnt nothing yet.
+    """Network of another decomposition, and its parts without transferred weights.
 
     Parameters
     ----------
     network : CIML
-        With the old network's weights wherever they fit.
-    fresh : frozenset of str
-        Names of the parameters that were drawn at random, at least in part.
+        With the source network's weights wherever they fit.
+    randomly_initialised : frozenset of str
+        Names of the parameters that were initialised at random, at least in part.
     untrained : tuple of Pair
-        Pairs that the old network did not predict.
+        Pairs that the source network did not predict.
     """
 
     network: CIML
@@ -30,61 +30,83 @@ class TransferredNetwork:
     untrained: tuple[Pair, ...]
 
 
-def transfer(old: CIML, wanted: Decomposition) -> TransferredNetwork:
-    """Build the network of a decomposition from another one's weights.
+def transfer(source: CIML, decomposition: Decomposition) -> TransferredNetwork:
+    """Build the network of a decomposition from the weights of another network.
 
-    An encoder is carried over if the old network has one of the same modalities, whatever it was
-    called there; a segmentor if there was one of the same primaries. In it, what belongs to an
-    auxiliary or to a region goes by its name. A segmentor of new primaries begins as a copy of one
-    that shares most regions with it. The attention of a gate whose number of messages changed is
-    new. A region that nobody predicted begins with the output of the region that it lies in.
+    An encoder is copied from one of the same modalities, whatever its name; a segmentor from one of
+    the same primaries, and within it, parts of an auxiliary or a region by their name. A segmentor
+    of new primaries is copied from the one that shares most regions with it. The attention of a
+    gate with another number of messages is initialised at random. The output of a region that was
+    not predicted is copied from the smallest region that contains it.
 
     Parameters
     ----------
-    old : CIML
-        The trained network; left as it is.
-    wanted : Decomposition
-        A checked one.
+    source : CIML
+        The trained network; it is not changed.
+    decomposition : Decomposition
+        Decomposition of the new network, validated.
 
     Raises
     ------
     DecompositionError
-        If a modality has a name that PyTorch keeps for itself.
+        If the name of a modality is an attribute of PyTorch modules.
     """
-    network = CIML(wanted, old.settings).to(next(old.parameters()).device)
-    fresh: set[str] = set()
+    network = CIML(decomposition, source.settings).to(next(source.parameters()).device)
+    random: set[str] = set()
     for name, modalities in network.inputs.items():
-        source = _encoder_of(old, modalities)
-        fresh |= _copied(network.encoders[name], source, f"encoders.{name}.")
-    for task in wanted.subtasks:
+        encoder = _encoder_of(source, modalities)
+        random |= _copy_tensors(network.encoders[name], encoder, f"encoders.{name}.")
+    for task in decomposition.subtasks:
         new = network.segmentor(task.name)
-        known = _closest(old, wanted, task.name)
-        fresh |= _copied(new, known, f"segmentors.{task.name}.", skip="output.")
-        _copy_outputs(new, known, wanted, task.name, old)
-    before = set(old.decomposition.pairs)
-    untrained = tuple(pair for pair in wanted.pairs if pair not in before)
-    return TransferredNetwork(network, frozenset(fresh), untrained)
+        old = _closest_segmentor(source, decomposition, task.name)
+        random |= _copy_tensors(new, old, f"segmentors.{task.name}.", skip="output.")
+        if old is not None:
+            regions = [decomposition.region(name) for name in task.regions]
+            _copy_outputs(new, old, regions, _regions_of(source, old))
+    predicted = set(source.decomposition.pairs)
+    untrained = tuple(pair for pair in decomposition.pairs if pair not in predicted)
+    return TransferredNetwork(network, frozenset(random), untrained)
 
 
-def _encoder_of(old: CIML, modalities: tuple[str, ...]) -> nn.Module | None:
-    return next((old.encoders[name] for name, ms in old.inputs.items() if ms == modalities), None)
+def _encoder_of(network: CIML, modalities: tuple[str, ...]) -> nn.Module | None:
+    names = (name for name, inputs in network.inputs.items() if inputs == modalities)
+    return next((network.encoders[name] for name in names), None)
 
 
-def _closest(old: CIML, wanted: Decomposition, subtask: str) -> Segmentor | None:
-    """Return the old segmentor of the same primaries, else the one with most regions in common."""
-    tasks = {task.name: task for task in old.decomposition.subtasks}
+def _closest_segmentor(
+    source: CIML, decomposition: Decomposition, subtask: str
+) -> Segmentor | None:
+    """Return the segmentor of the same primaries, else the one with most regions in common."""
+    tasks = {task.name: task for task in source.decomposition.subtasks}
     if subtask in tasks:
-        return old.segmentor(subtask)
-    regions = set(wanted.subtask(subtask).regions)
+        return source.segmentor(subtask)
+    regions = set(decomposition.subtask(subtask).regions)
     if not tasks:
         return None
-    return old.segmentor(max(tasks, key=lambda name: len(regions & set(tasks[name].regions))))
+    return source.segmentor(max(tasks, key=lambda name: len(regions & set(tasks[name].regions))))
 
 
-def _copied(new: nn.Module, old: nn.Module | None, prefix: str, skip: str = "-") -> set[str]:
-    """Copy every tensor of the same name and shape; return the names of the others."""
+def _regions_of(network: CIML, segmentor: Segmentor) -> list[Region]:
+    """Return the regions of a segmentor's output channels."""
+    decomposition = network.decomposition
+    task = next(t for t in decomposition.subtasks if network.segmentor(t.name) is segmentor)
+    return [decomposition.region(name) for name in task.regions]
+
+
+def _copy_tensors(new: nn.Module, old: nn.Module | None, prefix: str, skip: str = "-") -> set[str]:
+    """Copy tensors of the same name and shape; return the names of the other ones.
+
+    Parameters
+    ----------
+    new, old : torch.nn.Module
+        Target, and source if there is one.
+    prefix : str
+        Prefix of the returned names.
+    skip : str
+        Tensors whose names start with this are left out.
+    """
     source = {} if old is None else old.state_dict()
-    fresh = set()
+    random = set()
     with torch.no_grad():
         for name, value in _tensors(new):
             if name.startswith(skip):
@@ -92,8 +114,8 @@ def _copied(new: nn.Module, old: nn.Module | None, prefix: str, skip: str = "-")
             if name in source and source[name].shape == value.shape:
                 value.copy_(source[name])
             elif value.is_floating_point():
-                fresh.add(prefix + name)
-    return fresh
+                random.add(prefix + name)
+    return random
 
 
 def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -102,27 +124,21 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def _copy_outputs(
-    new: Segmentor, old: Segmentor | None, wanted: Decomposition, subtask: str, network: CIML
+    new: Segmentor, old: Segmentor, new_regions: list[Region], old_regions: list[Region]
 ) -> None:
-    """Copy the output of each region, or of the smallest old region that holds all its labels."""
-    if old is None:
-        return
-    whole = network.decomposition
-    source = next(task for task in whole.subtasks if network.segmentor(task.name) is old)
+    """Copy output channels by region, or from the smallest region that contains it."""
+    tensors = list(zip(new.output.parameters(), old.output.parameters(), strict=True))
     with torch.no_grad():
-        for k, name in enumerate(wanted.subtask(subtask).regions):
-            begun = _begun_as(wanted.region(name), [whole.region(r) for r in source.regions])
-            if begun is not None:
-                j = source.regions.index(begun)
-                for mine, theirs in zip(
-                    new.output.parameters(), old.output.parameters(), strict=True
-                ):
-                    mine[k].copy_(theirs[j])
+        for channel, region in enumerate(new_regions):
+            template = _template_region(region, old_regions)
+            if template is not None:
+                for target, values in tensors:
+                    target[channel].copy_(values[old_regions.index(template)])
 
 
-def _begun_as(region: Region, known: list[Region]) -> str | None:
-    """Return the region of the same name, else the smallest that holds all its labels, or None."""
-    around = [other for other in known if set(region.labels) <= set(other.labels)]
-    by_name = [other for other in known if other.name == region.name]
-    chosen = by_name or sorted(around, key=lambda other: len(other.labels))
-    return chosen[0].name if chosen else None
+def _template_region(region: Region, candidates: list[Region]) -> Region | None:
+    """Return the region of the same name, else the smallest that has all its labels, or None."""
+    same = [other for other in candidates if other.name == region.name]
+    containing = [other for other in candidates if set(region.labels) <= set(other.labels)]
+    ordered = same or sorted(containing, key=lambda other: len(other.labels))
+    return ordered[0] if ordered else None

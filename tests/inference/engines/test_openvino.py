@@ -149,7 +149,7 @@ def test_maps_begin_with_the_state_it_gives(
             for encoder in checkpoint.network.encoders.values()
         ]
         everywhere = dict.fromkeys(TWO.region_names, asked)
-        found.append(explain(case, checkpoint, result, asked=everywhere))
+        found.append(explain(case, checkpoint, result, targets=everywhere))
         assert ran == []
         for hook in hooks:
             hook.remove()
@@ -165,7 +165,7 @@ def test_models_are_cached_by_their_weights(
     case_folder: Path, tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(conversion, "cache_folder", lambda _: tmp_path / "cache")
-    engine._held.clear()
+    engine._engines.clear()
     case, made = open_case(case_folder), []
     convert = conversion._convert
     monkeypatch.setattr(conversion, "_convert", lambda whole: made.append(whole) or convert(whole))
@@ -177,7 +177,7 @@ def test_models_are_cached_by_their_weights(
     assert len(made) == 1
     files = sorted((tmp_path / "cache").iterdir())
     assert [path.suffix for path in files] == [".bin", ".xml"]
-    engine._held.clear()
+    engine._engines.clear()
     # Cut off by a crash: made again.
     files[1].write_text("<?xml")
     after = segment(case, tiny_checkpoint, TWO, settings)
@@ -201,10 +201,10 @@ def test_it_is_compiled_while_the_case_is_prepared(
 
     monkeypatch.setattr(engine.CompiledEngine, "_compile", compiled)
     case, settings = open_case(case_folder), SegmentSettings(engine="openvino")
-    engine._held.clear()
+    engine._engines.clear()
     first = segment(case, tiny_checkpoint, settings=settings)
     assert [thread is threading.main_thread() for thread in threads] == [False, True]
-    engine._held.clear()
+    engine._engines.clear()
     again = segment(case, tiny_checkpoint, settings=settings)
     assert [thread is threading.main_thread() for thread in threads[2:]] == [False]
     assert difference(first, again) == 0
@@ -214,9 +214,9 @@ def test_networks_are_kept_beside_their_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()
-    monkeypatch.setattr(conversion, "user_cache_path", lambda _: tmp_path / "user")
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: tmp_path / "user")
     beside = conversion.cache_folder(tmp_path / "mine.safetensors")
-    assert beside.parent == tmp_path / conversion.BESIDE
+    assert beside.parent == tmp_path / conversion.FOLDER
     shipped = conversion.cache_folder(sample_data() / "glioma.safetensors")
     assert shipped == tmp_path / "user" / "compiled" / beside.name
     monkeypatch.setattr("os.access", lambda *_: False)
@@ -246,7 +246,7 @@ def test_a_damaged_cached_network_is_converted_again(tmp_path: Path, suffix: str
 def test_networks_not_used_for_long_are_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conversion, "_NETWORKS", 2)
+    monkeypatch.setattr(conversion, "_MAX_NETWORKS", 2)
     folder = tmp_path / "openvino-2"
     for age, place in enumerate((folder, folder, tmp_path / "openvino-1", folder)):
         place.mkdir(exist_ok=True)
@@ -281,7 +281,7 @@ def compiled_run(
     checkpoint = Checkpoint(Path("net.safetensors"), info, "", net)
     made = engine.CompiledEngine(checkpoint, tile, "f32", engine.weights_hash(net))
     found = made.run(seen, tuple(net.segmentors), (), {}, monitor or ProgressMonitor())
-    return {name: logits for name, (logits, _) in found.answers.items()}
+    return {name: logits for name, (logits, _) in found.outputs.items()}
 
 
 def test_a_subtask_of_two_modalities_and_one_without_messages(
@@ -299,7 +299,7 @@ def test_a_subtask_of_two_modalities_and_one_without_messages(
 
 
 def test_a_stop_is_heard_in_the_middle_of_a_tile(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_LOOK_MS", 0)
+    monkeypatch.setattr(engine, "_POLL_MS", 0)
     net, seen = settled("batch"), images(BRATS, edge=64)
     monitor = ProgressMonitor()
     monitor.stop.set()

@@ -73,7 +73,7 @@ def made_state(folder: Path, grid: Grid, checkpoint: Checkpoint) -> SessionSnaps
     labels = first.label_map.copy()
     labels[3:6, 3:6, 3:6] = 4
     info = checkpoint.info
-    why = explain(case, checkpoint, second, asked={"ET": labels == 4})
+    why = explain(case, checkpoint, second, targets={"ET": labels == 4})
     return SessionSnapshot(
         discovered=found,
         modalities=modalities,
@@ -179,7 +179,7 @@ def assert_same_run(a: Run, b: Run) -> None:
     np.testing.assert_equal(dict(one.model_input.images), dict(other.model_input.images))
     np.testing.assert_array_equal(one.model_input.foreground, other.model_input.foreground)
     assert one.model_input.grid == other.model_input.grid
-    assert one.cache.workspace == other.cache.workspace
+    assert one.cache.runtime == other.cache.runtime
     for name in ("plan", "volumes_ml", "checkpoint", "settings", "device", "seconds", "notices"):
         assert getattr(one, name) == getattr(other, name), name
     assert (one.uncertainty is None) == (other.uncertainty is None)

@@ -1,4 +1,4 @@
-"""What an engine is, and what it makes of a tile."""
+"""Protocol of an engine, and its result for one tile."""
 
 from collections.abc import Collection, Mapping
 from typing import NamedTuple, Protocol
@@ -10,33 +10,34 @@ from napari_ciml.network.last_level import ShallowState
 from napari_ciml.progress import ProgressMonitor
 
 Levels = tuple[Tensor, ...]
-"""What an encoder gives from P/2 down, (1, C, P/2 ...), (1, 2C, P/4 ...) and so on: a message."""
+"""Feature maps of an encoder from P/2 to P/16, (1, C, P/2 ...), (1, 2C, P/4 ...) and so on: its
+message to other segmentors (section 3.1)."""
 
 
 class TileResult(NamedTuple):
-    """One tile, run.
+    """Result of one tile.
 
     Parameters
     ----------
     levels : dict of str to Levels
-        By encoder, of those that were run.
-    answers : dict of str to tuple of torch.Tensor and State
-        By subtask: logits, (regions, Z, Y, X) float32 on the CPU, and the state.
+        By encoder, for those that were run.
+    outputs : dict of str to tuple of torch.Tensor and ShallowState
+        By subtask: logits, (regions, Z, Y, X) float32 on the CPU, and the segmentor's state.
     """
 
     levels: dict[str, Levels]
-    answers: dict[str, tuple[Tensor, ShallowState]]
+    outputs: dict[str, tuple[Tensor, ShallowState]]
 
 
 class Engine(Protocol):
-    """A way to run a network."""
+    """Runs a network on tiles."""
 
     def run(
         self,
         images: Mapping[str, Tensor],
         subtasks: Collection[str],
         muted: Collection[Message],
-        known: Mapping[str, Levels],
+        cached: Mapping[str, Levels],
         monitor: ProgressMonitor,
     ) -> TileResult:
         """Run a tile.
@@ -46,19 +47,19 @@ class Engine(Protocol):
         images : mapping of str to torch.Tensor
             By modality, each (1, 1, Z, Y, X).
         subtasks : collection of str
-            Names of those that are run.
+            Names of the subtasks to run.
         muted : collection of Message
             Messages that are not passed.
-        known : mapping of str to Levels
-            By encoder, of those that need not be run.
-        monitor : Monitor
-            Asked at least between segmentors whether to stop.
+        cached : mapping of str to Levels
+            Feature maps by encoder; these encoders are not run.
+        monitor : ProgressMonitor
+            Checked for cancellation at least between segmentors.
 
         Raises
         ------
         CancelledError
-            If the monitor's ``stop`` is set.
+            If the monitor is cancelled.
         """
 
     def release(self) -> None:
-        """Give back the working memory; what is compiled stays."""
+        """Free the working memory; compiled models stay."""

@@ -1,4 +1,4 @@
-"""The PyTorch engine: encoders and segmentors as they are, with what the maps begin with."""
+"""PyTorch engine."""
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
@@ -21,55 +21,57 @@ from napari_ciml.progress import ProgressMonitor
 
 
 class TorchEngine:
-    """A network on its device; gradients and precision are the caller's.
+    """Run a network in PyTorch. The caller sets gradient mode and autocast.
 
     Parameters
     ----------
     network : CIML
-        In evaluation mode.
+        In evaluation mode, on its device.
     """
 
     def __init__(self, network: CIML) -> None:
         if network.settings.norm == "batch" and _device(network).type in ("cpu", "cuda"):
-            # Instance norm would turn every tensor back.
+            # Not with instance norm, which would convert every tensor back.
             for parameter in network.parameters():
                 if parameter.dim() == 5:
                     parameter.data = parameter.data.contiguous(memory_format=torch.channels_last_3d)
         self._network = network
-        self._first: dict[str, Statistics] = {}
+        self._first_statistics: dict[str, Statistics] = {}
 
     def run(
         self,
         images: Mapping[str, Tensor],
         subtasks: Collection[str],
         muted: Collection[Message],
-        known: Mapping[str, Levels],
+        cached: Mapping[str, Levels],
         monitor: ProgressMonitor,
     ) -> TileResult:
         """As `Engine.run`."""
-        encoded = self.encode(images, subtasks, muted, known)
-        answers = {}
+        encoded = self.encode(images, subtasks, muted, cached)
+        outputs = {}
         for name in subtasks:
             monitor.raise_if_cancelled()
-            answers[name] = self.segment(name, encoded, muted)
-        new = {name: found.levels for name, found in encoded.items() if name not in known}
-        return TileResult(new, answers)
+            outputs[name] = self.segment(name, encoded, muted)
+        levels = {name: e.levels for name, e in encoded.items() if name not in cached}
+        return TileResult(levels, outputs)
 
     def release(self) -> None:
-        """Nothing: PyTorch's own cache is kept for the next tile."""
+        """Do nothing: the memory that PyTorch's allocator caches is used by the next tile."""
 
     def encode(
         self,
         images: Mapping[str, Tensor],
         subtasks: Collection[str],
         muted: Collection[Message] = (),
-        kept: Mapping[str, tuple[Tensor, ...]] = MappingProxyType({}),
+        cached: Mapping[str, Levels] = MappingProxyType({}),
     ) -> dict[str, Embeddings]:
-        """As `CIML.encode`."""
+        """As `CIML.encode`; also records norm statistics for `segment`."""
         first = {name: self._blocks(name)[0] for name in subtasks}
-        with record_norm_statistics(first.values()) as found:
-            encoded = self._network.encode(images, subtasks, muted, kept)
-        self._first = {name: found[block] for name, block in first.items() if block in found}
+        with record_norm_statistics(first.values()) as statistics:
+            encoded = self._network.encode(images, subtasks, muted, cached)
+        self._first_statistics = {
+            name: statistics[block] for name, block in first.items() if block in statistics
+        }
         return encoded
 
     def segment(
@@ -78,15 +80,22 @@ class TorchEngine:
         encoded: Mapping[str, Embeddings],
         muted: Collection[Message],
     ) -> tuple[Tensor, ShallowState]:
-        """Run a segmentor over what was just encoded: (regions, Z, Y, X) float32, and its state."""
+        """Run a segmentor on the result of the last `encode`.
+
+        Returns
+        -------
+        tuple of torch.Tensor and ShallowState
+            Logits, (regions, Z, Y, X) float32 on the CPU, and the segmentor's state.
+        """
         segmentor, own = self._network.segmentor(subtask), encoded[subtask]
-        rest = self._blocks(subtask)[1:]
-        with record_norm_statistics(rest) as found:
-            filtered = segmentor.filter(
-                own, self._network.incoming_messages(subtask, encoded, muted)
-            )
+        blocks = self._blocks(subtask)[1:]
+        with record_norm_statistics(blocks) as recorded:
+            messages = self._network.incoming_messages(subtask, encoded, muted)
+            filtered = segmentor.filter(own, messages)
             logits = segmentor.predict(filtered)
-        statistics = (self._first[subtask], *(found[block] for block in rest)) if found else ()
+        statistics: tuple[Statistics, ...] = ()
+        if recorded:
+            statistics = (self._first_statistics[subtask], *(recorded[block] for block in blocks))
         state = ShallowState(own.levels[0], filtered.deep, filtered.kappas, statistics)
         return logits[0].float().cpu(), state
 

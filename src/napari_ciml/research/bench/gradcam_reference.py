@@ -11,8 +11,7 @@ import time
 from monai.visualize import GradCAM
 
 from napari_ciml.cases.case import open_case
-from napari_ciml.inference.device import choose_device
-from napari_ciml.inference.memory import peak_memory_mib
+from napari_ciml.inference.device import choose_device, peak_memory_mib
 from napari_ciml.network.checkpoint import load_checkpoint
 from napari_ciml.network.settings import LEVELS
 from napari_ciml.progress import ProgressMonitor

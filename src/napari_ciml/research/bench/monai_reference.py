@@ -17,8 +17,7 @@ from napari_ciml.cases.intensity import foreground, normalise
 from napari_ciml.cases.labels import label_map, nest_regions
 from napari_ciml.cases.writing import write_on_native_grid
 from napari_ciml.files import ensure_writable_folder
-from napari_ciml.inference.device import choose_device
-from napari_ciml.inference.memory import peak_memory_mib
+from napari_ciml.inference.device import choose_device, peak_memory_mib
 from napari_ciml.inference.settings import THRESHOLD
 from napari_ciml.network.checkpoint import load_checkpoint
 from napari_ciml.network.checkpoint_info import CheckpointInfo

@@ -17,8 +17,7 @@ import torch
 
 from napari_ciml.decomposition.presets import PRESETS
 from napari_ciml.files import ensure_writable_folder
-from napari_ciml.inference.device import choose_device
-from napari_ciml.inference.memory import peak_memory_mib
+from napari_ciml.inference.device import choose_device, peak_memory_mib
 from napari_ciml.progress import ProgressMonitor
 from napari_ciml.research.bench.clock import StageTimer, seconds_since_start
 from napari_ciml.research.bench.config import BRATS, MARGIN, BenchConfig

@@ -7,9 +7,8 @@ from napari_ciml.cases.case import Case, open_case
 from napari_ciml.cases.writing import write_on_native_grid
 from napari_ciml.explanation.explain import explain
 from napari_ciml.files import ensure_writable_folder
-from napari_ciml.inference.device import choose_device, half_precision
+from napari_ciml.inference.device import choose_device, half_precision, peak_memory_mib
 from napari_ciml.inference.engines.openvino.engine import compiled_engine
-from napari_ciml.inference.memory import peak_memory_mib
 from napari_ciml.inference.result import Segmentation
 from napari_ciml.inference.segment import segment
 from napari_ciml.inference.settings import SegmentSettings
@@ -99,7 +98,7 @@ def _first(
     peak = round(peak_memory_mib(), 1)
     info, segmentation = run.checkpoint.info, run.segmentation
     shape = segmentation.model_input.foreground.shape
-    tiling = segmentation.cache.workspace.tiling
+    tiling = segmentation.cache.runtime.tiling
     gflop = network_gflop(info.decomposition, info.network, (shape[0], shape[1], shape[2]))
     return run, {
         "start": start,
@@ -159,14 +158,14 @@ def _cache_mib(segmentation: Segmentation) -> dict[str, float]:
     sizes = {
         "messages": cache.messages_bytes,
         "states": cache.states_bytes,
-        "answers": cache.answers_bytes,
+        "answers": cache.probabilities_bytes,
     }
     return {name: round(size / 2**20, 1) for name, size in sizes.items()}
 
 
 def _precision(run: BenchRun) -> str:
     """Return the precision of the engine that ran."""
-    runtime = run.segmentation.cache.workspace
+    runtime = run.segmentation.cache.runtime
     if runtime.engine == "openvino":
         return compiled_engine(run.checkpoint, runtime.tiling.tile).precision
     half = half_precision(choose_device(runtime.device.type))

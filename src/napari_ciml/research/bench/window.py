@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from napari_ciml.inference.memory import peak_memory_mib
+from napari_ciml.inference.device import peak_memory_mib
 from napari_ciml.progress import ProgressMonitor
 from napari_ciml.research.bench.config import BenchConfig
 from napari_ciml.widgets.latency_probe import TICK_MS, measure_segmentation

@@ -134,7 +134,7 @@ def _reference(folder: Path, found: Reference | None, case: Case) -> SavedRefere
 
 def _run(folder: Path, run: Run, case: Case, monitor: ProgressMonitor) -> SavedRun:
     made = run.segmentation
-    tiling = made.cache.workspace.tiling
+    tiling = made.cache.runtime.tiling
     monitor.step(f"Saving '{run.name}'")
     return SavedRun(
         name=run.name,
@@ -143,7 +143,7 @@ def _run(folder: Path, run: Run, case: Case, monitor: ProgressMonitor) -> SavedR
         muted=tuple(sorted(made.plan.muted)),
         settings=made.settings,
         tiles=SavedTiles(
-            device=made.cache.workspace.device.type,
+            device=made.cache.runtime.device.type,
             shape=tiling.shape,
             tile=tiling.tile,
             starts=tiling.starts,

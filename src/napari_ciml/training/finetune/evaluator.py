@@ -7,6 +7,8 @@ import numpy as np
 import torch
 
 from napari_ciml.decomposition.model import Decomposition
+from napari_ciml.inference.cache import InferenceCache
+from napari_ciml.inference.context import InferenceContext
 from napari_ciml.inference.ensemble import ensemble
 from napari_ciml.inference.plan import make_plan
 from napari_ciml.inference.runtime import choose_runtime, run_with_oom_fallback
@@ -75,7 +77,9 @@ class VersionEvaluator:
         z, y, x = case.regions.shape[1:]
         shape = (z, y, x)
         pairs, _ = run_with_oom_fallback(
-            lambda runtime: predict_pairs(checkpoint, images, plan, runtime, quiet),
+            lambda runtime: predict_pairs(
+                InferenceContext(checkpoint, plan, InferenceCache.disabled(runtime), quiet), images
+            ),
             choose_runtime(checkpoint.info, shape, self.device),
             shape,
             checkpoint.info,

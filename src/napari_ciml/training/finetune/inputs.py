@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_ciml.cases.labels import with_label_convention
 from napari_ciml.decomposition.model import Decomposition, Region
-from napari_ciml.paths import sample_data
+from napari_ciml.paths import sample_data, user_data_folder
 from napari_ciml.progress import ProgressMonitor
 from napari_ciml.training.settings import FineTuneSettings
 
@@ -193,18 +193,12 @@ def _labelled_cases(folder: Path) -> "list[LabelledCase]":
 
 def jobs_folder() -> Path:
     """Return the folder of unfinished fine-tunes."""
-    return _user_folder() / "fine-tunes"
-
-
-def _user_folder() -> Path:
-    from platformdirs import user_data_path
-
-    return user_data_path("napari-ciml", appauthor=False)
+    return user_data_folder() / "fine-tunes"
 
 
 def next_version(path: Path) -> Path:
     """Return the file of a checkpoint's next version: numbered, in the user's own folder."""
-    folder = _user_folder() / "checkpoints"
+    folder = user_data_folder() / "checkpoints"
     stem = path.stem.rpartition("-v")[0] or path.stem
     number = 1
     while (candidate := folder / f"{stem}-v{number}.safetensors").exists():

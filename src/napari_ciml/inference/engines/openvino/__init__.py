@@ -1,6 +1,6 @@
-"""The OpenVINO engine: a network converted once, kept on disk, and compiled for the processor.
+"""OpenVINO engine: the network is converted once, cached on disk, and compiled for the CPU.
 
-``traced`` is the whole network as one graph with named inputs and outputs, ``models`` converts it,
-keeps it in a folder beside its checkpoint and cuts parts out of it, ``engine`` compiles and runs
-those. OpenVINO is imported in here alone, late.
+``graph`` traces the whole network with named inputs and outputs, ``conversion`` converts it, caches
+it on disk and extracts parts of it, ``engine`` compiles and runs those. Only these modules import
+OpenVINO, and they import it late.
 """

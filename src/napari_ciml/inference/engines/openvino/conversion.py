@@ -1,4 +1,4 @@
-"""Converting a network, keeping it on disk, and cutting out the part of it that is to run."""
+"""Convert a network to OpenVINO, cache it on disk, and extract the part that is to run."""
 
 import hashlib
 import os
@@ -11,40 +11,39 @@ from pathlib import Path
 import openvino
 import torch
 from openvino import opset13
-from platformdirs import user_cache_path
 
 from napari_ciml.inference.engines.openvino import graph
 from napari_ciml.network.ciml import CIML
-from napari_ciml.paths import sample_data
+from napari_ciml.paths import sample_data, user_cache_folder
 from napari_ciml.progress import ProgressMonitor
 
-BESIDE = ".napari-ciml-compiled"
-"""The folder beside checkpoints."""
+FOLDER = ".napari-ciml-compiled"
+"""Name of the cache folder beside checkpoints."""
 
-_NETWORKS = 8
-"""How many networks are kept in a place; then the one that was not used for longest goes."""
+_MAX_NETWORKS = 8
+"""Number of networks in a cache folder; the least recently used ones are deleted."""
 
-_FORM = 5
-"""Counts the forms of what is kept; models of another form are not read."""
+_CACHE_FORMAT = 6
+"""Version of the cached models; models of another version are not read."""
 
 
 def convert_or_load(
     core: openvino.Core, network: CIML, key: str, checkpoint: Path, monitor: ProgressMonitor
 ) -> openvino.Model:
-    """Return the whole network as one model, from the disk if it was converted before.
+    """Return the whole network as one model, from the disk cache if it was converted before.
 
     Parameters
     ----------
     core : openvino.Core
-        Reads it.
+        Reads the model.
     network : CIML
         In evaluation mode, on the CPU.
     key : str
-        Of the weights.
+        Hash of the weights.
     checkpoint : pathlib.Path
-        The network's file, beside which it is kept where that may be.
-    monitor : Monitor
-        Told if it has to be converted, which takes seconds.
+        Path of the checkpoint; the cache is beside it where that is writable.
+    monitor : ProgressMonitor
+        Receives a step before the conversion, which takes seconds.
     """
     path = cache_folder(checkpoint) / f"{key[:32]}.xml"
     model = _read(core, path)
@@ -54,56 +53,61 @@ def convert_or_load(
         with suppress(OSError, RuntimeError):  # a cache that cannot be written only costs time
             _write(model, path)
     with suppress(OSError):
-        os.utime(path)  # used now
+        os.utime(path)  # marks it as recently used
         _prune(path.parent)
     return model
 
 
 def extract_subgraph(
-    whole: openvino.Model, network: CIML, subtasks: Collection[str], given: Collection[str]
+    model: openvino.Model, network: CIML, subtasks: Collection[str], given: Collection[str]
 ) -> openvino.Model:
-    """Return the part of a model that runs some subtasks, with some encoders' levels as inputs.
+    """Return the part of a model that runs some subtasks.
 
-    Its outputs are what the subtasks give, and the levels of the encoders that it runs itself.
+    Its outputs are the results of the subtasks, and the levels of the encoders that it runs.
 
     Parameters
     ----------
-    whole : openvino.Model
-        What `converted` returned; stays as it is.
+    model : openvino.Model
+        As `convert_or_load` returns it; it is not changed.
     network : CIML
-        What it was converted from.
+        The converted network.
     subtasks : collection of str
-        Names of subtasks.
+        Names of the subtasks.
     given : collection of str
-        Names of encoders.
+        Names of encoders whose levels become inputs.
     """
-    model = whole.clone()
-    parameters = {port.any_name: port.get_node() for port in model.inputs}
-    used = [graph.image(name) for name in network.encoders if name in subtasks]
-    used += [
+    part = model.clone()
+    parameters = {port.any_name: port.get_node() for port in part.inputs}
+    inputs = [graph.image(name) for name in network.encoders if name in subtasks]
+    inputs += [
         graph.message_mask_input(name) for name in subtasks if network.segmentor(name).auxiliaries
     ]
     for name in (level for encoder in given for level in graph.levels(encoder)):
-        source = model.output(name).get_node().input_value(0)
-        source.get_tensor().set_names(set())
-        instead = opset13.parameter(source.get_partial_shape(), source.get_element_type())
-        instead.output(0).get_tensor().set_names({name})
-        for target in source.get_target_inputs():
-            target.replace_source_output(instead.output(0))
-        parameters[name] = instead
-        used.append(name)
-    run = [name for name in network.required_encoders(subtasks) if name not in given]
-    used += [graph.image(name) for name in run if name not in subtasks]
-    wanted = [level for name in run for level in graph.levels(name)]
-    wanted += [result for name in subtasks for result in graph.results(network, name)]
-    ports = [model.output(name).get_node() for name in wanted]
-    return openvino.Model(ports, [parameters[name] for name in used], "part")
+        parameters[name] = _replace_by_input(part, name)
+        inputs.append(name)
+    encoders = [name for name in network.required_encoders(subtasks) if name not in given]
+    inputs += [graph.image(name) for name in encoders if name not in subtasks]
+    outputs = [level for name in encoders for level in graph.levels(name)]
+    outputs += [result for name in subtasks for result in graph.results(network, name)]
+    nodes = [part.output(name).get_node() for name in outputs]
+    return openvino.Model(nodes, [parameters[name] for name in inputs], "part")
+
+
+def _replace_by_input(model: openvino.Model, name: str) -> openvino.Node:
+    """Make an output of a model an input, which everything behind it reads."""
+    source = model.output(name).get_node().input_value(0)
+    source.get_tensor().set_names(set())
+    parameter = opset13.parameter(source.get_partial_shape(), source.get_element_type())
+    parameter.output(0).get_tensor().set_names({name})
+    for target in source.get_target_inputs():
+        target.replace_source_output(parameter.output(0))
+    return parameter
 
 
 def in_half_precision(model: openvino.Model) -> openvino.Model:
-    """Return a model that takes and gives in bf16 whatever is large and goes on to be computed on.
+    """Return a model whose large inputs and outputs are bf16: levels, deep features and kappas.
 
-    Those are levels, the deep half and kappas; images, logits and statistics stay float32.
+    Images, logits and statistics stay float32.
     """
     large = ("level", "deep", "kappa")
     ports = openvino.preprocess.PrePostProcessor(model)
@@ -116,31 +120,32 @@ def in_half_precision(model: openvino.Model) -> openvino.Model:
     return ports.build()
 
 
-def _convert(whole: graph.TracedNetwork) -> openvino.Model:
-    example = whole.example()
-    loose = [[*e.shape[:2], -1, -1, -1] if e.dim() > 1 else list(e.shape) for e in example]
-    plain = torch.autocast("cpu", enabled=False)  # OpenVINO has its own
-    with plain, torch.no_grad(), warnings.catch_warnings():
+def _convert(traced: graph.TracedNetwork) -> openvino.Model:
+    """Convert a network with dynamic edges of the tile."""
+    example = traced.example()
+    shapes = [[*e.shape[:2], -1, -1, -1] if e.dim() > 1 else list(e.shape) for e in example]
+    no_autocast = torch.autocast("cpu", enabled=False)  # OpenVINO converts precision itself
+    with no_autocast, torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer's, about Python branches on shapes
         model = openvino.convert_model(
-            whole, example_input=example, input=[openvino.PartialShape(s) for s in loose]
+            traced, example_input=example, input=[openvino.PartialShape(s) for s in shapes]
         )
-    for ports, names in ((model.inputs, whole.inputs), (model.outputs, whole.outputs)):
+    for ports, names in ((model.inputs, traced.inputs), (model.outputs, traced.outputs)):
         for port, name in zip(ports, names, strict=True):
             port.get_tensor().set_names({name})
     return model
 
 
 def cache_folder(checkpoint: Path) -> Path:
-    """Return where networks are kept: beside their checkpoint, else in the user's cache.
+    """Return the cache folder of a checkpoint: beside it if writable, else in the user's cache.
 
-    Beside one that is shipped nothing is written: its folder is the installation's.
+    Nothing is written beside a bundled checkpoint, which lies in the installation.
     """
     version = openvino.__version__.split("-")[0]
     folder = checkpoint.absolute().parent
-    beside = folder != sample_data() and os.access(folder, os.W_OK)
-    kept = folder / BESIDE if beside else user_cache_path("napari-ciml") / "compiled"
-    return kept / f"openvino-{version}-{_FORM}"
+    is_writable = folder != sample_data() and os.access(folder, os.W_OK)
+    cache = folder / FOLDER if is_writable else user_cache_folder() / "compiled"
+    return cache / f"openvino-{version}-{_CACHE_FORMAT}"
 
 
 def _read(core: openvino.Core, path: Path) -> openvino.Model | None:
@@ -148,7 +153,7 @@ def _read(core: openvino.Core, path: Path) -> openvino.Model | None:
         if not path.is_file() or _digest_file(path).read_text() != _digest(path):
             return None
         return core.read_model(path)
-    except (OSError, UnicodeDecodeError, RuntimeError):  # damaged, or cut off by a crash
+    except (OSError, UnicodeDecodeError, RuntimeError):  # damaged, or truncated by a crash
         return None
 
 
@@ -166,25 +171,25 @@ def _digest(path: Path) -> str:
 
 
 def _prune(folder: Path) -> None:
-    """Delete what was not used for longest, of this version of OpenVINO and of others."""
-    by_use = sorted(folder.parent.glob("*/*.bin"), key=_used, reverse=True)
-    for path in by_use[_NETWORKS:]:
-        path.with_suffix(".xml").unlink(missing_ok=True)  # first: what has none is not read
+    """Delete the least recently used networks, of all versions of OpenVINO and of the cache."""
+    by_use = sorted(folder.parent.glob("*/*.bin"), key=_last_use, reverse=True)
+    for path in by_use[_MAX_NETWORKS:]:
+        path.with_suffix(".xml").unlink(missing_ok=True)  # first: weights alone are not read
         _digest_file(path).unlink(missing_ok=True)
         path.unlink(missing_ok=True)
 
 
-def _used(weights: Path) -> float:
-    described = weights.with_suffix(".xml")
-    return described.stat().st_mtime if described.is_file() else 0.0
+def _last_use(weights: Path) -> float:
+    description = weights.with_suffix(".xml")
+    return description.stat().st_mtime if description.is_file() else 0.0
 
 
 def _write(model: openvino.Model, path: Path) -> None:
-    """Write weights first, so that a model that is there is whole."""
+    """Write a model, its weights first, so that an existing description is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        made = Path(folder) / path.name
-        openvino.save_model(model, made, compress_to_fp16=False)
-        _digest_file(made).write_text(_digest(made))
+        temporary = Path(folder) / path.name
+        openvino.save_model(model, temporary, compress_to_fp16=False)
+        _digest_file(temporary).write_text(_digest(temporary))
         for suffix in (".bin", ".sha256", ".xml"):
-            os.replace(made.with_suffix(suffix), path.with_suffix(suffix))
+            os.replace(temporary.with_suffix(suffix), path.with_suffix(suffix))

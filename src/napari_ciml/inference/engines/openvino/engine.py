@@ -1,4 +1,4 @@
-"""A network compiled for one shape of tile."""
+"""A network compiled by OpenVINO for one tile shape."""
 
 import hashlib
 from collections.abc import Collection, Mapping
@@ -23,228 +23,204 @@ from napari_ciml.progress import ProgressMonitor
 if TYPE_CHECKING:
     import openvino
 
-_ENGINES = 2
-"""How many networks are held compiled."""
+_MAX_ENGINES = 2
+"""Number of compiled networks that are kept in memory."""
 
-_LOOK_MS = 50
-"""How often a run looks whether it should stop."""
+_POLL_MS = 50
+"""Interval at which a running inference checks for cancellation."""
 
-_held: dict[tuple[str, Shape, str], "CompiledEngine"] = {}
+_engines: dict[tuple[str, Shape, str], "CompiledEngine"] = {}
 
 _Stamp = tuple[tuple[int, int], ...]
-"""Where each weight lies, and how often it was changed there."""
+"""Address and version counter of every tensor of a network."""
 
 _hashes: WeakKeyDictionary[CIML, tuple[_Stamp, str]] = WeakKeyDictionary()
 
 _Part = tuple[tuple[str, ...], tuple[str, ...]]
-"""Subtasks that are run, encoders whose levels are given."""
+"""Subtasks that are run, and encoders whose levels are inputs."""
 
 
 def compiled_engine(checkpoint: Checkpoint, tile: Shape) -> "CompiledEngine":
-    """Return a checkpoint's network compiled for a tile; the last ones are held."""
+    """Return a checkpoint's network compiled for a tile shape, from memory if possible."""
     precision = "f32" if half_precision(torch.device("cpu")) is None else "bf16"
     key = (weights_hash(checkpoint.network), tile, precision)
-    if key not in _held:
-        made = CompiledEngine(checkpoint, tile, precision, key[0])
-        while len(_held) >= _ENGINES:
-            del _held[next(iter(_held))]
-        _held[key] = made
-    return _held[key]
+    if key not in _engines:
+        engine = CompiledEngine(checkpoint, tile, precision, key[0])
+        while len(_engines) >= _MAX_ENGINES:
+            del _engines[next(iter(_engines))]
+        _engines[key] = engine
+    return _engines[key]
 
 
 def weights_hash(network: CIML) -> str:
-    """Return the SHA-256 of a network's parts and weights, in hexadecimal.
+    """Return the SHA-256 of a network's architecture and weights, in hexadecimal.
 
-    It is not computed again as long as no weight has changed.
+    It is computed again only if a weight has changed.
     """
     stamp = tuple((value.data_ptr(), value._version) for value in network.state_dict().values())
-    known = _hashes.get(network)
-    if known is None or known[0] != stamp:
-        known = stamp, _hash(network)
-        _hashes[network] = known
-    return known[1]
+    cached = _hashes.get(network)
+    if cached is None or cached[0] != stamp:
+        cached = stamp, _hash(network)
+        _hashes[network] = cached
+    return cached[1]
 
 
 def _hash(network: CIML) -> str:
-    found = hashlib.sha256(network.settings.model_dump_json().encode())
-    found.update(network.decomposition.model_dump_json().encode())
+    digest = hashlib.sha256(network.settings.model_dump_json().encode())
+    digest.update(network.decomposition.model_dump_json().encode())
     for name, value in network.state_dict().items():
-        found.update(name.encode())
-        found.update(value.detach().cpu().contiguous().numpy().data)
-    return found.hexdigest()
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()
 
 
 class CompiledEngine:
-    """A network in OpenVINO, for one shape of tile; parts are compiled when they are first run.
+    """A network in OpenVINO for one tile shape; parts are compiled when they are first run.
 
-    A tile of which nothing is kept runs encoders and segmentors as one model, which so shares its
-    working memory and rounds nothing in between. From kept levels each segmentor is a model.
+    Without cached levels, all encoders and segmentors run as one model, which shares working memory
+    and rounds no intermediate result. With cached levels, each segmentor is a model.
 
     Parameters
     ----------
     checkpoint : Checkpoint
-        Its network in evaluation mode, on the CPU.
+        Its network is in evaluation mode, on the CPU.
     tile : tuple of int
-        (Z, Y, X).
+        Tile shape, (Z, Y, X).
     precision : {"f32", "bf16"}
-        What it computes in; images and logits are float32.
+        Precision of the computation; images and logits are float32.
     key : str
-        Of the weights.
+        Hash of the weights.
     """
 
     def __init__(self, checkpoint: Checkpoint, tile: Shape, precision: str, key: str) -> None:
         import openvino
 
         self._network = checkpoint.network
-        self._beside = checkpoint.path
+        self._checkpoint_path = checkpoint.path
         self._tile = tile
         self._precision = precision
         self._key = key
         self._core = openvino.Core()
-        self._whole: openvino.Model | None = None
+        self._model: openvino.Model | None = None
         self._parts: dict[_Part, openvino.CompiledModel] = {}
 
     @property
     def precision(self) -> str:
-        """What the compiled parts compute in, by their own account: ``float32`` or ``bfloat16``."""
+        """Precision that the compiled parts report: ``float32`` or ``bfloat16``."""
         part = next(iter(self._parts.values()), None)
-        said = self._precision if part is None else part.get_property("INFERENCE_PRECISION_HINT")
-        name = said if isinstance(said, str) else said.to_string()
+        hint = self._precision if part is None else part.get_property("INFERENCE_PRECISION_HINT")
+        name = hint if isinstance(hint, str) else hint.to_string()
         return {"f32": "float32", "bf16": "bfloat16"}.get(name, name)
 
     def compile(
         self,
         subtasks: Collection[str],
         muted: Collection[Message],
-        known: Collection[str],
+        cached: Collection[str],
         monitor: ProgressMonitor,
     ) -> None:
-        """Compile what `run` is going to need.
+        """Compile the parts that `run` is going to need.
 
         Parameters
         ----------
         subtasks, muted, monitor
             As in `run`.
-        known : collection of str
-            Names of the encoders whose levels will be there.
+        cached : collection of str
+            Names of the encoders whose levels will be given.
         """
-        for part in self._needed(subtasks, muted, known):
-            self._part(part, monitor)
+        for part in self._required_parts(subtasks, muted, cached):
+            self._compiled(part, monitor)
 
     def run(
         self,
         images: Mapping[str, Tensor],
         subtasks: Collection[str],
         muted: Collection[Message],
-        known: Mapping[str, Levels],
+        cached: Mapping[str, Levels],
         monitor: ProgressMonitor,
     ) -> TileResult:
-        """As `Engine.run`; a stop is heard in the middle of a tile."""
+        """As `Engine.run`; can be cancelled in the middle of a tile."""
         levels: dict[str, Levels] = {}
-        answers: dict[str, tuple[Tensor, ShallowState]] = {}
-        for part in self._needed(subtasks, muted, known):
-            found = self._infer(part, images, muted, known, monitor)
-            for name in self._encoded(part):
-                levels[name] = tuple(found[level] for level in graph.levels(name))
+        outputs: dict[str, tuple[Tensor, ShallowState]] = {}
+        for part in self._required_parts(subtasks, muted, cached):
+            inputs = self._inputs(part, images, muted, cached)
+            results = _infer(self._compiled(part, monitor), inputs, monitor)
+            for name in self._encoders_of(part):
+                levels[name] = tuple(results[level] for level in graph.levels(name))
             for subtask in part[0]:
-                own = levels.get(subtask) or known[subtask]
-                answers[subtask] = self._answer(subtask, found, own, muted)
-        return TileResult(levels, answers)
+                own = levels.get(subtask) or cached[subtask]
+                outputs[subtask] = self._output(subtask, results, own, muted)
+        return TileResult(levels, outputs)
 
     def release(self) -> None:
         """As `Engine.release`."""
         for part in self._parts.values():
             part.release_memory()
 
-    def _needed(
-        self, subtasks: Collection[str], muted: Collection[Message], known: Collection[str]
+    def _required_parts(
+        self, subtasks: Collection[str], muted: Collection[Message], cached: Collection[str]
     ) -> list[_Part]:
-        needed = self._network.required_encoders(subtasks, muted)
-        if set(needed) <= set(known):
+        required = self._network.required_encoders(subtasks, muted)
+        if set(required) <= set(cached):
             return [((name,), self._network.required_encoders((name,))) for name in subtasks]
-        unheard = [name for name in self._network.required_encoders(subtasks) if name not in needed]
-        return [(tuple(subtasks), tuple(unheard))]
+        every = self._network.required_encoders(subtasks)
+        return [(tuple(subtasks), tuple(name for name in every if name not in required))]
 
-    def _encoded(self, part: _Part) -> tuple[str, ...]:
+    def _encoders_of(self, part: _Part) -> tuple[str, ...]:
+        """Return the encoders that a part runs."""
         subtasks, given = part
         return tuple(
             name for name in self._network.required_encoders(subtasks) if name not in given
         )
-
-    def _infer(
-        self,
-        part: _Part,
-        images: Mapping[str, Tensor],
-        muted: Collection[Message],
-        known: Mapping[str, Levels],
-        monitor: ProgressMonitor,
-    ) -> dict[str, Tensor]:
-        compiled = self._part(part, monitor)
-        given = self._inputs(part, images, muted, known)
-        made = {
-            port.any_name: torch.empty(
-                tuple(port.shape), dtype=_TYPES[port.element_type.to_string()]
-            )
-            for port in compiled.outputs
-        }
-        request = compiled.create_infer_request()
-        for name, value in (given | made).items():
-            request.set_tensor(name, _shared(value))
-        request.start_async()
-        while not request.wait_for(_LOOK_MS):
-            if monitor.stop.is_set():
-                request.cancel()
-                with suppress(RuntimeError):  # says that it was cancelled
-                    request.wait()  # until nothing writes into the tensors any more
-                monitor.raise_if_cancelled()
-        return made
 
     def _inputs(
         self,
         part: _Part,
         images: Mapping[str, Tensor],
         muted: Collection[Message],
-        known: Mapping[str, Levels],
+        cached: Mapping[str, Levels],
     ) -> dict[str, Tensor]:
+        """Return a part's inputs by name."""
         subtasks, given = part
         inputs = {}
-        for name in dict.fromkeys((*subtasks, *self._encoded(part))):
-            seen = torch.cat([images[m] for m in self._network.inputs[name]], dim=1)
-            inputs[graph.image(name)] = seen.float().contiguous()
+        for name in dict.fromkeys((*subtasks, *self._encoders_of(part))):
+            image = torch.cat([images[m] for m in self._network.inputs[name]], dim=1)
+            inputs[graph.image(name)] = image.float().contiguous()
         for name in subtasks:
-            heard = [float(m not in muted) for m in self._messages(name)]
-            if heard:
-                inputs[graph.message_mask_input(name)] = torch.tensor(heard)
+            mask = [float(message not in muted) for message in self._messages(name)]
+            if mask:
+                inputs[graph.message_mask_input(name)] = torch.tensor(mask)
         for name in given:
-            there = known.get(name) or self._silence()
-            inputs |= dict(zip(graph.levels(name), there, strict=True))
+            levels = cached.get(name) or self._zero_levels()
+            inputs |= dict(zip(graph.levels(name), levels, strict=True))
         return inputs
 
     def _messages(self, subtask: str) -> list[Message]:
         return [Message(subtask, name) for name in self._network.segmentor(subtask).auxiliaries]
 
-    def _silence(self) -> Levels:
-        """Return levels for an encoder that nobody hears."""
+    def _zero_levels(self) -> Levels:
+        """Return levels of zeros for an encoder whose messages are all muted."""
         base, dtype = self._network.settings.base_filters, _TYPES[self._precision]
         return tuple(
             torch.zeros(1, base << k, *(edge >> (k + 1) for edge in self._tile), dtype=dtype)
             for k in range(LEVELS)
         )
 
-    def _answer(
-        self, subtask: str, found: Mapping[str, Tensor], own: Levels, muted: Collection[Message]
+    def _output(
+        self, subtask: str, results: Mapping[str, Tensor], own: Levels, muted: Collection[Message]
     ) -> tuple[Tensor, ShallowState]:
-        logits, deep, *rest = (found[name] for name in graph.results(self._network, subtask))
+        """Return logits and state of a subtask from the results of a part."""
+        logits, deep, *rest = (results[name] for name in graph.results(self._network, subtask))
         messages = self._messages(subtask)
-        numbers = [number.flatten() for number in rest[len(messages) :]]
+        statistics = [value.flatten() for value in rest[len(messages) :]]
         return logits[0], ShallowState(
             own=own[0],
             deep=deep,
             kappas={m.auxiliary: k for m, k in zip(messages, rest, strict=False) if m not in muted},
-            statistics=tuple(zip(numbers[::2], numbers[1::2], strict=True)),
+            statistics=tuple(zip(statistics[::2], statistics[1::2], strict=True)),
         )
 
-    def _part(self, part: _Part, monitor: ProgressMonitor) -> "openvino.CompiledModel":
+    def _compiled(self, part: _Part, monitor: ProgressMonitor) -> "openvino.CompiledModel":
         if part not in self._parts:
             self._parts[part] = self._compile(part, monitor)
         return self._parts[part]
@@ -252,11 +228,11 @@ class CompiledEngine:
     def _compile(self, part: _Part, monitor: ProgressMonitor) -> "openvino.CompiledModel":
         from napari_ciml.inference.engines.openvino import conversion
 
-        if self._whole is None:
-            self._whole = conversion.convert_or_load(
-                self._core, self._network, self._key, self._beside, monitor
+        if self._model is None:
+            self._model = conversion.convert_or_load(
+                self._core, self._network, self._key, self._checkpoint_path, monitor
             )
-        model = conversion.extract_subgraph(self._whole, self._network, *part)
+        model = conversion.extract_subgraph(self._model, self._network, *part)
         if self._precision == "bf16":
             model = conversion.in_half_precision(model)
         model.reshape({port: self._shape(port) for port in model.inputs})
@@ -264,11 +240,33 @@ class CompiledEngine:
         return self._core.compile_model(model, "CPU", hints)
 
     def _shape(self, port: "openvino.Output") -> list[int]:
+        """Return the shape of an input for this tile."""
         shape, name = port.partial_shape, port.any_name
         if len(shape) == 1:
             return [shape[0].get_length()]
         halvings = int(name.split()[-1]) + 1 if name.startswith("level") else 0
         return [1, shape[1].get_length(), *(edge >> halvings for edge in self._tile)]
+
+
+def _infer(
+    model: "openvino.CompiledModel", inputs: Mapping[str, Tensor], monitor: ProgressMonitor
+) -> dict[str, Tensor]:
+    """Run a compiled model; return its outputs by name."""
+    outputs = {
+        port.any_name: torch.empty(tuple(port.shape), dtype=_TYPES[port.element_type.to_string()])
+        for port in model.outputs
+    }
+    request = model.create_infer_request()
+    for name, value in (dict(inputs) | outputs).items():
+        request.set_tensor(name, _share_memory(value))
+    request.start_async()
+    while not request.wait_for(_POLL_MS):
+        if monitor.stop.is_set():
+            request.cancel()
+            with suppress(RuntimeError):  # raised because it was cancelled
+                request.wait()  # until nothing writes into the tensors any more
+            monitor.raise_if_cancelled()
+    return outputs
 
 
 _TYPES = {
@@ -277,11 +275,11 @@ _TYPES = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
 }
-"""By what OpenVINO calls them, as hints and as types of tensors."""
+"""By OpenVINO's names, those of hints and those of element types."""
 
 
-def _shared(values: Tensor) -> "openvino.Tensor":
-    """Return a tensor over the same memory; numpy knows no bf16."""
+def _share_memory(values: Tensor) -> "openvino.Tensor":
+    """Return an OpenVINO tensor over the same memory; numpy has no bf16."""
     import openvino
 
     if values.dtype == torch.bfloat16:

@@ -1,4 +1,4 @@
-"""The whole network as one graph, and what its inputs and outputs are called."""
+"""The whole network as one traceable module, and the names of its inputs and outputs."""
 
 from collections.abc import Iterator, Mapping
 from typing import cast
@@ -15,39 +15,39 @@ from napari_ciml.network.settings import LEVELS
 
 
 def image(encoder: str) -> str:
-    """Name the input that an encoder sees, (1, M, Z, Y, X)."""
+    """Return the name of an encoder's input, (1, M, Z, Y, X)."""
     return f"image {encoder}"
 
 
 def message_mask_input(subtask: str) -> str:
-    """Name the input that says which messages a subtask hears, (auxiliaries,) of 0 and 1."""
-    return f"switches {subtask}"
+    """Return the name of a subtask's message mask, (auxiliaries,): 1 passes, 0 mutes."""
+    return f"mask {subtask}"
 
 
 def levels(encoder: str) -> tuple[str, ...]:
-    """Name an encoder's levels from P/2 down: outputs, or inputs of a part."""
+    """Return the names of an encoder's levels from P/2 to P/16: outputs, or inputs of a part."""
     return tuple(f"level {encoder} {k}" for k in range(LEVELS))
 
 
 def results(network: CIML, subtask: str) -> tuple[str, ...]:
-    """Name what a subtask gives.
+    """Return the names of a subtask's outputs.
 
-    Its logits, its state (Up3's first half, one kappa for each auxiliary) and, of instance norm,
-    mean and variance of each of the last blocks.
+    These are its logits, its state (deep features, a kappa for each auxiliary) and, with instance
+    norm, mean and variance of each of the last blocks.
     """
     segmentor = network.segmentor(subtask)
     blocks = last_blocks(_encoder(network, subtask), segmentor)
-    numbers = sum(2 for block in blocks if isinstance(block[1], nn.InstanceNorm3d))
+    statistics = sum(2 for block in blocks if isinstance(block[1], nn.InstanceNorm3d))
     return (
         f"logits {subtask}",
         f"deep {subtask}",
         *(f"kappa {subtask} {name}" for name in segmentor.auxiliaries),
-        *(f"number {subtask} {k}" for k in range(numbers)),
+        *(f"statistic {subtask} {k}" for k in range(statistics)),
     )
 
 
 class TracedNetwork(nn.Module):
-    """All encoders and segmentors, from images and switches to all levels and results.
+    """All encoders and segmentors, from images and message masks to all levels and results.
 
     Parameters
     ----------
@@ -63,83 +63,84 @@ class TracedNetwork(nn.Module):
     def inputs(self) -> tuple[str, ...]:
         """Names of the inputs, in the order of `forward`."""
         subtasks = self.network.segmentors
-        heard = [name for name in subtasks if self.network.segmentor(name).auxiliaries]
-        return tuple(map(image, self.network.encoders)) + tuple(map(message_mask_input, heard))
+        receivers = [name for name in subtasks if self.network.segmentor(name).auxiliaries]
+        return (*map(image, self.network.encoders), *map(message_mask_input, receivers))
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """Names of the outputs, in the order of `forward`."""
-        encoded = [name for encoder in self.network.encoders for name in levels(encoder)]
-        made = [name for task in self.network.segmentors for name in results(self.network, task)]
-        return (*encoded, *made)
+        encoder_outputs = [name for encoder in self.network.encoders for name in levels(encoder)]
+        subtasks = self.network.segmentors
+        subtask_outputs = [name for task in subtasks for name in results(self.network, task)]
+        return (*encoder_outputs, *subtask_outputs)
 
     def example(self) -> tuple[Tensor, ...]:
-        """Return inputs of the smallest tile there is."""
+        """Return inputs for the smallest tile."""
         edges = (SMALLEST_TILE,) * 3
-        seen = [torch.randn(1, len(of), *edges) for of in self.network.inputs.values()]
+        images = [torch.randn(1, len(names), *edges) for names in self.network.inputs.values()]
         counts = [len(self.network.segmentor(t).auxiliaries) for t in self.network.segmentors]
-        return (*seen, *(torch.ones(count) for count in counts if count))
+        return (*images, *(torch.ones(count) for count in counts if count))
 
-    def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
-        """Run everything."""
-        named = dict(zip(self.inputs, given, strict=True))
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Run everything; inputs and outputs are in the order of their names."""
+        named = dict(zip(self.inputs, inputs, strict=True))
         encoded = {
             name: cast("Embeddings", encoder(named[image(name)]))
             for name, encoder in self.network.encoders.items()
         }
-        found = [level for embeddings in encoded.values() for level in embeddings.levels]
+        outputs = [level for embeddings in encoded.values() for level in embeddings.levels]
         for subtask in self.network.segmentors:
-            heard = named.get(message_mask_input(subtask))
-            found += self._segment(subtask, named[image(subtask)], encoded, heard)
-        return tuple(found)
+            mask = named.get(message_mask_input(subtask))
+            outputs += self._segment(subtask, named[image(subtask)], encoded, mask)
+        return tuple(outputs)
 
     def _segment(
         self,
         subtask: str,
-        seen: Tensor,
+        own_image: Tensor,
         encoded: Mapping[str, Embeddings],
-        heard: Tensor | None,
+        mask: Tensor | None,
     ) -> Iterator[Tensor]:
-        """Segment with a switch for each message; switched off, it is muted.
+        """Run a segmentor with a factor, 0 or 1, for each message.
 
-        A muted message has a zero pooled map and no kappa. A kappa is heard through its aligning
-        convolution alone, so that is what the switch multiplies, beside the message.
+        A muted message has a pooled map of zeros and no kappa. A kappa has an effect only through
+        its alignment convolutions, so their output is multiplied by the factor, and the message.
         """
         segmentor, encoder = self.network.segmentor(subtask), _encoder(self.network, subtask)
         messages = {}
-        hooks = [segmentor.output.register_forward_hook(_of_two_channels)]
+        hooks = [segmentor.output.register_forward_hook(_with_two_channels)]
         for k, name in enumerate(segmentor.auxiliaries):
-            switch = cast("Tensor", heard)[k]
-            messages[name] = tuple(level * switch for level in encoded[name].levels)
+            factor = cast("Tensor", mask)[k]
+            messages[name] = tuple(level * factor for level in encoded[name].levels)
             hooks += [
-                align.register_forward_hook(lambda _m, _i, out, switch=switch: out * switch)
-                for align in segmentor.aligning(name)
+                align.register_forward_hook(lambda _m, _i, out, factor=factor: out * factor)
+                for align in segmentor.alignment_layers(name)
             ]
         blocks = last_blocks(encoder, segmentor)
         try:
             with record_norm_statistics(blocks) as statistics:
-                own = Embeddings(encoder.full(seen), encoded[subtask].levels)
+                own = Embeddings(encoder.first_block(own_image), encoded[subtask].levels)
                 state = segmentor.filter(own, messages)
                 logits = segmentor.predict(state)
         finally:
             for hook in hooks:
                 hook.remove()
         yield from (logits, state.deep, *(state.kappas[name] for name in segmentor.auxiliaries))
-        yield from (number for block in blocks if statistics for number in statistics[block])
+        yield from (value for block in blocks if statistics for value in statistics[block])
 
 
 def _encoder(network: CIML, name: str) -> Encoder:
     return cast("Encoder", network.encoders[name])
 
 
-def _of_two_channels(layer: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> Tensor:
-    """Compute a lone channel twice and drop one.
+def _with_two_channels(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    """Compute a single output channel twice and drop one.
 
-    OpenVINO has no matrix instructions for a convolution with one output channel: two take
-    less than a fifth of the time of one.
+    OpenVINO has no matrix instructions for a convolution with one output channel; with two it takes
+    less than a fifth of the time.
     """
-    if made.shape[1] > 1:
-        return made
+    if output.shape[1] > 1:
+        return output
     conv = cast("nn.Conv3d", layer)
     weight, bias = conv.weight.repeat(2, 1, 1, 1, 1), cast("Tensor", conv.bias).repeat(2)
-    return functional.conv3d(given[0], weight, bias, padding=conv.padding)[:, :1]
+    return functional.conv3d(inputs[0], weight, bias, padding=conv.padding)[:, :1]
