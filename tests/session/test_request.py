@@ -26,12 +26,14 @@ def test_every_edit_is_said_in_words() -> None:
     muted = edited(edits.with_role, 0, "T2", "off")
     assert describe_changes(BRATS, muted) == ("T2 muted for FLAIR",)
     assert describe_changes(muted, BRATS) == ("T2 unmuted for FLAIR",)
-    assert describe_changes(BRATS, edited(edits.with_region, 2, "TC", False)) == ("TC not from T2",)
+    assert describe_changes(BRATS, edited(edits.with_region, 2, "TC", False)) == (
+        "TC no longer from T2",
+    )
     fewer = edited(edits.without_subtask, 1)
-    assert describe_changes(BRATS, fewer) == ("T1 is no longer a primary",)
-    assert describe_changes(fewer, BRATS) == ("T1 is a primary",)
+    assert describe_changes(BRATS, fewer) == ("subtask T1 removed",)
+    assert describe_changes(fewer, BRATS) == ("subtask T1 added",)
     both = BRATS.with_threshold("ET", 0.3).with_weight(T2_WT, 2.5)
-    assert describe_changes(BRATS, both) == ("ET from 0.30 on", "WT from T2 weighs 2.5")
+    assert describe_changes(BRATS, both) == ("ET threshold 0.30", "T2 weight 2.5 for WT")
     other = SegmentationRequest(PRESETS["autopet"])
     assert describe_changes(BRATS, other) == ("'autopet' for 'brats2020'",)
 
@@ -64,7 +66,7 @@ def test_specks_mirroring_and_samples_are_asked_for_too() -> None:
     asked = model.request.settings(how)
     assert (asked.postprocess, asked.test_time_flips, asked.multiscale) == (False, True, True)
     assert (asked.kappa_samples, asked.device) == (8, "cpu")
-    said = ("not postprocessed", "test-time flips", "two voxel sizes", "8 samples")
+    said = ("not postprocessed", "test-time flips", "multiscale", "8 samples")
     assert describe_changes(BRATS, model.request) == said
     assert describe_changes(model.request, BRATS) == (
         "postprocessed", "no test-time flips", "one voxel size", "no samples",

@@ -52,7 +52,7 @@ def test_runs_are_named_after_the_edit_and_found_by_what_was_asked(
     other = again(case, tiny_checkpoint, segmentation, thresholds={"WT": 0.4})
     for one in (segmentation, other, segmentation):
         add(runs, one)
-    assert [run.name for run in runs] == ["1: brats2020", "2: WT from 0.40 on"]
+    assert [run.name for run in runs] == ["1: brats2020", "2: WT threshold 0.40"]
     assert runs.current is runs[0]
     sha = tiny_checkpoint.sha256
     lower = SegmentationRequest(BRATS).with_threshold("WT", 0.4)
@@ -72,7 +72,11 @@ def test_old_runs_go_and_named_ones_stay(
     runs.rename(runs[0], " as it was ")
     for value in (0.2, 0.3, 0.4):
         add(runs, again(case, tiny_checkpoint, segmentation, thresholds={"WT": value}))
-    assert [run.name for run in runs] == ["as it was", "3: WT from 0.30 on", "4: WT from 0.40 on"]
+    assert [run.name for run in runs] == [
+        "as it was",
+        "3: WT threshold 0.30",
+        "4: WT threshold 0.40",
+    ]
     small = RunHistory(bytes_limit=1)
     add(small, segmentation)
     add(small, runs[1].segmentation)

@@ -148,11 +148,11 @@ def test_what_a_reference_means_is_known(painted: Workbench) -> None:
     meaning = LABEL_CONVENTIONS["brats2013"]
     other = Reference("other.nii.gz", np.full(case.grid.shape, 3, np.uint8), meaning)
     painted.session.reference_comparison.compare_with(other)
-    assert widget.convention.currentText() == "decomposition"
+    assert widget.convention.currentText() == "default"
     widget.labels.setCurrentText("reference: other.nii.gz")
     assert widget.convention.currentText() == "brats2013"
     widget.labels.setCurrentText("segmentation")
-    assert widget.convention.currentText() == "decomposition"
+    assert widget.convention.currentText() == "default"
 
 
 def test_without_a_case_it_says_what_is_missing(desk: Workbench, qtbot: QtBot) -> None:

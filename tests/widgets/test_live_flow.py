@@ -156,7 +156,7 @@ def test_specks_mirroring_and_samples_are_undone_too(segmented: Workbench, qtbot
     tick(qtbot, dock.multiscale)
     settle(qtbot, segmented)
     assert model.segmentation.settings.multiscale
-    assert dock.change.summary.text() == "two voxel sizes (compared with 2: not postprocessed)"
+    assert dock.change.summary.text() == "multiscale (compared with 2: not postprocessed)"
     qtbot.keyClick(segmented.viewer.window._qt_viewer.canvas.native, "z", Qt.AltModifier)
     settle(qtbot, segmented)
     assert model.segmentation is kept

@@ -72,7 +72,7 @@ def two_runs(segmented: Workbench, qtbot: QtBot) -> Iterator[Workbench]:
 def test_back_to_a_named_run(two_runs: Workbench, qtbot: QtBot) -> None:
     model, dock = two_runs.session.model, two_runs.runs
     first, second = model.runs
-    assert dock.runs.item(1, 0).text() == "2: WT from 0.40 on"
+    assert dock.runs.item(1, 0).text() == "2: WT threshold 0.40"
     assert not dock.restore.isEnabled()
     dock.runs.item(0, 0).setText("as it was")
     assert model.runs[0].name == "as it was"
@@ -86,7 +86,7 @@ def test_back_to_a_named_run(two_runs: Workbench, qtbot: QtBot) -> None:
     labels = two_runs.viewer.layers["segmentation"].data
     np.testing.assert_array_equal(labels, first.segmentation.label_map)
     assert two_runs.decomposition.change.summary.text().endswith(
-        "(compared with 2: WT from 0.40 on)"
+        "(compared with 2: WT threshold 0.40)"
     )
     assert len(model.runs) == 2
     click(qtbot, two_runs.decomposition.undo)
@@ -317,7 +317,7 @@ def test_sensitivity_on_request_and_cancelled(
     assert list(saved[0]) == ["primary", "auxiliary", "region", "change_ml", "dice"]
     assert len(saved) == 12 * 3
     first = panel.effects.item(0, 0).text()
-    assert first == f"{saved[0]['auxiliary']} for {saved[0]['primary']}"
+    assert first == f"{saved[0]['auxiliary']} to {saved[0]['primary']}"
     assert segmented.session.model.segmentation is before
     assert len(segmented.session.model.runs) == 1
 

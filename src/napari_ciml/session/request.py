@@ -92,10 +92,10 @@ def _tuning_changes(before: SegmentationRequest, after: SegmentationRequest) -> 
     old, new = before.options, after.options
     for name in after.decomposition.region_names:
         if old.threshold(name) != new.threshold(name):
-            yield f"{name} from {new.threshold(name):.2f} on"
+            yield f"{name} threshold {new.threshold(name):.2f}"
     for pair in after.decomposition.pairs:
         if pair in before.decomposition.pairs and old.weight(pair) != new.weight(pair):
-            yield f"{pair.region} from {pair.primary} weighs {new.weight(pair):g}"
+            yield f"{pair.primary} weight {new.weight(pair):g} for {pair.region}"
 
 
 def _option_changes(before: SegmentationRequest, after: SegmentationRequest) -> Iterator[str]:
@@ -106,7 +106,7 @@ def _option_changes(before: SegmentationRequest, after: SegmentationRequest) -> 
     if old.test_time_flips != new.test_time_flips:
         yield "test-time flips" if new.test_time_flips else "no test-time flips"
     if bool(old.multiscale) != bool(new.multiscale):
-        yield "two voxel sizes" if new.multiscale else "one voxel size"
+        yield "multiscale" if new.multiscale else "single scale"
     if old.kappa_samples != new.kappa_samples:
         yield f"{new.kappa_samples} samples" if new.kappa_samples else "no samples"
 
@@ -115,11 +115,11 @@ def _subtask_changes(old: Decomposition, new: Decomposition) -> Iterator[str]:
     """Yield a phrase for each subtask, message and region that was added or removed."""
     old_tasks = {task.name: task for task in old.subtasks}
     new_names = [task.name for task in new.subtasks]
-    yield from (f"{name} is no longer a primary" for name in old_tasks if name not in new_names)
+    yield from (f"subtask {name} removed" for name in old_tasks if name not in new_names)
     for task in new.subtasks:
         previous = old_tasks.get(task.name)
         if previous is None:
-            yield f"{task.name} is a primary"
+            yield f"subtask {task.name} added"
             continue
         for aux in previous.auxiliaries:
             if aux not in task.auxiliaries:
@@ -129,7 +129,7 @@ def _subtask_changes(old: Decomposition, new: Decomposition) -> Iterator[str]:
                 yield f"{aux} unmuted for {task.name}"
         for name in previous.regions:
             if name not in task.regions:
-                yield f"{name} not from {task.name}"
+                yield f"{name} no longer from {task.name}"
         for name in task.regions:
             if name not in previous.regions:
                 yield f"{name} from {task.name}"

@@ -28,7 +28,7 @@ from napari_ciml.widgets.layers.metadata import require_metadata
 from napari_ciml.widgets.layers.run_comparison import hide_compared, show_contours, show_label_maps
 
 COMPARING_RUNS, COMPARING, READING = "Comparing two runs", "Comparing", "Reading the reference"
-RUN_BEFORE = "the run before"
+RUN_BEFORE = "previous run"
 
 
 class RunComparison:

@@ -14,7 +14,7 @@ from napari_ciml.training.finetune.inputs import CorrectedCase, FineTuneInput
 from napari_ciml.widgets.display.linked_layers import primary_layers
 from napari_ciml.widgets.layers.metadata import metadata_of
 from napari_ciml.widgets.panels.close_guard import CloseGuard, outermost_window
-from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel, button, label, row
+from napari_ciml.widgets.panels.common import QUIET_COLOUR, WrappingLabel, button, form_layout, row
 from napari_ciml.widgets.panels.dock import Dock
 from napari_ciml.widgets.panels.finetune_options import FineTuneOptions
 from napari_ciml.widgets.panels.finetune_results import result_notices, results_table, show_results
@@ -97,9 +97,11 @@ class FineTuneWidget(Dock):
         self.column.addWidget(self.interrupted)
         self.column.addLayout(row(self.resume, self.discard_interrupted))
         self.column.addWidget(self.empty)
-        self.column.addLayout(row(label("Label map"), self.labels))
-        self.column.addLayout(row(label("Label convention"), self.convention))
-        self.column.addLayout(row(label("Corrected part"), self.corrected_part))
+        inputs = form_layout()
+        inputs.addRow("Label map", self.labels)
+        inputs.addRow("Label convention", self.convention)
+        inputs.addRow("Corrected part", self.corrected_part)
+        self.column.addLayout(inputs)
         self.column.addLayout(row(self.add_case, self.add_folder))
         for part in (self.training_cases, self.options, self.unsupported, self.start):
             self.column.addWidget(part)

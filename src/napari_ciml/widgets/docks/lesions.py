@@ -95,7 +95,7 @@ class LesionsWidget(LabelMapDock):
 
     def _lay_out(self) -> None:
         header = self.regions.horizontalHeader()
-        for column in (1, 2, 3):
+        for column in (1, 2, 3, 4):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         self.column.addLayout(row(label("Label map"), self.map_choice))
         self.column.addWidget(self.regions)

@@ -3,7 +3,14 @@
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSignalBlocker, Qt
-from qtpy.QtWidgets import QAbstractItemView, QCheckBox, QComboBox, QTableWidget, QTableWidgetItem
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QCheckBox,
+    QComboBox,
+    QHeaderView,
+    QTableWidget,
+    QTableWidgetItem,
+)
 
 from napari_ciml.session.comparison import LabelMapDiff
 from napari_ciml.session.request import SegmentationRequest, describe_changes
@@ -41,6 +48,8 @@ class RunsWidget(Dock):
         self.runs.setSelectionMode(QTableWidget.SelectionMode.ExtendedSelection)
         self.runs.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked)
         self.runs.setToolTip("Hold Ctrl to select a second run.")
+        header = self.runs.horizontalHeader()
+        header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
         self.runs.setMinimumHeight(110)
         self.details = WrappingLabel(colour=QUIET_COLOUR)
         self.restore = button(

@@ -83,7 +83,7 @@ class SegmentWidget(Dock):
         self.summary = WrappingLabel(colour=QUIET_COLOUR)
         self.column.addLayout(row(self.checkpoints, self.about, self.browse))
         self.column.addWidget(self.description)
-        self.column.addLayout(row(label("Device"), self.device, self.engine))
+        self.column.addLayout(row(label("Device"), self.device, label("Engine"), self.engine))
         self.column.addLayout(row(self.postprocess, self.test_time_flips))
         self.column.addWidget(self.multiscale)
         self.column.addWidget(self.run)

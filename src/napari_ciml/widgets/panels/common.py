@@ -3,6 +3,7 @@
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
+    QFormLayout,
     QHBoxLayout,
     QHeaderView,
     QLabel,
@@ -76,6 +77,14 @@ def row(*widgets: QWidget, widest: int | None = None) -> QHBoxLayout:
         layout.addWidget(widget)
     if widest is not None:
         layout.setStretch(widest, 1)
+    return layout
+
+
+def form_layout() -> QFormLayout:
+    """Return an empty layout of labels and fields, whose fields take the remaining width."""
+    layout = QFormLayout()
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     return layout
 
 

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
 
 from magicgui.widgets import CheckBox, create_widget
 from magicgui.widgets.bases import ValueWidget
-from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
+from qtpy.QtWidgets import QLabel, QWidget
+
+from napari_ciml.widgets.panels.common import form_layout
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -36,10 +38,8 @@ class Form(Generic[Options]):
         self._kind = type(values)
         self.native = QWidget()
         self.widgets: dict[str, ValueWidget[Any]] = {}
-        self._layout = QFormLayout(self.native)
-        self._layout.setContentsMargins(0, 0, 0, 0)
-        grow = QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow
-        self._layout.setFieldGrowthPolicy(grow)
+        self._layout = form_layout()
+        self.native.setLayout(self._layout)
         annotations = get_type_hints(self._kind, include_extras=True)
         for field in fields(values):
             value = getattr(values, field.name)

@@ -5,7 +5,7 @@ from qtpy.QtWidgets import QComboBox
 from napari_ciml.cases.labels import LABEL_CONVENTIONS
 from napari_ciml.decomposition.model import Region
 
-_DECOMPOSITION = "decomposition"
+_DEFAULT = "default"
 
 
 class LabelConventionBox(QComboBox):
@@ -13,10 +13,10 @@ class LabelConventionBox(QComboBox):
 
     def __init__(self) -> None:
         super().__init__()
-        self.addItems([_DECOMPOSITION, *LABEL_CONVENTIONS])
+        self.addItems([_DEFAULT, *LABEL_CONVENTIONS])
         self.setToolTip(
             "Label convention: which label values make WT (whole tumour), TC (tumour core) and ET "
-            "(enhancing tumour). By default those of the decomposition."
+            "(enhancing tumour). Default: those of the decomposition."
         )
 
     def regions(self) -> tuple[Region, ...]:
@@ -26,4 +26,4 @@ class LabelConventionBox(QComboBox):
     def set_regions(self, regions: tuple[Region, ...]) -> None:
         """Choose the convention with these regions, or the decomposition."""
         names = [name for name, known in LABEL_CONVENTIONS.items() if known == regions]
-        self.setCurrentText(names[0] if names else _DECOMPOSITION)
+        self.setCurrentText(names[0] if names else _DEFAULT)

@@ -35,7 +35,7 @@ def readable(colour: str, background: QColor) -> QColor:
 def contrast(one: QColor, other: QColor) -> float:
     """Return the contrast ratio of two colours, 1 to 21, as WCAG 2 defines it."""
     dark, light = sorted((_luminance(one), _luminance(other)))
-    return (light + 0.05) / (dark + 0.05)
+    return float((light + 0.05) / (dark + 0.05))
 
 
 def _luminance(colour: QColor) -> float:

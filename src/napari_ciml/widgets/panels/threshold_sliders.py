@@ -58,7 +58,7 @@ class ThresholdSliders(QWidget):
                 widget.hide()
                 widget.deleteLater()
         self.sliders, self._values = {}, {}
-        self._grid.addWidget(WrappingLabel("Probability threshold", QUIET_COLOUR), 0, 0, 1, 3)
+        self._grid.addWidget(WrappingLabel("Threshold", QUIET_COLOUR), 0, 0, 1, 3)
         for k, name in enumerate(regions, 1):
             tip = f"Voxels with at least this probability belong to {name}."
             self._add(name, name, tip, (5, 95), k, 0)

@@ -2,7 +2,14 @@
 
 from pathlib import Path
 
-from qtpy.QtWidgets import QComboBox, QSizePolicy, QTableWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QHeaderView,
+    QSizePolicy,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_ciml.cases.case import Case
 from napari_ciml.decomposition.model import Region
@@ -21,6 +28,9 @@ class TrainingCaseTable(QWidget):
         super().__init__()
         self.sources: list[CorrectedCase | Path] = []
         self.rows = table("Case", "Role", "Labels", "")
+        header = self.rows.horizontalHeader()
+        for index in (1, 3):
+            header.setSectionResizeMode(index, QHeaderView.ResizeMode.ResizeToContents)
         self.rows.setToolTip(
             "Further cases. Train: fine-tune on it. Replay: keep the accuracy on it."
         )
