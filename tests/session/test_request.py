@@ -69,7 +69,7 @@ def test_specks_mirroring_and_samples_are_asked_for_too() -> None:
     said = ("not postprocessed", "test-time flips", "multiscale", "8 samples")
     assert describe_changes(BRATS, model.request) == said
     assert describe_changes(model.request, BRATS) == (
-        "postprocessed", "no test-time flips", "one voxel size", "no samples",
+        "postprocessed", "no test-time flips", "single scale", "no samples",
     )  # fmt: skip
     assert not model.request.equals_ignoring_slow_options(BRATS)
     fast = model.request.with_option("postprocess", True).with_option("multiscale", False)
