@@ -7,6 +7,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 
+from helpers.gui import click, wait, wait_until
 from helpers.heads import write_head
 from napari_ciml.cases.skull_stripping import brain_mask
 from napari_ciml.errors import InputError
@@ -16,21 +17,11 @@ from napari_ciml.widgets.controllers import skull_stripping
 from napari_ciml.widgets.layers.metadata import plugin_layers
 from napari_ciml.widgets.workbench import Workbench
 
-pytestmark = pytest.mark.window(shown=False)
-
 
 @pytest.fixture(scope="session")
 def head(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
     folder = tmp_path_factory.mktemp("head")
     return folder, write_head(folder)
-
-
-def wait(desk: Workbench, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: not desk.session.jobs.main.busy, timeout=120000)
-
-
-def click(desk: Workbench, qtbot: QtBot, name: str) -> None:
-    qtbot.mouseClick(getattr(desk.case.brain, name), Qt.MouseButton.LeftButton)
 
 
 def test_cancelled_failed_found_used_and_taken_back(
@@ -39,7 +30,7 @@ def test_cancelled_failed_found_used_and_taken_back(
     panel, model = desk.case.brain, desk.session.model
     desk.session.live.set_on(False)
     desk.case.open(head[0])
-    wait(desk, qtbot)
+    wait(qtbot, desk)
     assert panel.notice.text().startswith("FLAIR, T1, T1CE, T2 show skull and scalp")
     assert panel.find_brain.isVisibleTo(desk.case)
     assert not panel.remove_mask.isVisibleTo(desk.case)
@@ -56,21 +47,19 @@ def test_cancelled_failed_found_used_and_taken_back(
 
     with monkeypatch.context() as patched:
         patched.setattr(skull_stripping, "skull_strip", slow)
-        click(desk, qtbot, "find_brain")
-        qtbot.waitUntil(
-            lambda: "Finding the brain in T1" in desk.case.jobs.stage.text(), timeout=120000
-        )
+        click(qtbot, panel.find_brain)
+        wait_until(qtbot, lambda: "Finding the brain in T1" in desk.case.jobs.stage.text())
         qtbot.mouseClick(desk.case.jobs.cancel, Qt.MouseButton.LeftButton)
-        wait(desk, qtbot)
+        wait(qtbot, desk)
         assert "was cancelled" in desk.case.jobs.notices.text()
         patched.setattr(skull_stripping, "skull_strip", fails)
-        click(desk, qtbot, "find_brain")
-        wait(desk, qtbot)
+        click(qtbot, panel.find_brain)
+        wait(qtbot, desk)
         assert "could not be told" in desk.case.error.text()
     assert model.case is whole
 
-    click(desk, qtbot, "find_brain")
-    wait(desk, qtbot)
+    click(qtbot, panel.find_brain)
+    wait(qtbot, desk)
     case = model.case
     assert dice(case.brain, head[1]) > 0.94
     assert "brain mask (" in panel.notice.text()
@@ -85,14 +74,14 @@ def test_cancelled_failed_found_used_and_taken_back(
     assert outline.name not in [desk.finetune.labels.itemText(k) for k in range(9)]
 
     desk.session.segmentation.segment()
-    wait(desk, qtbot)
+    wait(qtbot, desk)
     seen = model.segmentation.model_input
     assert seen.foreground.sum() * seen.grid.voxel_ml == pytest.approx(
         case.brain.sum() * case.grid.voxel_ml, rel=0.1
     )
 
-    click(desk, qtbot, "remove_mask")
-    wait(desk, qtbot)
+    click(qtbot, panel.remove_mask)
+    wait(qtbot, desk)
     assert model.case.brain is None
     assert model.case.images is whole.images
     assert model.case.notices == whole.notices
@@ -109,14 +98,14 @@ def test_offered_where_it_is_needed_alone_and_found_while_opening(
     assert not panel.find_brain.isVisibleTo(desk.case)
     desk.session.skull_stripping.enabled = False
     desk.case.open(head[0])
-    wait(desk, qtbot)
+    wait(qtbot, desk)
     assert panel.notice.text() == ""
-    desk.session.skull_stripping.enabled = True
-    desk.session.cases.open(head[0], find_brain=brain_mask)
-    wait(desk, qtbot)
+    panel.silent = False
+    desk.session.open(head[0], find_brain=brain_mask)
+    wait(qtbot, desk)
     assert desk.session.model.case.brain is not None
     assert len(plugin_layers(desk.viewer, "brain")) == 1
-    click(desk, qtbot, "remove_mask")
-    wait(desk, qtbot)
+    click(qtbot, panel.remove_mask)
+    wait(qtbot, desk)
     assert panel.find_brain.isVisibleTo(desk.case)
     assert "show skull" in panel.notice.text()

@@ -9,6 +9,7 @@ from napari.components import ViewerModel
 from pytestqt.qtbot import QtBot
 
 from helpers.cases import write_case
+from helpers.gui import wait_until
 from napari_ciml.cases.case import open_case
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.errors import InputError
@@ -61,9 +62,9 @@ def test_labels_of_ours_are_written_on_the_native_grid(
     for path in folder.iterdir():
         sitk.WriteImage(sitk.DICOMOrient(sitk.ReadImage(str(path)), "RAS"), str(path))
     desk.case.open(folder)
-    qtbot.waitUntil(lambda: desk.session.model.case is not None, timeout=90000)
+    wait_until(qtbot, lambda: desk.session.model.case is not None)
     desk.segment.run.click()
-    qtbot.waitUntil(lambda: desk.session.model.segmentation is not None, timeout=60000)
+    wait_until(qtbot, lambda: desk.session.model.segmentation is not None)
     layer = desk.viewer.layers["segmentation"]
     layer.save(str(tmp_path / "out.nii.gz"), plugin="napari-ciml")
     written = sitk.ReadImage(str(tmp_path / "out.nii.gz"))

@@ -3,30 +3,14 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox
 
 from helpers.dicom_files import PET, positions, tracer, write_series
+from helpers.gui import choose_by_keys, click, wait
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.widgets.workbench import Workbench
 
-pytestmark = pytest.mark.window(shown=False)
-
 GRID = Grid((16, 14, 12), (3.0, 3.0, 3.0), (0.0, 0.0, 0.0))
-
-
-def wait(qtbot: QtBot, desk: Workbench) -> None:
-    qtbot.waitUntil(lambda: not desk.session.jobs.main.busy, timeout=60000)
-
-
-def pick(qtbot: QtBot, box: QComboBox, text: str) -> None:
-    """Choose an entry by keys, as a user does."""
-    box.setFocus()
-    for _ in range(abs(box.findText(text) - box.currentIndex())):
-        down = box.findText(text) > box.currentIndex()
-        qtbot.keyClick(box, Qt.Key.Key_Down if down else Qt.Key.Key_Up)
 
 
 def test_series_are_listed_proposed_and_chosen_otherwise(
@@ -48,9 +32,9 @@ def test_series_are_listed_proposed_and_chosen_otherwise(
     assert [layer.name for layer in desk.viewer.layers][:4] == ["T2", "T1CE", "T1", "FLAIR"]
     assert desk.viewer.layers["T1CE"].data.min() == 30
 
-    pick(qtbot, table.cellWidget(2, 0), "leave out")
-    pick(qtbot, table.cellWidget(5, 0), "T1CE")
-    qtbot.mouseClick(desk.case.load, Qt.MouseButton.LeftButton)
+    choose_by_keys(qtbot, table.cellWidget(2, 0), "leave out")
+    choose_by_keys(qtbot, table.cellWidget(5, 0), "T1CE")
+    click(qtbot, desk.case.load)
     wait(qtbot, desk)
     assert desk.viewer.layers["T1CE"].data.min() == 60
 
@@ -70,17 +54,17 @@ def test_pet_in_inverted_grey_and_ct_with_windows(
     np.testing.assert_allclose(pet.data.max(), positions(GRID).max() * 5 * 3.651592e-4, rtol=1e-5)
     view = desk.view
     assert view.window_label.text() == "Window of PET"
-    pick(qtbot, view.colours, "hot")
+    choose_by_keys(qtbot, view.colours, "hot")
     assert pet.colormap.name == "hot"
-    pick(qtbot, view.windows, "SUV 0 to 5")
+    choose_by_keys(qtbot, view.windows, "SUV 0 to 5")
     assert pet.contrast_limits == [0, 5]
-    qtbot.mouseClick(view.buttons["Next modality"], Qt.MouseButton.LeftButton)
+    click(qtbot, view.buttons["Next modality"])
     assert (pet.visible, ct.visible) == (False, True)
     assert view.window_label.text() == "Window of CT"
     assert not view.colours.isVisibleTo(view)
-    pick(qtbot, view.windows, "bone")
+    choose_by_keys(qtbot, view.windows, "bone")
     assert ct.contrast_limits == [-500, 1300]
-    pick(qtbot, view.windows, "brain")
+    choose_by_keys(qtbot, view.windows, "brain")
     assert ct.contrast_limits == [0, 80]
     assert desk.session.model.decomposition.name == "autopet"
     texts = [desk.case.files.item(row, 1).text() for row in range(2)]
@@ -100,7 +84,7 @@ def test_without_weight_a_pet_is_shown_in_bq_and_not_segmented(
     _, high = desk.viewer.layers["PET"].contrast_limits
     assert high > 10_000
     assert "PET is shown in Bq/mL: the patient's weight is not told." in desk.case.notices.text()
-    qtbot.mouseClick(desk.segment.run, Qt.MouseButton.LeftButton)
+    click(qtbot, desk.segment.run)
     wait(qtbot, desk)
     assert "wants SUV" in desk.segment.error.text()
     assert desk.session.model.segmentation is None

@@ -8,32 +8,18 @@ import numpy as np
 import pytest
 from napari.layers import Layer
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import QPoint, Qt
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog
 
 from helpers.cases import write_case
 from helpers.dicom_series import AXIAL, write_series
+from helpers.gui import LEFT, click_and_wait, wait, wait_until
 from napari_ciml.cases.formats.volumes import read_header
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.decomposition.presets import PRESETS
 from napari_ciml.widgets.controllers import view_state
 from napari_ciml.widgets.layers.metadata import plugin_layers
 from napari_ciml.widgets.workbench import Workbench
-
-pytestmark = pytest.mark.window(shown=False)
-
-LEFT = Qt.MouseButton.LeftButton
-
-
-def wait(qtbot: QtBot, desk: Workbench) -> None:
-    runners = (desk.session.jobs.main, desk.session.jobs.io)
-    qtbot.waitUntil(lambda: not any(runner.busy for runner in runners), timeout=60000)
-
-
-def click(qtbot: QtBot, desk: Workbench, widget: QWidget) -> None:
-    place = QPoint(8, widget.height() // 2) if isinstance(widget, QCheckBox) else QPoint()
-    qtbot.mouseClick(widget, LEFT, pos=place)
-    wait(qtbot, desk)
 
 
 @pytest.fixture
@@ -44,12 +30,6 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         QFileDialog, "getExistingDirectory", lambda *_, **__: str(given.pop(0)) if given else ""
     )
     return given
-
-
-@pytest.fixture
-def segmented(loaded: Workbench, qtbot: QtBot) -> Workbench:
-    click(qtbot, loaded, loaded.segment.run)
-    return loaded
 
 
 def shown_maps(desk: Workbench) -> list[Layer]:
@@ -92,15 +72,15 @@ def test_export_with_clicks(
     assert not export.kinds["maps"].isEnabled()
     write_series(tmp_path / "series", AXIAL)
     answers += [tmp_path / "series", tmp_path / "out"]
-    click(qtbot, segmented, export.choose_series)
-    click(qtbot, segmented, export.kinds["probabilities"])
+    click_and_wait(qtbot, segmented, export.choose_series)
+    click_and_wait(qtbot, segmented, export.kinds["probabilities"])
     qtbot.keyClicks(export.subject, "Case 7")
     # Somebody has painted: that is what leaves.
     layer = segmented.viewer.layers["segmentation"]
     painted = np.full_like(layer.data, 2)
     painted[5, 5, 5] = 0
     layer.data = painted
-    click(qtbot, segmented, export.export)
+    click_and_wait(qtbot, segmented, export.export)
     assert "1 thing to mend" in export.summary.text()
     assert "WT: a hole of 1 voxel" in export.summary.text()
     names = {path.name for path in (tmp_path / "out").iterdir()}
@@ -123,13 +103,13 @@ def test_results_on_the_voxels_of_another_modality(
     write_case(case_folder, thick, names="t2")
     desk.case.open(case_folder)
     wait(qtbot, desk)
-    click(qtbot, desk, desk.segment.run)
-    grid = desk.export.grid.native
+    click_and_wait(qtbot, desk, desk.segment.run)
+    grid = desk.export.grid
     assert [grid.itemText(k) for k in range(grid.count())] == ["FLAIR", "T1", "T1CE", "T2"]
     grid.setFocus()
     qtbot.keyClick(grid, Qt.Key.Key_End)
     answers.append(tmp_path / "out")
-    click(qtbot, desk, desk.export.export)
+    click_and_wait(qtbot, desk, desk.export.export)
     written = read_header(tmp_path / "out" / "segmentation.nii.gz").grid
     assert written.is_close(read_header(case_folder / "case_t2.nii.gz").grid)
     # Another case begins with its own reference.
@@ -144,8 +124,8 @@ def test_what_cannot_be_exported_is_said(
 ) -> None:
     (tmp_path / "empty").mkdir()
     answers += [tmp_path / "empty", tmp_path / "out"]
-    click(qtbot, segmented, segmented.export.choose_series)
-    click(qtbot, segmented, segmented.export.export)
+    click_and_wait(qtbot, segmented, segmented.export.choose_series)
+    click_and_wait(qtbot, segmented, segmented.export.export)
     assert "holds no DICOM files" in segmented.export.error.text()
 
 
@@ -154,8 +134,8 @@ def test_a_session_is_opened_as_it_was(
 ) -> None:
     desk, viewer, model = segmented, segmented.viewer, segmented.session.model
     desk.session.live.set_on(False)
-    click(qtbot, desk, desk.explain.run)
-    click(qtbot, desk, desk.segment.postprocess)
+    click_and_wait(qtbot, desk, desk.explain.run)
+    click_and_wait(qtbot, desk, desk.segment.postprocess)
     model.set_decomposition(PRESETS["fig3"])
     model.set_threshold("WT", 0.35)  # nothing has followed it yet
     model.set_threshold("TC", 0.4)
@@ -171,9 +151,9 @@ def test_a_session_is_opened_as_it_was(
     qtbot.mouseClick(desk.explain.weights.viewport(), LEFT, pos=row)
     desk.explain.opacity.setValue(35)
     desk.session.label_maps.choose(layer)
-    qtbot.waitUntil(lambda: not desk.session.jobs.measure.busy)
+    wait_until(qtbot, lambda: not desk.session.jobs.measure.busy)
     desk.lesions.lesions.setCurrentCell(0, 1)
-    click(qtbot, desk, desk.lesions.next)
+    click_and_wait(qtbot, desk, desk.lesions.next)
     viewer.layers["T2"].contrast_limits = (120.0, 555.5)
     viewer.layers["T2"].visible = True
     viewer.layers["T1"].gamma = 0.7
@@ -184,18 +164,18 @@ def test_a_session_is_opened_as_it_was(
     assert before["map layer"]
     assert before["marks"]
     answers += [tmp_path / "session", tmp_path / "session"]
-    click(qtbot, desk, desk.export.save)
+    click_and_wait(qtbot, desk, desk.export.save)
     assert "saved in" in desk.export.summary.text()
 
     # Something else happens in between.
     viewer.layers["T2"].visible = False
     layer.data = np.zeros_like(layer.data)
-    click(qtbot, desk, desk.segment.postprocess)
+    click_and_wait(qtbot, desk, desk.segment.postprocess)
     model.set_decomposition(PRESETS["brats2020"])
     desk.explain.opacity.setValue(90)
-    click(qtbot, desk, desk.explain.hide_map)
+    click_and_wait(qtbot, desk, desk.explain.hide_map)
     viewer.scene.camera.zoom = 1.0
-    click(qtbot, desk, desk.export.open)
+    click_and_wait(qtbot, desk, desk.export.open)
     assert not desk.export.error.text()
     after = stand(desk)
     for name, value in before.items():
@@ -211,11 +191,11 @@ def test_a_session_is_opened_as_it_was(
     assert desk.export.grid.native.currentText() == "T2"
     assert desk.decomposition.sliders.sliders["WT"].value() == 35
     assert not desk.decomposition.live.isChecked()
-    qtbot.waitUntil(lambda: not desk.session.jobs.measure.busy)
-    click(qtbot, desk, desk.decomposition.redo)
+    wait_until(qtbot, lambda: not desk.session.jobs.measure.busy)
+    click_and_wait(qtbot, desk, desk.decomposition.redo)
     assert model.request.options.thresholds == {"WT": 0.35, "TC": 0.4}
     for _ in range(3):
-        click(qtbot, desk, desk.decomposition.undo)
+        click_and_wait(qtbot, desk, desk.decomposition.undo)
     assert model.decomposition.name == "brats2020"
     seen = [model.findings.seen(one) for one in model.findings.review_queue()]
     assert seen.count(True) == 1
@@ -238,7 +218,7 @@ def test_a_session_is_arranged_and_compared_as_it_was(
 
     def arrange(wanted: str) -> None:
         arranging.arrange(wanted)
-        qtbot.waitUntil(lambda: not arranging.busy, timeout=90000)
+        wait_until(qtbot, lambda: not arranging.busy)
 
     def looked_at() -> list[str]:
         return sorted(layer.name for layer in viewer.layers if layer.visible)
@@ -247,33 +227,33 @@ def test_a_session_is_arranged_and_compared_as_it_was(
     measuring.choose_named("mine")
     desk.compare.references.setCurrentText("segmentation")
     desk.compare.references.activated.emit(desk.compare.references.currentIndex())
-    qtbot.waitUntil(lambda: model.findings.comparison is not None, timeout=60000)
+    wait_until(qtbot, lambda: model.findings.comparison is not None)
     if laid_over.startswith("difference"):
         desk.compare.scores.setCurrentCell(0, 0)
     else:
         desk.lesions.region.setCurrentText("WT")
-        click(qtbot, desk, desk.lesions.show_uncertainty)
+        click_and_wait(qtbot, desk, desk.lesions.show_uncertainty)
     viewer.scene.camera.zoom = 2.5
     alone = looked_at()
     assert laid_over in alone
     arrange(arrangement)
     scores = model.findings.comparison.scores
     answers += [tmp_path / "session", tmp_path / "session"]
-    click(qtbot, desk, desk.export.save)
+    click_and_wait(qtbot, desk, desk.export.save)
 
     arrange("single")
     zoom = viewer.scene.camera.zoom
-    click(qtbot, desk, desk.segment.postprocess)
+    click_and_wait(qtbot, desk, desk.segment.postprocess)
     desk.session.reference_comparison.compare_with(None)
     measuring.choose_named("segmentation")
     viewer.scene.camera.zoom = 1.0
-    click(qtbot, desk, desk.export.open)
+    click_and_wait(qtbot, desk, desk.export.open)
     assert not desk.export.error.text()
-    qtbot.waitUntil(lambda: not arranging.busy, timeout=90000)
+    wait_until(qtbot, lambda: not arranging.busy)
     assert arranging.current == arrangement
     assert measuring.name == "mine"
     assert model.findings.reference.name == "segmentation"
-    qtbot.waitUntil(lambda: model.findings.comparison is not None, timeout=60000)
+    wait_until(qtbot, lambda: model.findings.comparison is not None)
     assert repr(model.findings.comparison.scores) == repr(scores)
     assert desk.compare.scores.currentRow() == (0 if laid_over.startswith("difference") else -1)
     arrange("single")
@@ -285,10 +265,10 @@ def test_a_changed_image_is_told_and_what_is_open_stays(
     segmented: Workbench, answers: list[Path], tmp_path: Path, qtbot: QtBot
 ) -> None:
     answers += [tmp_path / "session", tmp_path / "session"]
-    click(qtbot, segmented, segmented.export.save)
+    click_and_wait(qtbot, segmented, segmented.export.save)
     case = segmented.session.model.case
     with case.sources["T2"].path.open("ab") as file:
         file.write(b"\0")
-    click(qtbot, segmented, segmented.export.open)
+    click_and_wait(qtbot, segmented, segmented.export.open)
     assert "has changed since the session was saved" in segmented.export.error.text()
     assert segmented.session.model.case is case

@@ -11,6 +11,8 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox
 
+from helpers.gui import wait_until
+from helpers.waiting import PATIENCE
 from napari_ciml.cases.labels import LABEL_CONVENTIONS
 from napari_ciml.cases.reference import Reference
 from napari_ciml.network.checkpoint import load_checkpoint
@@ -45,7 +47,7 @@ def how_long(desk: Workbench, steps: int) -> None:
 
 
 def ended(desk: Workbench, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: not desk.session.finetuning.running, timeout=60000)
+    wait_until(qtbot, lambda: not desk.session.finetuning.running)
 
 
 def test_learn_adopt_and_go_back(painted: Workbench, qtbot: QtBot, tmp_path: Path) -> None:
@@ -86,16 +88,16 @@ def test_it_gives_way_to_the_case(
 
     def slow(*_: object) -> None:
         begun.set()
-        go_on.wait(20)
+        go_on.wait(PATIENCE)
 
     qtbot.mouseClick(widget.start, LEFT)
-    qtbot.waitUntil(lambda: "Step" in widget.state.text(), timeout=30000)
+    wait_until(qtbot, lambda: "Step" in widget.state.text())
     painted.session.jobs.main.submit("Segmenting", slow, lambda _: None)
-    assert begun.wait(5)
-    qtbot.waitUntil(lambda: widget.state.text().startswith("Waiting"), timeout=5000)
+    assert begun.wait(PATIENCE)
+    wait_until(qtbot, lambda: widget.state.text().startswith("Waiting"))
     assert widget.controller._controls.pause.is_set()
     go_on.set()
-    qtbot.waitUntil(lambda: not widget.controller._controls.pause.is_set(), timeout=5000)
+    wait_until(qtbot, lambda: not widget.controller._controls.pause.is_set())
     qtbot.mouseClick(widget.pause, LEFT)
     assert widget.state.text() == "Paused."
     qtbot.mouseClick(widget.finish, LEFT)
@@ -109,7 +111,7 @@ def test_discard_and_failures(
     widget, old = painted.finetune, painted.session.model.checkpoint
     how_long(painted, 100_000)
     qtbot.mouseClick(widget.start, LEFT)
-    qtbot.waitUntil(lambda: "Step" in widget.state.text(), timeout=30000)
+    wait_until(qtbot, lambda: "Step" in widget.state.text())
     qtbot.mouseClick(widget.discard, LEFT)
     ended(painted, qtbot)
     assert widget.controller.result is None
@@ -191,7 +193,7 @@ def test_several_cases_and_what_each_is_for(
     qtbot.mouseClick(widget.add_case, LEFT)
     assert widget.training_cases.rows.rowCount() == 1
     painted.case.open(case_folder)
-    qtbot.waitUntil(lambda: painted.session.model.case is not first, timeout=90000)
+    wait_until(qtbot, lambda: painted.session.model.case is not first)
     shape = painted.session.model.case.grid.shape
     painted.viewer.add_labels(np.full(shape, 2, np.uint8), name="second")
     widget.labels.setCurrentText("second")
@@ -239,7 +241,7 @@ def test_closing_asks_stops_and_leaves_what_can_be_gone_on_with(
     window = widget.guard.window()
     how_long(painted, 100_000)
     qtbot.mouseClick(widget.start, LEFT)
-    qtbot.waitUntil(lambda: "Step" in widget.state.text(), timeout=30000)
+    wait_until(qtbot, lambda: "Step" in widget.state.text())
     answer(QMessageBox.StandardButton.No)
     window.close()
     assert window.isVisible()
@@ -259,7 +261,7 @@ def test_closing_asks_stops_and_leaves_what_can_be_gone_on_with(
     later.show()
     assert "was interrupted" in later.interrupted.text()
     qtbot.mouseClick(later.resume, LEFT)
-    qtbot.waitUntil(lambda: not later.controller.running, timeout=60000)
+    wait_until(qtbot, lambda: not later.controller.running)
     assert later.error.text() == ""
     assert later.controller.result.steps == steps + 2
     assert load_checkpoint(later.controller.result.path)
@@ -286,7 +288,7 @@ def test_discarded_or_failed_leaves_nothing_behind(
     widget = painted.finetune
     how_long(painted, 100_000)
     qtbot.mouseClick(widget.start, LEFT)
-    qtbot.waitUntil(lambda: "Step" in widget.state.text(), timeout=30000)
+    wait_until(qtbot, lambda: "Step" in widget.state.text())
     qtbot.mouseClick(widget.discard, LEFT)
     ended(painted, qtbot)
     assert list((tmp_path / "user" / "fine-tunes").iterdir()) == []

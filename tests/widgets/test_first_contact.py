@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from helpers.gui import wait_until
 from napari_ciml.widgets.docks import guide as guide_widget
 from napari_ciml.widgets.panels.dock import Dock
 from napari_ciml.widgets.workbench import Workbench
@@ -50,7 +51,7 @@ def without_tip(dock: Dock) -> list[str]:
 
 def test_every_control_says_what_it_does(loaded: Workbench, qtbot: QtBot, tmp_path: Path) -> None:
     qtbot.mouseClick(loaded.segment.run, LEFT)
-    qtbot.waitUntil(lambda: not loaded.session.jobs.main.busy, timeout=60000)
+    wait_until(qtbot, lambda: not loaded.session.jobs.main.busy)
     loaded.finetune.training_cases.add(tmp_path)
     found = {name: without_tip(dock) for name, dock in loaded.docks.items()}
     assert {name: tips for name, tips in found.items() if tips} == {}
@@ -87,22 +88,20 @@ def test_five_steps(
 
     def press(step: int) -> None:
         qtbot.mouseClick(guide.buttons[step], LEFT)
-        qtbot.waitUntil(lambda: not session.jobs.main.busy, timeout=60000)
+        wait_until(qtbot, lambda: not session.jobs.main.busy)
 
     press(0)
     assert guide.completed == [True] + [False] * 4
     assert guide.titles[0].text() == "✓ Open a case"
     assert guide.titles[1].text() == "<b>2. Look</b>"
     press(1)
-    qtbot.waitUntil(
-        lambda: guide.completed[1] and not session.display.layouts.side_by_side.busy, timeout=90000
-    )
+    wait_until(qtbot, lambda: guide.completed[1] and not session.display.layouts.side_by_side.busy)
     qtbot.mouseClick(desk.segment.run, LEFT)
-    qtbot.waitUntil(lambda: guide.completed[2], timeout=60000)
+    wait_until(qtbot, lambda: guide.completed[2])
     press(3)
     assert guide.completed == [True] * 4 + [False]
     press(4)
-    qtbot.waitUntil(lambda: not session.display.layouts.side_by_side.shown, timeout=90000)
+    wait_until(qtbot, lambda: not session.display.layouts.side_by_side.shown)
     layer = desk.viewer.layers.selection.active
     assert layer is session.layers.segmentation()
     assert layer.mode == "paint"

@@ -9,6 +9,7 @@ from napari.components import ViewerModel
 from napari.layers import Image
 from pytestqt.qtbot import QtBot
 
+from helpers.gui import wait_until
 from napari_ciml.widgets.gc_tuning import GcThrottle, gc_paused
 from napari_ciml.widgets.workbench import Workbench
 
@@ -19,8 +20,8 @@ def test_layers_of_a_case_are_found_when_another_one_is_opened(
     before = [ref(layer) for layer in loaded.session.layers.modalities()]
     assert gc.get_freeze_count() > 100_000
     loaded.case.open(case_folder)
-    qtbot.waitUntil(lambda: not loaded.session.jobs.main.busy, timeout=120000)
-    qtbot.waitUntil(lambda: gc.collect() >= 0 and not any(layer() for layer in before))
+    wait_until(qtbot, lambda: not loaded.session.jobs.main.busy)
+    wait_until(qtbot, lambda: gc.collect() >= 0 and not any(layer() for layer in before))
     assert gc.get_freeze_count() > 100_000
     loaded.session.close()
     assert gc.get_freeze_count() == 0

@@ -4,6 +4,7 @@ from threading import Event, current_thread, main_thread
 import pytest
 from pytestqt.qtbot import QtBot
 
+from helpers.waiting import PATIENCE, PATIENCE_MS
 from napari_ciml.errors import CancelledError, InputError
 from napari_ciml.progress import ProgressMonitor
 from napari_ciml.session.generation import Counter
@@ -28,7 +29,7 @@ def test_work_is_done_elsewhere_and_its_result_arrives_here(
     runner: JobRunner, qtbot: QtBot
 ) -> None:
     seen: list[object] = []
-    with qtbot.waitSignal(runner.idle):
+    with qtbot.waitSignal(runner.idle, timeout=PATIENCE_MS):
         runner.submit(
             "Work", lambda _: current_thread(), lambda r: seen.extend([r, current_thread()])
         )
@@ -49,7 +50,7 @@ def test_every_failure_is_heard(
     runner: JobRunner, qtbot: QtBot, error: BaseException, said: str, detailed: bool
 ) -> None:
     results: list[object] = []
-    with qtbot.waitSignals([runner.failed, runner.idle]) as caught:
+    with qtbot.waitSignals([runner.failed, runner.idle], timeout=PATIENCE_MS) as caught:
         runner.submit("Work", raises(error), results.append)
     sentence, details = caught.all_signals_and_args[0].args
     assert sentence == said
@@ -66,7 +67,7 @@ def test_a_result_that_cannot_be_shown_is_heard_and_the_queue_goes_on(
     def fails(_: object) -> None:
         raise ValueError("no such layer")
 
-    with qtbot.waitSignals([runner.failed, runner.idle]) as caught:
+    with qtbot.waitSignals([runner.failed, runner.idle], timeout=PATIENCE_MS) as caught:
         runner.submit("Showing", lambda _: 1, fails)
         runner.submit("next", lambda _: 2, results.append)
     sentence, details = caught.all_signals_and_args[0].args
@@ -81,14 +82,14 @@ def test_jobs_run_one_after_the_other_in_order(runner: JobRunner, qtbot: QtBot) 
     runner.queued.connect(lambda title, place: waiting.append((title, place)))
 
     def first(_: ProgressMonitor) -> None:
-        go.wait(5)
+        go.wait(PATIENCE)
         order.append("first")
 
     runner.submit("first", first, lambda _: order.append("first done"))
     runner.submit("second", lambda _: order.append("second"), lambda _: None)
     runner.submit("third", lambda _: order.append("third"), lambda _: None)
     assert waiting == [("second", 1), ("third", 2)]
-    with qtbot.waitSignal(runner.idle):
+    with qtbot.waitSignal(runner.idle, timeout=PATIENCE_MS):
         go.set()
     assert order == ["first", "first done", "second", "third"]
 
@@ -103,8 +104,8 @@ def test_cancel_ends_the_job_and_forgets_the_queue(runner: JobRunner, qtbot: QtB
 
     runner.submit("long", work, results.append)
     runner.submit("next", lambda _: "next", results.append)
-    assert begun.wait(5)
-    with qtbot.waitSignals([runner.cancelled, runner.idle]):
+    assert begun.wait(PATIENCE)
+    with qtbot.waitSignals([runner.cancelled, runner.idle], timeout=PATIENCE_MS):
         runner.cancel()
     assert results == []
 
@@ -114,12 +115,12 @@ def test_a_result_that_comes_after_the_cancel_is_dropped(runner: JobRunner, qtbo
 
     def deaf(_: ProgressMonitor) -> str:
         begun.set()
-        go.wait(5)
+        go.wait(PATIENCE)
         return "too late"
 
     runner.submit("deaf", deaf, results.append)
-    assert begun.wait(5)
-    with qtbot.waitSignal(runner.cancelled):
+    assert begun.wait(PATIENCE)
+    with qtbot.waitSignal(runner.cancelled, timeout=PATIENCE_MS):
         runner.cancel()
         go.set()
     assert results == []
@@ -140,7 +141,7 @@ def test_closing_stops_the_work_and_silences_it(qtbot: QtBot) -> None:
     heard: list[str] = []
     runner.cancelled.connect(heard.append)
     runner.submit("long", work, heard.append)
-    assert begun.wait(5)
+    assert begun.wait(PATIENCE)
     runner.close()
     assert ended.is_set()
     runner.submit("after", lambda _: None, heard.append)
@@ -157,7 +158,7 @@ def test_progress_is_thinned_out_but_every_stage_is_told(runner: JobRunner, qtbo
             for k in range(5000):
                 monitor.step(stage, k, 5000)
 
-    with qtbot.waitSignal(runner.idle):
+    with qtbot.waitSignal(runner.idle, timeout=PATIENCE_MS):
         runner.submit("Work", work, lambda _: None)
     assert list(dict.fromkeys(stages)) == ["Reading", "Segmenting"]
     assert len(stages) < 100

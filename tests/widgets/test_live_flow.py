@@ -5,9 +5,9 @@ from threading import Event
 import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import QPoint, Qt
-from qtpy.QtWidgets import QCheckBox, QPushButton, QSlider
 
+from helpers.gui import click, drag, press, wait, wait_until
+from helpers.waiting import PATIENCE
 from napari_ciml.cases.reference import Reference
 from napari_ciml.decomposition.model import Pair
 from napari_ciml.inference import segment as engine
@@ -16,43 +16,10 @@ from napari_ciml.session.comparison import ADDED, ALL, REMOVED
 from napari_ciml.widgets.layers.metadata import metadata_of
 from napari_ciml.widgets.workbench import Workbench
 
-pytestmark = pytest.mark.window(shown=False)
-
-
-def click(qtbot: QtBot, button: QPushButton) -> None:
-    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-
-
-def wait(qtbot: QtBot, desk: Workbench) -> None:
-    qtbot.waitUntil(lambda: not desk.session.jobs.main.busy, timeout=60000)
-
-
-@pytest.fixture
-def segmented(loaded: Workbench, qtbot: QtBot) -> Workbench:
-    click(qtbot, loaded.segment.run)
-    wait(qtbot, loaded)
-    return loaded
-
-
-def settle(qtbot: QtBot, desk: Workbench) -> None:
-    """Wait until the last edit was followed."""
-    qtbot.waitUntil(lambda: not desk.session.live.pending, timeout=5000)
-    wait(qtbot, desk)
-
-
-def drag(slider: QSlider, value: int) -> None:
-    """Move a slider as arrow keys do, step by step."""
-    while slider.value() != value:
-        slider.setValue(slider.value() + (1 if value > slider.value() else -1))
-
 
 def changed_layer(desk: Workbench) -> object:
     (layer,) = [la for la in desk.viewer.layers if getattr(metadata_of(la), "kind", "") == "change"]
     return layer
-
-
-def tick(qtbot: QtBot, box: QCheckBox) -> None:
-    qtbot.mouseClick(box, Qt.MouseButton.LeftButton, pos=QPoint(8, box.height() // 2))
 
 
 def test_muting_is_followed_by_itself_and_undone_by_a_key(
@@ -61,7 +28,7 @@ def test_muting_is_followed_by_itself_and_undone_by_a_key(
     model = segmented.session.model
     before, layer = model.segmentation, segmented.viewer.layers["segmentation"]
     click(qtbot, segmented.decomposition.role_button(0, "T2"))
-    settle(qtbot, segmented)
+    wait(qtbot, segmented)
     after = model.segmentation
     assert after is not before
     assert not np.allclose(
@@ -79,14 +46,14 @@ def test_muting_is_followed_by_itself_and_undone_by_a_key(
     assert segmented.segment.volumes.item(0, 1).text() == f"{after.volumes_ml['WT']:.1f}"
     assert [run.name for run in model.runs] == ["1: brats2020", "2: T2 muted for FLAIR"]
 
-    qtbot.keyClick(segmented.viewer.window._qt_viewer.canvas.native, "z", Qt.AltModifier)
-    settle(qtbot, segmented)
+    press(segmented, "Alt-Z")
+    wait(qtbot, segmented)
     assert model.segmentation is before
     assert segmented.decomposition.role_button(0, "T2").text() == "a"
     np.testing.assert_array_equal(layer.data, before.label_map)
     assert panel.summary.text() == "T2 unmuted for FLAIR (compared with 2: T2 muted for FLAIR)"
     click(qtbot, segmented.decomposition.redo)
-    settle(qtbot, segmented)
+    wait(qtbot, segmented)
     assert model.segmentation is after
     assert len(model.runs) == 2
     assert not segmented.decomposition.redo.isEnabled()
@@ -96,7 +63,7 @@ def test_a_threshold_by_slider_shows_what_it_adds(segmented: Workbench, qtbot: Q
     model = segmented.session.model
     before = model.segmentation
     drag(segmented.decomposition.sliders.sliders["WT"], 40)
-    settle(qtbot, segmented)
+    wait(qtbot, segmented)
     after = model.segmentation
     assert after.settings.thresholds == {"WT": 0.4}
     assert len(model.runs) == 2
@@ -114,7 +81,7 @@ def test_a_threshold_by_slider_shows_what_it_adds(segmented: Workbench, qtbot: Q
     panel.shown.activated.emit(panel.shown.currentIndex())
     assert not layer.visible
     click(qtbot, segmented.decomposition.undo)
-    settle(qtbot, segmented)
+    wait(qtbot, segmented)
     assert model.segmentation is before
     assert segmented.decomposition.sliders.sliders["WT"].value() == 50
 
@@ -122,11 +89,11 @@ def test_a_threshold_by_slider_shows_what_it_adds(segmented: Workbench, qtbot: Q
 def test_a_pair_weighed_out_is_left_out(segmented: Workbench, qtbot: QtBot) -> None:
     model, knobs = segmented.session.model, segmented.decomposition.sliders
     drag(knobs.sliders[Pair("T2", "WT")], 0)
-    settle(qtbot, segmented)
+    wait(qtbot, segmented)
     without = model.segmentation
     assert without.settings.weights == {Pair("T2", "WT"): 0}
     drag(knobs.sliders[Pair("FLAIR", "WT")], 0)
-    settle(qtbot, segmented)
+    wait(qtbot, segmented)
     assert model.segmentation is without
     assert "Every pair that predicts WT has weight 0" in segmented.decomposition.problems.text()
 
@@ -134,35 +101,35 @@ def test_a_pair_weighed_out_is_left_out(segmented: Workbench, qtbot: QtBot) -> N
 def test_without_live_nothing_follows_until_it_is_on(segmented: Workbench, qtbot: QtBot) -> None:
     model = segmented.session.model
     before = model.segmentation
-    tick(qtbot, segmented.decomposition.live)
+    click(qtbot, segmented.decomposition.live)
     click(qtbot, segmented.decomposition.role_button(0, "T2"))
-    settle(qtbot, segmented)
+    wait(qtbot, segmented)
     assert model.segmentation is before
-    tick(qtbot, segmented.decomposition.live)
-    settle(qtbot, segmented)
+    click(qtbot, segmented.decomposition.live)
+    wait(qtbot, segmented)
     assert model.segmentation is not before
 
 
 def test_specks_mirroring_and_samples_are_undone_too(segmented: Workbench, qtbot: QtBot) -> None:
     model, dock = segmented.session.model, segmented.segment
     first = model.segmentation
-    tick(qtbot, dock.postprocess)
-    settle(qtbot, segmented)
+    click(qtbot, dock.postprocess)
+    wait(qtbot, segmented)
     kept = model.segmentation
     assert not kept.settings.postprocess
     assert dock.change.isVisibleTo(dock)
     assert dock.change.summary.text() == "not postprocessed (compared with 1: brats2020)"
 
-    tick(qtbot, dock.multiscale)
-    settle(qtbot, segmented)
+    click(qtbot, dock.multiscale)
+    wait(qtbot, segmented)
     assert model.segmentation.settings.multiscale
     assert dock.change.summary.text() == "multiscale (compared with 2: not postprocessed)"
-    qtbot.keyClick(segmented.viewer.window._qt_viewer.canvas.native, "z", Qt.AltModifier)
-    settle(qtbot, segmented)
+    press(segmented, "Alt-Z")
+    wait(qtbot, segmented)
     assert model.segmentation is kept
 
-    tick(qtbot, dock.test_time_flips)
-    settle(qtbot, segmented)
+    click(qtbot, dock.test_time_flips)
+    wait(qtbot, segmented)
     assert model.segmentation is kept  # eight passes wait for Segment
     click(qtbot, dock.run)
     wait(qtbot, segmented)
@@ -170,7 +137,7 @@ def test_specks_mirroring_and_samples_are_undone_too(segmented: Workbench, qtbot
     assert dock.change.summary.text() == "test-time flips (compared with 2: not postprocessed)"
 
     segmented.lesions.samples.setValue(2)
-    settle(qtbot, segmented)
+    wait(qtbot, segmented)
     assert model.segmentation.settings.kappa_samples == 0
     for expected in ((2, True, False), (0, True, False), (0, False, False), (0, False, True)):
         asked = model.request.options
@@ -181,8 +148,8 @@ def test_specks_mirroring_and_samples_are_undone_too(segmented: Workbench, qtbot
             dock.postprocess.isChecked(),
         )
         assert shown == expected
-        qtbot.keyClick(segmented.viewer.window._qt_viewer.canvas.native, "z", Qt.AltModifier)
-        settle(qtbot, segmented)
+        press(segmented, "Alt-Z")
+        wait(qtbot, segmented)
     assert model.segmentation is first  # known, so it is shown and not computed again
     assert not segmented.decomposition.undo.isEnabled()
 
@@ -198,16 +165,16 @@ def test_an_answer_to_an_edit_before_the_last_is_dropped(
         asked.append(arguments[3].thresholds)
         if len(asked) == 1:
             begun.set()
-            go.wait(10)
+            go.wait(PATIENCE)
         return real(*arguments)
 
     monkeypatch.setattr(engine, "segment", slow)
     slider = segmented.decomposition.sliders.sliders["TC"]
     drag(slider, 45)
-    qtbot.waitUntil(begun.is_set, timeout=5000)
+    wait_until(qtbot, begun.is_set)
     drag(slider, 40)
     go.set()
-    settle(qtbot, segmented)
+    wait(qtbot, segmented)
     assert [values["TC"] for values in asked] == [0.45, 0.4]
     assert [run.segmentation.settings.thresholds for run in model.runs] == [{}, {"TC": 0.4}]
     assert model.change.against == "1: brats2020"
@@ -222,17 +189,17 @@ def test_what_was_edited_during_a_run_is_followed(
 
     def slow(*arguments: object) -> object:
         begun.set()
-        go.wait(10)
+        go.wait(PATIENCE)
         return real(*arguments)
 
     monkeypatch.setattr(engine, "segment", slow)
     click(qtbot, loaded.segment.run)
-    qtbot.waitUntil(begun.is_set, timeout=5000)
+    wait_until(qtbot, begun.is_set)
     drag(loaded.decomposition.sliders.sliders["WT"], 45)
     qtbot.waitUntil(lambda: not loaded.session.live.pending)
     go.set()
     wait(qtbot, loaded)
-    settle(qtbot, loaded)
+    wait(qtbot, loaded)
     assert loaded.session.model.segmentation.settings.thresholds == {"WT": 0.45}
 
 
@@ -241,7 +208,7 @@ def test_a_correction_is_never_overwritten(segmented: Workbench, qtbot: QtBot) -
     layer.paint((20, 20, 20), 4)
     painted = layer.data.copy()
     click(qtbot, segmented.decomposition.role_button(0, "T2"))
-    settle(qtbot, segmented)
+    wait(qtbot, segmented)
     assert layer.name == "segmentation (edited)"
     np.testing.assert_array_equal(layer.data, painted)
     now = segmented.session.model.segmentation.label_map
@@ -256,11 +223,11 @@ def test_weights_follow_and_the_slice_stays(segmented: Workbench, qtbot: QtBot) 
     assert (Pair("FLAIR", "WT"), "T2") in model.explanation.weights
     before = model.explanation
     click(qtbot, segmented.decomposition.role_button(0, "T2"))
-    settle(qtbot, segmented)
+    wait(qtbot, segmented)
     assert (Pair("FLAIR", "WT"), "T2") not in model.explanation.weights
     assert segmented.viewer.dims.current_step[0] == 7
     click(qtbot, segmented.decomposition.undo)
-    settle(qtbot, segmented)
+    wait(qtbot, segmented)
     assert model.explanation is before
 
 
@@ -273,7 +240,7 @@ def test_a_failure_is_said_and_the_result_before_stays(
     before = segmented.session.model.segmentation
     monkeypatch.setattr(engine, "segment", fails)
     click(qtbot, segmented.decomposition.role_button(0, "T2"))
-    settle(qtbot, segmented)
+    wait(qtbot, segmented)
     assert "failed unexpectedly" in segmented.decomposition.error.text()
     assert segmented.session.model.segmentation is before
 
@@ -284,7 +251,7 @@ def test_dice_against_a_reference_that_is_loaded(segmented: Workbench, qtbot: Qt
     whole = model.segmentation.plan.decomposition
     model.findings.set_reference(Reference("another reader", labels, whole.regions))
     segmented.decomposition.sliders.sliders["WT"].setValue(40)
-    settle(qtbot, segmented)
+    wait(qtbot, segmented)
     found = segmented.session.model.change.regions["WT"]
     assert found.to_reference == (1.0, found.dice)
     text = segmented.decomposition.change.table.item(0, 3).text()

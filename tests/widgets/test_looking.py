@@ -16,6 +16,7 @@ from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtWidgets import QWidget
 
 from helpers.cases import write_case
+from helpers.gui import wait_until
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.decomposition.presets import PRESETS
 from napari_ciml.widgets.display import window_level
@@ -51,7 +52,7 @@ def press(loaded: Workbench, qtbot: QtBot) -> Callable[[str], None]:
 
 
 def settled(desk: Workbench, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: not desk.session.display.layouts.busy, timeout=90000)
+    wait_until(qtbot, lambda: not desk.session.display.layouts.busy)
 
 
 def drag(
@@ -143,7 +144,7 @@ def test_the_left_is_where_the_letter_is(
     folder.mkdir()
     sitk.WriteImage(sitk.DICOMOrient(image, code), str(folder / "spot_flair.nii.gz"))
     desk.case.open(folder)
-    qtbot.waitUntil(lambda: not desk.session.jobs.main.busy, timeout=90000)
+    wait_until(qtbot, lambda: not desk.session.jobs.main.busy)
     overlays = desk.viewer.canvas.overlays
     assert [overlays[f"ciml_{side}"].text for side in ("right", "top")] == ["L", "A"]
     for name in ("ciml_left", "ciml_right", "ciml_top", "ciml_bottom", "ciml_corner"):
@@ -292,7 +293,7 @@ def test_a_run_while_side_by_side_shows_in_every_pane(
 ) -> None:
     press("G")
     qtbot.mouseClick(loaded.segment.run, LEFT)
-    qtbot.waitUntil(lambda: not loaded.session.jobs.main.busy, timeout=60000)
+    wait_until(qtbot, lambda: not loaded.session.jobs.main.busy)
     result = loaded.session.model.segmentation.label_map
     panes = [layer for layer in loaded.viewer.layers if isinstance(layer, Labels)]
     assert len(panes) == 4
@@ -313,11 +314,10 @@ def test_another_layer_is_hung_beside_the_others(
     loaded.viewer.add_labels(np.ones((20, 22, 24), np.uint8), name="mine", scale=(3, 3, 3))
     over = [layer for layer in loaded.viewer.layers if layer.name.startswith("mine")]
     assert len(over) == 1
-    qtbot.waitUntil(
-        lambda: sum(layer.name.startswith("mine") for layer in loaded.viewer.layers) == 4,
-        timeout=60000,
+    wait_until(
+        qtbot, lambda: sum(layer.name.startswith("mine") for layer in loaded.viewer.layers) == 4
     )
-    qtbot.waitUntil(lambda: not hanging.busy, timeout=60000)
+    wait_until(qtbot, lambda: not hanging.busy)
     assert hanging.shown
     assert loaded.viewer.canvas.grid.enabled
     assert loaded.viewer.scene.camera.zoom == pytest.approx(seen)
@@ -352,7 +352,7 @@ def test_another_case_is_arranged_as_the_one_before(
     press(key)
     other = write_case(tmp_path / "other", Grid((20, 22, 24), (3.0,) * 3, (0.0,) * 3))
     loaded.case.open(other)
-    qtbot.waitUntil(lambda: not loaded.session.jobs.main.busy, timeout=90000)
+    wait_until(qtbot, lambda: not loaded.session.jobs.main.busy)
     settled(loaded, qtbot)
     assert loaded.session.model.case.grid.size == (20, 22, 24)
     assert loaded.session.display.layouts.current == arrangement
@@ -489,7 +489,7 @@ def test_steps_let_the_loop_turn(qtbot: QtBot) -> None:
             yield
 
     run_stepwise(steps(), lambda: heard.append("end"))
-    qtbot.waitUntil(lambda: "end" in heard)
+    wait_until(qtbot, lambda: "end" in heard)
     order = [word for k, word in enumerate(heard) if k == 0 or word != heard[k - 1]]
     assert order[:7] == ["step", "timer", "step", "timer", "step", "timer", "end"]
 
@@ -529,7 +529,7 @@ def test_a_turn_adds_or_shows_one_layer(loaded: Workbench, qtbot: QtBot) -> None
     for key in ("G", "G", "K", "K"):
         qtbot.keyClick(canvas(loaded), key)
         if key == "K" and not looking.layouts.orthogonal_views.views:
-            qtbot.waitUntil(lambda: len(looking.layouts.orthogonal_views.views) > 0, timeout=90000)
+            wait_until(qtbot, lambda: len(looking.layouts.orthogonal_views.views) > 0)
             listen(looking.layouts.orthogonal_views.views[0].model.layers)
         settled(loaded, qtbot)
     turn.stop()

@@ -14,6 +14,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QMainWindow, QMenu
 
+from helpers.gui import wait_until
 from napari_ciml.widgets import docks as docks_package
 from napari_ciml.widgets.controllers.session import Session, get_session
 from napari_ciml.widgets.docks.case import CaseWidget
@@ -67,7 +68,7 @@ def test_they_lie_over_each_other_the_newest_on_top(
     assert isinstance(main, QMainWindow)
     assert [frame.windowTitle() for frame in frames] == list(NAMES)
     assert {id(f) for f in main.tabifiedDockWidgets(frames[0])} == {id(f) for f in frames[1:]}
-    qtbot.waitUntil(lambda: docks[NAMES[-1]].isVisible())
+    wait_until(qtbot, lambda: docks[NAMES[-1]].isVisible())
     assert not frames[0].visibleRegion().contains(frames[0].rect().center())
 
 
@@ -118,4 +119,4 @@ def _choices(menu: QMenu) -> dict[str, QAction]:
 
 
 def _wait(session: Session, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: not session.jobs.main.busy, timeout=120000)
+    wait_until(qtbot, lambda: not session.jobs.main.busy)

@@ -2,51 +2,23 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from napari.layers import Labels
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, Qt
-from qtpy.QtWidgets import QPushButton, QTableWidget
 
 from helpers.cases import write_case
+from helpers.gui import LEFT, canvas, click, click_cell, press, run_segment, wait, wait_until
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.cases.writing import read_labels, write_volume
 from napari_ciml.inference.uncertainty_maps import uncertainty_map
 from napari_ciml.session.autosave import corrections_folder
 from napari_ciml.widgets.controllers.comparison import RUN_BEFORE
 from napari_ciml.widgets.layers.metadata import plugin_layers
-from napari_ciml.widgets.workbench import Workbench, add_dock_widgets
-
-pytestmark = pytest.mark.window(shown=False)
-
-LEFT = Qt.MouseButton.LeftButton
-
-
-def click(qtbot: QtBot, button: QPushButton) -> None:
-    qtbot.mouseClick(button, LEFT)
-
-
-def click_cell(qtbot: QtBot, table: QTableWidget, row: int, column: int) -> None:
-    box = table.visualItemRect(table.item(row, column))
-    qtbot.mouseClick(table.viewport(), LEFT, pos=box.center())
-
-
-def wait(qtbot: QtBot, desk: Workbench) -> None:
-    session = desk.session
-    runners = (session.jobs.main, session.jobs.measure, session.jobs.io)
-
-    def quiet() -> bool:
-        return not any(r.busy for r in runners) and not session.autosave._delay.isActive()
-
-    qtbot.waitUntil(quiet, timeout=60000)
-
-
-def run_segment(qtbot: QtBot, desk: Workbench) -> None:
-    click(qtbot, desk.segment.run)
-    wait(qtbot, desk)
+from napari_ciml.widgets.workbench import Workbench, create_dock_widgets
 
 
 def labels_of(desk: Workbench) -> Labels:
@@ -92,8 +64,6 @@ def test_lesions_after_a_run_and_a_click_goes_there(loaded: Workbench, qtbot: Qt
     assert [s.region for s in findings.inventory.regions] == ["WT", "TC", "ET"]
     assert widget.regions.item(0, 1).text() == f"{findings.inventory.regions[0].volume_ml:.1f}"
     assert f"mean prob. {rows[0].probability:.2f}" in widget.lesions.item(0, 2).text()
-    loaded.viewer.window._qt_window.show()
-    widget.parent().raise_()
     click_cell(qtbot, widget.lesions, 1, 1)
     grid = loaded.session.model.case.grid
     world = [v * mm + o for v, mm, o in zip(rows[1].voxel, grid.scale, grid.translate, strict=True)]
@@ -180,16 +150,15 @@ def test_a_correction_comes_back_after_a_crash(
     case_folder: Path,
     tmp_path: Path,
     qtbot: QtBot,
-    make_napari_viewer: Callable[..., Any],
 ) -> None:
     painted = paint_tumour(loaded).data.copy()
     wait(qtbot, loaded)
     assert len(kept_files()) == 1
     assert loaded.correct.autosaved.text().startswith("Autosaved at")
 
-    # Nothing is closed: another window finds what a crash would have left.
+    # Nothing is closed: another viewer finds what a crash would have left.
     case_folder.rename(tmp_path / "renamed")
-    after = add_dock_widgets(make_napari_viewer(show=True))
+    after = create_dock_widgets(ViewerModel())
     try:
         after.case.open(tmp_path / "renamed")
         wait(qtbot, after)
@@ -304,17 +273,15 @@ def test_strokes_of_before_are_not_redone_on_a_new_result(loaded: Workbench, qtb
 
 def test_a_region_is_picked_by_key_and_by_click(loaded: Workbench, qtbot: QtBot) -> None:
     layer, widget = labels_of(loaded), loaded.correct
-    canvas = loaded.viewer.window._qt_viewer.canvas.native
-    alt = Qt.KeyboardModifier.AltModifier
     assert not widget.erase.isEnabled()
-    qtbot.keyClick(canvas, Qt.Key.Key_3, alt)
+    press(loaded, "Alt-3")
     assert (layer.selected_label, layer.mode, layer.preserve_labels) == (4, "paint", False)
     assert loaded.viewer.layers.selection.active is layer
     assert widget.stroke_hint.text() == "Adds to ET, TC, WT."
-    qtbot.keyClick(canvas, Qt.Key.Key_1, alt)
+    press(loaded, "Alt-1")
     assert (layer.selected_label, layer.mode) == (2, "paint")
     assert widget.stroke_hint.text() == "Adds to WT; TC and ET are unchanged."
-    qtbot.keyClick(canvas, Qt.Key.Key_0, alt)
+    press(loaded, "Alt-0")
     assert (layer.selected_label, layer.mode) == (2, "erase")
     click(qtbot, widget.brush("TC"))
     assert (layer.selected_label, layer.mode) == (1, "erase")
@@ -338,7 +305,7 @@ def stroke(loaded: Workbench, qtbot: QtBot) -> Callable[..., Labels]:
     loaded.viewer.dims.set_current_step(0, 15)
     loaded.viewer.scene.camera.center = layer.data_to_world((15, 15, 15))
     layer.brush_size = 5
-    widget = loaded.viewer.window._qt_viewer.canvas.native
+    widget = canvas(loaded)
 
     def made(region: str, *, erase: bool = False, across: int = 0) -> Labels:
         if loaded.correct.erase.isChecked() != erase:
@@ -357,34 +324,34 @@ def stroke(loaded: Workbench, qtbot: QtBot) -> Callable[..., Labels]:
 
 
 @pytest.mark.window
-@pytest.mark.parametrize("region", ["WT", "TC", "ET"])
-def test_painting_a_region_spares_what_is_inside_it(
-    stroke: Callable[..., Labels], region: str
-) -> None:
-    layer = stroke(region)
-    own = {"WT": 2, "TC": 1, "ET": 4}[region]
-    plane = layer.data[15]
-    assert (plane[13:17, 13:17] == 4).all()  # the enhancing core is in all of them
-    assert plane[15, 17] == own
-    assert plane[15, 19] == 2  # beyond the brush
-    assert (layer.data[14] == 2).sum() == 100 - 16
+def test_painting_a_region_spares_what_is_inside_it(stroke: Callable[..., Labels]) -> None:
+    for region, own in (("WT", 2), ("TC", 1), ("ET", 4)):
+        layer = stroke(region)
+        plane = layer.data[15]
+        assert (plane[13:17, 13:17] == 4).all()  # the enhancing core is in all of them
+        assert plane[15, 17] == own
+        assert plane[15, 19] == 2  # beyond the brush
+        assert (layer.data[14] == 2).sum() == 100 - 16
+        layer.undo()
+        assert plane[15, 17] == 2
 
 
 @pytest.mark.window
-@pytest.mark.parametrize(("region", "left"), [("WT", 0), ("TC", 2), ("ET", 1)])
-def test_erasing_a_region_leaves_the_one_around_it(
-    stroke: Callable[..., Labels], region: str, left: int
-) -> None:
-    before = np.array(stroke("ET").data[15])
-    before[15, 17] = 4  # painted by this very stroke
-    layer = stroke(region, erase=True)
-    plane = layer.data[15]
-    assert plane[15, 15] == left
-    assert plane[15, 19] == 2
-    assert set(np.unique(plane[before == 2])) <= {2, left if region == "WT" else 2}
-    assert layer.data[14, 15, 15] == 4
+def test_erasing_a_region_leaves_the_one_around_it(stroke: Callable[..., Labels]) -> None:
+    for region, left in (("WT", 0), ("TC", 2), ("ET", 1)):
+        before = stroke("ET").data[15].copy()
+        layer = stroke(region, erase=True)
+        plane = layer.data[15]
+        assert before[15, 17] == 4
+        assert plane[15, 15] == left
+        assert plane[15, 19] == 2
+        assert set(np.unique(plane[before == 2])) <= {2, left if region == "WT" else 2}
+        assert layer.data[14, 15, 15] == 4
+        layer.undo()
+        layer.undo()
 
 
+@pytest.mark.window
 def test_a_stroke_of_a_region_is_undone_and_redone_at_once(stroke: Callable[..., Labels]) -> None:
     layer = stroke("ET")
     before = layer.data.copy()
@@ -418,12 +385,13 @@ def test_fill_and_polygon_keep_to_the_regions(loaded: Workbench, qtbot: QtBot) -
     np.testing.assert_array_equal(layer.data, before)
 
 
+@pytest.mark.window(shown=False)
 def test_a_stroke_in_another_plane_keeps_to_the_regions_and_is_kept(
     loaded: Workbench, qtbot: QtBot
 ) -> None:
     layer, looking = paint_tumour(loaded), loaded.session.display
     looking.layouts.toggle("planes")
-    qtbot.waitUntil(lambda: not looking.layouts.orthogonal_views.busy, timeout=90000)
+    wait_until(qtbot, lambda: not looking.layouts.orthogonal_views.busy)
     mirror = looking.layouts.orthogonal_views.views[0].linked_layers[layer].layer
     wait(qtbot, loaded)
     for path in kept_files():
@@ -497,7 +465,6 @@ def test_compared_with_another_reader(loaded: Workbench, qtbot: QtBot, tmp_path:
     assert widget.scores.item(2, 4).text() == "6.0"  # two voxels of 3 mm
     (outline,) = plugin_layers(loaded.viewer, "reference")
     assert outline.visible
-    widget.parent().raise_()
     click_cell(qtbot, widget.scores, 0, 0)
     (shown,) = plugin_layers(loaded.viewer, "difference")
     assert [int((shown.data == value).sum()) for value in (1, 2, 3)] == [800, 200, 248]

@@ -8,9 +8,10 @@ import pytest
 import SimpleITK as sitk
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, Qt
-from qtpy.QtWidgets import QPushButton
 
 from helpers.cases import write_case
+from helpers.gui import LEFT, click, layer_names, run_segment, wait, wait_until
+from helpers.waiting import PATIENCE
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.decomposition.model import Pair
 from napari_ciml.decomposition.presets import PRESETS
@@ -21,27 +22,6 @@ from napari_ciml.widgets.controllers import session as session_module
 from napari_ciml.widgets.docks.segment import engine_choice
 from napari_ciml.widgets.layers.metadata import metadata_of
 from napari_ciml.widgets.workbench import Workbench
-
-pytestmark = pytest.mark.window(shown=False)
-
-LEFT = Qt.MouseButton.LeftButton
-
-
-def click(qtbot: QtBot, button: QPushButton) -> None:
-    qtbot.mouseClick(button, LEFT)
-
-
-def wait(qtbot: QtBot, desk: Workbench) -> None:
-    qtbot.waitUntil(lambda: not desk.session.jobs.main.busy, timeout=60000)
-
-
-def names(desk: Workbench) -> list[str]:
-    return [layer.name for layer in desk.viewer.layers]
-
-
-def run_segment(qtbot: QtBot, desk: Workbench) -> None:
-    click(qtbot, desk.segment.run)
-    wait(qtbot, desk)
 
 
 def test_the_engine_is_chosen_and_mirroring_asked_for(loaded: Workbench, qtbot: QtBot) -> None:
@@ -89,11 +69,10 @@ def test_the_engine_of_the_preferences(monkeypatch: pytest.MonkeyPatch) -> None:
         assert settings.default_engine() == begins
 
 
-@pytest.mark.window
 def test_from_a_folder_to_a_map(desk: Workbench, case_folder: Path, qtbot: QtBot) -> None:
     desk.case.open(case_folder)
     wait(qtbot, desk)
-    assert names(desk) == ["T2", "T1CE", "T1", "FLAIR", "segmentation"]
+    assert layer_names(desk) == ["T2", "T1CE", "T1", "FLAIR", "segmentation"]
     assert [layer.visible for layer in desk.viewer.layers] == [False, False, False, True, False]
     assert not desk.viewer.layers["segmentation"].data.any()
     assert desk.case.files.rowCount() == 4
@@ -109,9 +88,7 @@ def test_from_a_folder_to_a_map(desk: Workbench, case_folder: Path, qtbot: QtBot
     pair, auxiliary, box = desk.explain.chart.segments()[0]
     centre = box.center().toPoint()
     qtbot.mouseClick(desk.explain.chart, LEFT, pos=QPoint(centre.x(), centre.y()))
-    qtbot.waitUntil(
-        lambda: any(metadata_of(layer).kind == "map" for layer in desk.viewer.layers), timeout=60000
-    )
+    wait_until(qtbot, lambda: any(metadata_of(layer).kind == "map" for layer in desk.viewer.layers))
     (shown,) = [layer for layer in desk.viewer.layers if metadata_of(layer).kind == "map"]
     assert shown.name == f"{auxiliary} for {pair.primary} {pair.region}"
     explanation = desk.session.model.explanation
@@ -123,7 +100,7 @@ def test_from_a_folder_to_a_map(desk: Workbench, case_folder: Path, qtbot: QtBot
     desk.explain.weights.setCurrentCell(row, 0)
     pair, auxiliary = list(explanation.maps)[row]
     name = f"{auxiliary} for {pair.primary} {pair.region}"
-    qtbot.waitUntil(lambda: name in desk.viewer.layers, timeout=60000)
+    wait_until(qtbot, lambda: name in desk.viewer.layers)
     (again,) = [layer for layer in desk.viewer.layers if metadata_of(layer).kind == "map"]
     assert again.name == name
     np.testing.assert_array_equal(again.data, explanation.maps[pair, auxiliary])
@@ -155,7 +132,7 @@ def test_running_again_replaces_ours_and_nothing_else(loaded: Workbench, qtbot: 
     run_segment(qtbot, loaded)
     mine = loaded.viewer.add_labels(np.zeros((4, 4, 4), int), name="segmentation of mine")
     run_segment(qtbot, loaded)
-    assert names(loaded).count("segmentation") == 1
+    assert layer_names(loaded).count("segmentation") == 1
     assert mine in loaded.viewer.layers
     assert sum(metadata_of(layer) is not None for layer in loaded.viewer.layers) == 5
 
@@ -166,7 +143,7 @@ def test_running_again_replaces_ours_and_nothing_else(loaded: Workbench, qtbot: 
     assert second in loaded.viewer.layers
     assert second.name == "segmentation (edited)"
     np.testing.assert_array_equal(second.data, painted)
-    assert names(loaded).count("segmentation") == 1
+    assert layer_names(loaded).count("segmentation") == 1
 
 
 def test_cancel_keeps_the_old_result(
@@ -185,8 +162,8 @@ def test_cancel_keeps_the_old_result(
 
     monkeypatch.setattr("napari_ciml.inference.segment.segment", endless)
     click(qtbot, loaded.segment.run)
-    assert begun.wait(5)
-    qtbot.waitUntil(lambda: "Segmenting" in loaded.segment.jobs.stage.text())
+    assert begun.wait(PATIENCE)
+    wait_until(qtbot, lambda: "Segmenting" in loaded.segment.jobs.stage.text())
     assert loaded.segment.jobs.cancel.isVisibleTo(loaded.segment)
     click(qtbot, loaded.segment.jobs.cancel)
     wait(qtbot, loaded)
@@ -214,7 +191,7 @@ def test_a_result_for_another_case_is_dropped(
     go, real = Event(), session_module.load_case
 
     def slow(*arguments: object, **named: object) -> object:
-        go.wait(5)
+        go.wait(PATIENCE)
         return real(*arguments, **named)
 
     click(qtbot, loaded.segment.run)
@@ -317,7 +294,7 @@ def test_what_a_missing_modality_costs_is_said(
     assert {task.name for task in desk.session.model.decomposition.subtasks} == set(there)
     run_segment(qtbot, desk)
     assert set(desk.session.model.segmentation.volumes_ml) == {"WT", "TC", "ET"}
-    assert "segmentation without T1" in names(desk)
+    assert "segmentation without T1" in layer_names(desk)
 
 
 def test_muting_in_the_grid_takes_effect_at_the_next_run(loaded: Workbench, qtbot: QtBot) -> None:
@@ -376,9 +353,9 @@ def test_decomposition_to_yaml_and_back(loaded: Workbench, qtbot: QtBot, tmp_pat
 
 def test_probability_on_request(loaded: Workbench, qtbot: QtBot) -> None:
     run_segment(qtbot, loaded)
-    assert not any("probability" in name for name in names(loaded))
+    assert not any("probability" in name for name in layer_names(loaded))
     click(qtbot, loaded.segment.volumes.cellWidget(1, 2))
-    assert "probability of TC" in names(loaded)
+    assert "probability of TC" in layer_names(loaded)
 
 
 def test_specks_are_kept_when_their_removal_is_switched_off(
@@ -402,6 +379,7 @@ def test_specks_are_kept_when_their_removal_is_switched_off(
     assert desk.viewer.layers["segmentation"].data.any()
 
 
+@pytest.mark.window(shown=False)
 def test_fits_a_small_screen(loaded: Workbench, qtbot: QtBot) -> None:
     loaded.viewer.window.resize(1280, 800)
     run_segment(qtbot, loaded)
@@ -412,6 +390,7 @@ def test_fits_a_small_screen(loaded: Workbench, qtbot: QtBot) -> None:
         assert widget.minimumSizeHint().height() <= 740
 
 
+@pytest.mark.window(shown=False)
 def test_closing_the_window_in_the_middle_stops_the_work(
     loaded: Workbench, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -427,6 +406,6 @@ def test_closing_the_window_in_the_middle_stops_the_work(
 
     monkeypatch.setattr("napari_ciml.inference.segment.segment", endless)
     click(qtbot, loaded.segment.run)
-    assert begun.wait(5)
+    assert begun.wait(PATIENCE)
     loaded.viewer.close()
-    qtbot.waitUntil(ended.is_set, timeout=5000)
+    wait_until(qtbot, ended.is_set)

@@ -9,8 +9,10 @@ import pytest
 from napari.layers import Layer
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, Qt, QUrl
-from qtpy.QtWidgets import QFileDialog, QPushButton
+from qtpy.QtWidgets import QFileDialog
 
+from helpers.gui import LEFT, canvas, click, wait, wait_until
+from helpers.waiting import PATIENCE
 from napari_ciml.decomposition.model import Pair
 from napari_ciml.files import read_table
 from napari_ciml.metrics import dice
@@ -18,22 +20,6 @@ from napari_ciml.network.checkpoint import Checkpoint, save_checkpoint
 from napari_ciml.network.checkpoint_info import WeightStatistics
 from napari_ciml.widgets.layers.metadata import metadata_of
 from napari_ciml.widgets.workbench import Workbench
-
-pytestmark = pytest.mark.window(shown=False)
-
-LEFT = Qt.MouseButton.LeftButton
-
-
-def click(qtbot: QtBot, button: QPushButton) -> None:
-    qtbot.mouseClick(button, LEFT)
-
-
-def wait(qtbot: QtBot, desk: Workbench) -> None:
-    live, session = desk.session.live, desk.session
-    qtbot.waitUntil(
-        lambda: not (live.pending or session.jobs.main.busy or session.jobs.io.busy),
-        timeout=60000,
-    )
 
 
 def made(desk: Workbench, kind: str) -> list[Layer]:
@@ -49,17 +35,10 @@ def shift_click(qtbot: QtBot, desk: Workbench, voxel: tuple[int, int, int]) -> N
         first + k * mm for k, mm, first in zip(voxel, grid.scale, grid.translate, strict=True)
     )
     qtbot.wait(50)
-    canvas = viewer.window._qt_viewer.canvas.native
-    middle = QPoint(canvas.width() // 2, canvas.height() // 2)
-    qtbot.mouseClick(canvas, LEFT, Qt.KeyboardModifier.ShiftModifier, middle)
+    widget = canvas(desk)
+    middle = QPoint(widget.width() // 2, widget.height() // 2)
+    qtbot.mouseClick(widget, LEFT, Qt.KeyboardModifier.ShiftModifier, middle)
     wait(qtbot, desk)
-
-
-@pytest.fixture
-def segmented(loaded: Workbench, qtbot: QtBot) -> Workbench:
-    click(qtbot, loaded.segment.run)
-    wait(qtbot, loaded)
-    return loaded
 
 
 @pytest.fixture
@@ -128,7 +107,7 @@ def test_two_runs_side_by_side(two_runs: Workbench, qtbot: QtBot) -> None:
     def press() -> None:
         place = QPoint(8, dock.side_by_side.height() // 2)
         qtbot.mouseClick(dock.side_by_side, LEFT, pos=place)
-        qtbot.waitUntil(lambda: not arranging.busy, timeout=60000)
+        wait_until(qtbot, lambda: not arranging.busy)
 
     press()
     assert grid.enabled
@@ -149,7 +128,7 @@ def test_two_runs_side_by_side(two_runs: Workbench, qtbot: QtBot) -> None:
     assert sum(layer.visible for layer in made(two_runs, "compared")) == 2
     press()
     click(qtbot, dock.end)
-    qtbot.waitUntil(lambda: not arranging.busy, timeout=60000)
+    wait_until(qtbot, lambda: not arranging.busy)
     assert not grid.enabled
     assert viewer.scene.camera.zoom == pytest.approx(zoom)
     ours = [layer.name for layer in viewer.layers if layer not in made(two_runs, "compared")]
@@ -161,7 +140,7 @@ def test_two_runs_side_by_side(two_runs: Workbench, qtbot: QtBot) -> None:
     wait(qtbot, two_runs)
     press()
     two_runs.session.display.next_modality()
-    qtbot.waitUntil(lambda: not grid.enabled and not arranging.busy, timeout=60000)
+    wait_until(qtbot, lambda: not grid.enabled and not arranging.busy)
     assert [la.name for la in made(two_runs, "modality") if la.visible] == ["T1"]
     assert not dock.side_by_side.isChecked()
     click(qtbot, dock.end)
@@ -169,7 +148,7 @@ def test_two_runs_side_by_side(two_runs: Workbench, qtbot: QtBot) -> None:
     wait(qtbot, two_runs)
     press()
     arranging.toggle("panes")
-    qtbot.waitUntil(lambda: not arranging.busy, timeout=60000)
+    wait_until(qtbot, lambda: not arranging.busy)
     assert arranging.current == "panes"
     assert not dock.side_by_side.isChecked()
     assert sum(layer.visible for layer in made(two_runs, "compared")) == 2
@@ -186,7 +165,7 @@ def test_a_session_compares_what_it_compared(
     dock.region.setCurrentText("TC")
     if beside:
         qtbot.mouseClick(dock.side_by_side, LEFT, pos=QPoint(8, dock.side_by_side.height() // 2))
-        qtbot.waitUntil(lambda: not session.display.layouts.busy, timeout=60000)
+        wait_until(qtbot, lambda: not session.display.layouts.busy)
     session.model.runs.rename(session.model.runs[0], "first")
 
     def seen() -> list[str]:
@@ -196,12 +175,12 @@ def test_a_session_compares_what_it_compared(
     session.persistence.save(tmp_path / "session")
     wait(qtbot, two_runs)
     click(qtbot, dock.end)
-    qtbot.waitUntil(lambda: not session.display.layouts.busy, timeout=60000)
+    wait_until(qtbot, lambda: not session.display.layouts.busy)
     assert seen() != before
     session.persistence.open(tmp_path / "session")
     wait(qtbot, two_runs)
-    qtbot.waitUntil(lambda: session.run_comparison.pair is not None, timeout=60000)
-    qtbot.waitUntil(lambda: not session.display.layouts.busy, timeout=60000)
+    wait_until(qtbot, lambda: session.run_comparison.pair is not None)
+    wait_until(qtbot, lambda: not session.display.layouts.busy)
     assert session.run_comparison.pair[0].name == "first"
     assert dock.side_by_side.isChecked() is beside
     assert dock.region.currentText() == "TC"
@@ -219,7 +198,7 @@ def test_what_comes_between_two_runs_ends_side_by_side(two_runs: Workbench, qtbo
 
     def beside() -> None:
         qtbot.mouseClick(dock.side_by_side, LEFT, pos=QPoint(8, dock.side_by_side.height() // 2))
-        qtbot.waitUntil(lambda: not looking.layouts.busy, timeout=60000)
+        wait_until(qtbot, lambda: not looking.layouts.busy)
         assert dock.side_by_side.isChecked()
 
     def ended() -> bool:
@@ -227,12 +206,12 @@ def test_what_comes_between_two_runs_ends_side_by_side(two_runs: Workbench, qtbo
 
     beside()
     mine = viewer.add_labels(np.ones((4, 4, 4), np.uint8), name="mine")
-    qtbot.waitUntil(ended, timeout=60000)
+    wait_until(qtbot, ended)
     assert not viewer.canvas.grid.enabled
     assert mine.visible
     beside()
     looking.toggle_3d()
-    qtbot.waitUntil(ended, timeout=60000)
+    wait_until(qtbot, ended)
     assert viewer.dims.ndisplay == 3
     assert not viewer.canvas.grid.enabled
 
@@ -245,7 +224,7 @@ def test_hidden_contours_are_hung_when_they_are_shown(two_runs: Workbench, qtbot
     contours = made(two_runs, "compared")
     click(qtbot, dock.end)
     arranging.toggle("panes")
-    qtbot.waitUntil(lambda: not arranging.busy, timeout=60000)
+    wait_until(qtbot, lambda: not arranging.busy)
 
     def hung() -> int:
         names = tuple(layer.name for layer in contours)
@@ -254,7 +233,7 @@ def test_hidden_contours_are_hung_when_they_are_shown(two_runs: Workbench, qtbot
     assert hung() == 2
     click(qtbot, dock.compare)
     wait(qtbot, two_runs)
-    qtbot.waitUntil(lambda: hung() == 8 and not arranging.busy, timeout=60000)
+    wait_until(qtbot, lambda: hung() == 8 and not arranging.busy)
     assert two_runs.viewer.canvas.grid.enabled
 
 
@@ -268,7 +247,7 @@ def test_a_run_of_the_history_is_compared_with(
     assert second.name not in names
     dock.references.setCurrentText(first.name)
     dock.references.activated.emit(dock.references.currentIndex())
-    qtbot.waitUntil(lambda: findings.comparison is not None, timeout=60000)
+    wait_until(qtbot, lambda: findings.comparison is not None)
     assert dock.references.currentText() == first.name
     maps = [one.segmentation.label_map > 0 for one in (second, first)]
     assert findings.comparison.scores[0].dice == pytest.approx(dice(*maps))
@@ -300,8 +279,8 @@ def test_sensitivity_on_request_and_cancelled(
     with monkeypatch.context() as patch:
         patch.setattr(module, "sensitivity", endless)
         click(qtbot, panel.run)
-        assert begun.wait(5)
-        qtbot.waitUntil(lambda: "Muting" in panel.jobs.stage.text())
+        assert begun.wait(PATIENCE)
+        wait_until(qtbot, lambda: "Muting" in panel.jobs.stage.text())
         click(qtbot, panel.jobs.cancel)
         wait(qtbot, segmented)
     assert "cancelled" in panel.jobs.notices.text()
@@ -377,7 +356,7 @@ def test_a_shift_click_asks_why_and_is_kept(segmented: Workbench, qtbot: QtBot) 
     assert dock.questions.reference_answer() is question
     click(qtbot, dock.maps)
     window = dock.maps_window
-    qtbot.waitUntil(lambda: window.other.isVisible() and len(window.other.pictures) == 3)
+    wait_until(qtbot, lambda: window.other.isVisible() and len(window.other.pictures) == 3)
     assert window.compared.text() == titles[1]
     key = (pair, auxiliary)
     np.testing.assert_array_equal(window.other.pictures[key], window.grid.pictures[key])
@@ -387,6 +366,7 @@ def test_a_shift_click_asks_why_and_is_kept(segmented: Workbench, qtbot: QtBot) 
     assert [one.name for one in session.explanation.answered] == [question.name]
 
 
+@pytest.mark.window(shown=False)
 def test_a_click_beside_a_lesion_is_answered_in_words(segmented: Workbench, qtbot: QtBot) -> None:
     layer = segmented.viewer.layers["segmentation"]
     layer.data = np.zeros_like(layer.data)
@@ -411,13 +391,13 @@ def test_maps_side_by_side(
     wait(qtbot, segmented)
     click(qtbot, dock.maps)
     window = dock.maps_window
-    qtbot.waitUntil(lambda: len(window.grid.pictures) == 18)
+    wait_until(qtbot, lambda: len(window.grid.pictures) == 18)
     assert window.grid.columns == ["FLAIR", "T1", "T1CE", "T2"]
     assert len(window.grid.pairs) == 6
     pair, auxiliary = Pair("T2", "TC"), "T1"
     before = window.grid.pictures[pair, auxiliary]
     segmented.viewer.dims.set_current_step(0, 12)
-    qtbot.waitUntil(lambda: window.grid.pictures[pair, auxiliary] is not before)
+    wait_until(qtbot, lambda: window.grid.pictures[pair, auxiliary] is not before)
     middle = window.grid.cell(pair, auxiliary).center().toPoint()
     threads = []
     bring = module.resample
@@ -482,7 +462,7 @@ def test_a_lesion_of_the_list_is_asked_about(segmented: Workbench, qtbot: QtBot)
     labels[30:36, 20:26, 18:22] = 2
     layer.data = labels
     session.label_maps.measure()
-    qtbot.waitUntil(lambda: len(session.model.findings.inventory.lesions) == 4)
+    wait_until(qtbot, lambda: len(session.model.findings.inventory.lesions) == 4)
     lesions = session.model.findings.review_queue()
     k = next(k for k, lesion in enumerate(lesions) if lesion.region == "ET")
     place = dock.lesions.visualItemRect(dock.lesions.item(k, 1)).center()

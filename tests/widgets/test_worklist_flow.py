@@ -7,29 +7,18 @@ from threading import Event
 import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtWidgets import QFileDialog
 
 from helpers.cases import write_case
+from helpers.gui import click_and_wait, press, wait, wait_until
+from helpers.waiting import PATIENCE
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.errors import InputError
 from napari_ciml.progress import ProgressMonitor
 from napari_ciml.widgets.jobs import JobRunner
 from napari_ciml.widgets.workbench import Workbench
 
-pytestmark = pytest.mark.window(shown=False)
-
-LEFT = Qt.MouseButton.LeftButton
 GRID = Grid((24, 24, 24), (4.0, 4.0, 4.0), (-40.0, -40.0, -40.0))
-
-
-def wait(qtbot: QtBot, desk: Workbench) -> None:
-    qtbot.waitUntil(lambda: not desk.session.jobs.main.busy, timeout=60000)
-
-
-def click(qtbot: QtBot, desk: Workbench, widget: QWidget) -> None:
-    qtbot.mouseClick(widget, LEFT)
-    wait(qtbot, desk)
 
 
 def stages(desk: Workbench) -> list[str]:
@@ -46,7 +35,7 @@ def listed(
     monkeypatch.setattr(
         QFileDialog, "getExistingDirectory", lambda *_, **__: str(tmp_path / "cases")
     )
-    click(qtbot, desk, desk.worklist.open)
+    click_and_wait(qtbot, desk, desk.worklist.open)
     assert stages(desk) == ["new", "new", "new"]
     return desk
 
@@ -55,23 +44,23 @@ def test_nothing_painted_is_lost_and_the_next_case_is_ready(
     listed: Workbench, qtbot: QtBot
 ) -> None:
     desk, model = listed, listed.session.model
-    click(qtbot, desk, desk.worklist.next)
+    click_and_wait(qtbot, desk, desk.worklist.next)
     assert model.case.name == "a"
     # While the first one is looked at, the second was segmented and put on disk.
     assert stages(desk) == ["new", "segmented", "new"]
-    click(qtbot, desk, desk.segment.run)
+    click_and_wait(qtbot, desk, desk.segment.run)
     layer = desk.viewer.layers["segmentation"]
     layer.data[3:6, 3:6, 3:6] = 4
     layer.refresh()
     painted = layer.data.copy()
-    click(qtbot, desk, desk.worklist.next)
+    click_and_wait(qtbot, desk, desk.worklist.next)
     assert model.case.name == "b"
     assert model.segmentation is not None
     assert not desk.worklist.error.text()
     assert stages(desk) == ["corrected", "segmented", "segmented"]
     assert desk.worklist.cases.currentRow() == 1
     assert not any("edited" in layer.name for layer in desk.viewer.layers)
-    click(qtbot, desk, desk.worklist.previous)
+    click_and_wait(qtbot, desk, desk.worklist.previous)
     assert model.case.name == "a"
     np.testing.assert_array_equal(desk.viewer.layers["segmentation"].data, painted)
 
@@ -90,33 +79,33 @@ def test_the_next_case_is_read_ahead_unless_it_was_saved_again(
         return real(folder, monitor)
 
     monkeypatch.setattr(read, "open_session", spied)
-    click(qtbot, desk, desk.worklist.next)
+    click_and_wait(qtbot, desk, desk.worklist.next)
     second, third = (rounds.worklist.session(k) for k in (1, 2))
     assert opened == [second]
-    click(qtbot, desk, desk.worklist.next)
+    click_and_wait(qtbot, desk, desk.worklist.next)
     # It was there already; what was read is the one after it.
     assert (model.case.name, opened) == ("b", [second, third])
     assert model.segmentation is not None
     (third / "session.json").touch()
-    click(qtbot, desk, desk.worklist.next)
+    click_and_wait(qtbot, desk, desk.worklist.next)
     assert (model.case.name, opened) == ("c", [second, third, third])
     # One that has a session already is read ahead, too.
-    click(qtbot, desk, desk.worklist.previous)
+    click_and_wait(qtbot, desk, desk.worklist.previous)
     assert (model.case.name, opened[3:]) == ("b", [second, third])
 
 
 def test_an_export_is_noted(listed: Workbench, qtbot: QtBot, tmp_path: Path) -> None:
     desk = listed
     desk.worklist.prefetch.setChecked(False)
-    click(qtbot, desk, desk.worklist.next)
+    click_and_wait(qtbot, desk, desk.worklist.next)
     # One that is read again, as to align it, is still the same case of the worklist.
-    click(qtbot, desk, desk.case.load)
-    assert desk.session.worklist.current == 0
+    click_and_wait(qtbot, desk, desk.case.load)
+    assert desk.worklist.controller.current == 0
     assert stages(desk) == ["new", "new", "new"]
-    click(qtbot, desk, desk.segment.run)
+    click_and_wait(qtbot, desk, desk.segment.run)
     desk.export.export_to(tmp_path / "out")
     wait(qtbot, desk)
-    click(qtbot, desk, desk.worklist.next)
+    click_and_wait(qtbot, desk, desk.worklist.next)
     assert stages(desk) == ["exported", "new", "new"]
 
 
@@ -126,40 +115,40 @@ def test_the_run_that_is_shown_counts_and_a_correction_that_was_set_aside(
     desk, model = listed, listed.session.model
     desk.worklist.prefetch.setChecked(False)
     desk.session.live.set_on(False)
-    click(qtbot, desk, desk.worklist.next)
-    click(qtbot, desk, desk.segment.run)
+    click_and_wait(qtbot, desk, desk.worklist.next)
+    click_and_wait(qtbot, desk, desk.segment.run)
     first = model.segmentation.label_map
     model.set_threshold("WT", 0.01)
-    click(qtbot, desk, desk.segment.run)
+    click_and_wait(qtbot, desk, desk.segment.run)
     assert not np.array_equal(first, model.segmentation.label_map)
     desk.export.export_to(tmp_path / "out")
     wait(qtbot, desk)
-    click(qtbot, desk, desk.worklist.next)
+    click_and_wait(qtbot, desk, desk.worklist.next)
     assert stages(desk)[0] == "exported"
-    click(qtbot, desk, desk.worklist.previous)
+    click_and_wait(qtbot, desk, desk.worklist.previous)
     layer = desk.viewer.layers["segmentation"]
     assert desk.export.target.text() == "Exports 'segmentation', as computed."
     layer.paint((4, 4, 4), 4)
-    qtbot.waitUntil(lambda: "with corrections" in desk.export.target.text())
+    wait_until(qtbot, lambda: "with corrections" in desk.export.target.text())
     model.set_threshold("WT", 0.6)
-    click(qtbot, desk, desk.segment.run)
+    click_and_wait(qtbot, desk, desk.segment.run)
     first_line, second = desk.export.target.text().splitlines()
     assert first_line == "Exports 'segmentation', as computed."
     assert "has corrections and is not exported" in second
-    click(qtbot, desk, desk.worklist.next)
+    click_and_wait(qtbot, desk, desk.worklist.next)
     assert stages(desk)[0] == "corrected"
 
 
 def test_a_case_that_cannot_be_saved_is_not_left(
     listed: Workbench, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    click(qtbot, listed, listed.worklist.next)
+    click_and_wait(qtbot, listed, listed.worklist.next)
 
     def full(*_: object) -> None:
         raise InputError("out: cannot be written (disk full); choose another folder.")
 
     monkeypatch.setattr("napari_ciml.session.storage.write.save_session", full)
-    click(qtbot, listed, listed.worklist.next)
+    click_and_wait(qtbot, listed, listed.worklist.next)
     assert "disk full" in listed.worklist.error.text()
     assert listed.session.model.case.name == "a"
 
@@ -171,15 +160,12 @@ def test_keys_go_on_and_back_and_none_of_them_is_taken(listed: Workbench, qtbot:
 
     keys = [str(k) for keys in get_settings().shortcuts.shortcuts.values() for k in keys]
     assert not {key.replace("Control-", "Ctrl+") for key in (NEXT_CASE, PREVIOUS_CASE)} & set(keys)
-    listed.viewer.window.activate()
-    canvas = listed.viewer.window._qt_viewer.canvas.native
-    ctrl = Qt.KeyboardModifier.ControlModifier
     for key, name in (
-        (Qt.Key.Key_PageDown, "a"),
-        (Qt.Key.Key_PageDown, "b"),
-        (Qt.Key.Key_PageUp, "a"),
+        (NEXT_CASE, "a"),
+        (NEXT_CASE, "b"),
+        (PREVIOUS_CASE, "a"),
     ):
-        qtbot.keyClick(canvas, key, ctrl)
+        press(listed, key)
         wait(qtbot, listed)
         assert listed.session.model.case.name == name
 
@@ -198,8 +184,8 @@ def test_background_work_gives_way_and_begins_again(qtbot: QtBot) -> None:
         return lambda _: name
 
     runner.submit("Ahead", slow, order.append, background=True)
-    assert begun.wait(5)
+    assert begun.wait(PATIENCE)
     runner.submit("Asked", asked("asked"), order.append)
-    qtbot.waitUntil(lambda: not runner.busy)
+    wait_until(qtbot, lambda: not runner.busy)
     assert order == ["ahead begins", "asked", "ahead begins", "ahead ends"]
     runner.close()
