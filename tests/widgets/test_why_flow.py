@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, Qt, QUrl
 from qtpy.QtWidgets import QFileDialog
 
-from helpers.gui import LEFT, canvas, click, wait, wait_until
+from helpers.gui import LEFT, canvas, click, run_segment, wait, wait_until
 from helpers.waiting import PATIENCE
 from napari_ciml.decomposition.model import Pair
 from napari_ciml.files import read_table
@@ -453,9 +453,10 @@ def test_an_unusual_weight_stands_out(
     assert dock.questions.reference.currentText() == "typical weights"
 
 
-def test_a_lesion_of_the_list_is_asked_about(segmented: Workbench, qtbot: QtBot) -> None:
-    session, dock = segmented.session, segmented.lesions
-    assert not dock.explain.isEnabled()
+def test_a_lesion_of_the_list_is_asked_about(loaded: Workbench, qtbot: QtBot) -> None:
+    assert not loaded.lesions.explain.isEnabled()
+    run_segment(qtbot, loaded)
+    segmented, session, dock = loaded, loaded.session, loaded.lesions
     layer = segmented.viewer.layers["segmentation"]
     labels = np.zeros_like(session.model.segmentation.label_map)
     labels[20:24, 20:26, 18:22] = 4
