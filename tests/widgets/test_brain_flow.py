@@ -100,8 +100,8 @@ def test_offered_where_it_is_needed_alone_and_found_while_opening(
     desk.case.open(head[0])
     wait(qtbot, desk)
     assert panel.notice.text() == ""
-    panel.silent = False
-    desk.session.open(head[0], find_brain=brain_mask)
+    desk.session.skull_stripping.enabled = True
+    desk.session.cases.open(head[0], find_brain=brain_mask)
     wait(qtbot, desk)
     assert desk.session.model.case.brain is not None
     assert len(plugin_layers(desk.viewer, "brain")) == 1

@@ -181,8 +181,8 @@ def test_a_stale_job_is_stopped_and_neither_shown_nor_reported(
             raise
 
     runner.submit("stale", work, results.append, generation=counter.now())
-    assert begun.wait(5)
-    with qtbot.waitSignal(runner.idle):
+    assert begun.wait(PATIENCE)
+    with qtbot.waitSignal(runner.idle, timeout=PATIENCE_MS):
         counter.advance()
         runner.submit("current", lambda _: 2, results.append, generation=counter.now())
     assert ended.is_set()
@@ -196,12 +196,12 @@ def test_a_result_is_dropped_that_comes_when_its_generation_is_over(
 
     def deaf(_: ProgressMonitor) -> str:
         begun.set()
-        go.wait(5)
+        go.wait(PATIENCE)
         return "too late"
 
     runner.submit("deaf", deaf, results.append, generation=counter.now())
-    assert begun.wait(5)
-    with qtbot.waitSignal(runner.idle):
+    assert begun.wait(PATIENCE)
+    with qtbot.waitSignal(runner.idle, timeout=PATIENCE_MS):
         counter.advance()
         go.set()
     assert results == []
@@ -210,10 +210,10 @@ def test_a_result_is_dropped_that_comes_when_its_generation_is_over(
 def test_a_stale_job_that_waits_is_never_begun(runner: JobRunner, qtbot: QtBot) -> None:
     counter, go, started, results = Counter(), Event(), [], []
     runner.started.connect(started.append)
-    runner.submit("first", lambda _: go.wait(5), results.append)
+    runner.submit("first", lambda _: go.wait(PATIENCE), results.append)
     runner.submit("stale", lambda _: "stale", results.append, generation=counter.now())
     counter.advance()
-    with qtbot.waitSignal(runner.idle):
+    with qtbot.waitSignal(runner.idle, timeout=PATIENCE_MS):
         go.set()
     assert (started, results) == (["first"], [True])
 
@@ -224,15 +224,15 @@ def test_a_function_is_called_on_the_gui_thread(runner: JobRunner, qtbot: QtBot)
     def work(_: ProgressMonitor) -> None:
         runner.call_in_gui(lambda: threads.append(current_thread()))
 
-    with qtbot.waitSignal(runner.idle):
+    with qtbot.waitSignal(runner.idle, timeout=PATIENCE_MS):
         runner.submit("Work", work, lambda _: None)
     assert threads == [main_thread()]
 
 
 def test_the_queues_of_a_viewer_run_beside_each_other_and_close_together(qtbot: QtBot) -> None:
     jobs, go, results = Jobs(), Event(), []
-    jobs.main.submit("long", lambda _: go.wait(5), results.append)
-    with qtbot.waitSignal(jobs.io.idle):
+    jobs.main.submit("long", lambda _: go.wait(PATIENCE), results.append)
+    with qtbot.waitSignal(jobs.io.idle, timeout=PATIENCE_MS):
         jobs.io.submit("short", lambda _: "short", results.append)
     assert results == ["short"]
     assert jobs.busy

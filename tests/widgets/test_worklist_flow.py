@@ -100,7 +100,7 @@ def test_an_export_is_noted(listed: Workbench, qtbot: QtBot, tmp_path: Path) -> 
     click_and_wait(qtbot, desk, desk.worklist.next)
     # One that is read again, as to align it, is still the same case of the worklist.
     click_and_wait(qtbot, desk, desk.case.load)
-    assert desk.worklist.controller.current == 0
+    assert desk.session.worklist.current == 0
     assert stages(desk) == ["new", "new", "new"]
     click_and_wait(qtbot, desk, desk.segment.run)
     desk.export.export_to(tmp_path / "out")
