@@ -26,7 +26,7 @@ def wait(qtbot: QtBot, desk: Workbench) -> None:
 def is_idle(desk: Workbench) -> bool:
     """Return whether no job runs, no edit waits for one, and the layout is complete."""
     session = desk.session
-    pending = session.live.pending or session.autosave._delay.isActive()
+    pending = session.live.pending or session.autosave.pending
     return not (session.jobs.busy or pending or session.display.layouts.busy)
 
 

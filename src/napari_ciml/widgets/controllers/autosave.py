@@ -85,6 +85,11 @@ class AutosaveController:
         """Whether a label map was painted on."""
         return bool(self._unsaved) or bool(self._last)
 
+    @property
+    def pending(self) -> bool:
+        """Whether strokes wait to be saved."""
+        return self._delay.pending
+
     def save_now(self) -> None:
         """Save what was painted since the last time, without waiting for the delay."""
         self._delay.stop()
