@@ -121,7 +121,7 @@ def test_two_runs_side_by_side(two_runs: Workbench, qtbot: QtBot) -> None:
     assert viewer.layers.selection.active is viewer.layers["FLAIR"]
     assert arranging.current == "single"
     state = two_runs.session.persistence.snapshot()
-    assert state.view.zoom == pytest.approx(zoom)
+    assert state.camera.zoom == pytest.approx(zoom)
     press()
     assert not grid.enabled
     assert all(layer.visible for layer in contours)

@@ -137,13 +137,15 @@ class RunComparison:
         case, pair, modality = self.model.case, self.pair, self.display.active_modality()
         if case is None or pair is None or modality is None or side_by_side == self.side_by_side:
             return
-        self.side_by_side = side_by_side
         if side_by_side:
             maps = [(run.name, *_label_map(run)) for run in pair]
             first, second = show_label_maps(self.layers.viewer, case, maps)
             self.display.layouts.pair(modality, first, second)
+            # Only now: the layout before it, which is announced as well, would end it.
+            self.side_by_side = True
             self.changed.emit()
         else:
+            self.side_by_side = False
             self.display.layouts.arrange("single")
             self.show(self.region)
 

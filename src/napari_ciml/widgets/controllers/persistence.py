@@ -14,6 +14,7 @@ from napari_ciml.inference.uncertainty_maps import LARGEST, uncertainty_map
 from napari_ciml.metrics.label_checks import SPECK_ML, LabelIssue, check_labels
 from napari_ciml.progress import ProgressMonitor
 from napari_ciml.session.loaded_case import LoadedCase
+from napari_ciml.session.storage.snapshot import SessionSnapshot
 from napari_ciml.widgets.controllers import view_state
 from napari_ciml.widgets.controllers.autosave import AutosaveController
 from napari_ciml.widgets.controllers.case_loading import CaseController
@@ -26,7 +27,6 @@ from napari_ciml.widgets.layers.metadata import require_metadata
 
 if TYPE_CHECKING:
     from napari_ciml.export.bundle import ExportInput, ExportOptions
-    from napari_ciml.session.storage.snapshot import SessionSnapshot
 
 SAVING, OPENING, EXPORTING = "Saving the session", "Opening the session", "Exporting"
 
@@ -45,7 +45,7 @@ class LoadedSession:
         The uncertainty map that is to be shown, if one is, (Z, Y, X).
     """
 
-    snapshot: "SessionSnapshot"
+    snapshot: SessionSnapshot
     case: LoadedCase
     uncertainty: np.ndarray | None = None
 
@@ -79,7 +79,7 @@ class PersistenceController:
         self.display, self.jobs = context.display, context.jobs
         self.controllers = controllers
 
-    def snapshot(self) -> "SessionSnapshot":
+    def snapshot(self) -> SessionSnapshot:
         """Return the present state of the session.
 
         Raises
@@ -87,8 +87,6 @@ class PersistenceController:
         CimlError
             If no case is open.
         """
-        from napari_ciml.session.storage.snapshot import SessionSnapshot
-
         model, layers, controllers = self.model, self.layers, self.controllers
         case, discovered = model.case, model.sources.discovered
         if case is None or discovered is None:
@@ -120,7 +118,7 @@ class PersistenceController:
             run_comparison=controllers.run_comparison.to_state(),
         )
 
-    def save(self, folder: Path, done: Callable[["SessionSnapshot"], None] | None = None) -> None:
+    def save(self, folder: Path, done: Callable[[SessionSnapshot], None] | None = None) -> None:
         """Save the session to a folder.
 
         Parameters
@@ -167,7 +165,7 @@ class PersistenceController:
         finally:
             live.set_on(on)
 
-    def release_saved(self, snapshot: "SessionSnapshot") -> None:
+    def release_saved(self, snapshot: SessionSnapshot) -> None:
         """Let painted layers go whose strokes a saved session has."""
         for layer in view_state.saved_layers(self.layers, snapshot.corrections):
             self.controllers.autosave.discard(layer)
@@ -195,7 +193,7 @@ class PersistenceController:
         if snapshot.run_comparison is not None:
             controllers.run_comparison.from_state(snapshot.run_comparison)
 
-    def _restore_runs(self, snapshot: "SessionSnapshot") -> Iterator[None]:
+    def _restore_runs(self, snapshot: SessionSnapshot) -> Iterator[None]:
         """Restore checkpoint, request, runs and answers."""
         model = self.model
         if snapshot.checkpoint is not None:
@@ -339,7 +337,7 @@ def read_session(folder: Path, monitor: ProgressMonitor) -> LoadedSession:
     return LoadedSession(snapshot, LoadedCase.of(snapshot.case), _uncertainty(snapshot))
 
 
-def _uncertainty(snapshot: "SessionSnapshot") -> np.ndarray | None:
+def _uncertainty(snapshot: SessionSnapshot) -> np.ndarray | None:
     """Compute the uncertainty map that is to be shown, if one is."""
     overlay = snapshot.overlay
     if overlay is None or overlay.uncertainty is None or snapshot.current is None:
@@ -348,7 +346,7 @@ def _uncertainty(snapshot: "SessionSnapshot") -> np.ndarray | None:
     return uncertainty_map(segmentation, snapshot.case, overlay.region, overlay.uncertainty)
 
 
-def _resample_shown_map(snapshot: "SessionSnapshot") -> None:
+def _resample_shown_map(snapshot: SessionSnapshot) -> None:
     """Bring the map that is to be shown onto the case grid, where it is cached."""
     shown = snapshot.map_view
     if shown is None or snapshot.current is None:

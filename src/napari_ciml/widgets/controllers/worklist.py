@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from psygnal import Signal
@@ -15,6 +14,7 @@ from napari_ciml.progress import ProgressMonitor
 from napari_ciml.session.request import SegmentationRequest
 from napari_ciml.session.runs import Run
 from napari_ciml.session.storage.schema import FILE
+from napari_ciml.session.storage.snapshot import SessionSnapshot
 from napari_ciml.session.storage.volumes import digest
 from napari_ciml.session.worklist import CaseStatus, Worklist, open_worklist
 from napari_ciml.widgets.controllers.case_loading import CaseController
@@ -26,9 +26,6 @@ from napari_ciml.widgets.controllers.persistence import (
     PersistenceController,
     read_session,
 )
-
-if TYPE_CHECKING:
-    from napari_ciml.session.storage.snapshot import SessionSnapshot
 
 PREFETCHING, LISTING = "Preparing the next case", "Listing the cases"
 
@@ -62,10 +59,9 @@ class _PrefetchJob:
     request: SegmentationRequest
     compute: SegmentSettings
 
-    def run(self, monitor: ProgressMonitor) -> "SessionSnapshot":
+    def run(self, monitor: ProgressMonitor) -> SessionSnapshot:
         """Load and segment the case."""
         from napari_ciml.inference.segment import segment
-        from napari_ciml.session.storage.snapshot import SessionSnapshot
 
         discovered, case = self._load(monitor)
         checkpoint = load_checkpoint(self.checkpoint)
@@ -175,7 +171,7 @@ class WorklistController:
             return
         left, folder = self.current, worklist.session(self.current)
 
-        def done(snapshot: "SessionSnapshot") -> None:
+        def done(snapshot: SessionSnapshot) -> None:
             self.persistence.release_saved(snapshot)
             _record_save(worklist, left, snapshot)
             self._open(worklist, index)
@@ -267,7 +263,7 @@ class WorklistController:
         self.jobs.main.submit(PREFETCHING, work, done, background=True)
 
 
-def _record_save(worklist: Worklist, index: int, snapshot: "SessionSnapshot") -> None:
+def _record_save(worklist: Worklist, index: int, snapshot: SessionSnapshot) -> None:
     """Note in the worklist which label maps of a case were saved, and whether one was edited."""
     maps = [one.labels for one in snapshot.corrections if one.current]
     if not maps:
