@@ -1,10 +1,19 @@
 """Every command line, link and snippet of the documentation holds."""
 
+import argparse
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from helpers.documentation import code_blocks, command_lines, links, pages, source_files
+from helpers.documentation import (
+    code_blocks,
+    command_lines,
+    links,
+    option_names,
+    pages,
+    source_files,
+)
 from helpers.paths import ROOT
 from napari_ciml.cli.main import build_parser
 
@@ -30,11 +39,28 @@ def exit_status(arguments: list[str]) -> object:
     return 0
 
 
+@cache
+def known_options() -> frozenset[str]:
+    parsers: list[argparse.ArgumentParser] = [build_parser()]
+    for action in parsers[0]._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            parsers += action.choices.values()
+    return frozenset(
+        name for parser in parsers for action in parser._actions for name in action.option_strings
+    )
+
+
 @pytest.mark.parametrize("page", pages(), ids=by_name)
 def test_command_lines_parse(page: Path) -> None:
     for arguments in command_lines(page):
         line = f"napari-ciml {' '.join(arguments)}"
         assert exit_status([PLACEHOLDERS.get(one, one) for one in arguments]) == 0, line
+
+
+@pytest.mark.parametrize("page", pages(), ids=by_name)
+def test_named_options_exist(page: Path) -> None:
+    if page.name != "CHANGELOG.md":  # It names those of before, too.
+        assert set(option_names(page)) <= known_options()
 
 
 @pytest.mark.parametrize("page", pages(), ids=by_name)

@@ -58,6 +58,13 @@ def source_files(page: Path) -> Iterator[str]:
             yield code
 
 
+def option_names(page: Path) -> Iterator[str]:
+    """Yield the long options that sentences and tables name."""
+    text = _FENCE.sub("", page.read_text(encoding="utf-8"))
+    for code in _INLINE.findall(text):
+        yield from re.findall(r"(?<![\w-])--[a-z][a-z-]+", code)
+
+
 def _arguments(line: str) -> list[str]:
     """Return what follows the program's name; nothing if the line is of another program."""
     try:
