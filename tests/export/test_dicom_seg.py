@@ -120,7 +120,7 @@ def test_frames_of_several_times_are_refused(tmp_path: Path) -> None:
     grid = Grid((12, 10, 4), (0.75, 1.5, 2.5), (-20.0, 14.0, 3.0))
     file = write_enhanced(tmp_path / "enhanced.dcm", grid, positions(grid), times=2)
     labels, out = np.ones(grid.shape, np.uint8), tmp_path / "seg.dcm"
-    with pytest.raises(InputError, match="several frames at one place"):
+    with pytest.raises(InputError, match="several frames at one position"):
         write_dicom_seg(out, labels, grid, [file], MADE)
     other = write_enhanced(tmp_path / "other.dcm", grid, positions(grid))
     with pytest.raises(InputError, match="exactly one"):
@@ -178,7 +178,7 @@ def test_a_label_map_on_another_grid_takes_the_nearest_voxels_and_says_so(tmp_pa
     write_dicom_seg(
         tmp_path / "b.dcm", fine, half, paths, MADE, ProgressMonitor(notify=told.append)
     )
-    assert "nearest voxel" in told[0]
+    assert "nearest neighbour" in told[0]
     a, b = (pydicom.dcmread(tmp_path / name).pixel_array for name in ("a.dcm", "b.dcm"))
     np.testing.assert_array_equal(a, b)
 
@@ -198,7 +198,7 @@ def test_what_cannot_be_referred_to_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="exactly one"):
         write_dicom_seg(out, array, grid, [*paths, *other], MADE)
     (tmp_path / "x.dcm").write_bytes(b"no dicom")
-    with pytest.raises(InputError, match="no readable DICOM"):
+    with pytest.raises(InputError, match="not a readable DICOM"):
         write_dicom_seg(out, array, grid, [tmp_path / "x.dcm"], MADE)
     without = pydicom.dcmread(paths[0])
     del without.FrameOfReferenceUID

@@ -126,7 +126,7 @@ def test_what_was_edited_is_told(case: Case, segmentation: Segmentation) -> None
     assert "Edited" not in dict(composed(case, segmentation).facts)
     settings = SegmentSettings(thresholds={"ET": 0.3}, postprocess=False)
     report = composed(case, replace(segmentation, settings=settings))
-    said = "ET from a probability of 0.30 on; specks and holes kept"
+    said = "ET from a probability of 0.30 on; no postprocessing"
     assert dict(report.facts)["Edited"] == said
 
 

@@ -1,1 +1,1 @@
-"""What leaves the program: label maps, probabilities, maps, tables."""
+"""Export of results: volumes, tables, report, DICOM SEG."""

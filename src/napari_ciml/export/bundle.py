@@ -1,4 +1,4 @@
-"""What leaves the program for a case: files of the kinds that were chosen, in one folder."""
+"""Export the results of a case: files of the chosen kinds, in one folder."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,27 +35,27 @@ KINDS: dict[Kind, str] = {
     "report": "Report (HTML and PDF)",
     "dicom-seg": "DICOM SEG",
 }
-"""What can be chosen, in words."""
+"""Kinds of files, and their labels."""
 
 FORMATS = (".nii.gz", ".nrrd")
 
 
 @dataclass(frozen=True)
 class ExportInput:
-    """What there is of a case.
+    """Results of a case.
 
     Parameters
     ----------
     case : Case
-        Its images.
+        The case.
     segmentation : Segmentation
-        As it was computed.
+        Its segmentation.
     labels : numpy.ndarray
-        As it is now, (Z, Y, X) on the case grid.
+        Present label map, possibly edited, (Z, Y, X) on the case grid.
     explanation : Explanation or None
-        If it was explained.
-    context : Context
-        What else the report says; ``corrected`` holds for all files.
+        Explanation of the segmentation, if there is one.
+    context : ReportContext
+        Further content of the report; ``corrected`` applies to all files.
     """
 
     case: Case
@@ -67,19 +67,19 @@ class ExportInput:
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What is asked for.
+    """Options of an export.
 
     Parameters
     ----------
     kinds : frozenset of str
-        Of `KINDS`.
+        Keys of `KINDS`.
     suffix : str
-        Of volumes, one of `FORMATS`.
+        File suffix of volumes, one of `FORMATS`.
     series : sequence of pathlib.Path
-        The files of the series that DICOM SEG refers to; that of the case's reference if empty.
+        Files of the series that DICOM SEG refers to; by default that of the reference modality.
     grid : str, optional
-        Modality on whose file's voxels volumes lie; by default the reference. DICOM SEG lies on
-        its series, the report and tables tell of the case grid.
+        Modality on whose native grid volumes are written; by default the reference. DICOM SEG is
+        written on the grid of its series; report and tables refer to the case grid.
     """
 
     kinds: frozenset[Kind]
@@ -89,86 +89,88 @@ class ExportOptions:
 
 
 def export_results(
-    folder: Path, results: ExportInput, wish: ExportOptions, monitor: ProgressMonitor
+    folder: Path, results: ExportInput, options: ExportOptions, monitor: ProgressMonitor
 ) -> list[Path]:
-    """Write what is asked for; what there is nothing of is left out.
+    """Write the requested kinds of files; those without content are left out.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Exists and can be written to.
-    results : Results
-        What is written.
-    wish : Wish
-        Which of it.
-    monitor : Monitor
-        Told before each file.
+        Existing, writable folder.
+    results : ExportInput
+        Results to write.
+    options : ExportOptions
+        Kinds, format and grid.
+    monitor : ProgressMonitor
+        Receives a step before each file.
 
     Returns
     -------
     list of pathlib.Path
-        The files.
+        The written files.
 
     Raises
     ------
     InputError
-        If one cannot be written.
+        If a file cannot be written.
     CancelledError
         If the monitor's ``stop`` is set; the files written so far stay.
     """
-    volumes = {f"{name}{wish.suffix}": made for name, made in _volumes(results, wish).items()}
+    volumes = {
+        f"{name}{options.suffix}": compute for name, compute in _volumes(results, options).items()
+    }
 
     def write(name: str) -> Path:
-        write_on_native_grid(folder / name, volumes[name](), results.case, wish.grid)
+        write_on_native_grid(folder / name, volumes[name](), results.case, options.grid)
         return folder / name
 
     paths = map_in_threads(write, tuple(volumes), monitor, "Writing")
-    if wish.kinds & {"tables", "report"}:
-        found = _inventory(results, monitor)
-        if "tables" in wish.kinds:
-            paths += _write_tables(folder, results, found, monitor, wish.grid)
-        if "report" in wish.kinds:
-            paths += _write_report(folder, results, found, monitor)
-    if "dicom-seg" in wish.kinds:
+    if options.kinds & {"tables", "report"}:
+        inventory = _inventory(results, monitor)
+        if "tables" in options.kinds:
+            paths += _write_tables(folder, results, inventory, monitor, options.grid)
+        if "report" in options.kinds:
+            paths += _write_report(folder, results, inventory, monitor)
+    if "dicom-seg" in options.kinds:
         segmentation = results.segmentation
-        made = SegmentationProvenance(
+        provenance = SegmentationProvenance(
             segmentation.plan.decomposition, segmentation.checkpoint, results.context.corrected
         )
         path = folder / "segmentation.dcm"
         grid = results.case.grid
-        series = wish.series or source_series(results.case)
-        paths.append(write_dicom_seg(path, results.labels, grid, series, made, monitor))
+        series = options.series or source_series(results.case)
+        paths.append(write_dicom_seg(path, results.labels, grid, series, provenance, monitor))
     return paths
 
 
-def _volumes(results: ExportInput, wish: ExportOptions) -> dict[str, Callable[[], np.ndarray]]:
-    """Return the volumes asked for by file name; each is made when it is its turn."""
+def _volumes(results: ExportInput, options: ExportOptions) -> dict[str, Callable[[], np.ndarray]]:
+    """Return functions that compute the requested volumes, by file name."""
     case, segmentation = results.case, results.segmentation
-    where = wish.grid or case.reference
-    found: dict[str, Callable[[], np.ndarray]] = {}
+    modality = options.grid or case.reference
+    volumes: dict[str, Callable[[], np.ndarray]] = {}
 
     def add(name: str, values: Mapping[Key, np.ndarray], key: Key) -> None:
-        found[name] = lambda: resample_to_modality(values[key], case, where)
+        volumes[name] = lambda: resample_to_modality(values[key], case, modality)
 
-    if "labels" in wish.kinds:
-        found["segmentation"] = partial(labels_at, where, case, segmentation, results.labels)
-    if "probabilities" in wish.kinds:
+    if "labels" in options.kinds:
+        volumes["segmentation"] = partial(labels_at, modality, case, segmentation, results.labels)
+    if "probabilities" in options.kinds:
         for region in segmentation.probabilities:
             add(f"probability_{region}", segmentation.probabilities, region)
         if segmentation.uncertainty is not None:
             entropy = segmentation.uncertainty.entropy
             for region in entropy:
                 add(f"uncertainty_{region}", entropy, region)
-    if "maps" in wish.kinds and results.explanation is not None:
+    if "maps" in options.kinds and results.explanation is not None:
         maps = results.explanation.maps
         for pair, auxiliary in maps:
             name = f"complementary_{pair.primary}_{pair.region}_{auxiliary}"
             add(name, maps, (pair, auxiliary))
-    return found
+    return volumes
 
 
 def source_series(case: Case) -> list[Path]:
-    """Return the files of the series that the case's reference was read from; none if no DICOM."""
+    """Return the DICOM files of the case's reference modality; none if it is not DICOM."""
     stack = case.sources[case.reference].stack
     return [] if stack is None else sorted({plane.file for plane in stack.planes})
 
@@ -179,7 +181,11 @@ def _inventory(results: ExportInput, monitor: ProgressMonitor) -> Inventory:
 
 
 def _write_tables(
-    folder: Path, results: ExportInput, found: Inventory, monitor: ProgressMonitor, grid: str | None
+    folder: Path,
+    results: ExportInput,
+    inventory: Inventory,
+    monitor: ProgressMonitor,
+    grid: str | None,
 ) -> list[Path]:
     """Write ``volumes.csv``, ``summary.json``, and ``weights.csv``, ``lesions.csv`` if any."""
     monitor.step("Writing tables")
@@ -189,13 +195,13 @@ def _write_tables(
     ]
     if results.explanation is not None:
         paths.append(write_text(folder / "weights.csv", weights_csv(results.explanation)))
-    if found.lesions:
-        paths.append(write_table(folder / "lesions.csv", lesion_rows(found)))
+    if inventory.lesions:
+        paths.append(write_table(folder / "lesions.csv", lesion_rows(inventory)))
     return paths
 
 
 def _write_report(
-    folder: Path, results: ExportInput, found: Inventory, monitor: ProgressMonitor
+    folder: Path, results: ExportInput, inventory: Inventory, monitor: ProgressMonitor
 ) -> list[Path]:
     """Write ``report.html`` and ``report.pdf``."""
     monitor.step("Composing the report")
@@ -203,7 +209,7 @@ def _write_report(
         results.case,
         results.segmentation,
         results.labels,
-        found.regions,
+        inventory.regions,
         results.explanation,
         results.context,
     )
@@ -214,14 +220,14 @@ def _write_report(
 
 
 def volume_rows(results: ExportInput) -> list[dict[str, object]]:
-    """Return the table of volumes: of the label map as it is, and as it was computed."""
-    regions, voxel = results.segmentation.plan.decomposition.regions, results.case.grid.voxel_ml
-    now = region_masks(results.labels, regions)
+    """Return the table of volumes, of the present label map and of the computed one."""
+    segmentation, voxel_ml = results.segmentation, results.case.grid.voxel_ml
+    masks = region_masks(results.labels, segmentation.plan.decomposition.regions)
     return [
         {
             "region": name,
-            "volume_ml": round(float(np.count_nonzero(mask) * voxel), 3),
-            "computed_ml": round(results.segmentation.volumes_ml[name], 3),
+            "volume_ml": round(float(np.count_nonzero(mask) * voxel_ml), 3),
+            "computed_ml": round(segmentation.volumes_ml[name], 3),
         }
-        for name, mask in now.items()
+        for name, mask in masks.items()
     ]

@@ -1,7 +1,6 @@
-"""DICOM Segmentation objects that refer to the series they were made from.
+"""DICOM Segmentation objects that refer to their source series.
 
-The object belongs to the patient of its source series, as DICOM has it: whoever asks for it asks
-for the patient's name and identifier in it.
+As DICOM requires, the object contains the name and identifier of the patient in the source series.
 """
 
 from collections.abc import Sequence
@@ -25,16 +24,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SegmentationProvenance:
-    """How a label map was made.
+    """Provenance of a label map.
 
     Parameters
     ----------
     decomposition : Decomposition
-        Whose regions its values stand for.
+        Decomposition whose regions define the label values.
     checkpoint : str
         SHA-256 of the checkpoint.
     corrected : bool
-        Whether a person has painted on it.
+        Whether the label map was edited manually.
     """
 
     decomposition: Decomposition
@@ -47,31 +46,32 @@ def write_dicom_seg(
     labels: np.ndarray,
     grid: Grid,
     series: Sequence["Dataset | Path"],
-    made: SegmentationProvenance,
+    provenance: SegmentationProvenance,
     monitor: ProgressMonitor | None = None,
 ) -> Path:
-    """Write a label map as one binary segment for each of its values.
+    """Write a label map with one binary segment per label value.
 
     Parameters
     ----------
     path : pathlib.Path
         The ``.dcm`` file.
     labels : numpy.ndarray
-        (Z, Y, X) on ``grid``.
+        Label map on ``grid``, (Z, Y, X).
     grid : Grid
-        Where it lies. If the series has another one, the nearest voxels are taken.
+        Grid of the label map. If that of the series differs, the label map is resampled by nearest
+        neighbour.
     series : sequence of pydicom.Dataset or pathlib.Path
-        The source series: single-frame images in any order, or one multi-frame image.
-    made : Made
-        Goes into the object.
-    monitor : Monitor, optional
-        Told of the steps, and if the grid is another one.
+        Source series: single-frame images in any order, or one multi-frame image.
+    provenance : SegmentationProvenance
+        Regions, checkpoint and algorithm type of the segments.
+    monitor : ProgressMonitor, optional
+        Receives the steps, and a notice if the label map is resampled.
 
     Raises
     ------
     InputError
-        If highdicom is not installed, the series has no even geometry, does not overlap the
-        label map, or nothing is segmented on it.
+        If highdicom is not installed, the slices of the series are not evenly spaced, the series
+        does not overlap with the label map, or nothing is segmented on it.
     """
     hd = highdicom()
     monitor = monitor or ProgressMonitor()
@@ -79,26 +79,26 @@ def write_dicom_seg(
         raise InputError("DICOM SEG refers to a DICOM series; name its folder.")
     monitor.step("Writing DICOM SEG")
     source = read_series(series)
-    own = source.grid
-    if not own.overlaps(grid):
+    series_grid = source.grid
+    if not series_grid.overlaps(grid):
         raise InputError(f"{path}: the series does not overlap the label map; choose another.")
-    if not _same_voxels(own, grid):
+    if not _has_same_voxels(series_grid, grid):
         monitor.notify(
-            f"The label map ({grid.describe()}) was brought onto the series ({own.describe()}) "
-            "by the nearest voxel for DICOM SEG."
+            f"The label map ({grid.describe()}) was resampled by nearest neighbour onto the series "
+            f"({series_grid.describe()}) for DICOM SEG."
         )
-    placed = resample(labels, grid, own, labels=True)
-    values = [int(value) for value in np.unique(placed) if value]
+    resampled = resample(labels, grid, series_grid, labels=True)
+    values = [int(value) for value in np.unique(resampled) if value]
     if not values:
         raise InputError(f"{path}: nothing is segmented; DICOM SEG has no empty segments.")
-    numbered = np.searchsorted([0, *values], placed).astype(np.uint8)
+    numbers = np.searchsorted([0, *values], resampled).astype(np.uint8)
     monitor.step("Writing DICOM SEG")
     try:
-        made_of = hd.seg.Segmentation(
+        segmentation = hd.seg.Segmentation(
             source_images=source.images,
-            pixel_array=numbered[source.slices],
+            pixel_array=numbers[source.slices],
             segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
-            segment_descriptions=_segments(values, made),
+            segment_descriptions=_segments(values, provenance),
             series_instance_uid=hd.UID(),
             series_number=1000,
             sop_instance_uid=hd.UID(),
@@ -106,26 +106,26 @@ def write_dicom_seg(
             manufacturer="napari-ciml",
             manufacturer_model_name="napari-ciml",
             software_versions=__version__,
-            device_serial_number=made.checkpoint or "none",
+            device_serial_number=provenance.checkpoint or "none",
             content_label="CIML",
             content_description="Segmentation; not a medical device",
         )
     except (AttributeError, ValueError, TypeError) as error:
         raise InputError(f"{path}: the source series cannot be referred to ({error}).") from error
     with atomic_write(path) as temporary:
-        made_of.save_as(temporary)
+        segmentation.save_as(temporary)
     return path
 
 
-def _same_voxels(a: Grid, b: Grid) -> bool:
-    """Whether two grids have the same voxels, whatever the order of their axes."""
+def _has_same_voxels(a: Grid, b: Grid) -> bool:
+    """Return whether two grids have the same voxels, in any order of axes."""
     last = tuple(n - 1 for n in a.size)
     ends = np.array([b.index(a.world(corner)) for corner in ((0, 0, 0), last)])
-    whole = np.abs(ends - np.rint(ends)).max() < EVEN
-    return bool(whole and np.allclose(sorted(a.spacing), sorted(b.spacing), rtol=1e-3))
+    is_aligned = np.abs(ends - np.rint(ends)).max() < EVEN
+    return bool(is_aligned and np.allclose(sorted(a.spacing), sorted(b.spacing), rtol=1e-3))
 
 
-def _segments(values: Sequence[int], made: SegmentationProvenance) -> list[Any]:
+def _segments(values: Sequence[int], provenance: SegmentationProvenance) -> list[Any]:
     import highdicom as hd
     from pydicom.sr.codedict import codes
 
@@ -134,48 +134,50 @@ def _segments(values: Sequence[int], made: SegmentationProvenance) -> list[Any]:
         family=codes.DCM.ArtificialIntelligence,
         version=__version__,
         source="napari-ciml",
-        parameters={"decomposition": made.decomposition.name, "checkpoint": made.checkpoint},
+        parameters={
+            "decomposition": provenance.decomposition.name,
+            "checkpoint": provenance.checkpoint,
+        },
     )
     kinds = hd.seg.SegmentAlgorithmTypeValues
     return [
         hd.seg.SegmentDescription(
             segment_number=number,
-            segment_label=segment_name(value, made.decomposition),
+            segment_label=segment_name(value, provenance.decomposition),
             segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
             segmented_property_type=getattr(
-                codes.cid7159, property_type(value, made.decomposition)
+                codes.cid7159, property_type(value, provenance.decomposition)
             ),
-            algorithm_type=kinds.SEMIAUTOMATIC if made.corrected else kinds.AUTOMATIC,
+            algorithm_type=kinds.SEMIAUTOMATIC if provenance.corrected else kinds.AUTOMATIC,
             algorithm_identification=algorithm,
-            display_color=_colour(value, made.decomposition),
+            display_color=_colour(value, provenance.decomposition),
         )
         for number, value in enumerate(values, 1)
     ]
 
 
-def segment_name(value: int, whole: Decomposition) -> str:
-    """Return what a label value is called: the regions it belongs to, from the inside out."""
-    inside_out = sorted(whole.regions, key=lambda r: len(r.labels))
+def segment_name(value: int, decomposition: Decomposition) -> str:
+    """Return the name of a label value: its regions, the innermost first."""
+    inside_out = sorted(decomposition.regions, key=lambda r: len(r.labels))
     names = [region.name for region in inside_out if value in region.labels]
     return " in ".join(names) or f"label {value}"
 
 
-def property_type(value: int, whole: Decomposition) -> str:
-    """Return the keyword of what a label value stands for, in DICOM's context group 7159."""
-    inside = {region.name for region in whole.regions if value in region.labels}
-    there = set(whole.region_names)
-    if "ET" in inside:
+def property_type(value: int, decomposition: Decomposition) -> str:
+    """Return the keyword of a label value's property type in DICOM context group 7159."""
+    regions = {region.name for region in decomposition.regions if value in region.labels}
+    if "ET" in regions:
         return "EnhancingLesion"
-    if "TC" in inside:
-        return "Necrosis" if "ET" in there else "Neoplasm"
-    if "WT" in inside:
-        return "Edema" if "TC" in there else "Neoplasm"
-    return "NeoplasmSecondary" if "GTVn" in inside else "Lesion"
+    if "TC" in regions:
+        return "Necrosis" if "ET" in decomposition.region_names else "Neoplasm"
+    if "WT" in regions:
+        return "Edema" if "TC" in decomposition.region_names else "Neoplasm"
+    return "NeoplasmSecondary" if "GTVn" in regions else "Lesion"
 
 
-def _colour(value: int, whole: Decomposition) -> Any:
+def _colour(value: int, decomposition: Decomposition) -> Any:
     import highdicom as hd
 
-    inside_out = sorted(whole.regions, key=lambda r: len(r.labels))
-    found = next((region.colour for region in inside_out if value in region.labels), "#ffffff")
-    return hd.color.CIELabColor.from_rgb(*(int(found[k : k + 2], 16) for k in (1, 3, 5)))
+    inside_out = sorted(decomposition.regions, key=lambda r: len(r.labels))
+    colour = next((region.colour for region in inside_out if value in region.labels), "#ffffff")
+    return hd.color.CIELabColor.from_rgb(*(int(colour[k : k + 2], 16) for k in (1, 3, 5)))

@@ -1,4 +1,4 @@
-"""The DICOM series that a segmentation refers to: a file for each slice, or one of many frames."""
+"""Source series of a DICOM SEG: a file for each slice, or one multi-frame file."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 EVEN = 1e-2
-"""In mm: how far a slice may lie from where even spacing would put it."""
+"""Largest deviation of a slice from even spacing, in mm."""
 
 _IDENTITY = ("SOPInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 
@@ -24,7 +24,7 @@ _GROUPS = {
     "PixelSpacing": "PixelMeasuresSequence",
     "SliceThickness": "PixelMeasuresSequence",
 }
-"""Where a multi-frame file says what others say at the top."""
+"""Functional group of a multi-frame file that contains an attribute."""
 
 _MAY_BE_EMPTY = (
     "PatientID",
@@ -41,16 +41,16 @@ _MAY_BE_EMPTY = (
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """A series as it is referred to.
+    """A source series.
 
     Parameters
     ----------
     images : sequence of pydicom.Dataset
-        Single-frame images along their normal, or one multi-frame image.
+        Single-frame images sorted along their normal, or one multi-frame image.
     grid : Grid
-        On which its slices lie.
+        Grid of the slices.
     slices : numpy.ndarray
-        By frame, in the order of the images, which slice of the grid it is.
+        Slice index on the grid of each frame, in the order of the images.
     """
 
     images: Sequence["Dataset"]
@@ -59,7 +59,7 @@ class Series:
 
 
 class _Plane(NamedTuple):
-    """Where a frame lies: LPS in mm; spacing between rows, then between columns."""
+    """Position of a frame, LPS in mm; spacing between rows, then between columns."""
 
     position: np.ndarray
     cosines: np.ndarray
@@ -79,10 +79,10 @@ def dicom_files_in(folder: Path) -> list[Path]:
     from pydicom.misc import is_dicom
 
     files = sorted(folder.iterdir()) if folder.is_dir() else []
-    found = [file for file in files if file.is_file() and is_dicom(file)]
-    if not found:
+    dicom_files = [file for file in files if file.is_file() and is_dicom(file)]
+    if not dicom_files:
         raise InputError(f"{folder}: holds no DICOM files; name the folder of the source series.")
-    return found
+    return dicom_files
 
 
 def read_series(series: Sequence["Dataset | Path"]) -> Series:
@@ -96,20 +96,18 @@ def read_series(series: Sequence["Dataset | Path"]) -> Series:
     Raises
     ------
     InputError
-        If they are not of one series with one orientation, evenly spaced, one frame at each place.
+        If they are not of one series with one orientation and evenly spaced, unique positions.
     """
-    images = [_completed(_read(one)) for one in series]
+    images = [_with_optional_attributes(_read(one)) for one in series]
     for one in images:
-        lacking = [name for name in _IDENTITY if getattr(one, name, None) in (None, "")]
-        if lacking:
-            raise InputError(f"The source series lacks {lacking[0]}, which DICOM SEG refers to.")
+        missing = [name for name in _IDENTITY if getattr(one, name, None) in (None, "")]
+        if missing:
+            raise InputError(f"The source series lacks {missing[0]}, which DICOM SEG refers to.")
     if len({one.SeriesInstanceUID for one in images}) != 1:
         raise InputError("DICOM SEG needs the images of exactly one source series.")
     frames = [int(getattr(one, "NumberOfFrames", 1) or 1) for one in images]
     if len(images) > 1 and max(frames) > 1:
-        raise InputError(
-            "The source series has several multi-frame files; leave one of them there."
-        )
+        raise InputError("The source series has several multi-frame files; keep only one of them.")
     planes = [plane for one in images for plane in _planes(one)]
     first = planes[0]
     if max(np.abs(plane.cosines - first.cosines).max() for plane in planes) > 1e-4:
@@ -123,27 +121,27 @@ def read_series(series: Sequence["Dataset | Path"]) -> Series:
 
 
 def _planes(image: "Dataset") -> Iterator[_Plane]:
-    """Yield where each frame of an image lies."""
-    groups = getattr(image, "PerFrameFunctionalGroupsSequence", None) or [image]
-    for frame in groups:
-        found = {name: _value(name, frame, image) for name in _GROUPS}
-        for name, value in found.items():
+    """Yield the position of each frame of an image."""
+    frames = getattr(image, "PerFrameFunctionalGroupsSequence", None) or [image]
+    for frame in frames:
+        values = {name: _value(name, frame, image) for name in _GROUPS}
+        for name, value in values.items():
             if value is None and name != "SliceThickness":
                 raise InputError(f"The source series lacks {name}, which DICOM SEG refers to.")
-        down, across = (float(mm) for mm in found["PixelSpacing"])
+        down, across = (float(mm) for mm in values["PixelSpacing"])
         yield _Plane(
-            np.array(found["ImagePositionPatient"], float),
-            np.array(found["ImageOrientationPatient"], float),
+            np.array(values["ImagePositionPatient"], float),
+            np.array(values["ImageOrientationPatient"], float),
             (down, across),
-            float(found["SliceThickness"] or 1),
+            float(values["SliceThickness"] or 1),
         )
 
 
 def _value(name: str, frame: "Dataset", image: "Dataset") -> Any:
-    """Return a tag of a frame: its own, that which all frames share, or that of the image."""
+    """Return an attribute of a frame: its own, the shared one, or that of the image."""
     shared = getattr(image, "SharedFunctionalGroupsSequence", None) or ()
-    for place in (frame, *shared):
-        group = getattr(place, _GROUPS[name], None)
+    for groups in (frame, *shared):
+        group = getattr(groups, _GROUPS[name], None)
         if group and name in group[0] and getattr(group[0], name) not in (None, ""):
             return getattr(group[0], name)
     return getattr(image, name, None) or None
@@ -154,25 +152,25 @@ def _grid(planes: Sequence[_Plane], image: "Dataset") -> Grid:
     first = planes[0]
     row, column = first.cosines[:3], first.cosines[3:]
     normal = np.cross(row, column)
-    places = np.array([plane.position for plane in planes])
-    between = first.thickness
+    positions = np.array([plane.position for plane in planes])
+    slice_spacing = first.thickness
     if len(planes) > 1:
-        step = (places[-1] - places[0]) / (len(planes) - 1)
-        apart = np.linalg.norm(np.diff(places, axis=0), axis=1)
-        if apart.min() < EVEN:
+        step = (positions[-1] - positions[0]) / (len(planes) - 1)
+        distances = np.linalg.norm(np.diff(positions, axis=0), axis=1)
+        if distances.min() < EVEN:
             raise InputError(
-                "The source series has several frames at one place (times, echoes); DICOM SEG "
+                "The source series has several frames at one position (times, echoes); DICOM SEG "
                 "needs one."
             )
-        uneven = np.abs(places - (places[0] + np.arange(len(planes))[:, None] * step)).max()
-        if uneven > EVEN:
+        even = positions[0] + np.arange(len(planes))[:, None] * step
+        if np.abs(positions - even).max() > EVEN:
             raise InputError("The slices of the source series are not evenly spaced.")
-        between, normal = float(np.linalg.norm(step)), step / np.linalg.norm(step)
+        slice_spacing, normal = float(np.linalg.norm(step)), step / np.linalg.norm(step)
     down, across = first.spacing
     return Grid(
         size=(int(image.Columns), int(image.Rows), len(planes)),
-        spacing=(across, down, between),
-        origin=tuple(places[0].tolist()),
+        spacing=(across, down, slice_spacing),
+        origin=tuple(positions[0].tolist()),
         direction=tuple(np.stack([row, column, normal], axis=1).ravel().tolist()),
     )
 
@@ -186,11 +184,13 @@ def _read(one: "Dataset | Path") -> "Dataset":
     try:
         return dcmread(one, stop_before_pixels=True)
     except (OSError, InvalidDicomError) as error:
-        raise InputError(f"{one}: this is no readable DICOM file; get the series again.") from error
+        raise InputError(
+            f"{one}: this is not a readable DICOM file; get the series again."
+        ) from error
 
 
-def _completed(one: "Dataset") -> "Dataset":
-    """Return an image with what DICOM lets be empty, but not be missing, as it often is."""
+def _with_optional_attributes(one: "Dataset") -> "Dataset":
+    """Add attributes that DICOM allows to be empty, but not to be missing, as they often are."""
     for name in _MAY_BE_EMPTY:
         if name not in one:
             setattr(one, name, "")
@@ -206,9 +206,9 @@ def highdicom() -> Any:
         If it is not installed.
     """
     try:
-        import highdicom as found
+        import highdicom
     except ImportError as error:
         raise InputError(
             "DICOM SEG needs highdicom; install it with: pip install 'napari-ciml[dicom]'"
         ) from error
-    return found
+    return highdicom

@@ -1,6 +1,6 @@
-"""What the one-page report says; `report_page` and `report_html` only set it.
+"""Content of the one-page report; `report_page` and `report_html` render it.
 
-Nobody's name is in it unless the caller gives one.
+It contains no patient name unless the caller gives one.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,15 +31,15 @@ MAP_STOPS = (
     (0.4, 0.75, 0.95, 0.75),
     (1.0, 0.9, 0.2, 1.0),
 )
-"""Of a map's colours: dark blue, light blue, yellow as in Fig. 12; zero shows the image beneath."""
+"""RGBA colours of maps: dark blue, light blue, yellow as in Fig. 12; transparent at zero."""
 
 PALETTE = ("#4e79a7", "#f28e2b", "#59a14f", "#b07aa1", "#e15759", "#76b7b2")
-"""Of auxiliary modalities in charts of weights, by the order of their names."""
+"""Colours of auxiliary modalities in charts of weights, in the order of their names."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under columns."""
+    """A titled table of text."""
 
     title: str
     columns: tuple[str, ...]
@@ -48,22 +48,22 @@ class Table:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that the page says.
+    """Content of the report.
 
     Parameters
     ----------
     title : str
-        At the top.
+        Title of the page.
     facts : tuple of (str, str)
-        How the result was made.
+        Names and values of how the result was made; the first one is the date.
     regions, decomposition : Table
-        What was found, by region; and what was asked for, by subtask.
+        Measurements by region, and roles of the modalities by subtask.
     pictures, maps : tuple of Picture
-        One for each region, and the strongest map of each.
+        Key image of each region, and its strongest map.
     weights : dict of Pair to dict of str to float
-        Complementary-information weights (eq. 16); empty if nothing was explained.
+        Complementary-information weights (eq. 16); empty without an explanation.
     notices : tuple of str
-        What the reader must know.
+        Notices for the reader.
     """
 
     title: str
@@ -78,20 +78,20 @@ class Report:
 
 @dataclass(frozen=True)
 class ReportContext:
-    """What a report says beside the results.
+    """Further content of a report.
 
     Parameters
     ----------
     checkpoint : str
-        The name the checkpoint gives itself.
+        Name of the checkpoint.
     subject : str
-        A name, if the user asks for one.
+        Name of the subject, if the user wants it in the report.
     corrected : bool
-        Whether a person has painted on the label map.
+        Whether the label map was edited manually.
     limits : mapping of str to (float, float)
-        Contrast limits by modality, as the user has set them.
+        Contrast limits by modality that the user has set.
     day : datetime.date, optional
-        By default today.
+        Date of the report, today by default.
     """
 
     checkpoint: str = ""
@@ -105,43 +105,42 @@ def compose_report(
     case: Case,
     segmentation: Segmentation,
     labels: np.ndarray,
-    found: Sequence[RegionSummary],
+    summaries: Sequence[RegionSummary],
     explanation: Explanation | None = None,
     context: ReportContext | None = None,
 ) -> Report:
-    """Say what there is to say of a case.
+    """Compose the report of a case.
 
     Parameters
     ----------
     case : Case
-        Its images.
+        The case.
     segmentation : Segmentation
-        How it was segmented.
+        Its segmentation.
     labels : numpy.ndarray
-        The label map to report, (Z, Y, X) on the case grid: that of the segmentation, or as
-        somebody has corrected it.
-    found : sequence of RegionSummary
-        What `detect_lesions` found in it.
+        Label map to report, (Z, Y, X) on the case grid: that of the segmentation, or an edited one.
+    summaries : sequence of RegionSummary
+        Summaries of the label map's regions (`detect_lesions`).
     explanation : Explanation, optional
-        Gives maps and weights.
-    context : Context, optional
-        What else.
+        Source of maps and weights.
+    context : ReportContext, optional
+        Further content.
     """
     context = context or ReportContext()
-    whole = segmentation.plan.decomposition
-    masks = region_masks(labels, whole.regions)
+    decomposition = segmentation.plan.decomposition
+    masks = region_masks(labels, decomposition.regions)
     weights: dict[Pair, dict[str, float]] = {}
     for (pair, auxiliary), weight in (explanation.weights if explanation else {}).items():
         weights.setdefault(pair, {})[auxiliary] = weight
-    looker = KeyImageRenderer(case, masks, context.limits or {})
-    empty = [one.region for one in found if not one.lesions]
+    renderer = KeyImageRenderer(case, masks, context.limits or {})
+    empty = [summary.region for summary in summaries if not summary.lesions]
     return Report(
         title=f"Segmentation of {context.subject}" if context.subject else "Segmentation report",
         facts=_facts(case, segmentation, context),
-        regions=_regions(found),
+        regions=_regions(summaries),
         decomposition=_decomposition(segmentation),
-        pictures=tuple(looker.regions(whole)),
-        maps=tuple(looker.maps(whole, explanation)) if explanation else (),
+        pictures=tuple(renderer.regions(decomposition)),
+        maps=tuple(renderer.maps(decomposition, explanation)) if explanation else (),
         weights=weights,
         notices=(
             *(f"No {name} was found." for name in empty),
@@ -171,7 +170,7 @@ def _facts(
 
 
 def _edited(segmentation: Segmentation) -> Iterator[str]:
-    """Yield what was asked for beside the decomposition, and is not the default."""
+    """Yield a description of each option that is not the default."""
     settings, plan = segmentation.settings, segmentation.plan
     for name in plan.decomposition.region_names:
         if settings.threshold(name) != THRESHOLD:
@@ -180,30 +179,30 @@ def _edited(segmentation: Segmentation) -> Iterator[str]:
         if plan.weight(pair) != 1:
             yield f"{pair.primary}:{pair.region} weighs {plan.weight(pair):g}"
     if settings.multiscale:
-        yield "a pass at larger voxels averaged in"
+        yield "multiscale inference"
     if settings.test_time_flips:
-        yield "mirrored passes averaged"
+        yield "test-time flips"
     if settings.overlap is not None:
-        yield f"tiles overlap by {settings.overlap:g}"
+        yield f"tile overlap {settings.overlap:g}"
     if not settings.postprocess:
-        yield "specks and holes kept"
+        yield "no postprocessing"
 
 
-def _regions(found: Sequence[RegionSummary]) -> Table:
+def _regions(summaries: Sequence[RegionSummary]) -> Table:
     rows = []
-    for one in found:
-        largest, doubt = one.diameters, one.uncertainty
-        across = f"{largest.longest_mm:.1f} x {largest.perpendicular_mm:.1f}"
+    for one in summaries:
+        largest, uncertainty = one.diameters, one.uncertainty
+        size = f"{largest.longest_mm:.1f} x {largest.perpendicular_mm:.1f}"
         rows.append(
             (
                 one.region,
                 one.ml_in_words,
                 str(one.lesions),
-                across if one.lesions else "-",
-                "-" if doubt is None else f"{doubt:.2f}",
+                size if one.lesions else "-",
+                "-" if uncertainty is None else f"{uncertainty:.2f}",
             )
         )
-    sampled = any(one.spread_ml is not None for one in found)
+    sampled = any(one.spread_ml is not None for one in summaries)
     volume = "mL (± over samples)" if sampled else "mL"
     columns = ("Region", volume, "Lesions", "Largest (mm)", "Uncertainty (bits)")
     return Table("Regions", columns, tuple(rows))

@@ -1,4 +1,4 @@
-"""The report as one A4 page (PDF), and its pictures for whoever sets it otherwise."""
+"""The report as one A4 page (PDF), and its pictures as PNG."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _A4 = (8.27, 11.69)
-_QUIET = "#666666"
+_GREY = "#666666"
 _FOOT, _LINE, _CHARACTERS = 0.02, 0.0112, 140
-"""Of the foot: where its last line is, how high a line is, how long."""
+"""Position of the footer's last line, line height, and characters per line."""
 
 
 def write_report_pdf(path: Path, report: Report) -> Path:
-    """Write the report as a page of PDF.
+    """Write the report as a PDF of one page.
 
     Raises
     ------
@@ -35,18 +35,18 @@ def write_report_pdf(path: Path, report: Report) -> Path:
 
 
 def draw_page(report: Report) -> "Figure":
-    """Draw the page."""
+    """Return the page as a figure."""
     figure = _figure(_A4)
     figure.text(0.07, 0.955, report.title, fontsize=17, weight="bold", va="bottom")
     day = dict(report.facts)["Date"]
-    figure.text(0.93, 0.957, day, fontsize=10, color=_QUIET, ha="right", va="bottom")
+    figure.text(0.93, 0.957, day, fontsize=10, color=_GREY, ha="right", va="bottom")
     _rule(figure, 0.95)
     top = 0.935
     for pictures in filter(None, (report.pictures, report.maps)):
-        _row_of_pictures(figure, pictures, top)
+        _draw_pictures(figure, pictures, top)
         top -= 0.232
-    below = _set_table(figure, report.regions, 0.07, top, 0.41)
-    below = _set_table(figure, report.decomposition, 0.07, below, 0.38)
+    below = _draw_table(figure, report.regions, 0.07, top, 0.41)
+    below = _draw_table(figure, report.decomposition, 0.07, below, 0.38)
     if report.weights:
         _heading(figure, "Complementary-information weights", 0.5, top)
         height = min(0.2, 0.026 * len(report.weights))
@@ -56,15 +56,15 @@ def draw_page(report: Report) -> "Figure":
     _heading(figure, "How this was made", 0.07, below)
     for k, (name, text) in enumerate(report.facts[1:]):
         y = below - 0.02 - 0.0145 * k
-        figure.text(0.07, y, name, fontsize=7.5, color=_QUIET, va="top")
+        figure.text(0.07, y, name, fontsize=7.5, color=_GREY, va="top")
         figure.text(0.2, y, text, fontsize=7.5, va="top")
     lowest = below - 0.02 - 0.0145 * len(report.facts)
-    _foot(figure, report.notices, int((lowest - _FOOT) / _LINE))
+    _footer(figure, report.notices, int((lowest - _FOOT) / _LINE))
     return figure
 
 
 def picture_png(picture: Picture) -> bytes:
-    """Return one picture as PNG."""
+    """Return a picture as PNG."""
     rows, columns = picture.image.shape
     figure = _figure((3.2, 3.2 * rows * picture.aspect / columns))
     draw_picture(figure.add_axes((0, 0, 1, 1)), picture)
@@ -72,7 +72,7 @@ def picture_png(picture: Picture) -> bytes:
 
 
 def weights_png(weights: Mapping[Pair, Mapping[str, float]]) -> bytes:
-    """Return the bars of weights as PNG."""
+    """Return the chart of the weights as PNG."""
     height = 0.6 + 0.3 * len(weights)
     figure = _figure((5.4, height))
     draw_weights(figure.add_axes((0.19, 0.02, 0.79, 0.96 - 0.25 / height)), weights)
@@ -80,7 +80,7 @@ def weights_png(weights: Mapping[Pair, Mapping[str, float]]) -> bytes:
 
 
 def draw_picture(axes: "Axes", picture: Picture) -> None:
-    """Draw a slice with its contour and map, sides lettered."""
+    """Draw a slice with its contour, map and orientation letters."""
     from matplotlib.colors import LinearSegmentedColormap
 
     low, high = picture.limits
@@ -92,9 +92,9 @@ def draw_picture(axes: "Axes", picture: Picture) -> None:
     if picture.mask.any():
         axes.contour(picture.mask.astype(float), levels=[0.5], colors=picture.colour, linewidths=1)
     shade = "black" if picture.inverted else "white"
-    for letter, place in {"R": (0.03, 0.5), "L": (0.97, 0.5), "A": (0.5, 0.97)}.items():
+    for letter, position in {"R": (0.03, 0.5), "L": (0.97, 0.5), "A": (0.5, 0.97)}.items():
         axes.text(
-            *place,
+            *position,
             letter,
             transform=axes.transAxes,
             color=shade,
@@ -107,12 +107,12 @@ def draw_picture(axes: "Axes", picture: Picture) -> None:
 
 
 def draw_weights(axes: "Axes", weights: Mapping[Pair, Mapping[str, float]]) -> None:
-    """Draw one bar for each pair, one segment for each auxiliary (Fig. 14)."""
-    names = sorted({auxiliary for found in weights.values() for auxiliary in found})
+    """Draw one bar per pair, with one segment per auxiliary (Fig. 14)."""
+    names = sorted({auxiliary for by_auxiliary in weights.values() for auxiliary in by_auxiliary})
     colours = {name: PALETTE[k % len(PALETTE)] for k, name in enumerate(names)}
-    for k, found in enumerate(weights.values()):
+    for k, by_auxiliary in enumerate(weights.values()):
         left = 0.0
-        for name, weight in found.items():
+        for name, weight in by_auxiliary.items():
             if not weight > 0:
                 continue
             axes.barh(k, weight, left=left, color=colours[name], height=0.72)
@@ -123,7 +123,7 @@ def draw_weights(axes: "Axes", weights: Mapping[Pair, Mapping[str, float]]) -> N
                 )
             left += weight
         if left == 0:
-            axes.text(0.01, k, "all maps are zero", va="center", color=_QUIET, fontsize=7)
+            axes.text(0.01, k, "all maps are zero", va="center", color=_GREY, fontsize=7)
     axes.set_yticks(range(len(weights)), [f"{p.primary} {p.region}" for p in weights], fontsize=7.5)
     axes.set_ylim(len(weights) - 0.5, -0.5)
     axes.set_xlim(0, 1)
@@ -146,26 +146,26 @@ def draw_weights(axes: "Axes", weights: Mapping[Pair, Mapping[str, float]]) -> N
     )
 
 
-def _row_of_pictures(figure: "Figure", pictures: tuple[Picture, ...], top: float) -> None:
+def _draw_pictures(figure: "Figure", pictures: tuple[Picture, ...], top: float) -> None:
     width = 0.86 / max(3, len(pictures))
     for k, picture in enumerate(pictures):
         left = 0.07 + k * width
         figure.text(left, top, picture.title, fontsize=9, weight="bold", va="top")
         axes = figure.add_axes((left, top - 0.2, width - 0.015, 0.183), anchor="NW")
         draw_picture(axes, picture)
-        figure.text(left, top - 0.204, picture.caption, fontsize=6.5, color=_QUIET, va="top")
+        figure.text(left, top - 0.204, picture.caption, fontsize=6.5, color=_GREY, va="top")
 
 
-def _set_table(figure: "Figure", table: Table, left: float, top: float, width: float) -> float:
-    """Set a table, and return where the next thing may begin."""
+def _draw_table(figure: "Figure", table: Table, left: float, top: float, width: float) -> float:
+    """Draw a table; return the y coordinate below it."""
     _heading(figure, table.title, left, top)
     columns = zip(table.columns, *table.rows, strict=True)
     longest = [max(6, *map(len, column)) + 2 for column in columns]
-    places = [left + width * sum(longest[:k]) / sum(longest) for k in range(len(longest))]
-    for x, name in zip(places, table.columns, strict=True):
-        figure.text(x, top - 0.02, name, fontsize=7, color=_QUIET, va="top")
+    positions = [left + width * sum(longest[:k]) / sum(longest) for k in range(len(longest))]
+    for x, name in zip(positions, table.columns, strict=True):
+        figure.text(x, top - 0.02, name, fontsize=7, color=_GREY, va="top")
     for k, texts in enumerate(table.rows, 1):
-        for x, text in zip(places, texts, strict=True):
+        for x, text in zip(positions, texts, strict=True):
             figure.text(x, top - 0.02 - 0.0155 * k, text, fontsize=8, va="top")
     return top - 0.05 - 0.0155 * len(table.rows)
 
@@ -180,20 +180,21 @@ def _rule(figure: "Figure", y: float) -> None:
     figure.add_artist(Line2D((0.07, 0.93), (y, y), color="#cccccc", linewidth=0.8))
 
 
-def _foot(figure: "Figure", notices: Sequence[str], room: int) -> None:
-    """Set the disclaimer, and above it as many lines of notices as there is room for."""
+def _footer(figure: "Figure", notices: Sequence[str], max_lines: int) -> None:
+    """Draw the disclaimer, and above it as many lines of notices as fit."""
     import textwrap
 
-    last = textwrap.wrap(DISCLAIMER, _CHARACTERS)
+    disclaimer = textwrap.wrap(DISCLAIMER, _CHARACTERS)
     lines = textwrap.wrap("  ".join(notices), _CHARACTERS)
-    if len(lines) > max(0, room - len(last)):
-        lines = [*lines[: max(0, room - len(last) - 1)], "More notices are in the HTML report."]
-    text = "\n".join((*lines, *last))
-    figure.text(0.07, _FOOT, text, fontsize=6.8, color=_QUIET, va="bottom", linespacing=1.35)
+    available = max_lines - len(disclaimer)
+    if len(lines) > max(0, available):
+        lines = [*lines[: max(0, available - 1)], "More notices are in the HTML report."]
+    text = "\n".join((*lines, *disclaimer))
+    figure.text(0.07, _FOOT, text, fontsize=6.8, color=_GREY, va="bottom", linespacing=1.35)
 
 
 def _figure(size: tuple[float, float]) -> "Figure":
-    # Not pyplot: a figure of one's own may be drawn in any thread, and is freed with its last name.
+    # Not pyplot: such a figure may be drawn in any thread, and is freed with its last reference.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

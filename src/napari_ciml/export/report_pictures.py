@@ -1,4 +1,4 @@
-"""Key images of a report: axial slices of a case, with what was found in them."""
+"""Key images of a report: axial slices of a case with contours and maps."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from napari_ciml.decomposition.model import Decomposition, Region
 from napari_ciml.explanation.result import Explanation
 
 _MARGIN_MM = 10.0
-"""Of image around the object in a picture."""
+"""Margin around the object in a picture."""
 
 
 @dataclass(frozen=True)
@@ -21,21 +21,21 @@ class Picture:
     Parameters
     ----------
     title, caption : str
-        Above and below.
+        Text above and below.
     image : numpy.ndarray
-        (Y, X) float32; first row anterior, first column on the patient's right.
+        Slice, (Y, X) float32; first row anterior, first column on the patient's right.
     limits : tuple of float
-        Its contrast limits.
+        Contrast limits.
     aspect : float
-        Height of a pixel over its width.
+        Height of a pixel divided by its width.
     mask : numpy.ndarray
-        (Y, X) bool, drawn as a contour.
+        Mask to draw as a contour, (Y, X) bool.
     colour : str
-        Of the contour.
+        Colour of the contour.
     overlay : numpy.ndarray or None
-        A complementary-information map in [0, 1], (Y, X).
+        Complementary-information map in [0, 1], (Y, X).
     inverted : bool
-        Whether large values are dark (PET).
+        Whether large values are dark, as in PET.
     """
 
     title: str
@@ -51,42 +51,40 @@ class Picture:
 
 @dataclass(frozen=True)
 class KeyImageRenderer:
-    """Takes pictures of a case.
+    """Render key images of a case.
 
     Parameters
     ----------
     case : Case
-        Its images.
+        The case.
     masks : mapping of str to numpy.ndarray
-        By region, (Z, Y, X) bool on the case grid.
+        Mask by region, (Z, Y, X) bool on the case grid.
     limits : mapping of str to (float, float)
-        Contrast limits by modality, where the user has set them.
+        Contrast limits by modality that the user has set.
     """
 
     case: Case
     masks: Mapping[str, np.ndarray]
     limits: Mapping[str, tuple[float, float]]
 
-    def regions(self, whole: Decomposition) -> list[Picture]:
-        """Return each region's largest axial slice over its primary modality."""
-        made = []
-        for region in whole.regions:
-            pair = next((pair for pair in whole.pairs if pair.region == region.name), None)
-            if pair is not None and self.masks[region.name].any():
-                primary = whole.subtask(pair.primary).primary[0]
-                k = _largest(self.masks[region.name])
-                area = np.count_nonzero(self.masks[region.name][k]) * self._pixel_cm2()
-                made.append(
-                    self._picture(
-                        region, primary, k, f"{region.name} on {primary}", f"{area:.1f} cm²"
-                    )
-                )
-        return made
+    def regions(self, decomposition: Decomposition) -> list[Picture]:
+        """Return each region's largest axial slice on its primary modality."""
+        pictures = []
+        for region in decomposition.regions:
+            pair = next((pair for pair in decomposition.pairs if pair.region == region.name), None)
+            mask = self.masks[region.name]
+            if pair is not None and mask.any():
+                primary = decomposition.subtask(pair.primary).primary[0]
+                k = _largest(mask)
+                area = np.count_nonzero(mask[k]) * self._pixel_cm2()
+                title = f"{region.name} on {primary}"
+                pictures.append(self._picture(region, primary, k, title, f"{area:.1f} cm²"))
+        return pictures
 
-    def maps(self, whole: Decomposition, explanation: Explanation) -> list[Picture]:
-        """Return the map that is strongest inside each region, over the modality it belongs to."""
-        made = []
-        for region in whole.regions:
+    def maps(self, decomposition: Decomposition, explanation: Explanation) -> list[Picture]:
+        """Return each region's strongest map inside the region, on its auxiliary modality."""
+        pictures = []
+        for region in decomposition.regions:
             mask = self.masks[region.name]
             sums = {
                 key: float(zeta[mask].sum())
@@ -100,8 +98,9 @@ class KeyImageRenderer:
             k = int((zeta * mask).sum(axis=(1, 2)).argmax())
             weight = explanation.weights[strongest]
             title = f"{auxiliary} for {pair.primary} {pair.region}"
-            made.append(self._picture(region, auxiliary, k, title, f"weight {weight:.2f}", zeta[k]))
-        return made
+            caption = f"weight {weight:.2f}"
+            pictures.append(self._picture(region, auxiliary, k, title, caption, zeta[k]))
+        return pictures
 
     def _picture(
         self,
@@ -139,9 +138,9 @@ def _largest(mask: np.ndarray) -> int:
 def _with_margin(
     box: Sequence[slice], scale: Sequence[float], shape: Sequence[int]
 ) -> tuple[slice, slice]:
-    """Return the in-plane part of a box, (Y, X), wider by a margin."""
-    wide = []
-    for part, mm, n in zip(box[1:], scale[1:], shape[1:], strict=True):
-        more = round(_MARGIN_MM / mm)
-        wide.append(slice(max(0, part.start - more), min(n, part.stop + more)))
-    return wide[0], wide[1]
+    """Return the in-plane part of a box, (Y, X), with a margin."""
+    padded = []
+    for extent, mm, n in zip(box[1:], scale[1:], shape[1:], strict=True):
+        margin = round(_MARGIN_MM / mm)
+        padded.append(slice(max(0, extent.start - margin), min(n, extent.stop + margin)))
+    return padded[0], padded[1]

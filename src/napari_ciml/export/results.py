@@ -1,6 +1,6 @@
-"""The summary of a segmentation, the table of weights, and label maps on other voxels.
+"""Summary of a segmentation, tables of weights and lesions, label maps on other grids.
 
-None of them names the patient: the summary tells modalities and grids, never paths.
+None of them identifies the patient: the summary contains modalities and grids, never paths.
 """
 
 import csv
@@ -18,7 +18,7 @@ from napari_ciml.inference.result import Segmentation
 from napari_ciml.lesions import Inventory
 
 _BELOW = 1e-4
-"""How far under its threshold a voxel is put that was taken out of a mask."""
+"""Distance below the threshold that is assigned to voxels removed from a mask."""
 
 WEIGHT_COLUMNS = ("primary", "region", "auxiliary", "weight")
 
@@ -26,11 +26,11 @@ WEIGHT_COLUMNS = ("primary", "region", "auxiliary", "weight")
 def labels_at(
     modality: str, case: Case, segmentation: Segmentation, labels: np.ndarray
 ) -> np.ndarray:
-    """Return a label map, as computed or as corrected, where a modality's voxels lie.
+    """Return a label map, computed or edited, on a modality's grid.
 
-    Probabilities are resampled and then thresholded: a label map of nearest voxels would have the
-    steps of both grids. What was removed from a mask or filled in it, by a run or by hand, stays
-    so.
+    Probabilities are resampled and then thresholded: nearest-neighbour resampling of the label map
+    would show the steps of both grids. Voxels that were removed from a mask or added to it, by
+    postprocessing or manually, remain so.
 
     Raises
     ------
@@ -41,13 +41,13 @@ def labels_at(
         return labels
     regions = segmentation.plan.decomposition.regions
     masks = region_masks(labels, regions)
-    placed = {}
+    resampled = {}
     for name, values in segmentation.probabilities.items():
         threshold = np.float32(segmentation.settings.threshold(name))
-        decided = np.minimum(values, threshold - np.float32(_BELOW))
-        np.maximum(values, threshold, out=decided, where=masks[name])
-        placed[name] = resample_to_modality(decided, case, modality) >= threshold
-    return label_map(placed, regions)
+        consistent = np.minimum(values, threshold - np.float32(_BELOW))
+        np.maximum(values, threshold, out=consistent, where=masks[name])
+        resampled[name] = resample_to_modality(consistent, case, modality) >= threshold
+    return label_map(resampled, regions)
 
 
 def write_summary(
@@ -58,9 +58,9 @@ def write_summary(
 
 
 def summary(case: Case, segmentation: Segmentation, grid: str | None = None) -> dict[str, object]:
-    """Return what ``summary.json`` holds."""
-    written = case.sources[grid].grid if grid and grid in case.sources else case.native_grid
-    plan, sampled = segmentation.plan, segmentation.uncertainty
+    """Return the content of ``summary.json``."""
+    native_grid = case.sources[grid].grid if grid and grid in case.sources else case.native_grid
+    plan, uncertainty = segmentation.plan, segmentation.uncertainty
     return {
         "checkpoint_sha256": segmentation.checkpoint,
         "decomposition": plan.decomposition.model_dump(mode="json"),
@@ -69,7 +69,7 @@ def summary(case: Case, segmentation: Segmentation, grid: str | None = None) -> 
         "missing_modalities": list(segmentation.missing),
         "reference_modality": case.reference,
         "grid_modality": grid or case.reference,
-        "grid": written.describe(),
+        "grid": native_grid.describe(),
         "aligned": sorted(case.transforms),
         "thresholds": {
             name: segmentation.settings.threshold(name) for name in plan.decomposition.region_names
@@ -79,16 +79,16 @@ def summary(case: Case, segmentation: Segmentation, grid: str | None = None) -> 
         },
         "samples": segmentation.settings.kappa_samples,
         "seed": segmentation.settings.seed,
-        "cleaned": segmentation.settings.postprocess,
+        "postprocessed": segmentation.settings.postprocess,
         "engine": segmentation.engine,
         "device": segmentation.device,
         "seconds": segmentation.seconds,
         "peak_memory_mib": round(segmentation.peak_memory_mib, 1),
         "volumes_ml": {name: round(ml, 3) for name, ml in segmentation.volumes_ml.items()},
         "volume_spread_ml": {
-            name: round(sampled.volume_spread_ml(name), 3) for name in segmentation.volumes_ml
+            name: round(uncertainty.volume_spread_ml(name), 3) for name in segmentation.volumes_ml
         }
-        if sampled is not None
+        if uncertainty is not None
         else None,
         "notices": list(segmentation.notices),
     }
@@ -104,8 +104,8 @@ def weights_csv(explanation: Explanation) -> str:
     return text.getvalue()
 
 
-def lesion_rows(found: Inventory) -> list[dict[str, object]]:
-    """Return the table of lesions, those that need a look first; positions are LPS in mm."""
+def lesion_rows(inventory: Inventory) -> list[dict[str, object]]:
+    """Return the table of lesions, those to review first on top; positions are LPS in mm."""
     return [
         {
             "region": lesion.region,
@@ -119,7 +119,7 @@ def lesion_rows(found: Inventory) -> list[dict[str, object]]:
             "seen_by": "; ".join(f"{n} {share:.2f}" for n, share in lesion.seen_by.items()),
             "reasons": "; ".join(lesion.reasons),
         }
-        for lesion in found.lesions
+        for lesion in inventory.lesions
     ]
 
 

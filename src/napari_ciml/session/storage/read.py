@@ -1,5 +1,6 @@
-"""Opening a saved review session."""
+"""Read a saved review session."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from weakref import ref
@@ -27,6 +28,7 @@ from napari_ciml.session.request import SegmentationRequest
 from napari_ciml.session.runs import Run
 from napari_ciml.session.storage.schema import (
     FILE,
+    FORMAT_VERSION,
     SavedAnswer,
     SavedExplanation,
     SavedRequest,
@@ -41,18 +43,21 @@ from napari_ciml.session.storage.volumes import read_verified
 
 
 def read_session(folder: Path) -> SavedSession:
-    """Read what a saved session says, without its volumes.
+    """Read ``session.json``, without the volumes.
 
     Raises
     ------
     InputError
-        If it is none, damaged, or of another version.
+        If there is no session, it is damaged, or it has another format version.
     """
     path = folder / FILE
     try:
-        return SavedSession.model_validate_json(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: there is no session to be read; choose another one.") from error
+    _refuse_other_format(path, text)
+    try:
+        return SavedSession.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -61,15 +66,28 @@ def read_session(folder: Path) -> SavedSession:
         ) from error
 
 
+def _refuse_other_format(path: Path, text: str) -> None:
+    try:
+        fields = json.loads(text)
+    except ValueError:
+        return
+    version = fields.get("format_version") if isinstance(fields, dict) else None
+    if isinstance(version, int) and version != FORMAT_VERSION:
+        raise InputError(
+            f"{path}: its format_version {version} is of another version of napari-ciml, this one "
+            f"reads {FORMAT_VERSION}; open the case itself."
+        )
+
+
 def open_session(folder: Path, monitor: ProgressMonitor) -> SessionSnapshot:
-    """Open a saved session, as it was.
+    """Open a saved session with its images and volumes.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Where it was saved.
-    monitor : Monitor
-        Told at each step; hears if the checkpoint is gone or another one by now.
+        Folder of the session.
+    monitor : ProgressMonitor
+        Receives every step, and a notice if the checkpoint is missing or has changed.
 
     Raises
     ------
@@ -128,7 +146,7 @@ def _request(saved: SavedRequest) -> SegmentationRequest:
 
 
 def _checkpoint(saved: SavedSession, monitor: ProgressMonitor) -> Path | None:
-    """Return the checkpoint, if it is still there; that it is not keeps nobody from looking."""
+    """Return the checkpoint if it exists; a session can be reviewed without it."""
     if saved.checkpoint is None:
         return None
     path = Path(saved.checkpoint)
@@ -153,29 +171,29 @@ def _run(common: SessionVolumes, run: SavedRun) -> Run:
     pairs = {Pair(one.primary, one.region): common.volume(one.volume) for one in run.pairs}
     settings = run.settings
     plan = InferencePlan(run.decomposition, tuple(pairs), _messages(run.muted), settings.weights)
-    seen = common.seen(plan.modalities, run.info)
-    kept = InferenceCache(_workspace(run.tiles, run.engine))
-    kept.store_probabilities(plan, pairs)
+    model_input = common.model_input(plan.modalities, run.info)
+    cache = InferenceCache(_runtime(run.tiles, run.engine))
+    cache.store_probabilities(plan, pairs)
     segmentation = Segmentation(
         label_map=read_verified(common.folder, run.labels),  # painted on: each run has its own
         probabilities={n: common.volume(one) for n, one in run.probabilities.items()},
         volumes_ml=run.volumes_ml,
         plan=plan,
         checkpoint=run.checkpoint,
-        model_input=seen,
+        model_input=model_input,
         pair_probabilities=pairs,
         settings=settings,
-        cache=kept,
+        cache=cache,
         case=ref(common.case),
         engine=run.engine,
         device=run.device,
         seconds=run.seconds,
         peak_memory_mib=run.peak_memory_mib,
         notices=run.notices,
-        uncertainty=_uncertainty(common, run, seen.grid),
+        uncertainty=_uncertainty(common, run, model_input.grid),
     )
-    made = run.explanation
-    explanation = _answer(common, made, seen.grid) if made is not None else None
+    saved = run.explanation
+    explanation = None if saved is None else _answer(common, saved, model_input.grid)
     return Run(run.name, segmentation, explanation, run.info, run.named)
 
 
@@ -190,8 +208,8 @@ def _messages(named: Iterable[tuple[str, str]]) -> frozenset[Message]:
     return frozenset(Message(primary, auxiliary) for primary, auxiliary in named)
 
 
-def _workspace(tiles: SavedTiles, name: str) -> Runtime:
-    """Return where the run went on; where its device or engine is not there, the CPU and torch."""
+def _runtime(tiles: SavedTiles, name: str) -> Runtime:
+    """Return the runtime of the run; if its device or engine is not available, CPU and torch."""
     try:
         device = choose_device(tiles.device)
         engine = choose_engine(name, device)
@@ -205,20 +223,20 @@ def _uncertainty(common: SessionVolumes, run: SavedRun, grid: Grid) -> Uncertain
         return None
     parts = {
         part: LazyResampledVolumes(
-            {n: common.volume(one) for n, one in found.items()}, grid, common.case.grid
+            {name: common.volume(one) for name, one in volumes.items()}, grid, common.case.grid
         )
-        for part, found in run.uncertainty.items()
+        for part, volumes in run.uncertainty.items()
     }
-    how = run.settings
-    return Uncertainty(how.kappa_samples, how.seed, **parts, volumes_ml=run.sampled_ml)
+    settings = run.settings
+    return Uncertainty(settings.kappa_samples, settings.seed, **parts, volumes_ml=run.sampled_ml)
 
 
 def _answer(common: SessionVolumes, saved: SavedExplanation, grid: Grid) -> Explanation:
     maps, weights = {}, {}
     for one in saved.maps:
-        triple = (Pair(one.primary, one.region), one.auxiliary)
-        maps[triple] = common.volume(one.volume)
-        weights[triple] = float("nan") if one.weight is None else one.weight
+        key = (Pair(one.primary, one.region), one.auxiliary)
+        maps[key] = common.volume(one.volume)
+        weights[key] = float("nan") if one.weight is None else one.weight
     strongest = saved.strongest and (Pair(*saved.strongest[:2]), saved.strongest[2])
-    placed = LazyResampledVolumes(maps, grid, common.case.grid, 1 / (saved.scale or 1.0))
-    return Explanation(placed, weights, saved.scale, strongest, saved.notices)
+    resampled = LazyResampledVolumes(maps, grid, common.case.grid, 1 / (saved.scale or 1.0))
+    return Explanation(resampled, weights, saved.scale, strongest, saved.notices)

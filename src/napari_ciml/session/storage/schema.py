@@ -37,19 +37,23 @@ def is_session(path: Path) -> bool:
 
 
 class SavedSource(_Frozen):
-    """A modality's file or series: where it was, and what was in it.
+    """File or DICOM series of a modality: its path and a hash of its content.
 
     Parameters
     ----------
     path, relative : str
-        As it was opened, and from the session's folder; the second is tried where the first is
-        gone, so that both can be moved together.
+        Absolute path, and path relative to the session's folder, which is tried second: so session
+        and images can be moved together.
     channel : int or None
-        Of a 4-D file.
+        Channel of a 4-D file.
     series : bool
-        Whether it is a DICOM series, to be found by its title.
+        Whether it is a DICOM series, which is identified by its title.
+    title : str
+        Title of the source.
+    modality : str
+        Modality it is assigned to.
     sha256 : str
-        Of the file, or of all files of a series.
+        SHA-256 of the file, or of all files of a series.
     """
 
     path: str
@@ -69,9 +73,9 @@ class SavedVolume(_Frozen):
 
 
 class SavedMap(_Frozen):
-    """A complementary-information map as it was computed, on the grid of the model, and its weight.
+    """A complementary-information map on the model grid, and its weight.
 
-    The weight of a pair of zero maps is None.
+    The weight is None if all maps of the pair are zero.
     """
 
     primary: str
@@ -99,7 +103,7 @@ class SavedAnswer(_Frozen):
 
 
 class SavedReference(_Frozen):
-    """A label map that is compared with; attributes as of `Reference`."""
+    """A reference label map; attributes as in `Reference`."""
 
     name: str
     regions: tuple[Region, ...]
@@ -109,7 +113,7 @@ class SavedReference(_Frozen):
 
 
 class SavedPair(_Frozen):
-    """What one pair predicts, on the grid of the model."""
+    """Probability predicted by a pair, on the model grid."""
 
     primary: str
     region: str
@@ -131,13 +135,13 @@ class SavedRun(_Frozen):
     Parameters
     ----------
     name : str
-        In the history of runs.
+        Name in the history of runs.
     named : bool
         Whether the user gave the name.
     muted : tuple of (str, str)
-        Messages the network knows and did not get, also for what the decomposition lacks.
+        Muted messages of the network, including those that the decomposition lacks.
     info : CheckpointInfo
-        Of the checkpoint: with it, what the network saw is seen again.
+        Info of the checkpoint, needed to preprocess the case again.
     """
 
     name: str
@@ -163,7 +167,7 @@ class SavedRun(_Frozen):
 
 
 class SavedCorrection(_Frozen):
-    """A label map that a person has painted on; ``current`` if it is the segmentation's own."""
+    """An edited label map; ``current`` if it is that of the present segmentation."""
 
     name: str
     current: bool
@@ -179,7 +183,7 @@ class SavedRequest(_Frozen):
 
 
 class SavedSession(SavedRequest):
-    """Everything; ``past`` and ``future`` are what undo and redo lead to, the next one last."""
+    """A saved session; ``past`` and ``future`` are the undo and redo stacks, the next one last."""
 
     format_version: int = Field(default=FORMAT_VERSION, ge=FORMAT_VERSION, le=FORMAT_VERSION)
     software: str

@@ -1,4 +1,4 @@
-"""What several runs of a saved session have in common: read once, computed once."""
+"""Volumes and preprocessed cases that several runs of a saved session share."""
 
 from pathlib import Path
 
@@ -13,35 +13,35 @@ from napari_ciml.session.storage.volumes import read_verified
 
 
 class SessionVolumes:
-    """The volumes of a session, and its case as networks see it.
+    """The volumes of a session and its preprocessed case, each read or computed once.
 
     Parameters
     ----------
     folder : pathlib.Path
-        The session.
+        Folder of the session.
     case : Case
-        Opened again.
-    monitor : Monitor
-        Told at each step of preparing the case.
+        The open case.
+    monitor : ProgressMonitor
+        Receives the steps of the preprocessing.
     """
 
     def __init__(self, folder: Path, case: Case, monitor: ProgressMonitor) -> None:
         self.folder, self.case, self.monitor = folder, case, monitor
         self._volumes: dict[SavedVolume, np.ndarray] = {}
-        self._seen: dict[object, PreprocessedCase] = {}
+        self._model_inputs: dict[object, PreprocessedCase] = {}
 
     def volume(self, saved: SavedVolume) -> np.ndarray:
-        """Return a volume that nobody writes to; errors as `read_verified`."""
+        """Return a volume, which is shared and must not be modified; raises as `read_verified`."""
         if saved not in self._volumes:
             self._volumes[saved] = read_verified(self.folder, saved)
         return self._volumes[saved]
 
-    def seen(self, modalities: tuple[str, ...], info: CheckpointInfo) -> PreprocessedCase:
-        """Return the case as a checkpoint sees it; errors as `preprocess`."""
-        normalised = tuple(info.normalisation[name] for name in modalities)
-        key = (modalities, info.spacing, normalised)
-        if key not in self._seen:
-            self._seen[key] = preprocess(
+    def model_input(self, modalities: tuple[str, ...], info: CheckpointInfo) -> PreprocessedCase:
+        """Return the case preprocessed for a checkpoint; raises as `preprocess`."""
+        normalisation = tuple(info.normalisation[name] for name in modalities)
+        key = (modalities, info.spacing, normalisation)
+        if key not in self._model_inputs:
+            self._model_inputs[key] = preprocess(
                 self.case, modalities, info.spacing, info.normalisation, self.monitor
             )
-        return self._seen[key]
+        return self._model_inputs[key]

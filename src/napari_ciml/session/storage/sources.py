@@ -1,4 +1,4 @@
-"""The images of a saved session: found again, and compared with what they were."""
+"""Images of a saved session: described with hashes, found again and verified."""
 
 import hashlib
 import os
@@ -18,11 +18,11 @@ def save_sources(
     folder: Path, sources: Mapping[str, VolumeSource], monitor: ProgressMonitor
 ) -> tuple[SavedSource, ...]:
     """Describe the images of a case, with their hashes."""
-    made = []
-    for done, (modality, source) in enumerate(sources.items()):
-        monitor.step(f"Hashing {modality}", done, len(sources))
+    saved = []
+    for k, (modality, source) in enumerate(sources.items()):
+        monitor.step(f"Hashing {modality}", k, len(sources))
         path = source.path.resolve()
-        made.append(
+        saved.append(
             SavedSource(
                 path=str(path),
                 relative=_relative(path, folder.resolve()),
@@ -33,7 +33,7 @@ def save_sources(
                 sha256=_hash(files_of(source)),
             )
         )
-    return tuple(made)
+    return tuple(saved)
 
 
 def find_sources(
@@ -46,11 +46,11 @@ def find_sources(
     InputError
         If one is missing or has changed.
     """
-    found = {}
+    sources = {}
     series = _series(saved, monitor)
-    for done, one in enumerate(saved.sources):
-        monitor.step(f"Looking for {one.modality}", done, len(saved.sources))
-        source = series.get(one.title) or _file(_there(folder, one), one)
+    for k, one in enumerate(saved.sources):
+        monitor.step(f"Looking for {one.modality}", k, len(saved.sources))
+        source = series.get(one.title) or _file(_existing_path(folder, one), one)
         if source is None:
             raise InputError(
                 f"{one.path}: the {one.modality} of this session is missing; put it back."
@@ -60,23 +60,23 @@ def find_sources(
                 f"{source.path}: the {one.modality} has changed since the session was saved; "
                 f"put the old file back (corrections are in {folder})."
             )
-        found[one.modality] = replace(source, modality=one.modality)
-    return found
+        sources[one.modality] = replace(source, modality=one.modality)
+    return sources
 
 
 def rediscover(
     saved: SavedSession, sources: Mapping[str, VolumeSource]
 ) -> tuple[DiscoveredCase, list[str | None]]:
-    """Return what was looked at, and which modality each of its sources is."""
-    named = {_key(source): name for name, source in sources.items()}
+    """Discover the case's folder again; return its volumes and the modality of each."""
+    modalities = {_key(source): name for name, source in sources.items()}
     try:
-        found = discover_volumes(Path(saved.root))
+        discovered = discover_volumes(Path(saved.root))
     except CimlError:
-        found = DiscoveredCase(saved.name, Path(saved.root), ())
-    known = {_key(source) for source in found.sources}
-    more = [source for source in sources.values() if _key(source) not in known]
-    found = replace(found, name=saved.name, sources=(*found.sources, *more))
-    return found, [named.get(_key(s)) for s in found.sources]
+        discovered = DiscoveredCase(saved.name, Path(saved.root), ())
+    known = {_key(source) for source in discovered.sources}
+    others = [source for source in sources.values() if _key(source) not in known]
+    discovered = replace(discovered, name=saved.name, sources=(*discovered.sources, *others))
+    return discovered, [modalities.get(_key(source)) for source in discovered.sources]
 
 
 def files_of(source: VolumeSource) -> list[Path]:
@@ -87,12 +87,12 @@ def files_of(source: VolumeSource) -> list[Path]:
 
 
 def _series(saved: SavedSession, monitor: ProgressMonitor) -> dict[str, VolumeSource]:
-    """Return the DICOM series of what was looked at, by title; none if it is gone or has none."""
+    """Return the DICOM series of the case's folder by title; none if the folder is missing."""
     if not any(one.series for one in saved.sources):
         return {}
     with suppress(CimlError):
-        found = discover_volumes(Path(saved.root), monitor=monitor).sources
-        return {source.title: source for source in found if source.stack is not None}
+        sources = discover_volumes(Path(saved.root), monitor=monitor).sources
+        return {source.title: source for source in sources if source.stack is not None}
     return {}
 
 
@@ -106,9 +106,9 @@ def _key(source: VolumeSource) -> tuple[Path, int | None, str]:
     return source.path.resolve(), source.channel, source.title
 
 
-def _there(folder: Path, one: SavedSource) -> Path | None:
-    places = [Path(one.path)] + ([folder / one.relative] if one.relative else [])
-    return next((path for path in places if path.exists()), None)
+def _existing_path(folder: Path, one: SavedSource) -> Path | None:
+    candidates = [Path(one.path)] + ([folder / one.relative] if one.relative else [])
+    return next((path for path in candidates if path.exists()), None)
 
 
 def _relative(path: Path, folder: Path) -> str | None:
@@ -119,7 +119,7 @@ def _relative(path: Path, folder: Path) -> str | None:
 
 
 def _hash(paths: Sequence[Path]) -> str:
-    """Return the SHA-256 of a file, or of the hashes of several."""
+    """Return the SHA-256 of a file, or of the hashes of several files."""
     hashes = []
     for path in paths:
         try:

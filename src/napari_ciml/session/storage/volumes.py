@@ -1,4 +1,4 @@
-"""Volumes of a saved session: named by what is in them, so that none is written twice."""
+"""Content-addressed volumes of a saved session: the file name contains a hash of the voxels."""
 
 import hashlib
 from pathlib import Path
@@ -12,14 +12,14 @@ from napari_ciml.session.storage.schema import SavedVolume
 
 
 def digest(array: np.ndarray) -> str:
-    """Return the SHA-256 of an array: type, shape and voxels."""
-    found = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
-    found.update(np.ascontiguousarray(array).data)
-    return found.hexdigest()
+    """Return the SHA-256 of an array: dtype, shape and voxels."""
+    sha256 = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
+    sha256.update(np.ascontiguousarray(array).data)
+    return sha256.hexdigest()
 
 
 def write_content_addressed(folder: Path, name: str, array: np.ndarray, grid: Grid) -> SavedVolume:
-    """Write a volume, (Z, Y, X), unless it is there already.
+    """Write a volume, (Z, Y, X), unless its file exists.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def write_content_addressed(folder: Path, name: str, array: np.ndarray, grid: Gr
 
 
 def read_verified(folder: Path, saved: SavedVolume) -> np.ndarray:
-    """Read a volume, (Z, Y, X), bit for bit what was written.
+    """Read a volume, (Z, Y, X), and verify its hash.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Saving a review session."""
+"""Write a review session."""
 
 import math
 from contextlib import suppress
@@ -44,11 +44,11 @@ def save_session(folder: Path, state: SessionSnapshot, monitor: ProgressMonitor)
     Parameters
     ----------
     folder : pathlib.Path
-        Made if it is not there.
-    state : State
-        What is saved.
-    monitor : Monitor
-        Told before each volume.
+        Created if it does not exist.
+    state : SessionSnapshot
+        Session to save.
+    monitor : ProgressMonitor
+        Receives a step before each run and image.
 
     Returns
     -------
@@ -58,13 +58,13 @@ def save_session(folder: Path, state: SessionSnapshot, monitor: ProgressMonitor)
     Raises
     ------
     InputError
-        If something cannot be written; the session before is then as it was.
+        If something cannot be written; an earlier session is then unchanged.
     CancelledError
         If the monitor's ``stop`` is set; likewise.
     """
     ensure_writable_folder(folder)
     case, checkpoint = state.case, state.checkpoint
-    places = {id(run.segmentation): k for k, run in enumerate(state.runs)}
+    indices = {id(run.segmentation): k for k, run in enumerate(state.runs)}
     saved = SavedSession(
         software=f"napari-ciml {__version__}",
         name=state.discovered.name,
@@ -94,7 +94,7 @@ def save_session(folder: Path, state: SessionSnapshot, monitor: ProgressMonitor)
             for one in state.corrections
         ),
         answered=tuple(
-            _answer(folder, one, places[id(one.segmentation)], monitor) for one in state.answered
+            _answer(folder, one, indices[id(one.segmentation)], monitor) for one in state.answered
         ),
         map_view=state.map_view,
         reviewed=state.reviewed,
@@ -120,85 +120,86 @@ def _brain(folder: Path, case: Case) -> SavedVolume | None:
     return write_content_addressed(folder, "brain", case.brain.astype(np.uint8), case.grid)
 
 
-def _reference(folder: Path, found: Reference | None, case: Case) -> SavedReference | None:
-    if found is None:
+def _reference(folder: Path, reference: Reference | None, case: Case) -> SavedReference | None:
+    if reference is None:
         return None
     return SavedReference(
-        name=found.name,
-        regions=found.regions,
-        conventions=found.conventions,
-        notices=found.notices,
-        volume=write_content_addressed(folder, "compared", found.labels, case.grid),
+        name=reference.name,
+        regions=reference.regions,
+        conventions=reference.conventions,
+        notices=reference.notices,
+        volume=write_content_addressed(folder, "compared", reference.labels, case.grid),
     )
 
 
 def _run(folder: Path, run: Run, case: Case, monitor: ProgressMonitor) -> SavedRun:
-    made = run.segmentation
-    tiling = made.cache.runtime.tiling
+    segmentation = run.segmentation
+    runtime, grid = segmentation.cache.runtime, segmentation.model_input.grid
+    tiling = runtime.tiling
     monitor.step(f"Saving '{run.name}'")
     return SavedRun(
         name=run.name,
         named=run.named,
-        decomposition=made.plan.decomposition,
-        muted=tuple(sorted(made.plan.muted)),
-        settings=made.settings,
+        decomposition=segmentation.plan.decomposition,
+        muted=tuple(sorted(segmentation.plan.muted)),
+        settings=segmentation.settings,
         tiles=SavedTiles(
-            device=made.cache.runtime.device.type,
+            device=runtime.device.type,
             shape=tiling.shape,
             tile=tiling.tile,
             starts=tiling.starts,
         ),
-        checkpoint=made.checkpoint,
+        checkpoint=segmentation.checkpoint,
         info=run.info,
-        engine=made.engine,
-        device=made.device,
-        seconds=made.seconds,
-        peak_memory_mib=made.peak_memory_mib,
-        notices=made.notices,
-        volumes_ml=made.volumes_ml,
-        labels=write_content_addressed(folder, "labels", made.label_map, case.grid),
+        engine=segmentation.engine,
+        device=segmentation.device,
+        seconds=segmentation.seconds,
+        peak_memory_mib=segmentation.peak_memory_mib,
+        notices=segmentation.notices,
+        volumes_ml=segmentation.volumes_ml,
+        labels=write_content_addressed(folder, "labels", segmentation.label_map, case.grid),
         probabilities={
             name: write_content_addressed(folder, f"probability_{name}", values, case.grid)
-            for name, values in made.probabilities.items()
+            for name, values in segmentation.probabilities.items()
         },
         pairs=tuple(
             SavedPair(
                 primary=pair.primary,
                 region=pair.region,
                 volume=write_content_addressed(
-                    folder, f"pair_{pair.primary}_{pair.region}", values, made.model_input.grid
+                    folder, f"pair_{pair.primary}_{pair.region}", values, grid
                 ),
             )
-            for pair, values in made.pair_probabilities.items()
+            for pair, values in segmentation.pair_probabilities.items()
         ),
-        uncertainty=_uncertainty(folder, made.uncertainty, made.model_input.grid),
-        sampled_ml=dict(made.uncertainty.volumes_ml) if made.uncertainty else {},
-        explanation=_explanation(folder, run.explanation, made.model_input.grid, monitor),
+        uncertainty=_uncertainty(folder, segmentation.uncertainty, grid),
+        sampled_ml=dict(segmentation.uncertainty.volumes_ml) if segmentation.uncertainty else {},
+        explanation=_explanation(folder, run.explanation, grid, monitor),
     )
 
 
 def _uncertainty(
-    folder: Path, made: Uncertainty | None, grid: Grid
+    folder: Path, uncertainty: Uncertainty | None, grid: Grid
 ) -> dict[str, dict[str, SavedVolume]] | None:
-    if made is None:
+    if uncertainty is None:
         return None
     return {
         part: {
             name: write_content_addressed(folder, f"{part}_{name}", values, grid)
-            for name, values in getattr(made, part).source_arrays.items()
+            for name, values in getattr(uncertainty, part).source_arrays.items()
         }
         for part in UNCERTAINTY
     }
 
 
 def _explanation(
-    folder: Path, made: Explanation | None, grid: Grid, monitor: ProgressMonitor
+    folder: Path, explanation: Explanation | None, grid: Grid, monitor: ProgressMonitor
 ) -> SavedExplanation | None:
-    if made is None:
+    if explanation is None:
         return None
-    maps, saved = made.maps.source_arrays, []
-    for done, ((pair, auxiliary), weight) in enumerate(made.weights.items()):
-        monitor.step("Saving maps", done, len(made.weights))
+    maps, saved = explanation.maps.source_arrays, []
+    for k, ((pair, auxiliary), weight) in enumerate(explanation.weights.items()):
+        monitor.step("Saving maps", k, len(explanation.weights))
         name = f"map_{pair.primary}_{pair.region}_{auxiliary}"
         saved.append(
             SavedMap(
@@ -209,23 +210,21 @@ def _explanation(
                 volume=write_content_addressed(folder, name, maps[pair, auxiliary], grid),
             )
         )
-    strongest = made.strongest and (*made.strongest[0], made.strongest[1])
+    strongest = explanation.strongest and (*explanation.strongest[0], explanation.strongest[1])
     return SavedExplanation(
-        scale=made.scale, strongest=strongest, notices=made.notices, maps=tuple(saved)
+        scale=explanation.scale, strongest=strongest, notices=explanation.notices, maps=tuple(saved)
     )
 
 
-def _answer(
-    folder: Path, question: AnsweredQuery, run: int, monitor: ProgressMonitor
-) -> SavedAnswer:
-    grid = question.segmentation.model_input.grid
-    explanation = _explanation(folder, question.explanation, grid, monitor)
+def _answer(folder: Path, query: AnsweredQuery, run: int, monitor: ProgressMonitor) -> SavedAnswer:
+    grid = query.segmentation.model_input.grid
+    explanation = _explanation(folder, query.explanation, grid, monitor)
     assert explanation is not None
-    return SavedAnswer(name=question.name, run=run, explanation=explanation)
+    return SavedAnswer(name=query.name, run=run, explanation=explanation)
 
 
 def _remove_others(folder: Path, saved: SavedSession) -> None:
-    """Remove volumes of the session before that this one has no use for."""
+    """Remove volumes of the earlier session that this one does not use."""
     used = {volume.file for volume in volumes_of(saved)}
     for path in folder.glob("*-????????????.nii.gz"):
         if path.name not in used:
