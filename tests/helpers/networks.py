@@ -42,11 +42,11 @@ def images(decomposition: Decomposition, edge: int = 32, batch: int = 1) -> dict
     return {m: torch.randn(batch, 1, edge, edge, edge) for m in decomposition.modalities}
 
 
-def settled(norm: str) -> CIML:
-    """Return a network in evaluation mode whose batch norms have seen something."""
-    net = network(norm=norm)
+def settled(norm: str, decomposition: Decomposition = BRATS) -> CIML:
+    """Return a network in evaluation mode whose batch norms have running statistics."""
+    net = network(decomposition, norm=norm)
     with torch.no_grad():
-        net(images(BRATS, batch=2), noise=torch.randn_like)
+        net(images(decomposition, batch=2), noise=torch.randn_like)
     return net.eval()
 
 

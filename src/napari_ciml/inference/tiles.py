@@ -133,4 +133,4 @@ def blending_window(tile: Shape) -> np.ndarray:
     # Not scipy.signal.windows: importing it takes longer than segmenting a small case.
     z, y, x = (np.exp(-0.5 * (np.linspace(-0.5, 0.5, n) * (n - 1) / n / _SIGMA) ** 2) for n in tile)
     window = z[:, None, None] * y[:, None] * x
-    return np.maximum(window, 1e-3 * window.max()).astype(np.float32)
+    return np.asarray(np.maximum(window, 1e-3 * window.max()), np.float32)

@@ -9,7 +9,7 @@ NormName = Literal["batch", "instance"]
 LEVELS = 4
 """Stages of an encoder, and gates of a segmentor (Table 1)."""
 
-STRIDE = 2**LEVELS
+STRIDE = 1 << LEVELS
 """Downsampling factor of the deepest level; edges of inputs must be multiples of it."""
 
 

@@ -15,11 +15,12 @@ from helpers.checkpoints import tiny_info
 from helpers.networks import BRATS, MIXED, images, network, settled
 from napari_ciml.cases.case import Case, open_case
 from napari_ciml.cases.geometry import Grid
-from napari_ciml.decomposition.model import Message
+from napari_ciml.decomposition.edits import restrict_to_modalities
+from napari_ciml.decomposition.model import Decomposition, Message
 from napari_ciml.decomposition.presets import PRESETS
 from napari_ciml.errors import CancelledError, DeviceError
 from napari_ciml.explanation.explain import explain
-from napari_ciml.inference.device import choose_engine, has_openvino
+from napari_ciml.inference.device import choose_engine, half_precision, has_openvino
 from napari_ciml.inference.engines.openvino import conversion, engine
 from napari_ciml.inference.result import Segmentation
 from napari_ciml.inference.segment import segment
@@ -32,22 +33,37 @@ from napari_ciml.paths import sample_data
 from napari_ciml.progress import ProgressMonitor
 
 CPU = torch.device("cpu")
+NATIVE = half_precision(CPU)
+"""Half precision of this processor; None where it would be emulated."""
+
 TWO = PRESETS["flair-t1ce"]
+ONE = restrict_to_modalities(BRATS, ("FLAIR",))
 MUTED = frozenset({Message("FLAIR", "T1CE")})
 
 pytest.importorskip("openvino")
 
 
 @pytest.fixture(autouse=True)
-def there(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def openvino_enabled(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Use OpenVINO, with one cache of converted networks for all tests."""
     folder = tmp_path_factory.getbasetemp() / "compiled"
     monkeypatch.setattr("napari_ciml.inference.device.has_openvino", lambda: True)
     monkeypatch.setattr(conversion, "cache_folder", lambda _: folder)
 
 
 def precision(monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype | None) -> None:
-    for room in ("device", "engines.openvino.engine"):
-        monkeypatch.setattr(f"napari_ciml.inference.{room}.half_precision", lambda _: dtype)
+    for module in ("device", "engines.openvino.engine"):
+        monkeypatch.setattr(f"napari_ciml.inference.{module}.half_precision", lambda _: dtype)
+
+
+def small_checkpoint(
+    tiny_checkpoint: Checkpoint, decomposition: Decomposition, norm: str = "instance"
+) -> Checkpoint:
+    """Return a checkpoint of fewer encoders and segmentors, which converts faster."""
+    net = settled(norm, decomposition).requires_grad_(False)
+    return replace(tiny_checkpoint, info=tiny_info(decomposition, norm=norm), network=net)
 
 
 def difference(a: Segmentation, b: Segmentation) -> float:
@@ -57,15 +73,19 @@ def difference(a: Segmentation, b: Segmentation) -> float:
     )
 
 
-@pytest.mark.parametrize(("dtype", "largest"), [(None, 1e-3), (torch.bfloat16, 0.06)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(None, 1e-3), (torch.bfloat16, 0.06)])
 def test_answers_are_those_of_float32_pytorch(
     case_folder: Path,
     tiny_checkpoint: Checkpoint,
     monkeypatch: pytest.MonkeyPatch,
     dtype: torch.dtype | None,
-    largest: float,
+    tolerance: float,
 ) -> None:
-    """And what-if from what it kept, muted by a switch in the same model."""
+    """And what-if from the cache, muted by a mask in the same model.
+
+    In the precisions that are used on this processor, the cache gives the result of a full run to
+    the bit. Where bf16 is emulated, it is rounded where features are cached, and nowhere else.
+    """
     case = open_case(case_folder)
     precision(monkeypatch, None)
     plain = segment(case, tiny_checkpoint, TWO, settings=SegmentSettings(engine="torch"))
@@ -74,12 +94,12 @@ def test_answers_are_those_of_float32_pytorch(
     precision(monkeypatch, dtype)
     fast = segment(case, tiny_checkpoint, TWO, settings=SegmentSettings(engine="openvino"))
     assert (fast.engine, plain.engine) == ("openvino", "torch")
-    assert difference(fast, plain) < largest
+    assert difference(fast, plain) < tolerance
     what_if = SegmentSettings(engine="openvino", muted=MUTED)
     after = segment(case, tiny_checkpoint, TWO, settings=what_if, previous=fast)
-    assert difference(after, muted) < largest
+    assert difference(after, muted) < tolerance
     again = segment(case, tiny_checkpoint, TWO, settings=what_if)
-    assert difference(after, again) == 0
+    assert difference(after, again) <= (0 if dtype in (None, NATIVE) else 0.02)
 
 
 @pytest.fixture(scope="module")
@@ -134,10 +154,7 @@ def test_regions_are_those_of_float32_pytorch(
 def test_maps_begin_with_the_state_it_gives(
     case_folder: Path, tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch, norm: str
 ) -> None:
-    checkpoint = tiny_checkpoint
-    if norm == "batch":
-        info = tiny_info(BRATS, norm="batch")
-        checkpoint = replace(checkpoint, info=info, network=settled("batch").requires_grad_(False))
+    checkpoint = small_checkpoint(tiny_checkpoint, TWO, norm)
     case, asked = open_case(case_folder), np.ones(open_case(case_folder).grid.size[::-1], bool)
     precision(monkeypatch, None)
     found = []
@@ -170,22 +187,20 @@ def test_models_are_cached_by_their_weights(
     convert = conversion._convert
     monkeypatch.setattr(conversion, "_convert", lambda whole: made.append(whole) or convert(whole))
     settings = SegmentSettings(engine="openvino")
-    info = tiny_info(TWO)
-    small = CIML(TWO, info.network).requires_grad_(False).eval()
-    tiny_checkpoint = replace(tiny_checkpoint, info=info, network=small)
-    before = segment(case, tiny_checkpoint, TWO, settings)
+    checkpoint = small_checkpoint(tiny_checkpoint, ONE)
+    before = segment(case, checkpoint, settings=settings)
     assert len(made) == 1
     files = sorted((tmp_path / "cache").iterdir())
-    assert [path.suffix for path in files] == [".bin", ".xml"]
+    assert [path.suffix for path in files] == [".bin", ".sha256", ".xml"]
     engine._engines.clear()
     # Cut off by a crash: made again.
-    files[1].write_text("<?xml")
-    after = segment(case, tiny_checkpoint, TWO, settings)
+    files[2].write_text("<?xml")
+    after = segment(case, checkpoint, settings=settings)
     assert len(made) == 2
     assert difference(after, before) == 0
     with torch.no_grad():
-        tiny_checkpoint.network.encoders["FLAIR"].convs[0][0].weight.mul_(-1)
-    assert difference(segment(case, tiny_checkpoint, TWO, settings), before) > 0
+        checkpoint.network.encoders["FLAIR"].convs[0][0].weight.mul_(-1)
+    assert difference(segment(case, checkpoint, settings=settings), before) > 0
 
 
 def test_it_is_compiled_while_the_case_is_prepared(
@@ -201,11 +216,12 @@ def test_it_is_compiled_while_the_case_is_prepared(
 
     monkeypatch.setattr(engine.CompiledEngine, "_compile", compiled)
     case, settings = open_case(case_folder), SegmentSettings(engine="openvino")
+    checkpoint = small_checkpoint(tiny_checkpoint, TWO)
     engine._engines.clear()
-    first = segment(case, tiny_checkpoint, settings=settings)
+    first = segment(case, checkpoint, settings=settings)
     assert [thread is threading.main_thread() for thread in threads] == [False, True]
     engine._engines.clear()
-    again = segment(case, tiny_checkpoint, settings=settings)
+    again = segment(case, checkpoint, settings=settings)
     assert [thread is threading.main_thread() for thread in threads[2:]] == [False]
     assert difference(first, again) == 0
 
@@ -225,7 +241,7 @@ def test_networks_are_kept_beside_their_checkpoint(
 
 @pytest.mark.parametrize("suffix", [".bin", ".xml", ".sha256"])
 def test_a_damaged_cached_network_is_converted_again(tmp_path: Path, suffix: str) -> None:
-    net, monitor = network(BRATS).eval(), ProgressMonitor()
+    net, monitor = network(ONE).eval(), ProgressMonitor()
     core, checkpoint = openvino.Core(), tmp_path / "mine.safetensors"
     conversion.convert_or_load(core, net, "key", checkpoint, monitor)
     folder = conversion.cache_folder(checkpoint)
@@ -300,7 +316,7 @@ def test_a_subtask_of_two_modalities_and_one_without_messages(
 
 def test_a_stop_is_heard_in_the_middle_of_a_tile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_POLL_MS", 0)
-    net, seen = settled("batch"), images(BRATS, edge=64)
+    net, seen = settled("batch", TWO), images(TWO, edge=64)
     monitor = ProgressMonitor()
     monitor.stop.set()
     with pytest.raises(CancelledError):
