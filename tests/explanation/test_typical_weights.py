@@ -17,9 +17,7 @@ def test_two_deviations_are_far_and_the_farthest_comes_first() -> None:
     weights = {(WT, "FLAIR"): 0.79, (WT, "T1"): 0.19, (ET, "T1"): 0.39, (ET, "T2"): 0.6}
     found = flag_atypical_weights(weights, MEASURED)
     assert list(found) == [(ET, "T1"), (ET, "T2"), (WT, "T1")]
-    assert found[WT, "T1"] == (
-        "T1 added less than usual to WT in T2: 0.19, usually 0.40 ± 0.10 (19 cases)."
-    )
+    assert found[WT, "T1"] == ("weight of T1 for WT in T2: 0.19, typically 0.40 ± 0.10 (19 cases).")
 
 
 def test_what_was_never_measured_or_is_not_known_is_not_unusual() -> None:

@@ -54,7 +54,7 @@ def test_lesions_are_measured_and_the_doubtful_one_comes_first() -> None:
     assert doubtful.uncertainty == pytest.approx(entropy(np.array([0.45]))[0], abs=1e-5)
     assert doubtful.seen_by["T2"] == 0
     assert doubtful.seen_by["FLAIR"] > 0.8
-    assert doubtful.reasons == ("T2 does not see it (0%)", "improbable (0.45 on average)")
+    assert doubtful.reasons == ("not predicted by T2 (0%)", "low mean probability (0.45)")
     assert large.volume_ml == pytest.approx(10 * 16 * 16 * 6 / 1000)
     assert large.reasons == ()
     assert min(large.seen_by.values()) > 0.8
@@ -91,10 +91,10 @@ def test_why_a_lesion_should_be_looked_at() -> None:
         (x.region, x.voxel): x.reasons for x in detect_lesions(labels, REGIONS, GRID).lesions
     }
     alone = by_region["ET", (10, 10, 10)]
-    assert alone == ("smaller than 0.1 mL", "nothing of WT around it")
+    assert alone == ("smaller than 0.1 mL", "outside of WT")
     assert by_region["ET", (1, 8, 8)] == ("smaller than 0.1 mL",)
     edge = next(v for (region, voxel), v in by_region.items() if region == "WT" and voxel[0] < 3)
-    assert edge == ("cut off by the edge of the image",)
+    assert edge == ("cut off by the image border",)
 
 
 def test_nothing_and_far_too_much() -> None:

@@ -35,13 +35,13 @@ def test_a_sound_tumour_has_no_faults() -> None:
 @pytest.mark.parametrize(
     ("where", "value", "sentence", "becomes"),
     [
-        ((25, 25, 25), 2, "WT: a speck of 1 voxel (0.002 mL) at 15 L, 5 P, 20 S mm.", 0),
-        ((25, 25, 25), 4, "WT: a speck of 1 voxel (0.002 mL) at 15 L, 5 P, 20 S mm.", 0),
-        ((6, 6, 6), 4, "TC: a speck of 1 voxel (0.002 mL) at 4 R, 14 A, 18 I mm.", 2),
-        ((12, 12, 12), 4, "ET: a speck of 1 voxel (0.002 mL) at 2 L, 8 A, 6 I mm.", 1),
-        ((6, 6, 6), 0, "WT: a hole of 1 voxel (0.002 mL) at 4 R, 14 A, 18 I mm.", 2),
-        ((12, 12, 12), 2, "TC: a hole of 1 voxel (0.002 mL) at 2 L, 8 A, 6 I mm.", 1),
-        ((12, 12, 12), 0, "WT: a hole of 1 voxel (0.002 mL) at 2 L, 8 A, 6 I mm.", 1),
+        ((25, 25, 25), 2, "WT: small component of 1 voxel (0.002 mL) at 15 L, 5 P, 20 S mm.", 0),
+        ((25, 25, 25), 4, "WT: small component of 1 voxel (0.002 mL) at 15 L, 5 P, 20 S mm.", 0),
+        ((6, 6, 6), 4, "TC: small component of 1 voxel (0.002 mL) at 4 R, 14 A, 18 I mm.", 2),
+        ((12, 12, 12), 4, "ET: small component of 1 voxel (0.002 mL) at 2 L, 8 A, 6 I mm.", 1),
+        ((6, 6, 6), 0, "WT: hole of 1 voxel (0.002 mL) at 4 R, 14 A, 18 I mm.", 2),
+        ((12, 12, 12), 2, "TC: hole of 1 voxel (0.002 mL) at 2 L, 8 A, 6 I mm.", 1),
+        ((12, 12, 12), 0, "WT: hole of 1 voxel (0.002 mL) at 2 L, 8 A, 6 I mm.", 1),
     ],
 )
 def test_each_fault_is_found_once_and_mended(
@@ -70,7 +70,7 @@ def test_enhancement_without_context_is_the_users_to_decide() -> None:
     labels = tumour()
     labels[23:29, 23:29, 23:29] = 4
     (fault,) = check_labels(labels, REGIONS, GRID, 0.05)
-    assert fault.sentence.startswith("ET with nothing else of WT around it: 216 voxels (0.432 mL)")
+    assert fault.sentence.startswith("ET outside of WT: 216 voxels (0.432 mL)")
     assert fault.value is None
     labels[22, 23, 23] = 2
     assert check_labels(labels, REGIONS, GRID, 0.05) == ()

@@ -52,7 +52,7 @@ def test_told_cancelled_aligned_judged_and_refused(
 ) -> None:
     desk, panel, model = desk_beside, desk_beside.case.alignment, desk_beside.session.model
     before = model.case
-    assert panel.notice.text().startswith("T1 seems to lie about 1")
+    assert panel.notice.text().startswith("T1 may be misregistered to FLAIR (about 1")
     assert not panel.revert.isVisibleTo(desk.case)
     assert [panel.checkerboard.itemText(k) for k in range(9)][:3] == ["off", "T1", ""]
     assert apart(desk, phantom) > 0.1

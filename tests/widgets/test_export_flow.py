@@ -82,7 +82,7 @@ def test_export_with_clicks(
     layer.data = painted
     click_and_wait(qtbot, segmented, export.export)
     assert "1 thing to mend" in export.summary.text()
-    assert "WT: a hole of 1 voxel" in export.summary.text()
+    assert "WT: hole of 1 voxel" in export.summary.text()
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"segmentation.nii.gz", "probability_WT.nii.gz", "segmentation.dcm"} <= names
     assert {"volumes.csv", "summary.json", "report.html", "report.pdf"} <= names

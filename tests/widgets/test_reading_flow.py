@@ -413,8 +413,8 @@ def test_faults_are_found_mended_and_mending_is_undone(loaded: Workbench, qtbot:
     wait(qtbot, loaded)
     said = [widget.issues.item(k, 0).text() for k in range(widget.issues.rowCount())]
     assert [text.split(" (")[0] for text in said] == [
-        "WT: a hole of 1 voxel",
-        "TC: a speck of 1 voxel",
+        "WT: hole of 1 voxel",
+        "TC: small component of 1 voxel",
     ]
     remedy = widget.issues.cellWidget(0, 1)
     assert widget.issues.columnWidth(1) >= remedy.sizeHint().width()

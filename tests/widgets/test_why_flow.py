@@ -444,11 +444,11 @@ def test_an_unusual_weight_stands_out(
     dock.questions.reference.setCurrentText("typical weights")
     dock.questions.reference.activated.emit(1)
     assert dock.weights.item(0, 3).text() == "0.90 ± 0.00"
-    assert "usual" in dock.weights.item(0, 3).toolTip()
+    assert "typically" in dock.weights.item(0, 3).toolTip()
     assert dock.weights.item(1, 3).text() == "0.10 ± 9.00"
     assert dock.weights.item(1, 3).toolTip() == ""
     weight = loaded.session.model.explanation.weights[Pair("FLAIR", "WT"), "T1"]
-    said = f"T1 added less than usual to WT in FLAIR: {weight:.2f}, usually 0.90 ± 0.00 (9 cases)."
+    said = f"weight of T1 for WT in FLAIR: {weight:.2f}, typically 0.90 ± 0.00 (9 cases)."
     assert dock.atypical.text() == f"Atypical: {said}"
     # The checkpoint that is chosen for the next run does not change what this one is held against.
     loaded.segment.choose(tiny_checkpoint.path)

@@ -42,8 +42,8 @@ class Misalignment:
 
     def __str__(self) -> str:
         return (
-            f"{self.modality} seems to lie about {self.mm:.1f} mm beside {self.reference}; "
-            "align it to read them together."
+            f"{self.modality} may be misregistered to {self.reference} (about {self.mm:.1f} mm); "
+            "align it first."
         )
 
 

@@ -58,10 +58,9 @@ def flag_atypical_weights(
 
 def _sentence(key: Triple, weight: float, typical: WeightStatistics) -> str:
     pair, auxiliary = key
-    more = "more" if weight > typical.mean else "less"
     return (
-        f"{auxiliary} added {more} than usual to {pair.region} in {pair.primary}: {weight:.2f}, "
-        f"usually {typical.mean:.2f} ± {typical.sd:.2f} ({typical.cases} cases)."
+        f"weight of {auxiliary} for {pair.region} in {pair.primary}: {weight:.2f}, "
+        f"typically {typical.mean:.2f} ± {typical.sd:.2f} ({typical.cases} cases)."
     )
 
 

@@ -81,18 +81,18 @@ def with_reasons(lesion: Lesion, labels: np.ndarray, regions: Sequence[Region]) 
     reasons = []
     blind = [name for name, share in lesion.seen_by.items() if share < THRESHOLD]
     if blind and len(blind) == len(lesion.seen_by):
-        reasons.append("no segmentor sees it")
+        reasons.append("predicted by no segmentor")
     else:
-        reasons += [f"{name} does not see it ({lesion.seen_by[name]:.0%})" for name in blind]
+        reasons += [f"not predicted by {name} ({lesion.seen_by[name]:.0%})" for name in blind]
     if lesion.probability is not None and lesion.probability < _IMPROBABLE:
-        reasons.append(f"improbable ({lesion.probability:.2f} on average)")
+        reasons.append(f"low mean probability ({lesion.probability:.2f})")
     if lesion.volume_ml < _SPECK_ML:
         reasons.append(f"smaller than {_SPECK_ML:g} mL")
     if any(s.start == 0 or s.stop == n for s, n in zip(lesion.box, labels.shape, strict=True)):
-        reasons.append("cut off by the edge of the image")
+        reasons.append("cut off by the image border")
     outer = max(regions, key=lambda region: len(region.labels))
     if lesion.region != outer.name and not _has_company(lesion, labels):
-        reasons.append(f"nothing of {outer.name} around it")
+        reasons.append(f"outside of {outer.name}")
     return replace(lesion, reasons=tuple(reasons))
 
 

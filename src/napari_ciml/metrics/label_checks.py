@@ -115,7 +115,9 @@ class _Search:
             small = np.count_nonzero(part) * self.grid.voxel_ml < self.smallest_ml
             if small and len(parts) > 1 and not self.told[box][part].all():
                 value = self._around(box, part, None)
-                yield self._fault(f"{region.name}: a speck of", self._placed(box, part), value)
+                yield self._fault(
+                    f"{region.name}: small component of", self._placed(box, part), value
+                )
 
     def holes(self, region: Region) -> Iterator[LabelIssue]:
         """Find what a region encloses and does not hold."""
@@ -125,7 +127,7 @@ class _Search:
         for box, part in self._parts(ndimage.binary_fill_holes(mask) & ~mask, None):
             if not self.told[box][part].all():
                 value = self._around(box, part, region)
-                yield self._fault(f"{region.name}: a hole of", self._placed(box, part), value)
+                yield self._fault(f"{region.name}: hole of", self._placed(box, part), value)
 
     def alone(self, region: Region, outer: Region) -> Iterator[LabelIssue]:
         """Find parts of the outermost region that are an innermost one and nothing else."""
@@ -133,7 +135,7 @@ class _Search:
             alone = np.isin(self.labels[box][part], region.labels).all()
             if alone and not self.told[box][part].all():
                 small = np.count_nonzero(part) * self.grid.voxel_ml < self.smallest_ml
-                words = f"{region.name} with nothing else of {outer.name} around it:"
+                words = f"{region.name} outside of {outer.name}:"
                 yield self._fault(words, self._placed(box, part), 0 if small else None)
 
     def _mask(self, region: Region) -> np.ndarray:
