@@ -85,7 +85,7 @@ def test_regions_of_other_label_values() -> None:
     labels = np.array([0, 1, 2, 3, 4])
     assert region_masks(labels, whole.regions)["TC"].tolist() == [False, True, False, True, True]
     assert whole.subtasks == PRESETS["flair-t1ce"].subtasks
-    with pytest.raises(InputError, match=r"make lesion \(known are WT, TC, ET\)"):
+    with pytest.raises(InputError, match=r"values of lesion are unknown \(known are WT, TC, ET\)"):
         with_label_convention(PRESETS["autopet"], LABEL_CONVENTIONS["brats2013"])
 
 

@@ -39,8 +39,8 @@ def test_another_grid_is_told(case_folder: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.labels, labels_of(2))
     (notice,) = found.notices
     assert notice == (
-        "seg.nii.gz (96 x 88 x 80, 1.5 x 1.5 x 1.5 mm) was brought onto the case's grid "
-        "(48 x 44 x 40, 3 x 3 x 3 mm) by the nearest voxel."
+        "seg.nii.gz (96 x 88 x 80, 1.5 x 1.5 x 1.5 mm) was resampled to the case grid "
+        "(48 x 44 x 40, 3 x 3 x 3 mm), nearest neighbour."
     )
 
 
@@ -55,7 +55,7 @@ def test_conventions_are_told_and_never_guessed(case_folder: Path, tmp_path: Pat
     unclear = read_reference(path, case, REGIONS)
     assert unclear.regions == ()
     assert unclear.conventions == ("brats2021", "brats2013")
-    assert "say which" in unclear.notices[0]
+    assert "choose one" in unclear.notices[0]
     chosen = unclear.with_convention("brats2021")
     assert region_masks(chosen.labels, chosen.regions)["ET"].sum() == 64
     write_volume(path, labels_of(9), case.grid)

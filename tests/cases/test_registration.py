@@ -46,7 +46,7 @@ def test_known_motions_are_found(truth: AffineTransform) -> None:
     settings = RegistrationSettings(levels_mm=(8.0, 4.0), samples=30_000)
     found = register(fixed, moving, settings, ProgressMonitor(), "Aligning")
     points = fixed.points()
-    error = np.linalg.norm(found.motion.points(points) - truth.points(points), axis=1)
+    error = np.linalg.norm(found.transform.points(points) - truth.points(points), axis=1)
     assert error.mean() < 0.5 * 3
     assert found == register(fixed, moving, settings, ProgressMonitor(), "Aligning")
 
@@ -60,7 +60,7 @@ def test_a_case_is_aligned_on_request_and_said_to_need_it(tmp_path) -> None:
     assert found.modality == "T2"
     assert abs(found.mm - np.linalg.norm(SHIFTED.offset)) < 1
     aligned = open_case(tmp_path, align=RegistrationSettings())
-    assert "T2 was moved onto FLAIR (rigid: 7." in aligned.notices[0]
+    assert "T2 was aligned to FLAIR (rigid: moved by 7." in aligned.notices[0]
     assert detect_misalignment(aligned.images, GRID, "FLAIR", ProgressMonitor()) == ()
     inside = ndimage.binary_erosion(one > 0, iterations=3)
     assert np.corrcoef(aligned.images["T2"][inside], other[inside])[0, 1] > 0.9
@@ -72,7 +72,7 @@ def test_what_lies_right_is_not_interpolated(tmp_path) -> None:
     write_volume(tmp_path / "a_flair.nii.gz", one, GRID)
     write_volume(tmp_path / "a_t2.nii.gz", other, GRID)
     case = open_case(tmp_path, align=RegistrationSettings())
-    assert case.notices == ("T2 lies on FLAIR already; it was not moved.",)
+    assert case.notices == ("T2 is aligned to FLAIR already; it was not moved.",)
     np.testing.assert_array_equal(case.images["T2"], other)
 
 

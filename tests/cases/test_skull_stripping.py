@@ -90,7 +90,7 @@ def test_no_brain_is_said() -> None:
     z, y, x = np.indices((90, 90, 90)) - 45
     ball = np.where(z**2 + y**2 + x**2 < 40**2, 100, 0) + rng.normal(0, 2, (90, 90, 90))
     case = replace(as_case({"T1": ball.astype(np.float32)}))
-    with pytest.raises(InputError, match="could not be told"):
+    with pytest.raises(InputError, match="could not be separated"):
         skull_strip(case, ProgressMonitor())
 
 

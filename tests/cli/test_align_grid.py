@@ -32,7 +32,7 @@ def test_results_lie_on_the_voxels_of_a_modality_that_was_moved(
     out = tmp_path / "out"
     asked = ["--align", "rigid", "--grid", "T1", "--checkpoint", str(tiny_checkpoint_path)]
     assert main(["segment", str(case), "-o", str(out), *asked]) == 0
-    assert "T1 was moved onto FLAIR" in capsys.readouterr().out
+    assert "T1 was aligned to FLAIR" in capsys.readouterr().out
     inside = foreground(sitk.GetArrayFromImage(own))
     for name in ("segmentation", "probability_WT"):
         made = sitk.ReadImage(str(out / f"{name}.nii.gz"))

@@ -27,7 +27,9 @@ def messages(decomposition: Decomposition) -> str:
 def test_region_nobody_predicts() -> None:
     without = tuple(task for task in BRATS.subtasks if task.name != "T1CE")
     found = changed(subtasks=without).problems()
-    assert [(p.where, "nobody predicts region ET" in p.message) for p in found] == [("ET", True)]
+    assert [(p.where, "no subtask predicts region ET" in p.message) for p in found] == [
+        ("ET", True)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,7 @@ def test_nothing_there(emptied: str, said: str) -> None:
 def test_checked_names_the_first_problem_and_counts_the_rest() -> None:
     assert BRATS.validated() is BRATS
     # Three regions that nobody predicts, and no subtask.
-    with pytest.raises(DecompositionError, match=r"nobody predicts region WT.*\(and 3 more\)$"):
+    with pytest.raises(DecompositionError, match=r"no subtask predicts region WT.*\(and 3 more\)$"):
         changed(subtasks=()).validated()
 
 
@@ -148,7 +150,7 @@ def test_names_that_would_break_a_file_name_or_a_command_are_refused(name: str) 
         (BRATS.to_yaml().replace("- 4", "- zero", 1), r"regions\.0\.labels\.2"),
         (BRATS.to_yaml().replace("- 4", "- 0", 1), r"regions\.0\.labels\.2"),
         (BRATS.to_yaml().replace("#2ca02c", "green"), r"regions\.0\.colour"),
-        (BRATS.to_yaml().replace("- ET", "- NCR", 1), "unknown region NCR|nobody predicts"),
+        (BRATS.to_yaml().replace("- ET", "- NCR", 1), "unknown region NCR|no subtask predicts"),
     ],
 )
 def test_bad_yaml_is_one_sentence_with_the_place(text: str, said: str) -> None:

@@ -110,5 +110,5 @@ def test_a_network_without_messages_needs_no_auxiliary() -> None:
 
 
 def test_a_contradiction_is_heard_before_what_is_untrained() -> None:
-    with pytest.raises(DecompositionError, match="nobody predicts"):
+    with pytest.raises(DecompositionError, match="no subtask predicts"):
         make_plan(INFO, PRESETS["fig3"].model_copy(update={"subtasks": ()}))

@@ -139,7 +139,7 @@ def test_a_pet_scale_wants_suv(data: Path) -> None:
     case = find_cases(data)[0].open(("PET", "CT"))
     scale = HU.model_copy(update={"unit": "SUV"})
     wrong = SimpleNamespace(**{**vars(case), "units": {"PET": "Bq/mL", "CT": "HU"}})
-    with pytest.raises(InputError, match="wants SUV"):
+    with pytest.raises(InputError, match="requires SUV"):
         preprocess(wrong, ("PET", "CT"), (8.0,) * 3, {"PET": scale, "CT": HU}, ProgressMonitor())
 
 

@@ -79,7 +79,7 @@ def test_told_cancelled_aligned_judged_and_refused(
     np.testing.assert_allclose(found, [SHIFT, SHIFT], atol=1.0)
     assert apart(desk, phantom) < 0.02
     assert panel.notice.text() == ""
-    assert "T1 was moved onto FLAIR (rigid: 1" in desk.case.notices.text()
+    assert "T1 was aligned to FLAIR (rigid: moved by 1" in desk.case.notices.text()
 
     choose_by_keys(qtbot, panel.checkerboard, "T1")
     wait(qtbot, desk)

@@ -86,5 +86,5 @@ def test_without_weight_a_pet_is_shown_in_bq_and_not_segmented(
     assert "PET is shown in Bq/mL: the patient's weight is not told." in desk.case.notices.text()
     click(qtbot, desk.segment.run)
     wait(qtbot, desk)
-    assert "wants SUV" in desk.segment.error.text()
+    assert "requires SUV" in desk.segment.error.text()
     assert desk.session.model.segmentation is None

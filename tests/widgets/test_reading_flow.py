@@ -511,7 +511,7 @@ def test_labels_of_two_meanings_are_asked_about(
     widget = loaded.compare
     widget.read(path)
     wait(qtbot, loaded)
-    assert "may be brats2021 or brats2013; say which" in widget.notices.text()
+    assert "may be brats2021 or brats2013; choose one" in widget.notices.text()
     assert loaded.session.model.findings.comparison is None
     assert widget.conventions.isVisibleTo(widget)
     widget.conventions.setCurrentText("brats2021")

@@ -1,4 +1,4 @@
-"""Whether modalities lie on each other, bringing them there, and what to judge it by."""
+"""Detect misaligned modalities, align them, and show the alignment as a checkerboard."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,26 +14,26 @@ from napari_ciml.progress import ProgressMonitor
 _CHECK = RegistrationSettings(levels_mm=(8.0, 4.0), samples=20_000, iterations=80, centred=False)
 
 _MISALIGNED_MM, _MISALIGNED_GAIN = 1.25, 0.05
-"""A modality looks misaligned if a quick registration moves its foreground by so much on average,
-and mutual information gains this share by it: real co-registered cases stay below one of them."""
+"""A modality counts as misaligned if a quick registration moves its foreground by this distance on
+average and increases mutual information by this fraction; co-registered cases stay below."""
 
-_WORTH_MM = 0.25
-"""A modality that a registration moves by less is left as it is: moving it means interpolating."""
+_MIN_MOVE_MM = 0.25
+"""Smaller displacements are not applied, for they would only interpolate."""
 
 _NOT_CHECKED = ("PET", "CT")
-"""One scanner made both, and little of what one shows is seen in the other."""
+"""Both come from one scanner, and share too little content for a quick check."""
 
 
 @dataclass(frozen=True)
 class Misalignment:
-    """How far a modality seems to lie from where it belongs.
+    """Estimated misalignment of a modality.
 
     Parameters
     ----------
     modality, reference : str
-        What, and on what it should lie.
+        The modality, and the one it should be aligned to.
     mm : float
-        Mean over the foreground.
+        Mean displacement over the foreground.
     """
 
     modality: str
@@ -50,18 +50,18 @@ class Misalignment:
 def detect_misalignment(
     images: Mapping[str, np.ndarray], grid: Grid, reference: str, monitor: ProgressMonitor
 ) -> tuple[Misalignment, ...]:
-    """Look for modalities that do not lie on the reference, by a quick coarse registration.
+    """Detect modalities that are not aligned to the reference, by a quick coarse registration.
 
     Parameters
     ----------
     images : dict of str to numpy.ndarray
         By modality, (Z, Y, X) float32 on ``grid``.
     grid : Grid
-        Of all of them.
+        Grid of all images.
     reference : str
-        One of them.
-    monitor : Monitor
-        Told at each modality.
+        Modality to which the others should be aligned.
+    monitor : ProgressMonitor
+        Notified at each modality.
 
     Raises
     ------
@@ -73,16 +73,16 @@ def detect_misalignment(
         return ()
     finest = _CHECK.levels_mm[-1]
     fixed = RegistrationImage.of(images[reference], grid).shrunk(finest, _CHECK.rim_mm)
-    points, found = fixed.points(), []
+    points, misalignments = fixed.points(), []
     for name in others:
         moving = RegistrationImage.of(images[name], grid).shrunk(finest)
         result = register(fixed, moving, _CHECK, monitor, f"Checking the alignment of {name}")
-        far = float(result.motion.displacements_mm(points).mean())
-        if far >= _MISALIGNED_MM and result.mutual_information >= result.before * (
+        mean_mm = float(result.transform.displacements_mm(points).mean())
+        if mean_mm >= _MISALIGNED_MM and result.mutual_information >= result.before * (
             1 + _MISALIGNED_GAIN
         ):
-            found.append(Misalignment(name, reference, far))
-    return tuple(found)
+            misalignments.append(Misalignment(name, reference, mean_mm))
+    return tuple(misalignments)
 
 
 def register_modality(
@@ -92,36 +92,38 @@ def register_modality(
     monitor: ProgressMonitor,
     names: tuple[str, str],
 ) -> tuple[AffineTransform, str]:
-    """Register a modality to the reference; return the motion, and what to say of it.
+    """Register a modality to the reference; return the transform and a notice.
 
     Parameters
     ----------
-    fixed, moving : Volume
+    fixed, moving : RegistrationImage
         Reference and modality, each on its own grid.
     settings : RegistrationSettings
-        How.
-    monitor : Monitor
-        Told at each step.
+        Settings of the registration.
+    monitor : ProgressMonitor
+        Notified at each optimisation.
     names : tuple of str
-        Of the reference and the modality.
+        Names of the reference and the modality.
 
     Raises
     ------
     InputError
-        If nothing in them matches.
+        If the images have no mutual information.
     CancelledError
         If the monitor's ``stop`` is set.
     """
     reference, name = names
     result = register(fixed, moving, settings, monitor, f"Aligning {name}")
-    if not np.isfinite(result.motion.offset).all() or result.mutual_information <= 0:
+    if not np.isfinite(result.transform.offset).all() or result.mutual_information <= 0:
         raise InputError(f"{name} could not be aligned to {reference}; leave one out.")
     points = fixed.points()
-    far = float(result.motion.displacements_mm(points).mean())
-    if result.mutual_information <= result.before or far < _WORTH_MM:
-        return AffineTransform(), f"{name} lies on {reference} already; it was not moved."
-    said = f"{name} was moved onto {reference} ({settings.kind}: {far:.1f} mm on average, "
-    return result.motion, said + f"turned by {result.motion.rotation_degrees:.1f} degrees)."
+    mean_mm = float(result.transform.displacements_mm(points).mean())
+    if result.mutual_information <= result.before or mean_mm < _MIN_MOVE_MM:
+        return AffineTransform(), f"{name} is aligned to {reference} already; it was not moved."
+    return result.transform, (
+        f"{name} was aligned to {reference} ({settings.kind}: moved by {mean_mm:.1f} mm on "
+        f"average, rotated by {result.transform.rotation_degrees:.1f} degrees)."
+    )
 
 
 def checkerboard(
@@ -131,18 +133,18 @@ def checkerboard(
     grid: Grid,
     square_mm: float = 20.0,
 ) -> np.ndarray:
-    """Return two volumes in turn, as a board of cubes: edges must go on across their borders.
+    """Return a 3-D checkerboard of two volumes; edges continue across cubes if they are aligned.
 
     Parameters
     ----------
     one, other : numpy.ndarray
         (Z, Y, X) on ``grid``.
     limits : tuple of (float, float)
-        Of the intensities of each: black and white.
+        Intensities of each that are shown black and white.
     grid : Grid
-        Of both.
+        Grid of both.
     square_mm : float
-        Edge of a cube.
+        Edge length of a cube.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""How an image is looked at: contrast limits, and where the object lies."""
+"""Contrast limits, window presets, and the box of the object in an image."""
 
 import numpy as np
 
@@ -10,22 +10,22 @@ CT_WINDOWS = {
     "lung": (-1350.0, 150.0),
     "bone": (-500.0, 1300.0),
 }
-"""In Hounsfield units: width and level 400/40, 80/40, 1500/-600, 1800/400."""
+"""Limits in Hounsfield units; width/level are 400/40, 80/40, 1500/-600 and 1800/400."""
 
 PET_WINDOWS = {"SUV 0 to 10": (0.0, 10.0), "SUV 0 to 5": (0.0, 5.0), "SUV 0 to 20": (0.0, 20.0)}
 
 
 def window_presets(modality: str, unit: str) -> dict[str, tuple[float, float]]:
-    """Return the named windows of a modality; they need a unit, so that MR has none."""
-    known = {("CT", "HU"): CT_WINDOWS, ("PET", "SUV"): PET_WINDOWS}
-    return known.get((modality, unit), {})
+    """Return the window presets of a modality by name; MR has none, for it has no unit."""
+    presets = {("CT", "HU"): CT_WINDOWS, ("PET", "SUV"): PET_WINDOWS}
+    return presets.get((modality, unit), {})
 
 
 def display_range(image: np.ndarray, modality: str, unit: str) -> tuple[float, float]:
-    """Return contrast limits: the usual window where values have a unit, else from the object."""
-    named = window_presets(modality, unit)
-    if named:
-        return next(iter(named.values()))
+    """Return contrast limits: the first window preset if there is one, else percentiles."""
+    presets = window_presets(modality, unit)
+    if presets:
+        return next(iter(presets.values()))
     sample = image[::2, ::2, ::2]
     inside = sample[sample > sample.min()]
     if not inside.size:
@@ -35,15 +35,15 @@ def display_range(image: np.ndarray, modality: str, unit: str) -> tuple[float, f
 
 
 def value_range(image: np.ndarray) -> tuple[float, float]:
-    """Return the smallest and the largest intensity."""
+    """Return the minimum and the maximum intensity."""
     return float(image.min()), float(image.max())
 
 
 def object_bounding_box(image: np.ndarray) -> tuple[slice, slice, slice]:
-    """Return roughly where the object lies in a volume, (Z, Y, X), to look at it closely."""
-    value = background_value(image)
+    """Return the approximate bounding box of the object in a volume, (Z, Y, X)."""
+    background = background_value(image)
     sample = image[::2, ::2, ::2]
-    mask = sample > sample.mean() if value is None else sample != value
+    mask = sample > sample.mean() if background is None else sample != background
     z, y, x = (_span(mask, axis) for axis in range(3))
     return z, y, x
 

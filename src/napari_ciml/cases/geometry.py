@@ -1,4 +1,4 @@
-"""Voxel grids in the LPS world, and how volumes move between them."""
+"""Voxel grids in LPS world coordinates: resampling, cropping, orientation codes."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -14,35 +14,35 @@ if TYPE_CHECKING:
 _ORIGIN_TOLERANCE = 1e-2
 _SPACING_TOLERANCE = 1e-3
 _DIRECTION_TOLERANCE = 1e-3
-_EXACT = 1e-6
-_COINCIDING = 1e-3
-"""Voxels by which grids of the same spacing may be off and still be parts of each other."""
+_EXACT_TOLERANCE = 1e-6
+_SHIFT_TOLERANCE = 1e-3
+"""Voxels by which the shift between grids may differ from an integer."""
 
 _MARGIN_MM = 4.0
-_DOWNSAMPLING = 1.5
-"""From this ratio of spacings on, an axis is smoothed before it is sampled more coarsely."""
+_DOWNSAMPLING_RATIO = 1.5
+"""Ratio of spacings above which an axis is smoothed before it is sampled more coarsely."""
 
 _REACH = 12.0
-"""Standard deviations of smoothing after which nothing of a voxel is left in single precision."""
+"""Standard deviations beyond which a smoothing kernel is 0 in single precision."""
 
-_FILTERED = 4
-"""Voxels along an axis without which the smoothing filter refuses it."""
+_MIN_FILTER_SIZE = 4
+"""Number of voxels along an axis that the smoothing filter needs."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A voxel grid; everything in SimpleITK's order (x, y, z), LPS millimetres.
+    """A voxel grid in LPS mm; all fields in the order of SimpleITK (x, y, z).
 
     Parameters
     ----------
     size : tuple of int
-        Voxels along each axis.
+        Number of voxels along each axis.
     spacing : tuple of float
         Voxel size in mm.
     origin : tuple of float
         Centre of the first voxel in mm.
     direction : tuple of float
-        Direction cosines, 3 x 3 row by row; columns are the axes.
+        Direction cosines, 3 x 3 row-major; columns are the axes.
     """
 
     size: tuple[int, int, int]
@@ -79,18 +79,18 @@ class Grid:
         return float(np.prod(self.spacing)) / 1000
 
     def describe(self) -> str:
-        """Return size and voxel size, as in ``240 x 240 x 155, 1 x 1 x 1 mm``."""
+        """Return size and voxel size, such as ``240 x 240 x 155, 1 x 1 x 1 mm``."""
         size = " x ".join(str(n) for n in self.size)
         spacing = " x ".join(f"{mm:.3g}" for mm in self.spacing)
         return f"{size}, {spacing} mm"
 
     def world(self, index: tuple[float, ...]) -> np.ndarray:
-        """Return where a voxel index (x, y, z), whole or not, lies: (x, y, z) in mm."""
+        """Return the point (x, y, z) in mm of a voxel index (x, y, z), which may be fractional."""
         axes = np.reshape(self.direction, (3, 3))
         return np.asarray(self.origin) + axes @ (np.asarray(index) * self.spacing)
 
     def index(self, point: np.ndarray) -> np.ndarray:
-        """Return the voxel index (x, y, z), not rounded, of a point (x, y, z) in mm."""
+        """Return the fractional voxel index (x, y, z) of a point (x, y, z) in mm."""
         axes = np.reshape(self.direction, (3, 3))
         return np.linalg.solve(axes, point - np.asarray(self.origin)) / self.spacing
 
@@ -100,7 +100,7 @@ class Grid:
         return np.array([self.world(corner) for corner in product(*edges)])
 
     def is_close(self, other: "Grid") -> bool:
-        """Whether the voxels coincide, up to a hundredth of a voxel."""
+        """Whether the voxels coincide within a hundredth of a voxel."""
         shift = self.index(np.asarray(other.origin))
         return (
             self.size == other.size
@@ -110,7 +110,7 @@ class Grid:
         )
 
     def overlaps(self, other: "Grid") -> bool:
-        """Whether the volumes may share a point: their boxes meet, seen from either."""
+        """Whether the volumes may overlap: their bounding boxes meet along the axes of either."""
         return _boxes_meet(self, other) and _boxes_meet(other, self)
 
     def to_sitk(self, array: np.ndarray) -> "sitk.Image":
@@ -125,7 +125,7 @@ class Grid:
 
 
 def orientation(grid: Grid) -> str:
-    """Return the three-letter code of the closest axis-aligned orientation, as in ``LPS``."""
+    """Return the three-letter code of the closest axis-aligned orientation, such as ``LPS``."""
     import SimpleITK as sitk
 
     code = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(grid.direction)
@@ -136,7 +136,7 @@ def lps(grid: Grid) -> Grid:
     """Return the same voxels with axes permuted and flipped to the orientation closest to LPS."""
     axes = np.reshape(grid.direction, (3, 3))
     closest = np.reshape(_cosines(orientation(grid)), (3, 3))
-    order = np.abs(closest).argmax(axis=1).tolist()  # which own axis runs along x, y and z
+    order = np.abs(closest).argmax(axis=1).tolist()  # own axis closest to x, y and z
     signs = closest[range(3), order]
     start = np.zeros(3)
     start[order] = np.where(signs < 0, np.asarray(grid.size)[order] - 1, 0)
@@ -157,10 +157,11 @@ def _cosines(code: str) -> tuple[float, ...]:
 
 
 def reorient(image: "sitk.Image", code: str) -> "sitk.Image":
-    """Permute and flip axes to an orientation; no voxel is interpolated."""
+    """Permute and flip axes to an orientation; nothing is interpolated."""
     import SimpleITK as sitk
 
-    return sitk.DICOMOrient(image, code)
+    oriented: sitk.Image = sitk.DICOMOrient(image, code)
+    return oriented
 
 
 def resample(
@@ -172,26 +173,26 @@ def resample(
     labels: bool = False,
     transform: AffineTransform | None = None,
 ) -> np.ndarray:
-    """Sample a volume on another grid of the same world.
+    """Resample a volume to another grid.
 
     Parameters
     ----------
     array : numpy.ndarray
         (Z, Y, X) on ``source``.
     source, target : Grid
-        From where to where.
+        Grid of the array, and grid of the result.
     fill : float
-        Value outside of ``source``.
+        Value outside of the source.
     labels : bool
-        Take the nearest voxel; else interpolate linearly, after smoothing along axes on which
-        the target is coarser by more than half.
-    transform : Motion, optional
-        From a point of the target to the same point of the source.
+        Interpolate by the nearest voxel; otherwise linearly, after smoothing along axes that are
+        downsampled by a factor of more than 1.5.
+    transform : AffineTransform, optional
+        Maps a point of the target to the point of the source.
 
     Returns
     -------
     numpy.ndarray
-        (Z, Y, X) on ``target``; float32, or the array's own dtype for labels.
+        (Z, Y, X) on ``target``; float32, or the dtype of the array for labels.
     """
     import SimpleITK as sitk
 
@@ -199,37 +200,36 @@ def resample(
     if transform == AffineTransform() and source.is_close(target):
         return array if labels else array.astype(np.float32, copy=False)
     if transform == AffineTransform() and (shift := _shift(source, target)) is not None:
-        return _pasted(
+        return _paste(
             array if labels else array.astype(np.float32, copy=False), shift, target, fill
         )
-    widths = (0.0, 0.0, 0.0) if labels else _widths(source, target, transform)
-    if any(widths):
-        array, source = _around(array, source, target, transform, widths)
+    sigmas = (0.0, 0.0, 0.0) if labels else _smoothing_sigmas(source, target, transform)
+    if any(sigmas):
+        array, source = _crop_to_target(array, source, target, transform, sigmas)
     image = source.to_sitk(array if labels else array.astype(np.float32, copy=False))
-    image = _smooth(image, widths)
+    image = _smooth(image, sigmas)
     reference = sitk.Image(target.size, sitk.sitkUInt8)
     reference.SetSpacing(target.spacing)
     reference.SetOrigin(target.origin)
     reference.SetDirection(target.direction)
-    how = sitk.sitkNearestNeighbor if labels else sitk.sitkLinear
-    return sitk.GetArrayFromImage(sitk.Resample(image, reference, transform.to_sitk(), how, fill))
+    method = sitk.sitkNearestNeighbor if labels else sitk.sitkLinear
+    result = sitk.Resample(image, reference, transform.to_sitk(), method, fill)
+    return sitk.GetArrayFromImage(result)
 
 
 def _shift(source: Grid, target: Grid) -> tuple[int, int, int] | None:
-    """Return at which (z, y, x) of a grid another one begins, if their voxels coincide."""
-    if not np.allclose(source.spacing, target.spacing, rtol=_EXACT, atol=0):
+    """Return the index (z, y, x) of the target's first voxel if the voxels of both coincide."""
+    if not np.allclose(source.spacing, target.spacing, rtol=_EXACT_TOLERANCE, atol=0):
         return None
-    if not np.allclose(source.direction, target.direction, atol=_EXACT):
+    if not np.allclose(source.direction, target.direction, atol=_EXACT_TOLERANCE):
         return None
     shift = source.index(np.asarray(target.origin))[::-1]
     z, y, x = np.rint(shift).astype(int).tolist()
-    return (z, y, x) if np.abs(shift - (z, y, x)).max() < _COINCIDING else None
+    return (z, y, x) if np.abs(shift - (z, y, x)).max() < _SHIFT_TOLERANCE else None
 
 
-def _pasted(
-    array: np.ndarray, shift: tuple[int, int, int], target: Grid, fill: float
-) -> np.ndarray:
-    """Copy what two grids share; resampling would take ten times as long."""
+def _paste(array: np.ndarray, shift: tuple[int, int, int], target: Grid, fill: float) -> np.ndarray:
+    """Copy the overlap of two grids, which is ten times as fast as resampling."""
     result = np.full(target.shape, fill, array.dtype)
     begins = [max(0, first) for first in shift]
     ends = [
@@ -237,12 +237,12 @@ def _pasted(
         for size, first, count in zip(array.shape, shift, target.shape, strict=True)
     ]
     if all(begin < end for begin, end in zip(begins, ends, strict=True)):
-        given = tuple(slice(begin, end) for begin, end in zip(begins, ends, strict=True))
-        taken = tuple(
+        in_source = tuple(slice(begin, end) for begin, end in zip(begins, ends, strict=True))
+        in_target = tuple(
             slice(begin - first, end - first)
             for begin, end, first in zip(begins, ends, shift, strict=True)
         )
-        result[taken] = array[given]
+        result[in_target] = array[in_source]
     return result
 
 
@@ -252,21 +252,21 @@ def bounding_box_grid(
     spacing: tuple[float, float, float],
     margin_mm: float = _MARGIN_MM,
 ) -> Grid:
-    """Return the grid of a mask's bounding box, with a margin, at another voxel size.
+    """Return a grid that covers the bounding box of a mask, with a margin, at a given spacing.
 
-    Its outer corner is a corner of the old grid's voxels, so that at the same voxel size voxels
-    coincide, and at twice the size each new voxel is exactly eight old ones.
+    Its outer corner is a corner of a voxel of the old grid: at the same spacing the voxels
+    coincide, and at twice the spacing each new voxel covers exactly eight old ones.
 
     Parameters
     ----------
     mask : numpy.ndarray
         (Z, Y, X) bool on ``grid``, not empty.
     grid : Grid
-        Of the mask.
+        Grid of the mask.
     spacing : tuple of float
-        Wanted voxel size, (Z, Y, X) in mm.
+        Voxel size of the result, (Z, Y, X) in mm.
     margin_mm : float
-        Around the mask; the grid does not reach beyond the old one.
+        Margin around the mask in mm; the result does not extend beyond the old grid.
     """
     starts, sizes = [], []
     for axis, (old, new, edge) in enumerate(
@@ -282,38 +282,38 @@ def bounding_box_grid(
     return Grid((sizes[0], sizes[1], sizes[2]), spacing[::-1], (x, y, z), grid.direction)
 
 
-def _widths(source: Grid, target: Grid, transform: AffineTransform) -> tuple[float, ...]:
-    """Return the deviation in voxels of the smoothing along each source axis (x, y, z).
+def _smoothing_sigmas(source: Grid, target: Grid, transform: AffineTransform) -> tuple[float, ...]:
+    """Return the standard deviation in voxels of the smoothing along each source axis (x, y, z).
 
-    An axis is smoothed that is about to be sampled much more coarsely. Halving the resolution with
-    voxel corners aligned needs none: linear interpolation then takes the mean of eight voxels.
+    Axes that are downsampled are smoothed. A factor of two with aligned voxel corners needs no
+    smoothing: linear interpolation is then the mean of eight voxels.
     """
-    moved = np.reshape(transform.matrix, (3, 3)) @ np.reshape(target.direction, (3, 3))
-    turn = np.abs(moved.T @ np.reshape(source.direction, (3, 3)))
-    widths = []
+    target_axes = np.reshape(transform.matrix, (3, 3)) @ np.reshape(target.direction, (3, 3))
+    cosines = np.abs(target_axes.T @ np.reshape(source.direction, (3, 3)))
+    sigmas = []
     for axis in range(3):
-        ratio = target.spacing[int(turn[:, axis].argmax())] / source.spacing[axis]
-        coarser = ratio > _DOWNSAMPLING and abs(ratio - 2) > _SPACING_TOLERANCE
-        coarser &= source.size[axis] >= _FILTERED
-        widths.append(0.4 * float(np.sqrt(ratio**2 - 1)) if coarser else 0.0)
-    return tuple(widths)
+        ratio = target.spacing[int(cosines[:, axis].argmax())] / source.spacing[axis]
+        downsampled = ratio > _DOWNSAMPLING_RATIO and abs(ratio - 2) > _SPACING_TOLERANCE
+        downsampled &= source.size[axis] >= _MIN_FILTER_SIZE
+        sigmas.append(0.4 * float(np.sqrt(ratio**2 - 1)) if downsampled else 0.0)
+    return tuple(sigmas)
 
 
-def _around(
+def _crop_to_target(
     array: np.ndarray,
     source: Grid,
     target: Grid,
     transform: AffineTransform,
-    widths: tuple[float, ...],
+    sigmas: tuple[float, ...],
 ) -> tuple[np.ndarray, Grid]:
-    """Return the part of a volume that the target, after smoothing, can tell from the whole."""
-    seen = np.array([source.index(corner) for corner in transform.points(target.corners())])
-    margin = 1 + _REACH * np.asarray(widths)
+    """Return the part of a volume, and its grid, that smoothing and resampling to a target need."""
+    corners = np.array([source.index(corner) for corner in transform.points(target.corners())])
+    margin = 1 + _REACH * np.asarray(sigmas)
     last = np.asarray(source.size) - 1
-    # Where they hardly meet, as much as the filter needs stays of what is nearest.
-    least = np.minimum(last, _FILTERED - 1)
-    start = np.clip(np.floor(seen.min(axis=0) - margin), 0, last - least).astype(int).tolist()
-    stop = np.clip(np.ceil(seen.max(axis=0) + margin), least, last).astype(int).tolist()
+    # Where they barely overlap, keep as many of the nearest voxels as the filter needs.
+    least = np.minimum(last, _MIN_FILTER_SIZE - 1)
+    start = np.clip(np.floor(corners.min(axis=0) - margin), 0, last - least).astype(int).tolist()
+    stop = np.clip(np.ceil(corners.max(axis=0) + margin), least, last).astype(int).tolist()
     x, y, z = (slice(a, b + 1) for a, b in zip(start, stop, strict=True))
     origin = source.world((start[0], start[1], start[2])).tolist()
     part = array[z, y, x]
@@ -322,20 +322,20 @@ def _around(
     return part, Grid(size, source.spacing, (origin[0], origin[1], origin[2]), source.direction)
 
 
-def _smooth(image: "sitk.Image", widths: tuple[float, ...]) -> "sitk.Image":
-    """Gaussian smoothing along each axis (x, y, z) by its own deviation in voxels."""
+def _smooth(image: "sitk.Image", sigmas: tuple[float, ...]) -> "sitk.Image":
+    """Smooth along each axis (x, y, z) by a Gaussian with a standard deviation in voxels."""
     import SimpleITK as sitk
 
     order = sitk.RecursiveGaussianImageFilter.ZeroOrder
-    for axis, width in enumerate(widths):
-        if width:
-            sigma = width * image.GetSpacing()[axis]
-            image = sitk.RecursiveGaussian(image, sigma, False, order, axis)
+    for axis, sigma in enumerate(sigmas):
+        if sigma:
+            sigma_mm = sigma * image.GetSpacing()[axis]
+            image = sitk.RecursiveGaussian(image, sigma_mm, False, order, axis)
     return image
 
 
 def _boxes_meet(a: Grid, b: Grid) -> bool:
-    seen = np.array([a.index(corner) for corner in b.corners()])
+    corners = np.array([a.index(corner) for corner in b.corners()])
     return bool(
-        np.all(seen.max(axis=0) > -0.5) and np.all(seen.min(axis=0) < np.array(a.size) - 0.5)
+        np.all(corners.max(axis=0) > -0.5) and np.all(corners.min(axis=0) < np.array(a.size) - 0.5)
     )

@@ -1,4 +1,4 @@
-"""Foreground, and intensities brought to a scale a network can use."""
+"""Foreground of images, and normalisation of their intensities."""
 
 from typing import Annotated, Literal, Self
 
@@ -11,16 +11,16 @@ _Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class IntensityStatistics(BaseModel):
-    """How a modality with units is normalised by a data set's statistics, as nnU-Net does for CT.
+    """Intensity statistics of a data set, for normalisation as nnU-Net does for CT.
 
     Parameters
     ----------
     low, high : float
-        What is below or above is clipped.
+        Intensities are clipped to this range.
     mean, deviation : float
-        Subtracted, then divided by.
+        Mean and standard deviation of the clipped intensities.
     unit : str
-        Of all of these: ``HU``, ``SUV``.
+        Unit of all of these: ``HU`` or ``SUV``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -41,34 +41,37 @@ class IntensityStatistics(BaseModel):
 Normalisation = Literal["zscore", "ct", "suv", "dataset"] | IntensityStatistics
 """``zscore``: mean 0, deviation 1 in the foreground (MR). ``ct``: Hounsfield units clipped to
 [-1000, 1000] and divided by 500. ``suv``: uptake values clipped to [0, 30] and divided by 5.
-``dataset``: a `IntensityStatistics` that a training has still to measure on its cases."""
+``dataset``: `IntensityStatistics` that a training is yet to compute from its cases."""
 
 _CONSTANT_BORDER = 0.5
-"""Share of the volume's faces with one and the same value from which on that is the background."""
+"""Fraction of the border voxels with equal value above which that value is the background."""
 
-_SOLID = 0.8
-"""Share of the background's voxels whose neighbour along a row is background too, from which on
-it is one surrounding, not the zeros among the rounded noise of air."""
+_MIN_SOLIDITY = 0.8
+"""Fraction of background voxels with a background neighbour along the row above which the
+background is one region, not the zeros among the quantised noise of air."""
 
-_SMALLEST_PART = 0.02
-"""Components smaller than this share of the largest one are not foreground."""
+_MIN_COMPONENT = 0.02
+"""Size of the smallest component of the foreground, relative to the largest one."""
+
+_MIN_BACKGROUND = 0.05
+"""Fraction of the volume that a constant background fills at least."""
 
 
 def background_value(image: np.ndarray) -> float | None:
-    """Return the constant value around the object, or None if the surroundings are not constant.
+    """Return the constant value around the object, or None if the background is not constant.
 
-    A skull-stripped volume has one, and it need not be 0 (BraTS 2013 after z-scoring).
+    Skull-stripped volumes have one, which need not be 0 (BraTS 2013 after z-scoring).
     """
     faces = np.concatenate(
         [np.take(image, end, axis).ravel() for axis in range(3) for end in (0, -1)]
     )
     values, counts = np.unique(faces, return_counts=True)
-    most = int(counts.argmax())
-    return float(values[most]) if counts[most] > _CONSTANT_BORDER * faces.size else None
+    mode = int(counts.argmax())
+    return float(values[mode]) if counts[mode] > _CONSTANT_BORDER * faces.size else None
 
 
 def foreground(image: np.ndarray) -> np.ndarray:
-    """Find the object in a volume, whatever the background value is.
+    """Return the foreground of a volume, for any background value.
 
     Parameters
     ----------
@@ -78,29 +81,31 @@ def foreground(image: np.ndarray) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        (Z, Y, X) bool: without specks, holes filled.
+        (Z, Y, X) bool, without small components and with holes filled.
     """
     from scipy import ndimage
     from skimage.filters import threshold_otsu
 
     value = background_value(image)
     background = image == value if value is not None else np.zeros(image.shape, bool)
-    stripped = np.count_nonzero(background) > 0.05 * image.size and _is_solid(background)
+    stripped = np.count_nonzero(background) > _MIN_BACKGROUND * image.size and _is_solid(background)
     mask = ~background if stripped else image > threshold_otsu(image)
-    parts, count = ndimage.label(mask)
+    components, count = ndimage.label(mask)
     if count > 1:
-        sizes = component_sizes(parts, count)
-        mask = select_components(parts, sizes >= _SMALLEST_PART * sizes[1:].max())
-    return _filled(mask)
+        sizes = component_sizes(components, count)
+        mask = select_components(components, sizes >= _MIN_COMPONENT * sizes[1:].max())
+    return _fill_holes(mask)
 
 
-def requires_suv(how: Normalisation) -> bool:
-    """Return whether a normalisation makes sense for uptake values in SUV alone."""
-    return how.unit == "SUV" if isinstance(how, IntensityStatistics) else how == "suv"
+def requires_suv(normalisation: Normalisation) -> bool:
+    """Whether a normalisation is valid for values in SUV only."""
+    if isinstance(normalisation, IntensityStatistics):
+        return normalisation.unit == "SUV"
+    return normalisation == "suv"
 
 
-def normalise(image: np.ndarray, mask: np.ndarray, how: Normalisation) -> np.ndarray:
-    """Bring intensities to a network's scale; 0 outside the mask for MR.
+def normalise(image: np.ndarray, mask: np.ndarray, normalisation: Normalisation) -> np.ndarray:
+    """Normalise intensities for a network; z-scored images are 0 outside the mask.
 
     Parameters
     ----------
@@ -108,7 +113,7 @@ def normalise(image: np.ndarray, mask: np.ndarray, how: Normalisation) -> np.nda
         (Z, Y, X).
     mask : numpy.ndarray
         Foreground, (Z, Y, X) bool.
-    how : {"zscore", "ct", "suv"} or Scale
+    normalisation : {"zscore", "ct", "suv"} or IntensityStatistics
         See `Normalisation`.
 
     Returns
@@ -116,26 +121,28 @@ def normalise(image: np.ndarray, mask: np.ndarray, how: Normalisation) -> np.nda
     numpy.ndarray
         (Z, Y, X) float32.
     """
-    if how == "dataset":
-        raise ValueError("the scale of the data set has not been measured")
-    if isinstance(how, IntensityStatistics):
-        clipped = np.clip(image, how.low, how.high)
-        return ((clipped - how.mean) / how.deviation).astype(np.float32)
-    if how == "ct":
-        return (np.clip(image, -1000, 1000) / 500).astype(np.float32)
-    if how == "suv":
-        return (np.clip(image, 0, 30) / 5).astype(np.float32)
+    if normalisation == "dataset":
+        raise ValueError("the intensity statistics of the data set have not been computed")
+    if isinstance(normalisation, IntensityStatistics):
+        clipped = np.clip(image, normalisation.low, normalisation.high)
+        values = (clipped - normalisation.mean) / normalisation.deviation
+        return np.asarray(values, np.float32)
+    if normalisation == "ct":
+        return np.asarray(np.clip(image, -1000, 1000) / 500, np.float32)
+    if normalisation == "suv":
+        return np.asarray(np.clip(image, 0, 30) / 5, np.float32)
     inside = image[mask]
     mean, deviation = float(inside.mean()), float(inside.std())
     return np.where(mask, (image - mean) / max(deviation, 1e-6), 0).astype(np.float32)
 
 
 def _is_solid(background: np.ndarray) -> bool:
-    together = np.count_nonzero(background[..., 1:] & background[..., :-1])
-    return bool(together > _SOLID * np.count_nonzero(background[..., 1:]))
+    """Whether background voxels mostly have background neighbours."""
+    pairs = np.count_nonzero(background[..., 1:] & background[..., :-1])
+    return bool(pairs > _MIN_SOLIDITY * np.count_nonzero(background[..., 1:]))
 
 
-def _filled(mask: np.ndarray) -> np.ndarray:
+def _fill_holes(mask: np.ndarray) -> np.ndarray:
     import SimpleITK as sitk
 
     filled = sitk.BinaryFillhole(sitk.GetImageFromArray(mask.astype(np.uint8)))

@@ -1,4 +1,4 @@
-"""Label maps and the overlapping regions they stand for."""
+"""Convert between label maps and overlapping regions; paint and erase regions."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -21,11 +21,11 @@ LABEL_CONVENTIONS: dict[str, tuple[Region, ...]] = {
     "brats2021": _brats(3, 1),
     "brats2013": _brats(4, 1, 3),
 }
-"""Which label values make WT, TC and ET: 2012-2020 without label 3, from 2021 on, and 2013."""
+"""Label values of WT, TC and ET by convention: 2012-2020 without label 3, since 2021, and 2013."""
 
 
 def matching_conventions(values: Collection[int]) -> tuple[str, ...]:
-    """Return the conventions that could explain a label map's values; the user decides."""
+    """Return the names of the conventions that define all given label values."""
     present = {int(value) for value in values} - {0}
     return tuple(
         name
@@ -34,51 +34,54 @@ def matching_conventions(values: Collection[int]) -> tuple[str, ...]:
     )
 
 
-def with_label_convention(whole: Decomposition, meaning: Sequence[Region]) -> Decomposition:
-    """Return a decomposition whose regions are made of other label values.
+def with_label_convention(
+    decomposition: Decomposition, convention: Sequence[Region]
+) -> Decomposition:
+    """Return a decomposition whose regions have the label values of another convention.
 
     Parameters
     ----------
-    whole : Decomposition
-        What is to be segmented.
-    meaning : sequence of Region
-        Which values make each region, by its name, in the label maps that are read.
+    decomposition : Decomposition
+        The decomposition.
+    convention : sequence of Region
+        Regions of the same names with the label values to use.
 
     Raises
     ------
     InputError
-        If a region has no meaning there.
+        If the convention lacks a region.
     """
-    values = {region.name: region.labels for region in meaning}
-    missing = [name for name in whole.region_names if name not in values]
+    values = {region.name: region.labels for region in convention}
+    missing = [name for name in decomposition.region_names if name not in values]
     if missing:
         raise InputError(
-            f"Nothing says which label values make {', '.join(missing)} (known are "
+            f"The label values of {', '.join(missing)} are unknown (known are "
             f"{', '.join(values)}); choose other regions for the label maps."
         )
     regions = tuple(
-        region.model_copy(update={"labels": values[region.name]}) for region in whole.regions
+        region.model_copy(update={"labels": values[region.name]})
+        for region in decomposition.regions
     )
-    return whole.model_copy(update={"regions": regions})
+    return decomposition.model_copy(update={"regions": regions})
 
 
 def label_map(masks: Mapping[str, np.ndarray], regions: Sequence[Region]) -> np.ndarray:
-    """Turn overlapping regions into one label map.
+    """Combine overlapping regions into one label map.
 
-    Regions are painted from the largest set of label values to the smallest. Each takes the first
-    of its values that no region inside it has: edema for WT, necrosis for TC, enhancing for ET.
+    Regions are painted from the largest set of label values to the smallest, each with its
+    `paint_label`: edema for WT, necrosis for TC, enhancing tumour for ET.
 
     Parameters
     ----------
     masks : mapping of str to numpy.ndarray
         By region, (Z, Y, X) bool.
     regions : sequence of Region
-        All of them.
+        All regions.
 
     Returns
     -------
     numpy.ndarray
-        (Z, Y, X) uint8, or uint16 where a value is above 255.
+        (Z, Y, X) uint8, or uint16 if a value is above 255.
     """
     highest = max(label for region in regions for label in region.labels)
     dtype = np.uint8 if highest < 256 else np.uint16
@@ -89,12 +92,12 @@ def label_map(masks: Mapping[str, np.ndarray], regions: Sequence[Region]) -> np.
 
 
 def to_smallest_dtype(labels: np.ndarray) -> np.ndarray:
-    """Return label values in the smallest type that holds them, as `label_map` does."""
+    """Convert label values to the smallest unsigned type that holds them, as `label_map` does."""
     return labels.astype(np.uint8 if labels.max(initial=0) < 256 else np.uint16)
 
 
 def region_masks(labels: np.ndarray, regions: Sequence[Region]) -> dict[str, np.ndarray]:
-    """Return each region's mask, bool in the shape of the label map."""
+    """Return a boolean mask per region, in the shape of the label map."""
     return {region.name: np.isin(labels, region.labels) for region in regions}
 
 
@@ -132,7 +135,7 @@ def nest_regions(
 
 
 def paint_label(region: Region, regions: Sequence[Region]) -> int:
-    """Return the first value of a region that no region inside it has: what it is painted with."""
+    """Return the label that a region is painted with: its first value that no inner region has."""
     inside = {
         label
         for other in regions
@@ -143,35 +146,35 @@ def paint_label(region: Region, regions: Sequence[Region]) -> int:
 
 
 def paint_region(region: Region, labels: np.ndarray, regions: Sequence[Region]) -> np.ndarray:
-    """Return label values after voxels were added to a region.
+    """Add voxels to a region and return their new label values.
 
-    What is in it already stays as it is: a region inside it keeps its voxels.
+    Voxels that are in the region already keep their value, and so does an inner region.
 
     Parameters
     ----------
     region : Region
-        To which all of these voxels belong now.
+        Region to add to.
     labels : numpy.ndarray
-        Label values of any shape.
+        Label values of the voxels, of any shape.
     regions : sequence of Region
-        All of them.
+        All regions.
     """
     inside = np.isin(labels, region.labels)
     return np.where(inside, labels, paint_label(region, regions)).astype(labels.dtype)
 
 
 def erase_region(region: Region, labels: np.ndarray, regions: Sequence[Region]) -> np.ndarray:
-    """Return label values after voxels were taken out of a region, and of those inside it.
+    """Remove voxels from a region and its inner regions; return their new label values.
 
-    They stay in the region around it; what is not in the region stays as it is. Parameters as in
-    `paint_region`.
+    They stay in the closest outer region. Voxels outside of the region keep their value. Parameters
+    as in `paint_region`.
     """
-    around = [other for other in regions if set(other.labels) > set(region.labels)]
-    closest = min(around, key=lambda other: len(other.labels), default=None)
-    rest = paint_label(closest, regions) if closest is not None else 0
-    return np.where(np.isin(labels, region.labels), rest, labels).astype(labels.dtype)
+    outer = [other for other in regions if set(other.labels) > set(region.labels)]
+    closest = min(outer, key=lambda other: len(other.labels), default=None)
+    value = paint_label(closest, regions) if closest is not None else 0
+    return np.where(np.isin(labels, region.labels), value, labels).astype(labels.dtype)
 
 
 def region_of_paint_label(value: int, regions: Sequence[Region]) -> Region | None:
-    """Return the region that is painted with a label value, if there is one."""
+    """Return the region that is painted with a label value, or None."""
     return next((region for region in regions if paint_label(region, regions) == value), None)

@@ -1,4 +1,4 @@
-"""Which side of the patient is where on the screen, for any order of a grid's axes."""
+"""Radiological display orientation of a grid, for any order of its axes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,33 +7,33 @@ from typing import Literal
 import numpy as np
 
 _ALONG = ("L", "P", "S")
-"""Where the axes of the LPS world point."""
+"""Directions of the axes of LPS world coordinates."""
 
-_AGAINST = {"L": "R", "R": "L", "P": "A", "A": "P", "S": "I", "I": "S"}
+_OPPOSITE = {"L": "R", "R": "L", "P": "A", "A": "P", "S": "I", "I": "S"}
 _SIDES = {"L": "left", "R": "right", "P": "back", "A": "front", "S": "head", "I": "feet"}
 _PLANES = {"S": "axial", "I": "axial", "P": "coronal", "A": "coronal"}
-_FIRST = frozenset("SAR")
-"""Shown at the top, or at the left, as radiologists have it."""
+_TOP_OR_LEFT = frozenset("SAR")
+"""Sides of the patient that are displayed at the top or at the left, by convention."""
 
 
 @dataclass(frozen=True)
 class RadiologicalOrientation:
-    """How a plane is shown.
+    """Orientation of a displayed plane.
 
     Parameters
     ----------
     depth : {"away", "towards"}
-        Where the axis through the plane points on the screen.
+        Direction of the axis through the plane on the screen.
     vertical : {"up", "down"}
-        Where the axis of the rows points.
+        Direction of the row axis.
     horizontal : {"left", "right"}
-        Where the axis of the columns points.
+        Direction of the column axis.
     left, right, top, bottom : str
-        One of ``R L A P S I``: the side of the patient at that border.
+        Side of the patient at each border, one of ``R L A P S I``.
     plane : str
         ``axial``, ``coronal`` or ``sagittal``.
     seen_from : str
-        The side of the patient at which the viewer is, as a letter.
+        Side of the patient from which the plane is viewed, as a letter.
     """
 
     depth: Literal["away", "towards"]
@@ -47,17 +47,17 @@ class RadiologicalOrientation:
     seen_from: str
 
     def describe(self) -> str:
-        """Return plane and side in words."""
+        """Return plane and side in words, such as ``axial, seen from the feet``."""
         return f"{self.plane}, seen from the {_SIDES[self.seen_from]}"
 
 
 def axis_letters(direction: Sequence[float]) -> tuple[str, str, str]:
-    """Say where the axes of an array, (Z, Y, X), point: each the closest of ``R L A P S I``.
+    """Return the closest of ``R L A P S I`` for each axis of an array (Z, Y, X).
 
     Parameters
     ----------
     direction : sequence of float
-        Direction cosines in LPS, as `napari_ciml.cases.geometry.Grid.direction`.
+        Direction cosines in LPS, as `Grid.direction`.
     """
     columns = np.reshape(direction, (3, 3)).T
     x, y, z = (_closest(column) for column in columns)
@@ -67,26 +67,26 @@ def axis_letters(direction: Sequence[float]) -> tuple[str, str, str]:
 def radiological_orientation(
     direction: Sequence[float], order: Sequence[int] = (0, 1, 2)
 ) -> RadiologicalOrientation:
-    """Say how a plane of a volume is to be shown: as radiologists do, and never mirrored in 3-D.
+    """Return the radiological orientation of a plane; it is never mirrored in 3-D.
 
-    The patient's head or front is at the top, the right side or front at the left.
+    Head or front of the patient are at the top, the right side or front at the left.
 
     Parameters
     ----------
     direction : sequence of float
-        Direction cosines in LPS of the volume's grid.
+        Direction cosines of the grid in LPS.
     order : sequence of int
-        Axes of the array (Z, Y, X): through the plane, along its rows' stack, along a row.
+        Axes of the array (Z, Y, X): through the plane, vertical, horizontal.
     """
     letters = axis_letters(direction)
     through, down, across = order
-    up = letters[down] in _FIRST
-    leftwards = letters[across] in _FIRST
+    up = letters[down] in _TOP_OR_LEFT
+    leftwards = letters[across] in _TOP_OR_LEFT
     axes = np.array([_unit(letters[axis]) for axis in (across, down, through)])
-    # On the screen right, down and away are a right-handed triple, as left, back and head are.
+    # Right, down and away on the screen form a right-handed system, as left, back and head do.
     away = np.linalg.det(axes) * (-1 if up else 1) * (-1 if leftwards else 1) > 0
-    left, right = _ends(letters[across], first=leftwards)
-    top, bottom = _ends(letters[down], first=up)
+    left, right = _ends(letters[across], is_first=leftwards)
+    top, bottom = _ends(letters[down], is_first=up)
     return RadiologicalOrientation(
         "away" if away else "towards",
         "up" if up else "down",
@@ -96,21 +96,21 @@ def radiological_orientation(
         top,
         bottom,
         _PLANES.get(letters[through], "sagittal"),
-        _AGAINST[letters[through]] if away else letters[through],
+        _OPPOSITE[letters[through]] if away else letters[through],
     )
 
 
 def _closest(vector: np.ndarray) -> str:
     axis = int(np.abs(vector).argmax())
-    return _ALONG[axis] if vector[axis] > 0 else _AGAINST[_ALONG[axis]]
+    return _ALONG[axis] if vector[axis] > 0 else _OPPOSITE[_ALONG[axis]]
 
 
 def _unit(letter: str) -> np.ndarray:
     along = letter in _ALONG
-    axis = _ALONG.index(letter if along else _AGAINST[letter])
-    return np.eye(3)[axis] * (1 if along else -1)
+    axis = _ALONG.index(letter if along else _OPPOSITE[letter])
+    return np.asarray(np.eye(3)[axis] * (1 if along else -1))
 
 
-def _ends(letter: str, *, first: bool) -> tuple[str, str]:
-    """Return the letters at the top and bottom, or left and right, of an axis."""
-    return (letter, _AGAINST[letter]) if first else (_AGAINST[letter], letter)
+def _ends(letter: str, *, is_first: bool) -> tuple[str, str]:
+    """Return the letters at the top and bottom, or at the left and right, of an axis."""
+    return (letter, _OPPOSITE[letter]) if is_first else (_OPPOSITE[letter], letter)

@@ -1,4 +1,4 @@
-"""A label map to compare with: another reader's, a reference, another run's."""
+"""Reference label maps: of another reader, a data set or another run."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -21,15 +21,15 @@ class Reference:
     Parameters
     ----------
     name : str
-        What it is called in the window.
+        Name shown to the user.
     labels : numpy.ndarray
         (Z, Y, X) unsigned integers.
     regions : tuple of Region
-        What its values mean; empty while the user has not said so.
+        Label values by region; empty until the user has chosen a convention.
     conventions : tuple of str
-        Names of the conventions that could explain its values, if it is not the regions asked for.
+        Names of the conventions that match its values, if the expected regions do not.
     notices : tuple of str
-        What was done to it, or assumed of it, that the user must know.
+        Changes and assumptions, for the user.
     """
 
     name: str
@@ -39,27 +39,27 @@ class Reference:
     notices: tuple[str, ...] = ()
 
     def with_convention(self, convention: str) -> "Reference":
-        """Return the same, with its values taken as a convention of `LABEL_CONVENTIONS` says."""
+        """Return the reference with the regions of a convention in `LABEL_CONVENTIONS`."""
         regions = LABEL_CONVENTIONS[convention]
         return Reference(self.name, self.labels, regions, self.conventions, self.notices)
 
 
 def read_reference(path: Path, case: Case, regions: Sequence[Region]) -> Reference:
-    """Read a label map and bring it onto the case grid.
+    """Read a label map and resample it to the case grid.
 
     Parameters
     ----------
     path : pathlib.Path
         A label map of the same examination.
     case : Case
-        Gives the grid.
+        Case whose grid is used.
     regions : sequence of Region
-        What its values mean if they are all known there.
+        Expected regions; used if they define all of its values.
 
     Raises
     ------
     InputError
-        If it cannot be read, does not overlap the case, or has values that nothing explains.
+        If it cannot be read, does not overlap the case, or no convention defines its values.
     """
     labels, grid = read_labels(path)
     if not grid.overlaps(case.grid):
@@ -67,29 +67,30 @@ def read_reference(path: Path, case: Case, regions: Sequence[Region]) -> Referen
     notices = []
     if not grid.is_close(case.grid):
         notices.append(
-            f"{path.name} ({grid.describe()}) was brought onto the case's grid "
-            f"({case.grid.describe()}) by the nearest voxel."
+            f"{path.name} ({grid.describe()}) was resampled to the case grid "
+            f"({case.grid.describe()}), nearest neighbour."
         )
     values = np.flatnonzero(np.bincount(labels.ravel())).tolist()
-    placed = to_smallest_dtype(resample(labels, grid, case.grid, labels=True))
+    resampled = to_smallest_dtype(resample(labels, grid, case.grid, labels=True))
     if values in ([], [0]):
         notices.append(f"{path.name} is empty.")
     known = {label for region in regions for label in region.labels}
     if set(values) - {0} <= known:
-        return Reference(path.name, placed, tuple(regions), notices=tuple(notices))
-    fitting = matching_conventions(values)
-    if not fitting:
-        strange = min(set(values) - {0} - known)
-        raise InputError(f"{path}: no region has the label {strange}; choose another label map.")
-    means, sentence = _meaning(fitting, values, path.name)
-    return Reference(path.name, placed, means, fitting, (*notices, sentence))
+        return Reference(path.name, resampled, tuple(regions), notices=tuple(notices))
+    conventions = matching_conventions(values)
+    if not conventions:
+        unknown = min(set(values) - {0} - known)
+        raise InputError(f"{path}: no region has the label {unknown}; choose another label map.")
+    chosen, notice = _choose_convention(conventions, values, path.name)
+    return Reference(path.name, resampled, chosen, conventions, (*notices, notice))
 
 
-def _meaning(
-    fitting: Sequence[str], values: Collection[int], name: str
+def _choose_convention(
+    conventions: Sequence[str], values: Collection[int], name: str
 ) -> tuple[tuple[Region, ...], str]:
-    """Return what a file's values mean, and what to tell of it."""
-    there = ", ".join(str(value) for value in values if value)
-    if len(fitting) == 1:
-        return LABEL_CONVENTIONS[fitting[0]], f"{name} (labels {there}) is taken as {fitting[0]}."
-    return (), f"{name} (labels {there}) may be {' or '.join(fitting)}; say which."
+    """Return the regions of the only matching convention, else none; and a notice."""
+    present = ", ".join(str(value) for value in values if value)
+    if len(conventions) == 1:
+        (only,) = conventions
+        return LABEL_CONVENTIONS[only], f"{name} (labels {present}) is taken as {only}."
+    return (), f"{name} (labels {present}) may be {' or '.join(conventions)}; choose one."

@@ -1,7 +1,6 @@
-"""Registration: where a modality lies, found by its contents.
+"""Register volumes by maximising Mattes' mutual information, coarse to fine.
 
-Mattes' mutual information of a moving volume with a fixed one is maximised, coarse to fine. The
-same volumes give the same motion, whatever runs beside.
+The same volumes give the same transform, regardless of what else runs.
 """
 
 from dataclasses import dataclass
@@ -20,35 +19,36 @@ if TYPE_CHECKING:
 Kind = Literal["rigid", "affine"]
 
 _FIRST_STEP_MM, _LAST_STEP_MM = 1.0, 1e-3
-"""How far the optimiser moves voxels at first, and when it stops."""
+"""Initial step of the optimiser, and the step at which it stops."""
 
 _POINTS = 1000
+"""Approximate number of points at which displacements are measured."""
 
-_ORTHOGONAL = 1e-6
+_ORTHOGONALITY_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
 class RegistrationSettings:
-    """How a modality is registered.
+    """Settings of a registration.
 
     Parameters
     ----------
     kind : {"rigid", "affine"}
-        Affine: rigid first, then with scales and shears.
+        Type of the transform; an affine one starts from the result of a rigid registration.
     levels_mm : tuple of float
-        Voxel size of each level, coarse to fine; volumes are smoothed to it.
+        Voxel size of each resolution level, coarse to fine.
     samples : int
-        Most voxels that are looked at on a level.
+        Maximum number of voxels sampled per level.
     bins : int
-        Of the joint histogram.
+        Number of bins of the joint histogram.
     iterations : int
-        Most steps on a level.
+        Maximum number of optimiser steps per level.
     rim_mm : float
-        How far around the fixed volume's foreground is looked at, too.
+        Width of the margin around the foreground of the fixed volume that is sampled, too.
     seed : int
-        Of the choice of voxels.
+        Seed of the sampling.
     centred : bool
-        Begin from the foregrounds' centres on each other, too, not only from the files' positions.
+        Start also from aligned centres of the foregrounds, not only from the stored positions.
     """
 
     kind: Kind = "rigid"
@@ -62,36 +62,36 @@ class RegistrationSettings:
 
 
 @dataclass(frozen=True)
-class Registration:
-    """What a registration found.
+class RegistrationResult:
+    """Result of a registration.
 
     Parameters
     ----------
-    motion : Motion
-        From a point of the fixed volume to the same point of the moving one.
-    information : float
+    transform : AffineTransform
+        Maps a point of the fixed volume to the point of the moving one.
+    mutual_information : float
         Mutual information on the finest level, in nats.
     before : float
-        The same without any motion; 0 if the volumes share no space.
+        Mutual information without a transform; 0 if the volumes do not overlap.
     """
 
-    motion: AffineTransform
+    transform: AffineTransform
     mutual_information: float
     before: float
 
 
 @dataclass(frozen=True)
 class RegistrationImage:
-    """A volume with its foreground.
+    """A volume and its foreground.
 
     Parameters
     ----------
     image : numpy.ndarray
         (Z, Y, X) float32.
     grid : Grid
-        Its own.
+        Grid of the image.
     mask : numpy.ndarray
-        (Z, Y, X) bool.
+        Foreground, (Z, Y, X) bool.
     """
 
     image: np.ndarray
@@ -100,28 +100,29 @@ class RegistrationImage:
 
     @classmethod
     def of(cls, image: np.ndarray, grid: Grid) -> "RegistrationImage":
-        """Find the foreground."""
+        """Return an image with its foreground, which is computed."""
         return cls(image, grid, foreground(image))
 
     def shrunk(self, mm: float, margin_mm: float | None = None) -> "RegistrationImage":
-        """Return it with voxels of ``mm``; with a margin, only that far around the foreground."""
-        whole = self.mask if margin_mm is not None else np.ones(self.mask.shape, bool)
-        grid = bounding_box_grid(whole, self.grid, (mm, mm, mm), margin_mm=margin_mm or 0.0)
-        value = background_value(self.image)
-        fill = float(self.image.min()) if value is None else value
-        mask = resample(self.mask.astype(np.float32), self.grid, grid) > 0.5
-        return RegistrationImage(resample(self.image, self.grid, grid, fill=fill), grid, mask)
+        """Resample to isotropic voxels of ``mm``; with a margin, crop to the foreground."""
+        mask = self.mask if margin_mm is not None else np.ones(self.mask.shape, bool)
+        grid = bounding_box_grid(mask, self.grid, (mm, mm, mm), margin_mm=margin_mm or 0.0)
+        background = background_value(self.image)
+        fill = float(self.image.min()) if background is None else background
+        resampled_mask = resample(self.mask.astype(np.float32), self.grid, grid) > 0.5
+        image = resample(self.image, self.grid, grid, fill=fill)
+        return RegistrationImage(image, grid, resampled_mask)
 
     def centre(self) -> np.ndarray:
         """Return the centre of the foreground, (x, y, z) in mm."""
-        found = np.argwhere(self.mask).mean(axis=0)
-        return self.grid.world(tuple(found[::-1]))
+        index = np.argwhere(self.mask).mean(axis=0)
+        return self.grid.world(tuple(index[::-1]))
 
     def points(self) -> np.ndarray:
-        """Return some thousand points of the foreground, evenly spread, (N, 3) in mm."""
-        found = np.argwhere(self.mask)
-        some = found[:: max(1, len(found) // _POINTS)]
-        return np.array([self.grid.world(tuple(index[::-1])) for index in some])
+        """Return about a thousand evenly spread points of the foreground, (N, 3) in mm."""
+        indices = np.argwhere(self.mask)
+        sample = indices[:: max(1, len(indices) // _POINTS)]
+        return np.array([self.grid.world(tuple(index[::-1])) for index in sample])
 
 
 def register(
@@ -130,17 +131,19 @@ def register(
     settings: RegistrationSettings,
     monitor: ProgressMonitor,
     stage: str,
-) -> Registration:
-    """Find the motion that brings points of one volume to the same points of another.
+) -> RegistrationResult:
+    """Register a moving volume to a fixed one.
 
     Parameters
     ----------
-    fixed, moving : Volume
-        Of the same object.
+    fixed, moving : RegistrationImage
+        Volumes of the same object.
     settings : RegistrationSettings
-        How.
-    monitor : Monitor
-        Told at each step of the search, in the words of ``stage``.
+        Settings of the registration.
+    monitor : ProgressMonitor
+        Notified at each optimisation.
+    stage : str
+        Description of the stage for the monitor.
 
     Raises
     ------
@@ -148,31 +151,31 @@ def register(
         If the monitor's ``stop`` is set.
     """
     finest = settings.levels_mm[-1]
-    still, other = fixed.shrunk(finest, settings.rim_mm), moving.shrunk(finest)
-    centre = still.centre()
-    together = fixed.grid.overlaps(moving.grid)
-    starts = [AffineTransform()] if together else []
-    if settings.centred or not together:
-        starts.append(AffineTransform.of(np.eye(3), other.centre() - centre))
-    search = _Search(settings, monitor, stage, centre, len(settings.levels_mm) + len(starts))
+    fine_fixed, fine_moving = fixed.shrunk(finest, settings.rim_mm), moving.shrunk(finest)
+    centre = fine_fixed.centre()
+    overlapping = fixed.grid.overlaps(moving.grid)
+    starts = [AffineTransform()] if overlapping else []
+    if settings.centred or not overlapping:
+        starts.append(AffineTransform.of(np.eye(3), fine_moving.centre() - centre))
+    optimiser = _Optimiser(settings, monitor, stage, centre, len(settings.levels_mm) + len(starts))
     for mm in settings.levels_mm:
-        level = _Level.of(still, other, mm, settings)
-        tried = [search.climb(level, start) for start in starts]
-        starts = [max(tried, key=lambda found: found[1])[0]]
+        level = _Level.of(fine_fixed, fine_moving, mm, settings)
+        results = [optimiser.run(level, start) for start in starts]
+        starts = [max(results, key=lambda result: result[1])[0]]
     if settings.kind == "affine":
-        starts = [search.climb(level, starts[0], affine=True)[0]]
-    before = search.value(level, AffineTransform()) if together else 0.0
-    return Registration(starts[0], search.value(level, starts[0]), before)
+        starts = [optimiser.run(level, starts[0], affine=True)[0]]
+    before = optimiser.mutual_information(level, AffineTransform()) if overlapping else 0.0
+    return RegistrationResult(starts[0], optimiser.mutual_information(level, starts[0]), before)
 
 
 @dataclass(frozen=True)
 class _Level:
-    """Both volumes at one voxel size."""
+    """Both volumes at one resolution, with the mask and the fraction of voxels to sample."""
 
     fixed: "sitk.Image"
     moving: "sitk.Image"
-    inside: "sitk.Image"
-    share: float
+    mask: "sitk.Image"
+    fraction: float
 
     @classmethod
     def of(
@@ -186,39 +189,39 @@ class _Level:
 
         fixed, moving = fixed.shrunk(mm, settings.rim_mm), moving.shrunk(mm)
         rim = max(1, round(settings.rim_mm / mm))
-        near = ndimage.binary_dilation(fixed.mask, iterations=rim)
+        mask = ndimage.binary_dilation(fixed.mask, iterations=rim)
         return cls(
-            fixed.grid.to_sitk(_clipped(fixed.image)),
-            moving.grid.to_sitk(_clipped(moving.image)),
-            fixed.grid.to_sitk(near.astype(np.uint8)),
-            min(1.0, settings.samples / np.count_nonzero(near)),
+            fixed.grid.to_sitk(_clip_outliers(fixed.image)),
+            moving.grid.to_sitk(_clip_outliers(moving.image)),
+            fixed.grid.to_sitk(mask.astype(np.uint8)),
+            min(1.0, settings.samples / np.count_nonzero(mask)),
         )
 
 
-def _clipped(image: np.ndarray) -> np.ndarray:
-    """Cut single bright voxels off, which would stretch the histogram."""
+def _clip_outliers(image: np.ndarray) -> np.ndarray:
+    """Clip single bright voxels, which would stretch the histogram."""
     low, high = np.percentile(image, (0.1, 99.9))
-    return np.clip(image, low, high)
+    return np.asarray(np.clip(image, low, high))
 
 
 @dataclass
-class _Search:
-    """Climbs from a start; counts its climbs for whoever waits."""
+class _Optimiser:
+    """Runs optimisations from given starts and reports their number to a monitor."""
 
     settings: RegistrationSettings
     monitor: ProgressMonitor
     stage: str
     centre: np.ndarray
-    climbs: int
+    total: int
     done: int = 0
 
-    def climb(
+    def run(
         self, level: _Level, start: AffineTransform, affine: bool = False
     ) -> tuple[AffineTransform, float]:
-        """Return the best motion near a start, and its mutual information."""
+        """Return the local optimum near a start, and its mutual information."""
         import SimpleITK as sitk
 
-        self.monitor.step(self.stage, self.done, self.climbs)
+        self.monitor.step(self.stage, self.done, self.total)
         self.done += 1
         method = self._method(level)
         transform = self._transform(start, affine)
@@ -232,7 +235,7 @@ class _Search:
         method.SetOptimizerScalesFromPhysicalShift()
         method.SetInitialTransform(transform, inPlace=True)
 
-        # An error must not leave a callback: it would pass through the library.
+        # A callback must not raise: the error would pass through the library.
         def step() -> None:
             if self.monitor.stop.is_set():
                 method.StopRegistration()
@@ -240,16 +243,16 @@ class _Search:
         method.AddCommand(sitk.sitkIterationEvent, step)
         method.Execute(level.fixed, level.moving)
         self.monitor.raise_if_cancelled()
-        # Sums of threads differ in their last bits; what is found must not.
+        # The order in which threads sum changes the last bits; the result must not depend on it.
         transform.SetParameters(np.round(transform.GetParameters(), 6).tolist())
         offset = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
         matrix = np.array(transform.GetMatrix())
         return AffineTransform.of(matrix, offset), -float(method.GetMetricValue())
 
-    def value(self, level: _Level, motion: AffineTransform) -> float:
-        """Return the mutual information under a motion."""
+    def mutual_information(self, level: _Level, transform: AffineTransform) -> float:
+        """Return the mutual information under a transform."""
         method = self._method(level)
-        method.SetInitialTransform(motion.to_sitk())
+        method.SetInitialTransform(transform.to_sitk())
         return round(-float(method.MetricEvaluate(level.fixed, level.moving)), 6)
 
     def _method(self, level: _Level) -> "sitk.ImageRegistrationMethod":
@@ -258,8 +261,8 @@ class _Search:
         method = sitk.ImageRegistrationMethod()
         method.SetMetricAsMattesMutualInformation(self.settings.bins)
         method.SetMetricSamplingStrategy(method.RANDOM)
-        method.SetMetricSamplingPercentage(level.share, self.settings.seed)
-        method.SetMetricFixedMask(level.inside)
+        method.SetMetricSamplingPercentage(level.fraction, self.settings.seed)
+        method.SetMetricFixedMask(level.mask)
         method.SetInterpolator(sitk.sitkLinear)
         return method
 
@@ -273,6 +276,6 @@ class _Search:
         if isinstance(transform, sitk.AffineTransform):
             transform.SetMatrix(start.matrix)
         else:
-            transform.SetMatrix(start.matrix, _ORTHOGONAL)
+            transform.SetMatrix(start.matrix, _ORTHOGONALITY_TOLERANCE)
         transform.SetTranslation(start.points(self.centre) - self.centre)
         return transform

@@ -1,6 +1,6 @@
-"""The brain in images of a whole head: whether it has to be found, and a classical way to do it.
+"""Skull stripping: detect images with skull, and compute a brain mask by classical methods.
 
-Checkpoints for brain MR have learnt from images without skull and scalp.
+Checkpoints for brain MR are trained on skull-stripped images.
 """
 
 from collections.abc import Callable
@@ -17,38 +17,39 @@ from napari_ciml.progress import ProgressMonitor
 
 _BRAIN_MR = {"FLAIR", "T1", "T1CE", "T2"}
 
-_LARGEST_ML = 2400.0
-"""No brain with its fluid is larger; a head in the field of view of a brain scan is."""
+_MAX_BRAIN_ML = 2400.0
+"""Largest volume of a brain with its fluid; a head in a brain scan is larger."""
 
 _WORKING_MM = 2.0
-_DEEP_MM = 35.0
-"""Deeper under the scalp there is little but brain."""
+"""Voxel size at which the brain is found."""
 
-_TISSUE = 0.5
-"""Share of the way from air to the brain's median that is tissue: bone and air are below it."""
+_DEEP_MM = 35.0
+"""Depth below the scalp at which nearly all tissue is brain."""
+
+_TISSUE_LEVEL = 0.5
+"""Threshold of tissue between air (0) and the median of the brain (1); bone is below it."""
 
 _NECKS_MM = (3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
-"""Bridges from the brain to what lies outside (nerves, vessels) of up to twice these are cut."""
+"""Radii of erosion: bridges (nerves, vessels) of up to twice these widths are cut."""
 
-_SCALP_MM, _LEAK = 5.0, 0.005
-"""A mask with more than this share so near to the surface of the head has run out of the skull."""
+_SCALP_MM, _MAX_LEAK = 5.0, 0.005
+"""A mask with more than this fraction so close to the surface of the head has left the skull."""
 
-_CLOSED_MM = 8.0
-_OPENINGS_MM = 16.0
-"""Radii of what is closed: in the brain sulci, in the head eyes and nose."""
+_BRAIN_CLOSING_MM, _HEAD_CLOSING_MM = 8.0, 16.0
+"""Radii of morphological closing: of sulci in the brain, of eyes and nose in the head."""
 
-_LEAST_ML = 300.0
+_MIN_BRAIN_ML = 300.0
 
 
 def modalities_with_skull(case: Case) -> tuple[str, ...]:
-    """Return the modalities of a brain MR case that show the skull and have no brain mask."""
+    """Return the modalities with skull of a brain MR case that has no brain mask."""
     if case.brain is not None or not case.images.keys() <= _BRAIN_MR:
         return ()
     return tuple(name for name, image in case.images.items() if shows_skull(image, case.grid.scale))
 
 
 def shows_skull(image: np.ndarray, spacing: tuple[float, float, float]) -> bool:
-    """Whether an image shows more than a brain.
+    """Whether an image shows more than the brain.
 
     Parameters
     ----------
@@ -60,19 +61,19 @@ def shows_skull(image: np.ndarray, spacing: tuple[float, float, float]) -> bool:
     if background_value(image) is None:
         return True
     voxel_ml = float(np.prod(spacing)) / 1000
-    return bool(np.count_nonzero(foreground(image)) * voxel_ml > _LARGEST_ML)
+    return bool(np.count_nonzero(foreground(image)) * voxel_ml > _MAX_BRAIN_ML)
 
 
 def brain_mask(image: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
-    """Find the brain in an MR image of a head.
+    """Compute the brain mask of an MR image of a head.
 
-    What is brighter than bone is eroded until brain and scalp come apart; the largest part is
-    grown back, closed and filled. Of a stripped image it is the foreground.
+    Tissue brighter than bone is eroded until brain and scalp separate; the largest component is
+    dilated again, closed and filled. For a skull-stripped image it is the foreground.
 
     Parameters
     ----------
     image : numpy.ndarray
-        (Z, Y, X), finite; any contrast in which bone is dark.
+        (Z, Y, X), finite, with any contrast in which bone is dark.
     spacing : tuple of float
         Voxel size, (Z, Y, X) in mm.
 
@@ -84,139 +85,140 @@ def brain_mask(image: np.ndarray, spacing: tuple[float, float, float]) -> np.nda
     Raises
     ------
     InputError
-        If nothing comes apart from the scalp.
+        If the brain cannot be separated from the scalp.
     """
     if not shows_skull(image, spacing):
         return foreground(image)
-    small, grid, whole = _coarse(image, spacing)
-    # Looked for at full resolution: smoothing leaves no background of one value.
-    head = resample(foreground(image).astype(np.float32), whole, grid) > 0.5
-    found = _inside_skull(small, head, grid)
-    return resample(found.astype(np.float32), grid, whole) > 0.5
+    coarse, grid, full_grid = _downsample(image, spacing)
+    # The head is found at full resolution, for smoothing leaves no constant background.
+    head = resample(foreground(image).astype(np.float32), full_grid, grid) > 0.5
+    brain = _find_brain(coarse, head, grid)
+    return resample(brain.astype(np.float32), grid, full_grid) > 0.5
 
 
 BrainFinder = Callable[[np.ndarray, tuple[float, float, float]], np.ndarray]
-"""What `brain_mask` is: from an image and its voxel size to a mask."""
+"""Signature of `brain_mask`: from an image and its voxel size to a mask."""
 
 
 def skull_strip(case: Case, monitor: ProgressMonitor, find: BrainFinder = brain_mask) -> Case:
-    """Return a case with a brain mask, if its modalities show more than the brain.
+    """Return a case with a brain mask if its modalities show the skull.
 
-    Each modality's mask has a vote; a voxel is brain if more than half say so.
+    The mask is a majority vote over the modalities.
 
     Parameters
     ----------
     case : Case
-        With whole heads, or not.
-    monitor : Monitor
-        Told at each modality.
+        The case.
+    monitor : ProgressMonitor
+        Notified at each modality.
     find : callable
-        What finds the brain in one of them.
+        Computes the brain mask of one modality.
 
     Raises
     ------
     InputError
-        If the brain is found in none.
+        If the brain is found in no modality.
     CancelledError
         If the monitor's ``stop`` is set.
     """
     heads = modalities_with_skull(case)
     if not heads:
         return case
-    votes, count, failed = np.zeros(case.grid.shape, np.uint8), 0, None
-    for done, name in enumerate(heads):
-        monitor.step(f"Finding the brain in {name}", done, len(heads))
+    votes, count, failure = np.zeros(case.grid.shape, np.uint8), 0, None
+    for k, name in enumerate(heads):
+        monitor.step(f"Finding the brain in {name}", k, len(heads))
         try:
             votes += find(case.images[name], case.grid.scale)
             count += 1
         except InputError as error:
-            failed = error
-    if failed is not None and not count:
-        raise failed
+            failure = error
+    if failure is not None and not count:
+        raise failure
     return with_brain_mask(case, 2 * votes > count)
 
 
 def with_brain_mask(case: Case, mask: np.ndarray | None) -> Case:
-    """Return a case with a brain mask, (Z, Y, X) bool, or with none; a notice says so."""
-    notices = tuple(said for said in case.notices if said != brain_notice(case))
+    """Return a case with a brain mask, (Z, Y, X) bool, or None; its notices say so."""
+    notices = tuple(text for text in case.notices if text != brain_notice(case))
     changed = replace(case, brain=mask, notices=notices)
     return replace(changed, notices=(*notices, *filter(None, [brain_notice(changed)])))
 
 
 def brain_notice(case: Case) -> str:
-    """Say that a brain mask is in use; empty if there is none."""
+    """Return the notice that a brain mask is in use; empty if there is none."""
     if case.brain is None:
         return ""
     ml = np.count_nonzero(case.brain) * case.grid.voxel_ml
     return (
-        f"Skull and scalp are left out by a brain mask ({ml:.0f} mL); look at its border before "
-        "you trust what lies there."
+        f"Skull and scalp are excluded by a brain mask ({ml:.0f} mL); inspect its border before "
+        "you rely on results there."
     )
 
 
 def skull_notice(heads: tuple[str, ...]) -> str:
-    """Say that modalities show the skull, and what that means."""
+    """Return the notice that modalities show the skull, as a clause."""
     verb = "shows" if len(heads) == 1 else "show"
     return (
-        f"{', '.join(heads)} {verb} skull and scalp; checkpoints for brain MR know images without "
+        f"{', '.join(heads)} {verb} skull and scalp; checkpoints for brain MR are trained without "
         "them, and results will be wrong until they are removed"
     )
 
 
-def _coarse(
+def _downsample(
     image: np.ndarray, spacing: tuple[float, float, float]
 ) -> tuple[np.ndarray, Grid, Grid]:
-    """Return the image at voxels of at least two millimetres, its grid and its old grid."""
+    """Return the image at voxels of at least `_WORKING_MM`, its grid and its original grid."""
     depth, height, width = image.shape
     z, y, x = spacing
-    whole = Grid((width, height, depth), (x, y, z), (0.0, 0.0, 0.0))
-    wanted = (max(z, _WORKING_MM), max(y, _WORKING_MM), max(x, _WORKING_MM))
-    everything = np.ones((1, 1, 1), bool)
-    grid = bounding_box_grid(np.broadcast_to(everything, image.shape), whole, wanted)
-    edge = background_value(image)
-    fill = float(image.min()) if edge is None else edge
-    return resample(image, whole, grid, fill=fill), grid, whole
+    full_grid = Grid((width, height, depth), (x, y, z), (0.0, 0.0, 0.0))
+    target = (max(z, _WORKING_MM), max(y, _WORKING_MM), max(x, _WORKING_MM))
+    everything = np.broadcast_to(np.ones((1, 1, 1), bool), image.shape)
+    grid = bounding_box_grid(everything, full_grid, target)
+    background = background_value(image)
+    fill = float(image.min()) if background is None else background
+    return resample(image, full_grid, grid, fill=fill), grid, full_grid
 
 
-def _inside_skull(image: np.ndarray, head: np.ndarray, grid: Grid) -> np.ndarray:
+def _find_brain(image: np.ndarray, head: np.ndarray, grid: Grid) -> np.ndarray:
+    """Return the brain in a downsampled image, given the mask of the head."""
     from scipy.ndimage import distance_transform_edt
 
-    head = _closed(head, grid, _OPENINGS_MM)
-    # Beyond the border of the field of view the head goes on: that is no surface.
+    head = _close_and_fill(head, grid, _HEAD_CLOSING_MM)
+    # The head continues beyond the field of view, whose border is no surface.
     depth = distance_transform_edt(np.pad(head, 1, "edge"), grid.scale)[1:-1, 1:-1, 1:-1]
     deep = depth > min(_DEEP_MM, 0.6 * float(depth.max()))
     air = float(np.median(image[~head])) if not head.all() else float(image.min())
-    tissue = head & (image > air + _TISSUE * (float(np.median(image[deep])) - air))
-    room = distance_transform_edt(tissue, grid.scale)
+    tissue = head & (image > air + _TISSUE_LEVEL * (float(np.median(image[deep])) - air))
+    thickness = distance_transform_edt(tissue, grid.scale)
     for radius in _NECKS_MM:
-        core = _largest(room > radius)
-        if np.count_nonzero(core) * grid.voxel_ml < _LEAST_ML / 2:
+        core = _largest_component(thickness > radius)
+        if np.count_nonzero(core) * grid.voxel_ml < _MIN_BRAIN_ML / 2:
             break
-        grown = tissue & (distance_transform_edt(~core, grid.scale) <= radius + grid.scale[2])
-        near = np.count_nonzero(grown & (depth < _SCALP_MM))
-        if near <= _LEAK * np.count_nonzero(grown):
-            found = _closed(grown, grid, _CLOSED_MM) & head
-            if np.count_nonzero(found) * grid.voxel_ml >= _LEAST_ML:
-                return found
+        brain = tissue & (distance_transform_edt(~core, grid.scale) <= radius + grid.scale[2])
+        leak = np.count_nonzero(brain & (depth < _SCALP_MM))
+        if leak <= _MAX_LEAK * np.count_nonzero(brain):
+            brain = _close_and_fill(brain, grid, _BRAIN_CLOSING_MM) & head
+            if np.count_nonzero(brain) * grid.voxel_ml >= _MIN_BRAIN_ML:
+                return np.asarray(brain)
     raise InputError(
-        "The brain could not be told from the skull and scalp; remove them with another program "
-        "and open the images it makes."
+        "The brain could not be separated from skull and scalp; strip the images with another "
+        "program and open its results."
     )
 
 
-def _largest(mask: np.ndarray) -> np.ndarray:
+def _largest_component(mask: np.ndarray) -> np.ndarray:
     from scipy import ndimage
 
-    parts, count = ndimage.label(mask)
+    components, count = ndimage.label(mask)
     if count == 0:
         return mask
-    sizes = component_sizes(parts, count)
+    sizes = component_sizes(components, count)
     sizes[0] = 0
-    return select_components(parts, sizes == sizes.max())
+    return select_components(components, sizes == sizes.max())
 
 
-def _closed(mask: np.ndarray, grid: Grid, radius: float) -> np.ndarray:
-    """Close gaps and fill what is enclosed."""
+def _close_and_fill(mask: np.ndarray, grid: Grid, radius: float) -> np.ndarray:
+    """Close a mask with a ball of a radius in mm, and fill its holes."""
     from scipy import ndimage
 
     margin = 2 + int(radius / min(grid.spacing))

@@ -1,7 +1,7 @@
-"""Task decomposition (section 3.1): which modality is primary for which region, which ones assist.
+"""Task decomposition (section 3.1): primary modalities, regions and auxiliaries of each subtask.
 
-Pure data: no Qt, no torch. A `Decomposition` may be half edited and wrong; `Decomposition.problems`
-says where, and `Decomposition.validated` refuses.
+Pure data without Qt or torch. A `Decomposition` may be invalid while it is edited:
+`Decomposition.problems` lists why, and `Decomposition.validated` raises.
 """
 
 from pathlib import Path
@@ -17,21 +17,21 @@ Label = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Pair(NamedTuple):
-    """A primary-region pair, one row of Fig. 12; ``primary`` is the subtask's name."""
+    """A primary-region pair (a row of Fig. 12); ``primary`` is the name of the subtask."""
 
     primary: str
     region: str
 
 
 class Message(NamedTuple):
-    """The message an auxiliary modality sends to the segmentor of ``primary``."""
+    """The message from an auxiliary modality to the segmentor of the subtask ``primary``."""
 
     primary: str
     auxiliary: str
 
 
 class ValidationIssue(NamedTuple):
-    """What is wrong with a decomposition, and where: the name of a modality, region or subtask."""
+    """A fault of a decomposition; ``where`` names its modality, region or subtask."""
 
     where: str
     message: str
@@ -42,16 +42,16 @@ class _Frozen(BaseModel):
 
 
 class Region(_Frozen):
-    """A target region: a set of label values. Regions overlap (ET inside TC inside WT).
+    """A target region: a set of label values. Regions may overlap (ET inside TC inside WT).
 
     Parameters
     ----------
     name : str
-        Short name, as in ``WT``.
+        Short name, such as ``WT``.
     labels : tuple of int
-        The values of the label map that belong to the region.
+        Values of the label map that belong to the region.
     colour : str
-        ``#rrggbb``.
+        Display colour, ``#rrggbb``.
     """
 
     name: Name
@@ -60,16 +60,16 @@ class Region(_Frozen):
 
 
 class Subtask(_Frozen):
-    """One segmentor's task: primary modalities, regions to predict, modalities that assist.
+    """The task of one segmentor: primary modalities, regions to predict, auxiliary modalities.
 
     Parameters
     ----------
     primary : tuple of str
-        One or several modalities that its encoder sees together.
+        Input modalities of its encoder.
     regions : tuple of str
-        Names of the regions it predicts.
+        Names of the regions to predict.
     auxiliaries : tuple of str
-        Modalities whose messages it takes.
+        Modalities whose messages it receives.
     """
 
     primary: tuple[Name, ...]
@@ -91,9 +91,9 @@ class Decomposition(_Frozen):
     Parameters
     ----------
     name : str
-        What the user calls it.
+        Name shown to the user.
     modalities : tuple of str
-        Every modality of a case, in the order they are shown.
+        All modalities of a case, in display order.
     regions : tuple of Region
         From the outermost to the innermost.
     subtasks : tuple of Subtask
@@ -111,7 +111,7 @@ class Decomposition(_Frozen):
         Raises
         ------
         KeyError
-            If there is none.
+            If there is none of that name.
         """
         return _named(self.regions, name)
 
@@ -121,7 +121,7 @@ class Decomposition(_Frozen):
         Raises
         ------
         KeyError
-            If there is none.
+            If there is none of that name.
         """
         return _named(self.subtasks, name)
 
@@ -132,12 +132,12 @@ class Decomposition(_Frozen):
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
-        """Every primary-region pair, in the order of the subtasks."""
+        """All primary-region pairs, in the order of the subtasks."""
         return tuple(Pair(task.name, region) for task in self.subtasks for region in task.regions)
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """Every message that is passed, in the order of the subtasks."""
+        """All messages, in the order of the subtasks."""
         return tuple(Message(task.name, aux) for task in self.subtasks for aux in task.auxiliaries)
 
     @property
@@ -147,16 +147,16 @@ class Decomposition(_Frozen):
         return tuple(m for m in self.modalities if m in used)
 
     def problems(self) -> tuple[ValidationIssue, ...]:
-        """List everything that is wrong, each with the place it is wrong at."""
+        """Return all faults of the decomposition."""
         return (*self._region_problems(), *self._subtask_problems())
 
     def validated(self) -> Self:
-        """Return this decomposition if nothing is wrong with it.
+        """Return this decomposition if it is valid.
 
         Raises
         ------
         DecompositionError
-            Naming the first problem and how many more there are.
+            With the first fault and the number of others.
         """
         problems = self.problems()
         if problems:
@@ -165,26 +165,26 @@ class Decomposition(_Frozen):
         return self
 
     def to_yaml(self) -> str:
-        """Return the decomposition as YAML, in a form meant to be edited by hand."""
+        """Return the decomposition as YAML that can be edited by hand."""
         return str(
             yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
         )
 
     @classmethod
     def from_yaml(cls, text: str, source: str = "the decomposition") -> Self:
-        """Read what `to_yaml` wrote, and check it.
+        """Parse and validate the YAML of `to_yaml`.
 
         Parameters
         ----------
         text : str
             YAML.
         source : str
-            What to call it in an error message, usually the file's name.
+            Name of the source in error messages, usually the file.
 
         Raises
         ------
         DecompositionError
-            If it is not YAML, misses a field, or contradicts itself.
+            If it is not YAML, lacks a field, or is invalid.
         """
         try:
             return cls.model_validate(yaml.safe_load(text)).validated()
@@ -194,14 +194,14 @@ class Decomposition(_Frozen):
             raise DecompositionError(f"{source}: this is not readable as YAML{at}.") from error
         except ValidationError as error:
             first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"]) or "the file"
+            field = ".".join(str(part) for part in first["loc"]) or "the file"
             raise DecompositionError(
-                f"{source}: {place}: {first['msg']}; see a saved decomposition for the form."
+                f"{source}: {field}: {first['msg']}; see a saved decomposition for the form."
             ) from error
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a YAML file; errors as `from_yaml`, and if the file cannot be read."""
+        """Read a YAML file; raises `DecompositionError` as `from_yaml` or if it cannot be read."""
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -209,65 +209,64 @@ class Decomposition(_Frozen):
         return cls.from_yaml(text, str(path))
 
     def _region_problems(self) -> list[ValidationIssue]:
-        found = [
+        issues = [
             ValidationIssue(name, f"region {name} is listed twice; remove one.")
             for name in _repeated(self.region_names)
         ]
         predicted = {name for task in self.subtasks for name in task.regions}
-        found += [
-            ValidationIssue(
-                name, f"nobody predicts region {name}; tick it for at least one subtask."
-            )
+        issues += [
+            ValidationIssue(name, f"no subtask predicts region {name}; tick it for at least one.")
             for name in self.region_names
             if name not in predicted
         ]
         for a, b in _same_labels(self.regions):
-            found.append(ValidationIssue(b, f"regions {a} and {b} have the same label values."))
+            issues.append(ValidationIssue(b, f"regions {a} and {b} have the same label values."))
         if not self.regions:
-            found.append(ValidationIssue("", "there is no region; add one."))
-        return found
+            issues.append(ValidationIssue("", "there is no region; add one."))
+        return issues
 
     def _subtask_problems(self) -> list[ValidationIssue]:
-        found = [
+        issues = [
             ValidationIssue(name, f"modality {name} is listed twice; remove one.")
             for name in _repeated(self.modalities)
         ]
-        found += [
+        issues += [
             ValidationIssue(name, f"{name} is primary in two subtasks; put their regions into one.")
             for name in _repeated([_key(task) for task in self.subtasks])
         ]
         for task in self.subtasks:
-            found += _problems_of(task, self)
+            issues += _issues_of(task, self)
         if not self.subtasks:
-            found.append(ValidationIssue("", "there is no subtask; make a modality primary."))
-        return found
+            issues.append(ValidationIssue("", "there is no subtask; make a modality primary."))
+        return issues
 
 
-def _problems_of(task: Subtask, whole: Decomposition) -> list[ValidationIssue]:
+def _issues_of(task: Subtask, decomposition: Decomposition) -> list[ValidationIssue]:
     name = task.name
     if not task.primary:
         return [ValidationIssue("", "a subtask has no primary modality; choose one.")]
     messages = [f"{name} is primary but predicts no region; tick one."] if not task.regions else []
     for modality in dict.fromkeys((*task.primary, *task.auxiliaries)):
-        if modality not in whole.modalities:
-            known = ", ".join(whole.modalities)
+        if modality not in decomposition.modalities:
+            known = ", ".join(decomposition.modalities)
             messages.append(f"{name} uses the unknown modality {modality}; known are {known}.")
     messages += [
         f"{modality} cannot be its own auxiliary; switch it off or make it primary only."
         for modality in task.auxiliaries
         if modality in task.primary
     ]
+    regions = ", ".join(decomposition.region_names)
     messages += [
-        f"{name} predicts the unknown region {region}; known are {', '.join(whole.region_names)}."
+        f"{name} predicts the unknown region {region}; known are {regions}."
         for region in task.regions
-        if region not in whole.region_names
+        if region not in decomposition.region_names
     ]
-    for what, names in (
+    for role, names in (
         ("primary", task.primary),
         ("region", task.regions),
         ("auxiliary", task.auxiliaries),
     ):
-        messages += [f"{name} lists the {what} {twice} twice." for twice in _repeated(names)]
+        messages += [f"{name} lists the {role} {repeated} twice." for repeated in _repeated(names)]
     return [ValidationIssue(name, message) for message in messages]
 
 

@@ -1,4 +1,4 @@
-"""Decompositions known by name: the paper's, and those of the data sets it uses."""
+"""Named decompositions: of the paper and of the data sets it uses."""
 
 from napari_ciml.decomposition.model import Decomposition, Region, Subtask
 
@@ -11,7 +11,7 @@ _BRATS_REGIONS = (
 
 
 def _brats(name: str, **regions: str) -> Decomposition:
-    """Every modality is primary for the regions given, and auxiliary for every other one."""
+    """Make each modality primary for the given regions and auxiliary for all others."""
     subtasks = tuple(
         Subtask(
             primary=(modality,),
@@ -26,7 +26,7 @@ def _brats(name: str, **regions: str) -> Decomposition:
 
 
 def _pet_ct(name: str, region: Region) -> Decomposition:
-    """Two segmentors predict one region; each modality assists the other (Fig. 3b)."""
+    """Let two segmentors predict one region, each assisted by the other modality (Fig. 3b)."""
     return Decomposition(
         name=name,
         modalities=("PET", "CT"),

@@ -116,6 +116,7 @@ def read_volume(path: Path, channel: int | None = None) -> "sitk.Image":
     if image_suffix(path) in (".mha", ".mhd"):
         validate_length(path)
     reader = _reader(path)
+    image: sitk.Image
     try:
         if channel is not None:
             reader.ReadImageInformation()
@@ -125,9 +126,10 @@ def read_volume(path: Path, channel: int | None = None) -> "sitk.Image":
         image = reader.Execute()
         if image.GetNumberOfComponentsPerPixel() > 1:
             image = sitk.VectorIndexSelectionCast(image, channel or 0)
-        return sitk.Cast(image, sitk.sitkFloat32)
+        image = sitk.Cast(image, sitk.sitkFloat32)
     except RuntimeError as error:
         raise _unreadable(path) from error
+    return image
 
 
 def _checked(path: Path, grid: Grid, channels: int) -> Header:

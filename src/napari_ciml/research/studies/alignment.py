@@ -85,7 +85,7 @@ def measure_alignment(
         truth = _draw(rng, fixed.centre(), study)
         moving = move_modality(phantom, modality, truth, study.slices)
         quiet = ProgressMonitor(stop=monitor.stop)
-        estimated = register(fixed, moving, settings, quiet, "").motion
+        estimated = register(fixed, moving, settings, quiet, "").transform
         points = fixed.points()
         error = np.linalg.norm(estimated.points(points) - truth.points(points), axis=1)
         rows.append(

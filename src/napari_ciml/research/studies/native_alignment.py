@@ -74,4 +74,4 @@ def _to_native(case: Case, truth: Case, name: str, monitor: ProgressMonitor) -> 
     original = load_case({name: case.sources[name]}, name=name, monitor=monitor)
     fixed = RegistrationImage.of(truth.images[name], truth.grid)
     moving = RegistrationImage.of(original.images[name], original.grid)
-    return register(fixed, moving, _EXACT, monitor, f"Registering {name}").motion
+    return register(fixed, moving, _EXACT, monitor, f"Registering {name}").transform
