@@ -29,7 +29,7 @@ class TrainingCaseTable(QWidget):
         self.sources: list[CorrectedCase | Path] = []
         self.rows = table("Case", "Role", "Labels", "")
         header = self.rows.horizontalHeader()
-        for index in (1, 3):
+        for index in (1, 2, 3):
             header.setSectionResizeMode(index, QHeaderView.ResizeMode.ResizeToContents)
         self.rows.setToolTip(
             "Further cases. Train: fine-tune on it. Replay: keep the accuracy on it."
