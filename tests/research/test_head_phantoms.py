@@ -129,7 +129,7 @@ def test_edema_stays_on_its_side_and_labels_stay_when_it_fades() -> None:
 
 
 def test_every_file_that_is_no_head_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no label maps"):
+    with pytest.raises(InputError, match="contains no label maps"):
         find_heads(tmp_path)
     write_head(tmp_path / "good.nii.gz", head_labels())
     assert isinstance(find_heads(tmp_path), HeadFolder)

@@ -1,7 +1,7 @@
-"""Lesions of one case put into another one, as CarveMix does (Zhang et al., 2021).
+"""Augmentation with lesions of other cases, as in CarveMix (Zhang et al., 2021).
 
-A lesion is cut out of its donor with a margin, deformed, and put where it was in the donor's brain
-or in the mirror image of that place. Its intensities are matched by those of healthy tissue.
+A lesion is cut out of its donor with a margin, deformed, and inserted at the corresponding or the
+mirrored position of the recipient's brain. Its intensities are matched by means of healthy tissue.
 """
 
 from dataclasses import dataclass
@@ -16,23 +16,23 @@ from napari_ciml.training.cohort import TrainingCase
 Shape = tuple[int, int, int]
 
 _JITTER = 0.04
-"""How far a lesion is moved, standard deviation in extents of the brain."""
+"""Standard deviation of the shift of a lesion, as a fraction of the extent of the brain."""
 
 _TILT_DEGREES = 12.0
 _SCALE = 0.12
 _MARGIN_VOXELS = 3.0
-"""Standard deviation of rotation angles and of log scale; the widest margin of what is cut out."""
+"""Standard deviations of rotation angles and log scale; maximum margin around the lesion."""
 
 _EDGE_VOXELS = 1.0
-"""Over how many voxels the two images are blended."""
+"""Width of the transition between the two images."""
 
-_LEAST_HEALTHY = 500
-"""Voxels of healthy tissue without which intensities are left as they are."""
+_MIN_HEALTHY_VOXELS = 500
+"""Number of healthy voxels below which intensities are not matched."""
 
 
 @dataclass(frozen=True)
 class Patch:
-    """A patch of a case.
+    """Images and regions of a patch of a case.
 
     Parameters
     ----------
@@ -49,16 +49,16 @@ class Patch:
 def transplant(
     donor: TrainingCase, recipient: TrainingCase, shape: Shape, rng: np.random.Generator
 ) -> Patch:
-    """Return a patch of the recipient with a lesion of the donor in it.
+    """Return a patch of the recipient with a lesion of the donor inserted.
 
     Parameters
     ----------
     donor : TrainingCase
-        With at least one voxel in a region.
+        Case with at least one voxel in a region.
     recipient : TrainingCase
-        Of the same modalities and regions; its own lesion stays where it is not covered.
+        Case of the same modalities and regions; its own lesion is kept where not covered.
     shape : tuple of int
-        Of the patch, (Z, Y, X) in voxels.
+        Shape of the patch, (Z, Y, X) in voxels.
     rng : numpy.random.Generator
         Source of randomness.
     """
@@ -73,10 +73,10 @@ def transplant(
 
 
 def healthy_statistics(case: TrainingCase) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation of every modality where there is brain and no lesion.
+    """Return mean and standard deviation of every modality in the brain outside of lesions.
 
-    Every second voxel along each axis is looked at. A modality with hardly any such voxel has
-    mean 0 and deviation 1.
+    Every second voxel along each axis is used. A modality with too few such voxels has mean 0 and
+    standard deviation 1.
 
     Returns
     -------
@@ -85,12 +85,12 @@ def healthy_statistics(case: TrainingCase) -> tuple[np.ndarray, np.ndarray]:
     """
     images = np.asarray(case.images[:, ::2, ::2, ::2], np.float32)
     lesion = np.asarray(case.regions[:, ::2, ::2, ::2]).any(axis=0)
-    found = []
+    statistics = []
     for image in images:
         values = image[(image != 0) & ~lesion]
-        enough = len(values) >= _LEAST_HEALTHY
-        found.append((values.mean(), max(float(values.std()), 1e-3)) if enough else (0.0, 1.0))
-    means, deviations = np.array(found, np.float32).T
+        enough = len(values) >= _MIN_HEALTHY_VOXELS
+        statistics.append((values.mean(), max(float(values.std()), 1e-3)) if enough else (0.0, 1.0))
+    means, deviations = np.array(statistics, np.float32).T
     return means, deviations
 
 
@@ -107,7 +107,7 @@ def _corresponding_voxel(
     mirrored: bool,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Return the voxel at about the same place of another brain; volumes are cropped to brains."""
+    """Return the corresponding voxel in another brain; volumes are cropped to the brain."""
     place = centre / np.array(donor.regions.shape[1:])
     if mirrored:
         place[2] = 1 - place[2]
@@ -123,16 +123,16 @@ def _deformed_patch(
     mirrored: bool,
     rng: np.random.Generator,
 ) -> Patch:
-    """Cut a rotated, scaled, perhaps mirrored patch that has a voxel at a place; 0 beyond."""
-    turn = Rotation.from_euler("xyz", rng.normal(0, _TILT_DEGREES, 3), degrees=True).as_matrix()
-    matrix = turn @ np.diag(np.exp(rng.normal(0, _SCALE, 3)))
+    """Return a rotated, scaled, possibly mirrored patch with ``centre`` at ``place``."""
+    rotation = Rotation.from_euler("xyz", rng.normal(0, _TILT_DEGREES, 3), degrees=True).as_matrix()
+    matrix = rotation @ np.diag(np.exp(rng.normal(0, _SCALE, 3)))
     if mirrored:
         matrix[:, 2] *= -1
     offset = centre - matrix @ place
     box = _source_box(matrix, offset, shape, case.regions.shape[1:])
     offset -= [edge.start for edge in box]
 
-    seen = np.asarray(case.images[:, *box], np.float32)
+    source = np.asarray(case.images[:, *box], np.float32)
     masks = np.asarray(case.regions[:, *box], np.float32)
 
     def sampled(volume: np.ndarray, order: int) -> np.ndarray:
@@ -140,15 +140,15 @@ def _deformed_patch(
             ndimage.affine_transform(volume, matrix, offset, shape, order=order, mode="constant")
         )
 
-    brain = sampled((seen != 0).any(axis=0).astype(np.float32), 0) > 0.5
-    images = np.stack([sampled(image, 1) for image in seen]) * brain
+    brain = sampled((source != 0).any(axis=0).astype(np.float32), 0) > 0.5
+    images = np.stack([sampled(image, 1) for image in source]) * brain
     return Patch(images, np.stack([sampled(mask, 1) > 0.5 for mask in masks]))
 
 
 def _source_box(
     matrix: np.ndarray, offset: np.ndarray, shape: Shape, whole: Shape
 ) -> tuple[slice, ...]:
-    """Return the part of a volume that an affine patch is sampled from."""
+    """Return the box of a volume from which a transformed patch is sampled."""
     corners = np.array(list(product(*((0, edge - 1) for edge in shape)))) @ matrix.T + offset
     starts = np.clip(np.floor(corners.min(axis=0)), 0, np.array(whole) - 1).astype(int)
     stops = np.clip(np.ceil(corners.max(axis=0)) + 1, starts + 1, whole).astype(int)
@@ -156,9 +156,9 @@ def _source_box(
 
 
 def _starts(centre: np.ndarray, shape: Shape, whole: Shape) -> np.ndarray:
-    """Return the first voxel of a patch around a voxel that leaves the volume as little as can be.
+    """Return the first voxel of a patch around ``centre``, shifted into the volume.
 
-    Where the patch is larger than the volume, the volume is in its middle.
+    Along axes where the patch is larger than the volume, the volume is centred in it.
     """
     spare = np.array(whole) - shape
     starts = np.clip(np.rint(centre - np.array(shape) / 2), 0, np.maximum(spare, 0))
@@ -166,7 +166,7 @@ def _starts(centre: np.ndarray, shape: Shape, whole: Shape) -> np.ndarray:
 
 
 def _cut(case: TrainingCase, starts: np.ndarray, shape: Shape) -> Patch:
-    """Cut a patch; 0 beyond the volume."""
+    """Cut out a patch, padded by 0."""
     images = np.zeros((len(case.images), *shape), np.float32)
     regions = np.zeros((len(case.regions), *shape), bool)
     source, target = [slice(None)], [slice(None)]
@@ -182,20 +182,23 @@ def _cut(case: TrainingCase, starts: np.ndarray, shape: Shape) -> Patch:
 def _match_healthy_tissue(
     images: np.ndarray, donor: TrainingCase, recipient: TrainingCase
 ) -> np.ndarray:
-    """Scale and shift a donor's intensities so that its healthy tissue looks like the other's."""
-    (mean, deviation), (wanted, wide) = healthy_statistics(donor), healthy_statistics(recipient)
-    scale = (wide / deviation)[:, None, None, None]
-    matched = (images - mean[:, None, None, None]) * scale + wanted[:, None, None, None]
+    """Scale and shift intensities so that the healthy tissue of both cases has equal statistics."""
+    (mean, std), (target_mean, target_std) = (
+        healthy_statistics(donor),
+        healthy_statistics(recipient),
+    )
+    scale = (target_std / std)[:, None, None, None]
+    matched = (images - mean[:, None, None, None]) * scale + target_mean[:, None, None, None]
     return np.asarray(np.where(images != 0, matched, 0), np.float32)
 
 
 def _blend(lesion: Patch, host: Patch, margin: float) -> Patch:
-    """Put a lesion and its margin into a host, inside of what is brain in both."""
+    """Insert a lesion and its margin into a host, within the brain of both."""
     brain = lesion.images.any(axis=0) & host.images.any(axis=0)
-    away = ndimage.distance_transform_edt(~lesion.regions.any(axis=0))
-    weight = np.clip((margin - away) / _EDGE_VOXELS + 0.5, 0, 1).astype(np.float32)
+    distance = ndimage.distance_transform_edt(~lesion.regions.any(axis=0))
+    weight = np.clip((margin - distance) / _EDGE_VOXELS + 0.5, 0, 1).astype(np.float32)
     weight *= brain
     images = weight * lesion.images + (1 - weight) * host.images
     regions = np.where(weight > 0.5, lesion.regions, host.regions)
-    # What a modality does not show of the host it does not show of the lesion.
+    # A modality stays 0 where the host has no data.
     return Patch(np.where(host.images != 0, images, 0), regions)

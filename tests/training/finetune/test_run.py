@@ -1,6 +1,7 @@
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -200,15 +201,24 @@ def test_cancel_finish_and_pause(blind: Checkpoint, ball: TrainingCase, tmp_path
     ended = Controls(report=lambda p: ended.finish.set() if p.step == 3 else None)
     done = finetune(blind, [ball], [], task(long, tmp_path / "b"), ProgressMonitor(), ended)
     assert done.steps == 3
-    paused = Controls()
-    paused.pause.set()
-    waiting = ProgressMonitor()
-    clock = Clock(60)
-    from threading import Timer
 
-    Timer(0.3, paused.pause.clear).start()
-    clock.wait_while(paused.pause, waiting)
-    assert clock.fraction_done(1) < 0.1 / 60
+
+def test_the_clock_stands_still_while_paused() -> None:
+    class Pause(Event):
+        """Cleared after its third look; every look takes 20 s."""
+
+        def is_set(self) -> bool:
+            nonlocal now
+            now += 20
+            return now < 70
+
+    now = 0.0
+    clock = Clock(60, now=lambda: now)
+    now = 6.0
+    clock.wait_while(Pause(), ProgressMonitor())
+    assert now > 60
+    assert clock.fraction_done(1) == pytest.approx(0.1)
+    assert clock.seconds_left(1) == pytest.approx(54)
 
 
 def test_a_loss_that_is_no_number_keeps_the_best(

@@ -1,4 +1,4 @@
-"""Edema of more kinds: from a rim to most of a hemisphere, from bright to hardly seen."""
+"""Variation of peritumoural edema: extent from a rim to most of a hemisphere, and contrast."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,36 +9,36 @@ from napari_ciml.research.phantoms.foci import Focus
 from napari_ciml.research.phantoms.tumour import EDEMA, Tumour
 
 EXTENTS = {"rim": 0.25, "typical": 0.45, "wide": 0.2, "hemisphere": 0.1}
-"""How often each extent of edema occurs."""
+"""Probability of each extent of edema."""
 
 _RIM, _WIDE_MM, _HEMISPHERE_MM = (1.0, 1.12), (15.0, 35.0), (50.0, 75.0)
-"""Radii: in radii of the core; beyond the core; of the edema itself."""
+"""Ranges of the radius: as a multiple of the core radius; beyond the core; of the edema itself."""
 
 _ACROSS_MM = 12.0
-"""How far edema may reach into the other hemisphere, at most."""
+"""Maximum extent of edema into the contralateral hemisphere."""
 
 _FAINT, _STRENGTH = 0.4, (0.25, 0.8)
-"""Share of tumours whose edema is faint, and how much of its signal is left."""
+"""Fraction of tumours with faint edema, and the range of the remaining signal."""
 
 
 def draw_extent(rng: np.random.Generator, foci: Sequence[Focus]) -> list[Focus]:
-    """Give all foci of a tumour edema of one extent."""
+    """Draw one extent of edema for all foci of a tumour."""
     extent = str(rng.choice(list(EXTENTS), p=list(EXTENTS.values())))
     if extent == "typical":
         return list(foci)
-    found = []
+    changed = []
     for focus in foci:
         radius = {
             "rim": focus.core * rng.uniform(*_RIM),
             "wide": focus.core + rng.uniform(*_WIDE_MM),
             "hemisphere": max(focus.core, rng.uniform(*_HEMISPHERE_MM)),
         }[extent]
-        found.append(replace(focus, edema=float(radius)))
-    return found
+        changed.append(replace(focus, edema=float(radius)))
+    return changed
 
 
 def fade_edema(rng: np.random.Generator, tumour: Tumour) -> Tumour:
-    """Let the edema of some tumours be faint; labels stay."""
+    """Reduce the signal of the edema of some tumours; the labels are unchanged."""
     if rng.random() >= _FAINT:
         return tumour
     return replace(tumour, edema=tumour.edema * np.float32(rng.uniform(*_STRENGTH)))
@@ -51,18 +51,18 @@ def confine_to_hemisphere(
     across: np.ndarray,
     spacing: float,
 ) -> Tumour:
-    """Keep edema from spreading over the other hemisphere, which it reaches through a bridge alone.
+    """Restrict edema to the hemisphere of the tumour, up to a short distance across the midline.
 
     Parameters
     ----------
     rng : numpy.random.Generator
         Source of randomness.
     tumour : Tumour
-        As it grew.
+        The grown tumour.
     foci : sequence of Focus
-        What it grew from.
+        The foci it grew from.
     across : numpy.ndarray
-        How many voxels each voxel lies to the left of the midline, (Z, Y, X).
+        Signed distance of each voxel from the midline in voxels, positive to the left, (Z, Y, X).
     spacing : float
         Voxel size in mm.
     """
@@ -70,7 +70,7 @@ def confine_to_hemisphere(
     allowed = np.zeros(across.shape, bool)
     last = np.array(across.shape) - 1
     for focus in foci:
-        place = across[tuple(np.clip(np.rint(focus.centre).astype(int), 0, last))]
-        allowed |= across * np.sign(place) > -reach
+        side = across[tuple(np.clip(np.rint(focus.centre).astype(int), 0, last))]
+        allowed |= across * np.sign(side) > -reach
     kept = allowed | (tumour.labels != EDEMA)
     return replace(tumour, labels=tumour.labels * kept, edema=tumour.edema * allowed)

@@ -1,7 +1,7 @@
-"""Brains made from label maps of whole heads, with FreeSurfer's values inside the brain.
+"""Phantom anatomies from label maps of whole heads with FreeSurfer's label values.
 
-Written for the label maps that SynthSeg publishes to train on (Billot et al. 2023). They are read
-from a folder of the user's; none is part of this package.
+Written for the training label maps published with SynthSeg (Billot et al. 2023). They are read
+from a folder given by the user; none is part of this package.
 """
 
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ CEREBELLUM = (7, 8, 46, 47)
 STEM = (16,)
 VENTRICLES = (4, 43, 5, 44, 14, 15)
 PLEXUS = (31, 63, 136, 137, 163, 164)
-"""136, 137, 163 and 164 are plexus in body, atrium and temporal horns of these label maps."""
+"""Choroid plexus; 136, 137, 163 and 164: in the body, atrium and temporal horns."""
 
 LESIONS = (25, 57)
-"""White matter beside the ventricles that is dark in T1."""
+"""Periventricular white matter that is hypointense in T1."""
 
 VESSELS = (30, 62, 514)
-"""30 and 62 are arteries at the base; 514 is blood in veins: the neck's, and parts of sinuses."""
+"""30 and 62: arteries at the skull base; 514: veins of the neck and parts of the sinuses."""
 
 DEEP = (10, 11, 12, 13, 16, 17, 18, 26, 28, 49, 50, 51, 52, 53, 54, 58, 60)
 FLUID, CHIASM = (24,), (72, 85)
@@ -39,16 +39,16 @@ _TISSUE = (*WHITE, *GREY, *DEEP, *VENTRICLES, *PLEXUS, *LESIONS)
 _INTRACRANIAL = (*_TISSUE, *FLUID, *VESSELS, *CHIASM)
 
 _NEEDED = (2, 3, 8, 16, 24, 41, 42, 47)
-"""Labels without which a file is no head."""
+"""Labels that a label map of a head must contain."""
 
 _PAD_MM = 12
-"""How far around the brain a label map is kept."""
+"""Margin around the brain to which a label map is cropped."""
 
 _CLOSING_MM = 8.0
-"""Fissures and cisterns narrower than twice this count as brain to skull stripping."""
+"""Radius of the closing: fissures and cisterns narrower than twice this count as brain."""
 
 _STRIPPED_MM = 10.0
-"""Farther than this from the brain nothing is left by any skull stripping."""
+"""Distance from the brain beyond which every skull stripping removes everything."""
 
 
 @dataclass(frozen=True)
@@ -64,35 +64,37 @@ class HeadFolder:
     paths: tuple[Path, ...]
 
     def draw(self, rng: np.random.Generator, spacing: float) -> Anatomy:
-        """Return one of the heads at a voxel size in mm."""
+        """Return a random head, resampled to a voxel size in mm."""
         return load_head(self.paths[rng.integers(len(self.paths))], spacing)
 
 
 def find_heads(folder: Path) -> HeadFolder:
-    """Find the label maps of a folder.
+    """Find the label maps of heads in a folder.
 
     Raises
     ------
     InputError
-        If there is none, or a file is not a label map of a head. All such files are named.
+        If there is none, or a file is not a label map of a head; the message names all such
+        files.
     """
     paths = (
         sorted(path for path in folder.glob("*") if image_suffix(path)) if folder.is_dir() else []
     )
     if not paths:
-        raise InputError(f"{folder}: holds no label maps; point to a folder of NIfTI label maps.")
-    wrong = [path.name for path in paths if not _is_head(path)]
-    if wrong:
+        raise InputError(f"{folder}: contains no label maps; choose a folder of NIfTI label maps.")
+    invalid = [path.name for path in paths if not _is_head(path)]
+    if invalid:
         raise InputError(
-            f"{folder}: not label maps of heads with FreeSurfer's values: {', '.join(wrong)} "
-            f"({', '.join(map(str, _NEEDED))} at 1 mm are needed); take them out of the folder."
+            f"{folder}: not label maps of heads with FreeSurfer's label values: "
+            f"{', '.join(invalid)} ({', '.join(map(str, _NEEDED))} at 1 mm are required); "
+            "remove these files from the folder."
         )
     return HeadFolder(tuple(paths))
 
 
 @lru_cache(maxsize=24)
 def load_head(path: Path, spacing: float) -> Anatomy:
-    """Return the anatomy of a label map at a voxel size in mm, axes as `atlas` has them.
+    """Return the anatomy of a label map at a voxel size in mm, in the axis order of `atlas`.
 
     Raises
     ------
@@ -106,10 +108,10 @@ def load_head(path: Path, spacing: float) -> Anatomy:
 
     tissue = share(_TISSUE) > 0.5
     inside = share(_INTRACRANIAL) > 0.5
-    around = Surroundings.of(
+    surroundings = Surroundings.of(
         {name: share(values) > 0.5 for name, values in _SIDES.items()}, inside, spacing
     )
-    structures = dural_structures(around) | {
+    structures = dural_structures(surroundings) | {
         "deep": share(DEEP),
         "plexus": share(PLEXUS),
         "lesion": share(LESIONS),
@@ -123,8 +125,8 @@ def load_head(path: Path, spacing: float) -> Anatomy:
     fluid = np.clip(1 - white - grey, 0, 1)
     ventricles = share((*VENTRICLES, *PLEXUS))
     brain = _stripping_margin(tissue, inside, spacing)
-    kept = {name: (values * inside).astype(np.float32) for name, values in structures.items()}
-    return Anatomy(white, grey, fluid, ventricles, brain, kept)
+    masked = {name: (values * inside).astype(np.float32) for name, values in structures.items()}
+    return Anatomy(white, grey, fluid, ventricles, brain, masked)
 
 
 _SIDES = {"left": LEFT, "right": RIGHT, "cerebellum": CEREBELLUM, "stem": STEM}
@@ -144,28 +146,30 @@ def _read(path: Path) -> np.ndarray:
 
     image = reorient(read_volume(path), "LPS")
     if not np.allclose(image.GetSpacing(), 1, atol=0.01):
-        raise InputError(f"{path}: its voxels are not of 1 mm; resample it by nearest neighbours.")
+        raise InputError(
+            f"{path}: the voxel size is not 1 mm; resample it with nearest-neighbour interpolation."
+        )
     return np.asarray(sitk.GetArrayViewFromImage(image)).astype(np.int16)
 
 
 def _cropped(labels: np.ndarray) -> np.ndarray:
-    where = ndimage.find_objects(np.isin(labels, _TISSUE).astype(np.uint8))[0]
-    return labels[tuple(slice(max(s.start - _PAD_MM, 0), s.stop + _PAD_MM) for s in where)]
+    box = ndimage.find_objects(np.isin(labels, _TISSUE).astype(np.uint8))[0]
+    return labels[tuple(slice(max(s.start - _PAD_MM, 0), s.stop + _PAD_MM) for s in box)]
 
 
 def _stripping_margin(tissue: np.ndarray, inside: np.ndarray, spacing: float) -> np.ndarray:
-    """Return 1 in the brain, falling to 0 outside of it: a threshold is a skull stripping."""
+    """Return a map of 1 in the brain falling to 0 outside; each threshold is a brain mask."""
     near = ndimage.distance_transform_edt(~tissue) * spacing < _CLOSING_MM
     closed = ndimage.distance_transform_edt(near) * spacing > _CLOSING_MM
-    away = ndimage.distance_transform_edt(~(closed | tissue)) * spacing
-    return (np.clip(1 - away / _STRIPPED_MM, 0, 1) * inside).astype(np.float32)
+    distance = ndimage.distance_transform_edt(~(closed | tissue)) * spacing
+    return (np.clip(1 - distance / _STRIPPED_MM, 0, 1) * inside).astype(np.float32)
 
 
 def _pituitary(chiasm: np.ndarray, inside: np.ndarray, spacing: float) -> np.ndarray:
-    """Return a ball of 9 mm below and a little before the optic chiasm."""
+    """Return a ball of 9 mm diameter below and anterior to the optic chiasm."""
     if not chiasm.any():
         return np.zeros(chiasm.shape, np.float32)
     centre = np.argwhere(chiasm).mean(axis=0) + np.array((-9, -4, 0)) / spacing
     points = np.indices(chiasm.shape, np.float32) - centre[:, None, None, None]
-    away = np.sqrt((points**2).sum(axis=0)) * spacing
-    return (np.clip(5 - away, 0, 1) * inside).astype(np.float32)
+    distance = np.sqrt((points**2).sum(axis=0)) * spacing
+    return (np.clip(5 - distance, 0, 1) * inside).astype(np.float32)

@@ -1,4 +1,4 @@
-"""How bright sinuses, dura, choroid plexus, pituitary and deep grey matter are in each modality."""
+"""Signal of sinuses, dura, choroid plexus, pituitary and deep grey matter in each modality."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ import numpy as np
 from napari_ciml.research.phantoms.anatomy import Anatomy
 
 Range = tuple[str, float, float]
-"""A tissue, and by what its mean is multiplied: least and greatest."""
+"""A tissue and the minimum and maximum factor by which its mean is multiplied."""
 
 SIGNALS: dict[str, dict[str, Range]] = {
     "sinus": {
@@ -31,27 +31,27 @@ SIGNALS: dict[str, dict[str, Range]] = {
         "T1CE": ("grey", 0.8, 1.1),
     },
 }  # fmt: skip
-"""By structure and modality; ``deep`` lies between white and grey matter everywhere."""
+"""By structure and modality; ``deep`` is a mixture of white and grey matter in all modalities."""
 
 _DEEP = (0.2, 0.9)
-"""How much of grey matter's signal deep grey matter has; the rest is white matter's."""
+"""Range of the weight of grey against white matter in the signal of deep grey matter."""
 
 _AGENT = (0.3, 1.2)
-"""How much of the contrast agent is there when T1CE is taken: differs between patients."""
+"""Range of the amount of contrast agent at the time of T1CE, which differs between patients."""
 
-_MOTTLED = 0.08
-"""Standard deviation of what else a structure's mean is multiplied by."""
+_MEAN_STD = 0.08
+"""Standard deviation of a random factor of each structure's mean."""
 
 
 def draw_agent(rng: np.random.Generator) -> float:
-    """Draw how much contrast agent is in all of a patient's vessels and membranes."""
+    """Draw the amount of contrast agent in the vessels and membranes of a patient."""
     return float(rng.uniform(*_AGENT))
 
 
 def structure_means(
     rng: np.random.Generator, modality: str, means: Mapping[str, float], agent: float
 ) -> dict[str, float]:
-    """Draw the mean of each structure from those of the tissues in the same image.
+    """Draw the mean of each structure, given the means of the tissues in the same image.
 
     Parameters
     ----------
@@ -60,33 +60,33 @@ def structure_means(
     modality : str
         FLAIR, T1, T1CE or T2.
     means : mapping of str to float
-        By tissue.
+        Mean by tissue.
     agent : float
-        As `draw_agent`; it counts in T1CE alone.
+        As returned by `draw_agent`; used in T1CE only.
     """
-    part = rng.uniform(*_DEEP)
-    found = {"deep": part * means["grey"] + (1 - part) * means["white"]}
+    weight = rng.uniform(*_DEEP)
+    drawn = {"deep": weight * means["grey"] + (1 - weight) * means["white"]}
     for name, by_modality in SIGNALS.items():
-        tissue, least, greatest = by_modality[modality]
-        factor = rng.uniform(least, greatest)
+        tissue, low, high = by_modality[modality]
+        factor = rng.uniform(low, high)
         if modality == "T1CE" and factor > 1:
             factor = 1 + (factor - 1) * agent
-        found[name] = max(0.02, means[tissue] * factor * rng.normal(1, _MOTTLED))
-    return found
+        drawn[name] = max(0.02, means[tissue] * factor * rng.normal(1, _MEAN_STD))
+    return drawn
 
 
 def overlay_structures(anatomy: Anatomy, healthy: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the shares of healthy tissue and structures, given what a tumour has left of each.
+    """Return the fractions of healthy tissues and structures, given the healthy fraction.
 
-    Structures take the place of white and grey matter and fluid; where more than one lies in a
-    voxel they share it.
+    Structures replace white matter, grey matter and fluid; several structures in one voxel are
+    scaled to a sum of 1.
     """
     tissues = {"white": anatomy.white, "grey": anatomy.grey, "fluid": anatomy.fluid}
     if not anatomy.structures:
         return {name: share * healthy for name, share in tissues.items()}
     total = np.sum(list(anatomy.structures.values()), axis=0)
-    crowded = np.maximum(total, 1)
+    scale = np.maximum(total, 1)
     rest = healthy * (1 - np.minimum(total, 1))
-    left = {name: share * rest for name, share in tissues.items()}
-    taken = healthy / crowded
-    return left | {name: share * taken for name, share in anatomy.structures.items()}
+    remaining = {name: share * rest for name, share in tissues.items()}
+    weight = healthy / scale
+    return remaining | {name: share * weight for name, share in anatomy.structures.items()}
