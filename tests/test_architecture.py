@@ -1,21 +1,21 @@
-"""Architecture: layers import downwards, without circles; heavy packages are imported late."""
+"""Layers import only from below, without circles, and large packages are imported late."""
 
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
 import pytest
 
 from helpers.paths import ROOT
 
-PACKAGE = ROOT / "src" / "napari_ciml"
-GUI = {"qtpy", "napari", "magicgui", "PyQt6", "PySide6"}
-
+SOURCE = ROOT / "src"
 MAX_LINES = 400
+GUI = {"qtpy", "napari", "magicgui", "PyQt6", "PySide6", "superqt"}
 
-# Each layer may import those below it, and itself.
+# A module may import from its own layer and from those above it in this list.
 LAYERS = (
     {"errors", "progress", "files", "paths", "parallel"},
     {"decomposition"},
@@ -35,97 +35,106 @@ LAYERS = (
     {"research"},
     {"cli"},
 )
+LAYER_OF = {package: index for index, layer in enumerate(LAYERS) for package in layer}
 
 
-def sources() -> list[Path]:
-    return sorted(PACKAGE.rglob("*.py"))
+@cache
+def modules() -> dict[str, ast.Module]:
+    """Return the parsed modules of the package by name."""
+    parsed = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        parts = path.relative_to(SOURCE).with_suffix("").parts
+        name = ".".join(parts).removesuffix(".__init__")
+        parsed[name] = ast.parse(path.read_text(encoding="utf-8"))
+    return parsed
 
 
-def module_name(path: Path) -> str:
-    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def imported(path: Path) -> set[str]:
-    """Return all imported modules, those in functions included."""
+def imported_names(nodes: Iterator[ast.AST]) -> set[str]:
+    """Return the dotted names of all that is imported, be it modules or members of modules."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
 
-def imported_on_loading(node: ast.AST) -> set[str]:
-    """Return modules imported outside of functions, those under TYPE_CHECKING included."""
-    names: set[str] = set()
+def imported_modules(nodes: Iterator[ast.AST]) -> set[str]:
+    """Return the modules of this package that are imported."""
+    names = imported_names(nodes)
+    names = {name if name in modules() else name.rpartition(".")[0] for name in names}
+    return names & modules().keys()
+
+
+def outside_functions(node: ast.AST) -> Iterator[ast.AST]:
+    """Walk a module without the bodies of its functions."""
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        if isinstance(child, ast.Import):
-            names |= {alias.name for alias in child.names}
-        elif isinstance(child, ast.ImportFrom) and child.module:
-            names |= {child.module, *(f"{child.module}.{alias.name}" for alias in child.names)}
-        names |= imported_on_loading(child)
-    return names
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield child
+            yield from outside_functions(child)
 
 
 def layer_of(module: str) -> int | None:
-    name = module.removeprefix("napari_ciml").lstrip(".")
-    matches = [
-        (len(package), level)
-        for level, packages in enumerate(LAYERS)
-        for package in packages
-        if name == package or name.startswith(f"{package}.")
-    ]
-    return max(matches)[1] if matches else None
+    """Return the index of a module's layer; None for what belongs to none, as ``__main__``."""
+    name = module.removeprefix("napari_ciml.")
+    while name not in LAYER_OF and "." in name:
+        name = name.rpartition(".")[0]
+    return LAYER_OF.get(name)
 
 
-@pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_layers_import_downwards_only(path: Path) -> None:
-    layer, names = layer_of(module_name(path)), imported(path)
-    if layer is not None:
-        for name in (n for n in names if n.startswith("napari_ciml.")):
+def test_modules_import_only_from_layers_below() -> None:
+    upward = []
+    for module, tree in modules().items():
+        own = layer_of(module)
+        for name in sorted(imported_modules(ast.walk(tree))):
             other = layer_of(name)
-            assert other is None or other <= layer, f"{path.name} imports {name}, a layer above"
-    if "widgets" not in path.relative_to(PACKAGE).parts and path.stem != "doctor":
-        assert not {name.split(".")[0] for name in names} & GUI
+            if own is not None and other is not None and other > own:
+                upward.append(f"{module} imports {name}")
+    assert upward == []
 
 
-def test_no_import_circles() -> None:
-    trees = {module_name(p): ast.parse(p.read_text(encoding="utf-8")) for p in sources()}
-    imports = {
-        name: {other for other in imported_on_loading(tree) & trees.keys() if other != name}
-        # A package's own __init__ is imported by every module in it.
-        - {name.rpartition(".")[0]}
-        for name, tree in trees.items()
+def test_modules_do_not_import_each_other_in_a_circle() -> None:
+    """Imports for annotations only count as well."""
+    graph = {
+        module: imported_modules(outside_functions(tree)) - {module}
+        for module, tree in modules().items()
     }
-    sorter = TopologicalSorter(imports)
     try:
-        sorter.prepare()
+        TopologicalSorter(graph).prepare()
     except CycleError as error:
-        pytest.fail(" -> ".join(error.args[1]))
+        pytest.fail(" <- ".join(error.args[1]))
 
 
-@pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_files_are_short(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+def test_files_are_short() -> None:
+    lengths = {
+        str(path.relative_to(SOURCE)): len(path.read_text(encoding="utf-8").splitlines())
+        for path in SOURCE.rglob("*.py")
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > MAX_LINES} == {}
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        p
-        for p in sources()
-        if {"cases", "metrics", "decomposition"} & set(p.parts) or p.parent == PACKAGE
-    ],
-    ids=lambda p: p.name,
-)
-def test_no_torch_below_the_network(path: Path) -> None:
-    if path.stem in ("agreement",):
-        pytest.skip("imports it inside a function")
-    assert "torch" not in {name.split(".")[0] for name in imported(path)}
+def test_only_widgets_import_qt_and_napari() -> None:
+    offenders = [
+        module
+        for module, tree in modules().items()
+        if not module.startswith(("napari_ciml.widgets", "napari_ciml.cli.doctor"))
+        and GUI & {name.partition(".")[0] for name in imported_names(ast.walk(tree))}
+    ]
+    assert offenders == []
+
+
+def test_no_layer_below_the_network_imports_torch() -> None:
+    network = LAYERS.index({"network"})
+    offenders = [
+        module
+        for module, tree in modules().items()
+        if (layer := layer_of(module)) is not None
+        and layer < network
+        and module != "napari_ciml.metrics.agreement"  # imports it inside a function
+        and "torch" in {name.partition(".")[0] for name in imported_names(ast.walk(tree))}
+    ]
+    assert offenders == []
 
 
 @pytest.mark.parametrize(
