@@ -7,11 +7,11 @@ from threading import Event
 import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QTimer
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox
 
-from helpers.gui import wait_until
+from helpers.gui import LEFT, wait_until
 from helpers.waiting import PATIENCE
 from napari_ciml.cases.labels import LABEL_CONVENTIONS
 from napari_ciml.cases.reference import Reference
@@ -23,10 +23,6 @@ from napari_ciml.training.finetune.job import FineTuneJobFolder
 from napari_ciml.training.trainer import Trainer
 from napari_ciml.widgets.docks.finetune import FineTuneWidget
 from napari_ciml.widgets.workbench import Workbench
-
-pytestmark = pytest.mark.window(shown=False)
-
-LEFT = Qt.MouseButton.LeftButton
 
 
 @pytest.fixture

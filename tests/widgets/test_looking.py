@@ -11,12 +11,14 @@ import pytest
 from napari.components import LayerList
 from napari.layers import Image, Labels
 from napari.utils.shortcuts import default_shortcuts
+from napari.viewer import Viewer
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtWidgets import QWidget
 
+from helpers import gui
 from helpers.cases import write_case
-from helpers.gui import wait_until
+from helpers.gui import LEFT, canvas, layer_names, visible_names, wait, wait_until
 from napari_ciml.cases.geometry import Grid
 from napari_ciml.decomposition.presets import PRESETS
 from napari_ciml.widgets.display import window_level
@@ -27,9 +29,7 @@ from napari_ciml.widgets.layers.case_layers import brain_layer
 from napari_ciml.widgets.layers.colormaps import label_colours
 from napari_ciml.widgets.workbench import Workbench
 
-pytestmark = pytest.mark.window
-
-LEFT, MIDDLE = Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton
+MIDDLE = Qt.MouseButton.MiddleButton
 CONTROL, SHIFT, NONE = (
     Qt.KeyboardModifier.ControlModifier,
     Qt.KeyboardModifier.ShiftModifier,
@@ -37,22 +37,19 @@ CONTROL, SHIFT, NONE = (
 )
 
 
-def canvas(desk: Workbench) -> QWidget:
-    return desk.viewer.window._qt_viewer.canvas.native
-
-
 @pytest.fixture
 def press(loaded: Workbench, qtbot: QtBot) -> Callable[[str], None]:
-    def pressed(key: str) -> None:
-        shift = key.startswith("Shift-")
-        qtbot.keyClick(canvas(loaded), key[-1], SHIFT if shift else NONE)
-        settled(loaded, qtbot)
+    """Press a key: in a window on the canvas, else as the canvas would pass it on."""
 
-    return pressed
+    def press_and_wait(key: str) -> None:
+        if isinstance(loaded.viewer, Viewer):
+            shift = key.startswith("Shift-")
+            qtbot.keyClick(canvas(loaded), key[-1], SHIFT if shift else NONE)
+        else:
+            gui.press(loaded, key)
+        wait(qtbot, loaded)
 
-
-def settled(desk: Workbench, qtbot: QtBot) -> None:
-    wait_until(qtbot, lambda: not desk.session.display.layouts.busy)
+    return press_and_wait
 
 
 def drag(
@@ -81,14 +78,7 @@ def with_labels(desk: Workbench) -> Labels:
     return layer
 
 
-def layer_names(desk: Workbench) -> list[str]:
-    return [layer.name for layer in desk.viewer.layers]
-
-
-def shown(desk: Workbench) -> list[str]:
-    return [layer.name for layer in desk.viewer.layers if layer.visible]
-
-
+@pytest.mark.window(shown=False)
 def test_no_key_is_taken_from_napari(loaded: Workbench) -> None:
     ours = {action.key.replace("Shift-", "Shift+") for action in ACTIONS}
     taken = {str(key) for keys in default_shortcuts.values() for key in keys}
@@ -129,10 +119,8 @@ def test_letters_follow_the_plane(loaded: Workbench) -> None:
     assert not overlays["ciml_left"].visible
 
 
-@pytest.mark.parametrize("code", ["LPS", "RAS", "SLP"])
-def test_the_left_is_where_the_letter_is(
-    desk: Workbench, qtbot: QtBot, tmp_path: Path, code: str
-) -> None:
+@pytest.mark.window
+def test_the_left_is_where_the_letter_is(desk: Workbench, qtbot: QtBot, tmp_path: Path) -> None:
     """A bright spot in the patient's left front comes to lie near L and A, whatever the file."""
     import SimpleITK as sitk
 
@@ -140,32 +128,34 @@ def test_the_left_is_where_the_letter_is(
     values[2:18, 2:28, 2:28] = 100
     values[2:18, 4:8, 20:26] = 1000
     image = Grid((30, 30, 20), (2.0, 2.0, 3.0), (-30.0, -30.0, -30.0)).to_sitk(values)
-    folder = tmp_path / "spot"
-    folder.mkdir()
-    sitk.WriteImage(sitk.DICOMOrient(image, code), str(folder / "spot_flair.nii.gz"))
-    desk.case.open(folder)
-    wait_until(qtbot, lambda: not desk.session.jobs.main.busy)
-    overlays = desk.viewer.canvas.overlays
-    assert [overlays[f"ciml_{side}"].text for side in ("right", "top")] == ["L", "A"]
-    for name in ("ciml_left", "ciml_right", "ciml_top", "ciml_bottom", "ciml_corner"):
-        overlays[name].visible = False
-    overlays.scale_bar.visible = False
-    picture = desk.viewer.screenshot(flash=False)[..., 0]
-    rows, columns = (picture > 0.9 * picture.max()).nonzero()
-    assert rows.mean() < picture.shape[0] / 2
-    assert columns.mean() > picture.shape[1] / 2
+    for code in ("LPS", "RAS", "SLP"):
+        folder = tmp_path / code
+        folder.mkdir()
+        sitk.WriteImage(sitk.DICOMOrient(image, code), str(folder / "spot_flair.nii.gz"))
+        desk.case.open(folder)
+        wait(qtbot, desk)
+        overlays = desk.viewer.canvas.overlays
+        assert [overlays[f"ciml_{side}"].text for side in ("right", "top")] == ["L", "A"]
+        for name in ("ciml_left", "ciml_right", "ciml_top", "ciml_bottom", "ciml_corner"):
+            overlays[name].visible = False
+        overlays.scale_bar.visible = False
+        picture = desk.viewer.screenshot(flash=False)[..., 0]
+        rows, columns = (picture > 0.9 * picture.max()).nonzero()
+        assert rows.mean() < picture.shape[0] / 2
+        assert columns.mean() > picture.shape[1] / 2
 
 
 def test_next_and_previous_modality(loaded: Workbench, press: Callable[[str], None]) -> None:
     order = list(loaded.session.model.case.images)
-    assert shown(loaded) == ["FLAIR"]
+    assert visible_names(loaded) == ["FLAIR"]
     press("N")
-    assert shown(loaded) == [order[(order.index("FLAIR") + 1) % 4]]
+    assert visible_names(loaded) == [order[(order.index("FLAIR") + 1) % 4]]
     press("Shift-N")
     press("Shift-N")
-    assert shown(loaded) == [order[(order.index("FLAIR") - 1) % 4]]
+    assert visible_names(loaded) == [order[(order.index("FLAIR") - 1) % 4]]
 
 
+@pytest.mark.window
 def test_dragging_changes_window_and_level(loaded: Workbench, qtbot: QtBot) -> None:
     layer = loaded.viewer.layers["FLAIR"]
     centre = loaded.viewer.scene.camera.center
@@ -191,14 +181,12 @@ def test_dragging_changes_window_and_level(loaded: Workbench, qtbot: QtBot) -> N
     assert tuple(layer.contrast_limits) == before
     assert loaded.viewer.scene.camera.center != centre
 
-
-def test_dragging_leaves_a_labels_tool_alone(loaded: Workbench, qtbot: QtBot) -> None:
+    # A labels tool is left alone.
     labels = with_labels(loaded)
     loaded.viewer.layers.selection.active = labels
     labels.mode = "paint"
-    before = tuple(loaded.viewer.layers["FLAIR"].contrast_limits)
     drag(qtbot, canvas(loaded), (60, 0), LEFT, CONTROL)
-    assert tuple(loaded.viewer.layers["FLAIR"].contrast_limits) == before
+    assert tuple(layer.contrast_limits) == before
 
 
 def test_windows_by_name(loaded: Workbench, press: Callable[[str], None], qtbot: QtBot) -> None:
@@ -252,6 +240,7 @@ def test_labels_by_key(loaded: Workbench, press: Callable[[str], None]) -> None:
     assert not loaded.viewer.canvas.overlays["ciml_left"].visible
 
 
+@pytest.mark.window
 def test_modalities_side_by_side_and_back(
     loaded: Workbench, press: Callable[[str], None], qtbot: QtBot
 ) -> None:
@@ -284,7 +273,7 @@ def test_modalities_side_by_side_and_back(
     press("G")
     assert not grid.enabled
     assert layer_names(loaded) == before
-    assert shown(loaded) == ["FLAIR", "segmentation"]
+    assert visible_names(loaded) == ["FLAIR", "segmentation"]
     assert loaded.viewer.scene.camera.zoom == pytest.approx(zoom)
 
 
@@ -292,8 +281,7 @@ def test_a_run_while_side_by_side_shows_in_every_pane(
     loaded: Workbench, press: Callable[[str], None], qtbot: QtBot
 ) -> None:
     press("G")
-    qtbot.mouseClick(loaded.segment.run, LEFT)
-    wait_until(qtbot, lambda: not loaded.session.jobs.main.busy)
+    gui.run_segment(qtbot, loaded)
     result = loaded.session.model.segmentation.label_map
     panes = [layer for layer in loaded.viewer.layers if isinstance(layer, Labels)]
     assert len(panes) == 4
@@ -340,7 +328,9 @@ def test_a_mirror_follows_colours_for_as_long_as_it_is_open() -> None:
     assert not np.array_equal(mirror.layer.get_color(4), original.get_color(4))
 
 
-@pytest.mark.parametrize(("key", "arrangement"), [("G", "panes"), ("K", "planes")])
+@pytest.mark.parametrize(
+    ("key", "arrangement"), [("G", "panes"), pytest.param("K", "planes", marks=pytest.mark.window)]
+)
 def test_another_case_is_arranged_as_the_one_before(
     loaded: Workbench,
     press: Callable[[str], None],
@@ -352,8 +342,7 @@ def test_another_case_is_arranged_as_the_one_before(
     press(key)
     other = write_case(tmp_path / "other", Grid((20, 22, 24), (3.0,) * 3, (0.0,) * 3))
     loaded.case.open(other)
-    wait_until(qtbot, lambda: not loaded.session.jobs.main.busy)
-    settled(loaded, qtbot)
+    wait(qtbot, loaded)
     assert loaded.session.model.case.grid.size == (20, 22, 24)
     assert loaded.session.display.layouts.current == arrangement
     assert loaded.viewer.canvas.grid.enabled == (arrangement == "panes")
@@ -363,6 +352,7 @@ def test_another_case_is_arranged_as_the_one_before(
     assert not loaded.viewer.canvas.grid.enabled
 
 
+@pytest.mark.window
 def test_three_planes_share_a_point(
     loaded: Workbench, press: Callable[[str], None], qtbot: QtBot
 ) -> None:
@@ -401,9 +391,11 @@ def test_three_planes_share_a_point(
     assert loaded.session.display.layouts.orthogonal_views.shown
 
 
-def test_a_click_moves_the_crosshair(
-    loaded: Workbench, press: Callable[[str], None], qtbot: QtBot
+@pytest.mark.window
+def test_the_mouse_in_further_planes(
+    loaded: Workbench, press: Callable[[str], None], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A click moves the crosshair; dragging and asking why are as in the axial plane."""
     press("K")
     coronal = loaded.session.display.layouts.orthogonal_views.views[0]
     widget = coronal.canvas.canvas.native
@@ -418,14 +410,6 @@ def test_a_click_moves_the_crosshair(
     assert z > middle[0]
     assert x < middle[2]
 
-
-def test_the_mouse_in_further_planes(
-    loaded: Workbench, press: Callable[[str], None], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Window by dragging, and asking why, as in the axial plane."""
-    press("K")
-    coronal = loaded.session.display.layouts.orthogonal_views.views[0]
-    widget = coronal.canvas.canvas.native
     flair = loaded.viewer.layers["FLAIR"]
     low, high = flair.contrast_limits
     drag(qtbot, widget, (60, 0), LEFT, Qt.KeyboardModifier.ControlModifier)
@@ -443,6 +427,7 @@ def test_the_mouse_in_further_planes(
     assert voxel[1] == round(slice_of)
 
 
+@pytest.mark.window
 def test_three_planes_zoom_together_around_the_point(
     loaded: Workbench, press: Callable[[str], None], qtbot: QtBot
 ) -> None:
@@ -463,12 +448,7 @@ def test_three_planes_zoom_together_around_the_point(
     coronal.scene.camera.zoom *= 3
     assert main.scene.camera.zoom == pytest.approx(2 * before[0], rel=1e-3)
 
-
-def test_a_scale_leaves_room_for_the_letter(
-    loaded: Workbench, press: Callable[[str], None]
-) -> None:
-    press("K")
-    coronal = loaded.session.display.layouts.orthogonal_views.views[0].model
+    # A scale leaves room for the letter.
     bar = coronal.canvas.overlays["scale_bar"]
     for zoom in (0.5, 1.0, 4.0, 40.0):
         coronal.scene.camera.zoom = zoom
@@ -507,6 +487,7 @@ def test_every_order_can_be_had() -> None:
     assert heard == ["reordered"]
 
 
+@pytest.mark.window
 def test_a_turn_adds_or_shows_one_layer(loaded: Workbench, qtbot: QtBot) -> None:
     """Each takes napari up to a tenth of a second: two would hold the window up."""
     with_labels(loaded)
@@ -531,7 +512,7 @@ def test_a_turn_adds_or_shows_one_layer(loaded: Workbench, qtbot: QtBot) -> None
         if key == "K" and not looking.layouts.orthogonal_views.views:
             wait_until(qtbot, lambda: len(looking.layouts.orthogonal_views.views) > 0)
             listen(looking.layouts.orthogonal_views.views[0].model.layers)
-        settled(loaded, qtbot)
+        wait(qtbot, loaded)
     turn.stop()
     done = ["".join(words) for heard, words in groupby(happened, "turn".__ne__) if heard]
     assert set(done) <= {"added", "shown"}
