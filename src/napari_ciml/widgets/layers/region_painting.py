@@ -6,7 +6,7 @@ so their result is corrected before it is drawn.
 """
 
 from collections.abc import Callable, Sequence
-from weakref import WeakKeyDictionary, ref
+from weakref import ref
 
 import numpy as np
 from napari.layers import Labels
@@ -18,8 +18,6 @@ from napari_ciml.widgets.layers.case_layers import CaseLayers
 from napari_ciml.widgets.layers.metadata import metadata_of
 
 Box = tuple[slice, ...]
-
-_regions_by_layer: "WeakKeyDictionary[Labels, Callable[[], Sequence[Region]]]" = WeakKeyDictionary()
 
 
 class RegionPainting:
@@ -62,22 +60,23 @@ def install_region_tools(layer: Labels, regions: Callable[[], Sequence[Region]])
     help.
     """
     tools = _Tools(layer, regions)
-    _regions_by_layer[layer] = regions
     layer.paint, layer.fill = tools.paint, tools.fill
     layer.paint_polygon = tools.paint_polygon
 
 
 def share_region_tools(layer: Labels, original: Labels) -> None:
     """Install the tools of a layer on a linked copy of it."""
-    if original in _regions_by_layer:
-        install_region_tools(layer, _regions_by_layer[original])
+    # The replaced method leads to the regions; a table of layers would keep their session alive.
+    tools = getattr(original.paint, "__self__", None)
+    if isinstance(tools, _Tools):
+        install_region_tools(layer, tools.regions)
 
 
 class _Tools:
     """napari's paint tools of a layer, each followed by a correction of its result."""
 
     def __init__(self, layer: Labels, regions: Callable[[], Sequence[Region]]) -> None:
-        self._layer, self._regions = ref(layer), regions
+        self._layer, self.regions = ref(layer), regions
 
     def paint(self, coord: Sequence[float], new_label: int, refresh: bool = True) -> None:
         """As `napari.layers.Labels.paint`."""
@@ -106,7 +105,7 @@ class _Tools:
 
     def _apply(self, box: Box, value: int, draw: Callable[[], None]) -> None:
         """Let napari write a value into a box, then correct the voxels by the region logic."""
-        layer, regions = self._require_layer(), self._regions()
+        layer, regions = self._require_layer(), self.regions()
         data = layer.data
         before = data[box].copy()
         strokes: list[object] = []
