@@ -1,4 +1,4 @@
-"""The lesions of a label map: how large each is, how sure, and why it should be looked at."""
+"""Lesions of a label map: size, model evidence, and reasons to review them."""
 
 from napari_ciml.lesions.detection import MOST, detect_lesions
 from napari_ciml.lesions.lesion import Inventory, Lesion, RegionSummary

@@ -1,4 +1,4 @@
-"""Finding and measuring all lesions of a label map."""
+"""Detect and measure the lesions of a label map."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -24,10 +24,10 @@ from napari_ciml.metrics.diameters import (
 from napari_ciml.progress import ProgressMonitor
 
 MOST = 200
-"""So many lesions of a region are listed, the largest ones; more than that are specks."""
+"""Maximum number of lesions listed per region; the largest ones are."""
 
-_TARGETS = 5
-"""RANO adds up the products of at most so many measurable lesions."""
+_MAX_TARGETS = 5
+"""Maximum number of measurable lesions whose products RANO sums."""
 
 
 def detect_lesions(
@@ -37,20 +37,20 @@ def detect_lesions(
     segmentation: Segmentation | None = None,
     monitor: ProgressMonitor | None = None,
 ) -> Inventory:
-    """Find and measure all lesions of a label map.
+    """Detect and measure the lesions of a label map.
 
     Parameters
     ----------
     labels : numpy.ndarray
-        (Z, Y, X), as computed or as corrected.
+        Label map, (Z, Y, X).
     regions : sequence of Region
-        What the values mean.
+        Label values by region.
     grid : Grid
-        Of the label map.
+        Grid of the label map.
     segmentation : Segmentation, optional
-        A run on the same grid, which says how sure it is.
-    monitor : Monitor, optional
-        Told as it goes on.
+        A run on the same grid, for probability and uncertainty.
+    monitor : ProgressMonitor, optional
+        Notified at each region and lesion.
 
     Raises
     ------
@@ -61,46 +61,46 @@ def detect_lesions(
     lesions: list[Lesion] = []
     summaries = []
     for name, mask in region_masks(labels, regions).items():
-        known = segmentation if segmentation and name in segmentation.probabilities else None
-        found, count = _components(mask, name, grid, monitor)
-        told = add_model_evidence(found, mask, grid, known, monitor)
-        told = [with_reasons(lesion, labels, regions) for lesion in told]
-        lesions += told
-        summaries.append(_summary(name, mask, told, count, grid, known))
-    return Inventory(tuple(sorted(lesions, key=_first_look)), tuple(summaries))
+        model_run = segmentation if segmentation and name in segmentation.probabilities else None
+        components, count = _components(mask, name, grid, monitor)
+        components = add_model_evidence(components, mask, grid, model_run, monitor)
+        components = [with_reasons(lesion, labels, regions) for lesion in components]
+        lesions += components
+        summaries.append(_summary(name, mask, components, count, grid, model_run))
+    return Inventory(tuple(sorted(lesions, key=_review_order)), tuple(summaries))
 
 
-def _first_look(lesion: Lesion) -> tuple[float, float]:
+def _review_order(lesion: Lesion) -> tuple[float, float]:
     return -lesion.priority, -lesion.volume_ml
 
 
 def _components(
     mask: np.ndarray, region: str, grid: Grid, monitor: ProgressMonitor
 ) -> tuple[list[Lesion], int]:
-    """Return the largest components, measured, and how many there are in all."""
+    """Return the largest components as lesions, and the number of all components."""
     if not mask.any():
         return [], 0
     from scipy import ndimage
 
     monitor.step(f"Finding the lesions of {region}")
-    whole = bounding_box(mask)
-    parts, count = ndimage.label(mask[whole], np.ones((3, 3, 3)))
+    region_box = bounding_box(mask)
+    parts, count = ndimage.label(mask[region_box], np.ones((3, 3, 3)))
     sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
     boxes = ndimage.find_objects(parts)
     largest = np.argsort(-sizes, kind="stable")[:MOST]
-    found = []
-    for done, k in enumerate(largest.tolist()):
-        monitor.step(f"Measuring the lesions of {region}", done, len(largest))
-        own = parts[boxes[k]] == k + 1
+    lesions = []
+    for rank, k in enumerate(largest.tolist()):
+        monitor.step(f"Measuring the lesions of {region}", rank, len(largest))
+        component = parts[boxes[k]] == k + 1
         z, y, x = (
             slice(a.start + int(b.start), a.stop + int(b.start))
-            for a, b in zip(boxes[k], whole, strict=True)
+            for a, b in zip(boxes[k], region_box, strict=True)
         )
-        found.append(_measured(region, own, (z, y, x), grid))
-    return found, int(count)
+        lesions.append(_measure_lesion(region, component, (z, y, x), grid))
+    return lesions, int(count)
 
 
-def _measured(region: str, mask: np.ndarray, box: Box, grid: Grid) -> Lesion:
+def _measure_lesion(region: str, mask: np.ndarray, box: Box, grid: Grid) -> Lesion:
     z = int(mask.sum(axis=(1, 2)).argmax())
     plane = np.argwhere(mask[z])
     nearest = int(((plane - plane.mean(axis=0)) ** 2).sum(axis=1).argmin())
@@ -126,12 +126,12 @@ def _summary(
     grid: Grid,
     segmentation: Segmentation | None,
 ) -> RegionSummary:
-    said = segmentor_probabilities(segmentation, region) if segmentation else {}
-    alone = {name: values >= THRESHOLD for name, values in said.items()}
-    overlaps = [dice(a, b) for a, b in combinations(alone.values(), 2)]
+    probabilities = segmentor_probabilities(segmentation, region) if segmentation else {}
+    masks = {name: values >= THRESHOLD for name, values in probabilities.items()}
+    overlaps = [dice(a, b) for a, b in combinations(masks.values(), 2)]
     products = sorted(x.diameters.product_mm2 for x in lesions if x.diameters.measurable)
     ml = segmentation.model_input.grid.voxel_ml if segmentation else 0.0
-    sure = segmentation is not None and count > 0
+    has_lesions = segmentation is not None and count > 0
     sampled = segmentation.uncertainty if segmentation is not None else None
     return RegionSummary(
         region=region,
@@ -143,11 +143,11 @@ def _summary(
             key=lambda d: d.longest_mm,
             default=Diameters(0.0, 0.0),
         ),
-        sum_of_products_mm2=float(sum(products[-_TARGETS:])),
+        sum_of_products_mm2=float(sum(products[-_MAX_TARGETS:])),
         uncertainty=mean_uncertainty(segmentation, region, mask)
-        if segmentation is not None and sure
+        if segmentation is not None and has_lesions
         else None,
         spread_ml=sampled.volume_spread_ml(region) if sampled is not None else None,
         agreement=float(np.mean(overlaps)) if overlaps else None,
-        segmentor_ml={name: float(np.count_nonzero(m) * ml) for name, m in alone.items()},
+        segmentor_ml={name: float(np.count_nonzero(m) * ml) for name, m in masks.items()},
     )

@@ -1,4 +1,4 @@
-"""What speaks for a lesion and against it: probability, segmentors, size, place."""
+"""Model evidence for lesions, and reasons to review them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,8 +14,8 @@ from napari_ciml.lesions.lesion import Lesion
 from napari_ciml.metrics.diameters import bounding_box, crop_grid_to_box
 from napari_ciml.progress import ProgressMonitor
 
-_SPECK_ML = 0.1
-_IMPROBABLE = 0.7
+_SMALL_ML = 0.1
+_LOW_PROBABILITY = 0.7
 
 
 def add_model_evidence(
@@ -25,30 +25,36 @@ def add_model_evidence(
     segmentation: Segmentation | None,
     monitor: ProgressMonitor,
 ) -> list[Lesion]:
-    """Add what a segmentation says of each lesion of one region."""
+    """Add probability, uncertainty and segmentor agreement to the lesions of one region.
+
+    ``mask`` is the mask of the region, (Z, Y, X) bool on ``grid``.
+    """
     if segmentation is None or not lesions:
         return lesions
 
-    region, whole = lesions[0].region, bounding_box(mask)
+    region, region_box = lesions[0].region, bounding_box(mask)
     probability = segmentation.probabilities[region]
-    here, there = crop_grid_to_box(grid, whole), segmentation.model_input.grid
-    said = {}
+    box_grid, model_grid = crop_grid_to_box(grid, region_box), segmentation.model_input.grid
+    predictions = {}
     for name, values in segmentor_probabilities(segmentation, region).items():
-        monitor.step(f"Asking {name} about {region}")
-        said[name] = resample(values, there, here) >= THRESHOLD
+        monitor.step(f"Comparing {region} with the prediction of {name}")
+        predictions[name] = resample(values, model_grid, box_grid) >= THRESHOLD
     result = []
     for lesion in lesions:
         inside = probability[lesion.box][lesion.mask]
         z, y, x = (
             slice(b.start - w.start, b.stop - w.start)
-            for b, w in zip(lesion.box, whole, strict=True)
+            for b, w in zip(lesion.box, region_box, strict=True)
         )
         result.append(
             replace(
                 lesion,
                 probability=float(inside.mean()),
                 uncertainty=mean_uncertainty(segmentation, region, lesion.mask, lesion.box),
-                seen_by={n: float(v[z, y, x][lesion.mask].mean()) for n, v in said.items()},
+                seen_by={
+                    name: float(prediction[z, y, x][lesion.mask].mean())
+                    for name, prediction in predictions.items()
+                },
             )
         )
     return result
@@ -57,16 +63,16 @@ def add_model_evidence(
 def mean_uncertainty(
     segmentation: Segmentation, region: str, mask: np.ndarray, box: tuple[slice, ...] = ()
 ) -> float:
-    """Return the mean entropy in bits within a mask of a box; that of a whole volume is gigabytes.
+    """Return the mean entropy in bits within a mask; it is computed in a box to save memory.
 
     Parameters
     ----------
     segmentation : Segmentation
-        Of the case.
+        Segmentation of the case.
     region : str
-        Whose probability.
+        Name of the region.
     mask : numpy.ndarray
-        (Z, Y, X) bool, of the box.
+        (Z, Y, X) bool in the box.
     box : tuple of slice
         Part of the case grid; by default all of it.
     """
@@ -77,27 +83,27 @@ def mean_uncertainty(
 
 
 def with_reasons(lesion: Lesion, labels: np.ndarray, regions: Sequence[Region]) -> Lesion:
-    """Add why a lesion should be looked at."""
+    """Add the reasons to review a lesion."""
     reasons = []
-    blind = [name for name, share in lesion.seen_by.items() if share < THRESHOLD]
+    blind = [name for name, fraction in lesion.seen_by.items() if fraction < THRESHOLD]
     if blind and len(blind) == len(lesion.seen_by):
         reasons.append("predicted by no segmentor")
     else:
         reasons += [f"not predicted by {name} ({lesion.seen_by[name]:.0%})" for name in blind]
-    if lesion.probability is not None and lesion.probability < _IMPROBABLE:
+    if lesion.probability is not None and lesion.probability < _LOW_PROBABILITY:
         reasons.append(f"low mean probability ({lesion.probability:.2f})")
-    if lesion.volume_ml < _SPECK_ML:
-        reasons.append(f"smaller than {_SPECK_ML:g} mL")
+    if lesion.volume_ml < _SMALL_ML:
+        reasons.append(f"smaller than {_SMALL_ML:g} mL")
     if any(s.start == 0 or s.stop == n for s, n in zip(lesion.box, labels.shape, strict=True)):
         reasons.append("cut off by the image border")
     outer = max(regions, key=lambda region: len(region.labels))
-    if lesion.region != outer.name and not _has_company(lesion, labels):
+    if lesion.region != outer.name and not _touches_other_label(lesion, labels):
         reasons.append(f"outside of {outer.name}")
     return replace(lesion, reasons=tuple(reasons))
 
 
-def _has_company(lesion: Lesion, labels: np.ndarray) -> bool:
-    """Whether another label than its own touches a lesion."""
+def _touches_other_label(lesion: Lesion, labels: np.ndarray) -> bool:
+    """Whether a label outside of a lesion touches it."""
     from scipy import ndimage
 
     wide = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in lesion.box)

@@ -1,4 +1,4 @@
-"""What is known of a lesion, and of a region as a whole."""
+"""Lesions, summaries of regions, and the inventory of a label map."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,29 +11,29 @@ from napari_ciml.metrics.diameters import Box, Diameters
 
 @dataclass(frozen=True, eq=False)
 class Lesion:
-    """A connected component of a region, joined over faces, edges and corners of voxels.
+    """A 26-connected component of a region.
 
     Parameters
     ----------
     region : str
-        Its region.
+        Name of the region.
     voxel : tuple of int
-        A voxel of it, (z, y, x), in the middle of its largest axial slice.
+        A voxel (z, y, x) of the lesion in the middle of its largest axial slice.
     point : tuple of float
-        The same in the world, (x, y, z) in mm.
+        The same voxel as (x, y, z) in LPS mm.
     box, mask : tuple of slice, numpy.ndarray
-        Where it lies, and which voxels there are its.
+        Bounding box, and mask (Z, Y, X) bool in it.
     volume_ml : float
-        In millilitres.
+        Volume in millilitres.
     diameters : Diameters
-        In the axial plane.
+        Diameters in the axial plane.
     probability, uncertainty : float or None
-        Means over its voxels of the region's probability, and of its entropy in bits (over
-        samples of kappa, if there are some); None without a segmentation.
+        Means over its voxels of the probability of the region and of its entropy in bits (over
+        samples of kappa, if there are any); None without a segmentation.
     seen_by : mapping of str to float
-        By segmentor: the share of its voxels that this one alone would give to the region.
+        By segmentor, the fraction of its voxels that this segmentor alone predicts.
     reasons : tuple of str
-        Why it should be looked at.
+        Reasons to review it.
     """
 
     region: str
@@ -50,48 +50,48 @@ class Lesion:
 
     @property
     def priority(self) -> float:
-        """How much it needs a look: more reasons, more doubt, fewer segmentors that see it."""
-        unseen = 1 - min(self.seen_by.values(), default=1.0)
-        doubt = 1 - self.probability if self.probability is not None else 0.0
-        return len(self.reasons) + unseen + doubt
+        """Urgency of a review: number of reasons, disagreement of segmentors, improbability."""
+        disagreement = 1 - min(self.seen_by.values(), default=1.0)
+        improbability = 1 - self.probability if self.probability is not None else 0.0
+        return len(self.reasons) + disagreement + improbability
 
     def contains(self, voxel: tuple[int, int, int]) -> bool:
-        """Whether a voxel (z, y, x) is one of its."""
+        """Whether a voxel (z, y, x) belongs to the lesion."""
         inside = all(s.start <= v < s.stop for v, s in zip(voxel, self.box, strict=True))
-        place = tuple(v - s.start for v, s in zip(voxel, self.box, strict=True))
-        return inside and bool(self.mask[place])
+        index = tuple(v - s.start for v, s in zip(voxel, self.box, strict=True))
+        return inside and bool(self.mask[index])
 
     def mask_on(self, grid: Grid) -> np.ndarray:
-        """Return its voxels, (Z, Y, X) bool on the grid of its label map."""
-        whole = np.zeros(grid.shape, bool)
-        whole[self.box] = self.mask
-        return whole
+        """Return the mask of the lesion, (Z, Y, X) bool on the grid of its label map."""
+        mask = np.zeros(grid.shape, bool)
+        mask[self.box] = self.mask
+        return mask
 
 
 @dataclass(frozen=True)
 class RegionSummary:
-    """A region as a whole.
+    """Measurements of a region.
 
     Parameters
     ----------
     region : str
-        Its name.
+        Name of the region.
     volume_ml : float
-        In millilitres.
+        Volume in millilitres.
     lesions, unlisted : int
-        Lesions in all, and how many of them are too small to be listed.
+        Number of lesions, and how many of them are not listed.
     diameters : Diameters
-        Of the lesion with the longest one.
+        Diameters of the lesion with the longest diameter.
     sum_of_products_mm2 : float
-        Of the five largest measurable lesions, as RANO asks.
+        Sum of bidimensional products of the five largest measurable lesions (RANO).
     uncertainty : float or None
         Mean entropy of the probability over the region, in bits.
     spread_ml : float or None
-        Standard deviation of its volume over samples of kappa; None if nothing was sampled.
+        Standard deviation of the volume over samples of kappa; None without sampling.
     agreement : float or None
-        Mean Dice between what its segmentors say alone; None if there is but one.
+        Mean pairwise Dice of the segmentors; None if there is only one.
     segmentor_ml : mapping of str to float
-        The volume each segmentor alone would give to it.
+        Volume that each segmentor alone predicts, in millilitres.
     """
 
     region: str
@@ -107,14 +107,14 @@ class RegionSummary:
 
     @property
     def ml_in_words(self) -> str:
-        """The volume in mL and, if kappa was sampled, how far samples spread it."""
+        """The volume in mL with its spread over samples of kappa, such as ``12.3 ± 0.4``."""
         spread = "" if self.spread_ml is None else f" ± {self.spread_ml:.1g}"
         return f"{self.volume_ml:.1f}{spread}"
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """All lesions, those that need a look first, and all regions of a label map."""
+    """Lesions of a label map by priority, and its regions."""
 
     lesions: tuple[Lesion, ...] = ()
     regions: tuple[RegionSummary, ...] = ()

@@ -1,4 +1,4 @@
-"""What is measured of a segmentation: how large it is, and how well two agree (section 4.1.2)."""
+"""Metrics of segmentations: agreement (section 4.1.2), diameters, label checks."""
 
 from napari_ciml.metrics.agreement import (
     RegionScore,

@@ -1,4 +1,4 @@
-"""How well two segmentations agree (section 4.1.2)."""
+"""Agreement of two segmentations: Dice, Hausdorff and surface distance (section 4.1.2)."""
 
 import warnings
 from collections.abc import Mapping
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     import torch
 
 AGREED, MISSED, ADDED = 1, 2, 3
-"""Values of a difference: in both, in the reference only, in the prediction only."""
+"""Values of `difference`: in both masks, in the reference only, in the prediction only."""
 
 
 @dataclass(frozen=True)
 class RegionScore:
-    """Agreement in one region.
+    """Agreement of one region.
 
     Parameters
     ----------
     region : str
-        Its name.
+        Name of the region.
     dice : float
         Eq. 11; 1 if both are empty.
     hd95_mm : float
@@ -32,7 +32,7 @@ class RegionScore:
     surface_distance_mm : float
         Average symmetric surface distance; 0 if both are empty, NaN if one is.
     volume_prediction_ml, volume_reference_ml : float
-        In millilitres.
+        Volumes in millilitres.
     """
 
     region: str
@@ -68,7 +68,7 @@ def hd95(a: np.ndarray, b: np.ndarray, spacing: tuple[float, float, float]) -> f
 
 
 def surface_distance(a: np.ndarray, b: np.ndarray, spacing: tuple[float, float, float]) -> float:
-    """Return the mean distance of either surface's voxels from the other surface.
+    """Return the average symmetric surface distance.
 
     Parameters and return value are as in `hd95`.
     """
@@ -86,11 +86,11 @@ def compare(
     Parameters
     ----------
     prediction, reference : mapping of str to numpy.ndarray
-        Masks by region, (Z, Y, X) bool; what only one of them has is left out.
+        Masks by region, (Z, Y, X) bool; regions that only one of them has are ignored.
     grid : Grid
-        Of all masks.
-    monitor : Monitor, optional
-        Told at each region.
+        Grid of all masks.
+    monitor : ProgressMonitor, optional
+        Notified at each region.
 
     Raises
     ------
@@ -100,8 +100,8 @@ def compare(
     monitor = monitor or ProgressMonitor()
     names = [name for name in prediction if name in reference]
     scores = []
-    for done, name in enumerate(names):
-        monitor.step(f"Comparing {name}", done, len(names))
+    for k, name in enumerate(names):
+        monitor.step(f"Comparing {name}", k, len(names))
         a, b = prediction[name], reference[name]
         farthest, average = _surface_measures(a, b, grid.scale)
         scores.append(
@@ -118,7 +118,7 @@ def compare(
 
 
 def difference(prediction: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Return where two masks agree and where not: uint8 of `AGREED`, `MISSED`, `ADDED`, else 0."""
+    """Return the agreement of two masks per voxel, uint8: `AGREED`, `MISSED`, `ADDED` or 0."""
     result = prediction.astype(np.uint8) * np.uint8(ADDED)
     result[reference] = MISSED
     result[prediction & reference] = AGREED
@@ -126,23 +126,23 @@ def difference(prediction: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 def slice_of_largest_difference(values: np.ndarray, axis: int = 0) -> tuple[int, int, int] | None:
-    """Return a voxel (z, y, x) where masks differ, in the slice across an axis where they do most.
+    """Return a voxel (z, y, x) that differs, in the slice with most differing voxels.
 
-    It is the one nearest to the middle of what differs there; None, if nothing does.
+    It is the one closest to the centre of the difference; None if nothing differs.
 
     Parameters
     ----------
     values : numpy.ndarray
-        What `difference` returns.
+        Result of `difference`.
     axis : int
-        Across which slices are cut: 0 for axial ones.
+        Array axis perpendicular to the slices: 0 for axial ones.
     """
     differs = values > AGREED
     counts = differs.sum(axis=tuple(k for k in range(3) if k != axis))
     if not counts.any():
         return None
-    place = np.argwhere(differs.take(int(counts.argmax()), axis=axis))
-    nearest = place[((place - place.mean(axis=0)) ** 2).sum(axis=1).argmin()]
+    voxels = np.argwhere(differs.take(int(counts.argmax()), axis=axis))
+    nearest = voxels[((voxels - voxels.mean(axis=0)) ** 2).sum(axis=1).argmin()]
     z, y, x = np.insert(nearest, axis, counts.argmax()).tolist()
     return z, y, x
 
@@ -152,24 +152,24 @@ def _surface_measures(
 ) -> tuple[float, float]:
     """Return the 95 % Hausdorff and the average symmetric surface distance in mm."""
     if not a.any() or not b.any():
-        only = 0.0 if not a.any() and not b.any() else float("nan")
-        return only, only
+        value = 0.0 if not a.any() and not b.any() else float("nan")
+        return value, value
     import torch
 
-    there, back = _surface_distances(a, b, spacing)
-    farthest = max(float(torch.quantile(part, 0.95)) for part in (there, back))
-    return farthest, float(torch.cat((there, back)).mean())
+    forward, backward = _surface_distances(a, b, spacing)
+    farthest = max(float(torch.quantile(part, 0.95)) for part in (forward, backward))
+    return farthest, float(torch.cat((forward, backward)).mean())
 
 
 def _surface_distances(
     a: np.ndarray, b: np.ndarray, spacing: tuple[float, float, float]
 ) -> tuple["torch.Tensor", "torch.Tensor"]:
-    """Return how far each surface voxel of one mask is from the other's surface, both ways."""
+    """Return the distances of surface voxels to the other surface, in both directions."""
     import torch
     from monai.metrics.utils import get_edge_surface_distance
 
     with warnings.catch_warnings():
-        # The library warns of an argument that it passes to itself.
+        # MONAI warns of an argument that it passes itself.
         warnings.filterwarnings("ignore", "monai.metrics.utils", FutureWarning)
         _, distances, _ = get_edge_surface_distance(
             torch.from_numpy(a),

@@ -1,4 +1,4 @@
-"""How large a lesion is: diameters in the axial plane, as RANO asks for them."""
+"""Axial diameters of lesions as defined by RANO."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,8 @@ import numpy as np
 
 from napari_ciml.cases.geometry import Grid, resample
 
-_STRAIGHT = 1e-3
-"""Direction cosines that differ by less lie along the world's axes."""
+_AXIS_TOLERANCE = 1e-3
+"""Deviation of direction cosines up to which a grid is aligned to the world axes."""
 
 MEASURABLE_MM = 10.0
 """RANO: a lesion is measurable if both of its diameters are at least this long."""
@@ -23,9 +23,9 @@ class Diameters:
     Parameters
     ----------
     longest_mm, perpendicular_mm : float
-        Lengths, from outer edge to outer edge of the voxels.
+        Lengths between outer edges of voxels.
     lines : tuple of Line
-        Both as pairs of points (z, y, x) in mm of the world; empty if there is no lesion.
+        Both as pairs of points (z, y, x) in LPS mm; empty if there is no lesion.
     """
 
     longest_mm: float
@@ -39,23 +39,22 @@ class Diameters:
 
     @property
     def measurable(self) -> bool:
-        """Whether RANO calls a lesion of this size measurable."""
+        """Whether a lesion of this size is measurable according to RANO."""
         return min(self.longest_mm, self.perpendicular_mm) >= MEASURABLE_MM
 
 
 def axial_diameters(mask: np.ndarray, grid: Grid) -> Diameters:
-    """Measure a lesion in the axial planes of the world.
+    """Measure a lesion in axial planes.
 
-    A lesion is measured in each plane, and there island by island: a diameter does not reach
-    from one island to another. On a grid that is askew to the world, the mask is first brought
-    onto one that is not, by the nearest voxel.
+    In each plane, connected components are measured separately: a diameter does not connect two of
+    them. The mask of an oblique grid is first resampled to an axis-aligned one (nearest neighbour).
 
     Parameters
     ----------
     mask : numpy.ndarray
         (Z, Y, X) bool.
     grid : Grid
-        Of the mask; its axes are those closest to LPS, as a case grid's are.
+        Grid of the mask, in the orientation closest to LPS, as case grids are.
 
     Returns
     -------
@@ -68,18 +67,18 @@ def axial_diameters(mask: np.ndarray, grid: Grid) -> Diameters:
     straight, grid = _along_world(mask[box], crop_grid_to_box(grid, box))
     (dz, dy, dx), (oz, oy, ox) = grid.scale, grid.translate
     best = Diameters(0.0, 0.0)
-    # The largest planes first: most of the others then need no look.
+    # The largest planes first, so that most of the others can be skipped.
     for z in np.argsort(-straight.sum(axis=(1, 2)), kind="stable"):
-        for corners in _islands(straight[z]):
+        for corners in _component_corners(straight[z]):
             points = corners * (dy, dx) + (oy, ox)
             if np.linalg.norm(np.ptp(points, axis=0)) > best.longest_mm:
-                found = _measured(points, float(z * dz + oz))
-                best = max(best, found, key=lambda d: d.longest_mm)
+                diameters = _measure_component(points, float(z * dz + oz))
+                best = max(best, diameters, key=lambda d: d.longest_mm)
     return best
 
 
 def bounding_box(mask: np.ndarray) -> Box:
-    """Return the smallest box, (Z, Y, X), that holds a mask that is not empty."""
+    """Return the bounding box, (Z, Y, X), of a mask that is not empty."""
     z, y, x = (
         np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
         for axis in range(3)
@@ -88,7 +87,7 @@ def bounding_box(mask: np.ndarray) -> Box:
 
 
 def crop_grid_to_box(grid: Grid, box: Box) -> Grid:
-    """Return the grid of a box, (Z, Y, X), of an array on a grid."""
+    """Return the grid of a box (Z, Y, X) of a grid."""
     z, y, x = box
     ox, oy, oz = grid.world((x.start, y.start, z.start)).tolist()
     size = (x.stop - x.start, y.stop - y.start, z.stop - z.start)
@@ -98,8 +97,8 @@ def crop_grid_to_box(grid: Grid, box: Box) -> Grid:
 
 
 def _along_world(mask: np.ndarray, grid: Grid) -> tuple[np.ndarray, Grid]:
-    """Bring a mask onto a grid whose axes are the world's, if its own are not."""
-    if np.allclose(np.reshape(grid.direction, (3, 3)), np.eye(3), atol=_STRAIGHT):
+    """Resample a mask to an axis-aligned grid, unless its own grid is one."""
+    if np.allclose(np.reshape(grid.direction, (3, 3)), np.eye(3), atol=_AXIS_TOLERANCE):
         return mask, grid
     fine = min(grid.spacing[:2])
     spacing = np.array((fine, fine, grid.spacing[2]))
@@ -109,12 +108,12 @@ def _along_world(mask: np.ndarray, grid: Grid) -> tuple[np.ndarray, Grid]:
     x, y, z = (low + spacing / 2).tolist()
     straight = Grid((nx, ny, nz), (fine, fine, grid.spacing[2]), (x, y, z))
     turned = resample(mask.astype(np.uint8), grid, straight, labels=True) > 0
-    # A speck thinner than the distance of two samples would be lost: it keeps its own planes.
+    # A mask thinner than the sample distance would be lost: it keeps its own planes.
     return (turned, straight) if turned.any() else (mask, Grid(grid.size, grid.spacing, (x, y, z)))
 
 
-def _islands(plane: np.ndarray) -> list[np.ndarray]:
-    """Return the voxel corners, (n, 2) as (y, x) indices, that may lie on each island's hull."""
+def _component_corners(plane: np.ndarray) -> list[np.ndarray]:
+    """Return the voxel corners, (n, 2) as (y, x) indices, that may lie on each component's hull."""
     if not plane.any():
         return []
     from scipy import ndimage
@@ -137,8 +136,8 @@ def _islands(plane: np.ndarray) -> list[np.ndarray]:
     return result
 
 
-def _measured(points: np.ndarray, z: float) -> Diameters:
-    """Measure one island whose outline is among these points, (n, 2) as (y, x) in mm."""
+def _measure_component(points: np.ndarray, z: float) -> Diameters:
+    """Measure a component whose outline is among some points, (n, 2) as (y, x) in mm."""
     from scipy.spatial import ConvexHull
     from scipy.spatial.distance import pdist, squareform
 
@@ -159,9 +158,9 @@ def _measured(points: np.ndarray, z: float) -> Diameters:
 
 
 def _widest(hull: np.ndarray) -> tuple[float, float, float]:
-    """Return where a convex polygon, (n, 2) as (t, s) in order, is widest in s: t and both ends.
+    """Return t and both ends of the widest section in s of a convex polygon, (n, 2) as (t, s).
 
-    Its width is a concave function of t, linear between vertices: one of them has the largest.
+    The width is a concave function of t, linear between vertices, so that its maximum is at one.
     """
     starts, ends = hull, np.roll(hull, -1, axis=0)
     best = (0.0, 0.0, 0.0)
@@ -172,8 +171,8 @@ def _widest(hull: np.ndarray) -> tuple[float, float, float]:
         a, b = starts[crossed], ends[crossed]
         run = b[:, 0] - a[:, 0]
         upright = run == 0
-        share = np.where(upright, 0.0, (t - a[:, 0]) / np.where(upright, 1.0, run))
-        s = np.concatenate((a[:, 1] + share * (b[:, 1] - a[:, 1]), b[upright, 1]))
+        fraction = np.where(upright, 0.0, (t - a[:, 0]) / np.where(upright, 1.0, run))
+        s = np.concatenate((a[:, 1] + fraction * (b[:, 1] - a[:, 1]), b[upright, 1]))
         if s.max() - s.min() > best[2] - best[1]:
             best = (float(t), float(s.min()), float(s.max()))
     return best

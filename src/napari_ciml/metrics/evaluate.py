@@ -1,4 +1,4 @@
-"""How well two label maps in files agree."""
+"""Compare two label maps in files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,8 +46,8 @@ def evaluate(
         )
     if monitor is not None and not grid.is_close(target):
         monitor.notify(
-            f"The prediction ({grid.describe()}) was brought onto the reference's grid "
-            f"({target.describe()}) by the nearest voxel."
+            f"The prediction ({grid.describe()}) was resampled to the grid of the reference "
+            f"({target.describe()}) by nearest neighbour."
         )
     predicted = region_masks(resample(labels, grid, target, labels=True), regions)
     return compare(predicted, region_masks(truth, regions), target, monitor)

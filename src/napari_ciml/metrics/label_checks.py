@@ -1,4 +1,4 @@
-"""What may be wrong with a label map that was painted, and what would mend it."""
+"""Check a painted label map for issues, and propose corrections."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,11 +26,11 @@ class LabelIssue:
     Parameters
     ----------
     sentence : str
-        What and where, in the user's words.
+        Description with size and position.
     where : tuple of numpy.ndarray
         Indices (z, y, x) of its voxels.
     value : int or None
-        The label that mends it; None if that is for the user to decide.
+        Label that corrects it; None if the user has to decide.
     """
 
     sentence: str
@@ -39,7 +39,7 @@ class LabelIssue:
 
     @property
     def voxel(self) -> tuple[int, int, int]:
-        """A voxel of it, (z, y, x)."""
+        """A voxel (z, y, x) of the issue."""
         middle = len(self.where[0]) // 2
         z, y, x = (int(axis[middle]) for axis in self.where)
         return z, y, x
@@ -61,13 +61,13 @@ def check_labels(
     labels : numpy.ndarray
         (Z, Y, X).
     regions : sequence of Region
-        What its values mean.
+        Label values by region.
     grid : Grid
-        Of the label map.
+        Grid of the label map.
     smallest_ml : float
         A component smaller than this is a speck, unless it is the region's only one.
-    monitor : Monitor, optional
-        Told at each region.
+    monitor : ProgressMonitor, optional
+        Notified at each region.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def check_labels(
     if not labels.any():
         return ()
     search = _Search(labels, grid, smallest_ml)
-    faults = list(search.strangers({label for region in regions for label in region.labels}))
+    faults = list(search.unknown_labels({label for region in regions for label in region.labels}))
     outside_in = sorted(regions, key=lambda region: -len(region.labels))
     for done, region in enumerate(outside_in):
         monitor.step(f"Checking {region.name}", done, len(outside_in))
@@ -86,23 +86,23 @@ def check_labels(
         innermost = inside and not any(set(o.labels) < set(region.labels) for o in regions)
         faults += search.specks(region)
         if innermost:
-            faults += search.alone(region, outside_in[0])
+            faults += search.isolated_regions(region, outside_in[0])
         else:
             faults += search.holes(region)
     return tuple(faults)
 
 
 class _Search:
-    """Looks at one label map; remembers which voxels it has spoken of."""
+    """Finds the issues of a label map; no voxel is reported twice."""
 
     def __init__(self, labels: np.ndarray, grid: Grid, smallest_ml: float) -> None:
         self.box: Box = bounding_box(labels > 0)
         self.labels = labels[self.box]
-        self.whole, self.grid, self.smallest_ml = labels, grid, smallest_ml
-        self.told = np.zeros(self.labels.shape, bool)
+        self.full, self.grid, self.smallest_ml = labels, grid, smallest_ml
+        self.reported = np.zeros(self.labels.shape, bool)
 
-    def strangers(self, known: set[int]) -> Iterator[LabelIssue]:
-        """Find values that belong to no region."""
+    def unknown_labels(self, known: set[int]) -> Iterator[LabelIssue]:
+        """Yield label values that belong to no region."""
         for value in np.unique(self.labels).tolist():
             if value and value not in known:
                 where = self.labels == value
@@ -113,27 +113,27 @@ class _Search:
         parts = list(self._parts(self._mask(region), _FULL))
         for box, part in parts:
             small = np.count_nonzero(part) * self.grid.voxel_ml < self.smallest_ml
-            if small and len(parts) > 1 and not self.told[box][part].all():
+            if small and len(parts) > 1 and not self.reported[box][part].all():
                 value = self._around(box, part, None)
                 yield self._fault(
                     f"{region.name}: small component of", self._placed(box, part), value
                 )
 
     def holes(self, region: Region) -> Iterator[LabelIssue]:
-        """Find what a region encloses and does not hold."""
+        """Yield enclosed holes of a region."""
         from scipy import ndimage
 
         mask = self._mask(region)
         for box, part in self._parts(ndimage.binary_fill_holes(mask) & ~mask, None):
-            if not self.told[box][part].all():
+            if not self.reported[box][part].all():
                 value = self._around(box, part, region)
                 yield self._fault(f"{region.name}: hole of", self._placed(box, part), value)
 
-    def alone(self, region: Region, outer: Region) -> Iterator[LabelIssue]:
-        """Find parts of the outermost region that are an innermost one and nothing else."""
+    def isolated_regions(self, region: Region, outer: Region) -> Iterator[LabelIssue]:
+        """Yield components of the outermost region that consist of an innermost region only."""
         for box, part in self._parts(self._mask(outer), _FULL):
-            alone = np.isin(self.labels[box][part], region.labels).all()
-            if alone and not self.told[box][part].all():
+            is_isolated = np.isin(self.labels[box][part], region.labels).all()
+            if is_isolated and not self.reported[box][part].all():
                 small = np.count_nonzero(part) * self.grid.voxel_ml < self.smallest_ml
                 words = f"{region.name} outside of {outer.name}:"
                 yield self._fault(words, self._placed(box, part), 0 if small else None)
@@ -158,7 +158,7 @@ class _Search:
             slice(max(a.start + b.start - 1, 0), a.stop + b.start + 1)
             for a, b in zip(box, self.box, strict=True)
         )
-        here = self.whole[z, y, x]
+        here = self.full[z, y, x]
         mask = np.zeros(here.shape, bool)
         mask[
             tuple(
@@ -177,17 +177,17 @@ class _Search:
         return where
 
     def _fault(self, words: str, where: np.ndarray, value: int | None) -> LabelIssue:
-        self.told |= where
+        self.reported |= where
         z, y, x = (axis + s.start for axis, s in zip(np.nonzero(where), self.box, strict=True))
         count = len(z)
         fault = LabelIssue("", (z, y, x), value)
         voxels = "1 voxel" if count == 1 else f"{count} voxels"
-        place = format_anatomical(self.grid.world(fault.voxel[::-1]))
+        position = format_anatomical(self.grid.world(fault.voxel[::-1]))
         ml = count * self.grid.voxel_ml
-        return LabelIssue(f"{words} {voxels} ({ml:.3g} mL) at {place}.", (z, y, x), value)
+        return LabelIssue(f"{words} {voxels} ({ml:.3g} mL) at {position}.", (z, y, x), value)
 
 
 def format_anatomical(point: np.ndarray) -> str:
-    """Return a point (x, y, z) of the LPS world in words, as in ``12 L, 30 A, 45 S mm``."""
+    """Format a point (x, y, z) in LPS mm, such as ``12 L, 30 A, 45 S mm``."""
     letters = zip(point, ("LR", "PA", "SI"), strict=True)
     return ", ".join(f"{abs(mm):.0f} {sides[int(mm < 0)]}" for mm, sides in letters) + " mm"
