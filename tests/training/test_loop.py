@@ -91,7 +91,7 @@ def test_two_processes_learn_as_one_with_twice_the_batch(
         hardware=PLAIN,
     )
     train(
-        cohort,
+        TrainingData(cohort),
         changed(short, batch_size=1),
         tmp_path / "two",
         ProgressMonitor(),
@@ -164,7 +164,7 @@ def test_a_loss_that_is_no_number_ends_the_run_with_the_last_state_kept(
     bad = [
         TrainingCase(np.full_like(c.images, np.nan), c.regions, c.foreground_voxels) for c in cohort
     ]
-    with pytest.raises(CimlError, match="no longer a number"):
+    with pytest.raises(CimlError, match="no longer finite"):
         train(TrainingData(bad), settings, tmp_path, ProgressMonitor(), hardware=PLAIN, resume=True)
     assert (tmp_path / STATE).read_bytes() == before
 

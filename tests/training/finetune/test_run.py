@@ -71,8 +71,8 @@ def test_it_learns_and_keeps_the_old_version(
 def test_what_forgets_is_offered_and_said_to_be_harmful(
     blind: Checkpoint, ball: TrainingCase, tmp_path: Path
 ) -> None:
-    for task in WHOLE.subtasks:
-        torch.nn.init.constant_(blind.network.segmentor(task.name).output.bias, 3.0)
+    for subtask in WHOLE.subtasks:
+        torch.nn.init.constant_(blind.network.segmentor(subtask.name).output.bias, 3.0)
     alone = QUICK.model_copy(update={"replay_fraction": 0.0, "steps": 40, "tolerance": 0.0})
     done = finetune(
         blind, [ball], [inverted(ball)], task(alone, tmp_path / "run"), ProgressMonitor()
