@@ -1,4 +1,4 @@
-"""Options and settings of a run; no torch here."""
+"""Options and settings of a run. No torch here."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -51,25 +51,27 @@ class RunOptions:
     Parameters
     ----------
     thresholds : mapping of str to float
-        Probability, in (0, 1), from which on a voxel belongs to a region; 0.5 where none is given.
+        By region, the smallest probability, in (0, 1), of a voxel that belongs to it; 0.5 by
+        default.
     weights : mapping of Pair to float
-        Weight of a pair in its region's ensemble; 1 where none is given, 0 leaves the pair out.
+        Weight of a pair in its region's ensemble; 1 by default, 0 leaves the pair out.
     postprocess : bool
-        Remove small components and fill holes as the checkpoint says; probabilities are not
+        Remove small components and fill holes as the checkpoint defines it; probabilities are not
         changed.
     test_time_flips : bool
-        Average the probabilities of a tile and of its mirror images along every axis: eight passes
-        instead of one. Samples and maps are those of the tile as it is.
+        Test-time augmentation: average the probabilities of a tile over its flips along every
+        axis, eight passes instead of one. Samples and maps are computed without flips.
     multiscale : bool, optional
-        Average in a pass at voxels 1.25 times as large. Samples and maps are those of the first
-        pass. By default as the checkpoint says.
+        Average with a second pass at voxels 1.25 times as large. Samples and maps are computed from
+        the first pass. The checkpoint defines the default.
     kappa_samples : int
-        Number of samples of kappa that the uncertainty is computed from; 0 computes none.
+        Number of samples of kappa for the uncertainty; 0 computes no uncertainty.
     seed : int
-        Seed of the samples.
+        Seed of the samples of kappa.
     overlap : float, optional
-        Least fraction of a tile's edge that neighbours have in common, in [0, 0.9]; tiles are then
-        the checkpoint's largest patch. By default the normalisation decides, see `tile_policy`.
+        Smallest fraction of a tile's edge that neighbours share, in [0, 0.9]; tiles then have the
+        size of the checkpoint's largest patch. By default it depends on the norm, see
+        `tile_policy`.
 
     Raises
     ------
@@ -104,7 +106,7 @@ class RunOptions:
             )
 
     def threshold(self, region: str) -> float:
-        """Return the probability from which on a voxel belongs to a region."""
+        """Return the smallest probability of a voxel that belongs to a region."""
         return self.thresholds.get(region, THRESHOLD)
 
     def weight(self, pair: Pair) -> float:
@@ -121,7 +123,8 @@ class SegmentSettings(RunOptions):
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     engine : str
-        ``auto`` takes the fastest there is: ``openvino`` on a CPU if it is installed, or ``torch``.
+        ``auto``, ``torch`` or ``openvino``. ``auto`` is the fastest: ``openvino`` on a CPU if it is
+        installed, else ``torch``.
     muted : frozenset of Message
         Messages that are not passed.
     """

@@ -112,7 +112,7 @@ def trained() -> tuple[Case, Checkpoint, Segmentation]:
     return case, checkpoint, plain
 
 
-def _tile(folder: Path, edge: int = 64) -> Case:
+def _tile(folder: Path, edge: int = 48) -> Case:
     """Open a case, and cut a cube around its reference."""
     whole = open_case(folder)
     reference = sitk.ReadImage(str(next(folder.glob("*_seg.nii.gz"))))
