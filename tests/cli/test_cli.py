@@ -88,7 +88,7 @@ def test_a_missing_modality_is_told_and_the_others_run(
     assert run("segment", case_folder, "-o", out, "--checkpoint", tiny_checkpoint_path) == 0
     told = capsys.readouterr().out
     assert "The case has no T1CE; the decomposition is now 'brats2020 with FLAIR, T1, T2'." in told
-    assert "Nothing is primary for ET any more." in told
+    assert "No modality is primary for ET any longer." in told
     summary = json.loads((out / "summary.json").read_text())
     assert summary["missing_modalities"] == ["T1CE"]
     assert set(summary["volumes_ml"]) == {"WT", "TC"}

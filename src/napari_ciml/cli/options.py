@@ -172,7 +172,7 @@ def resolve_decomposition(
     )
     lost = [name for name in decomposition.region_names if name not in reduced.region_names]
     if lost:
-        monitor.notify(f"Nothing is primary for {', '.join(lost)} any more.")
+        monitor.notify(f"No modality is primary for {', '.join(lost)} any longer.")
     for notice in info.reduced_modality_notice(reduced.input_modalities):
         monitor.notify(notice)
     return reduced

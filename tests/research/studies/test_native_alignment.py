@@ -1,4 +1,4 @@
-"""A patient as scanned, judged by the same patient prepared."""
+"""A patient as scanned, compared with the same patient registered."""
 
 from pathlib import Path
 
@@ -48,8 +48,8 @@ def test_cases_must_have_the_same_modalities(
     native = as_scanned(prepared, tmp_path / "native")
     for name in ("t1", "t2"):
         next(prepared.glob(f"*_{name}.nii.gz")).unlink()
-    with pytest.raises(InputError, match="has not the modalities"):
+    with pytest.raises(InputError, match="does not have the modalities"):
         measure_native(native, prepared, tmp_path, ProgressMonitor())
     asked = ["reproduce", "registration", "-o", str(tmp_path), "--data", str(native)]
     assert main(asked) == 2
-    assert "--judge" in capsys.readouterr().err
+    assert "--external" in capsys.readouterr().err
