@@ -8,7 +8,7 @@ import psutil
 import torch
 
 from napari_ciml.errors import DeviceError
-from napari_ciml.inference.settings import has_openvino
+from napari_ciml.inference.settings import has_openvino as has_openvino
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 EngineName = Literal["torch", "openvino"]
