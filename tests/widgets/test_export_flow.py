@@ -86,7 +86,7 @@ def test_export_with_clicks(
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"segmentation.nii.gz", "probability_WT.nii.gz", "segmentation.dcm"} <= names
     assert {"volumes.csv", "summary.json", "report.html", "report.pdf"} <= names
-    assert f"{len(names)} files are in" in export.summary.text()
+    assert f"{len(names)} files written to" in export.summary.text()
     report = (tmp_path / "out" / "report.html").read_text()
     assert "Case 7" in report
     assert "corrected by hand" in report
