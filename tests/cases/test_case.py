@@ -52,7 +52,9 @@ def test_voxels_that_are_no_number(case_folder: Path, bad: float) -> None:
     array[20, 20, 18:21] = bad
     write_volume(path, array, GRID)
     case = open_case(case_folder)
-    assert case.notices == ("T1: 3 voxels were not a number (NaN or infinite); background now.",)
+    assert case.notices == (
+        "T1: 3 voxels were not a number (NaN or infinite) and set to background.",
+    )
     assert np.isfinite(case.images["T1"]).all()
     assert case.images["T1"][20, 20, 19] == 0
 

@@ -14,7 +14,7 @@ def test_placed_arrays_are_few_and_the_same_each_time() -> None:
     assert placed["4"] is placed["4"]
     for values in placed.values():
         assert (values.shape, values.dtype) == ((6, 6, 6), np.float32)
-    assert len(placed._placed) < len(placed)
+    assert len(placed._cache) < len(placed)
 
 
 def test_some_voxels_are_those_of_the_whole() -> None:

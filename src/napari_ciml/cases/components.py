@@ -1,50 +1,50 @@
-"""Connected components of large volumes, without copies of eight bytes a voxel."""
+"""Connected components of large volumes, without temporary arrays of 8 bytes per voxel."""
 
 import numpy as np
 
 _PLANES = 32
-"""How many planes are looked at in one go."""
+"""Number of planes that are processed at once."""
 
 
-def component_sizes(parts: np.ndarray, count: int) -> np.ndarray:
+def component_sizes(components: np.ndarray, count: int) -> np.ndarray:
     """Count the voxels of each component.
 
     Parameters
     ----------
-    parts : numpy.ndarray
-        (Z, Y, X) int, from `scipy.ndimage.label`: 0 is no component.
+    components : numpy.ndarray
+        Component labels from `scipy.ndimage.label`, (Z, Y, X) int; 0 is background.
     count : int
-        How many there are.
+        Number of components.
 
     Returns
     -------
     numpy.ndarray
-        (count + 1,) int64; the first is of what is no component.
+        (count + 1,) int64; the first is the size of the background.
     """
     sizes = np.zeros(count + 1, np.int64)
-    for first in range(0, len(parts), _PLANES):
-        sizes += np.bincount(parts[first : first + _PLANES].ravel(), minlength=count + 1)
+    for first in range(0, len(components), _PLANES):
+        sizes += np.bincount(components[first : first + _PLANES].ravel(), minlength=count + 1)
     return sizes
 
 
-def select_components(parts: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Return the mask of some components.
+def select_components(components: np.ndarray, selected: np.ndarray) -> np.ndarray:
+    """Return the mask of selected components.
 
     Parameters
     ----------
-    parts : numpy.ndarray
-        As in `component_sizes`.
-    wanted : numpy.ndarray
-        (count + 1,) bool; the first counts for nothing.
+    components : numpy.ndarray
+        Component labels, as in `component_sizes`.
+    selected : numpy.ndarray
+        (count + 1,) bool by label; the first is ignored.
 
     Returns
     -------
     numpy.ndarray
         (Z, Y, X) bool.
     """
-    wanted = wanted.copy()
-    wanted[0] = False
-    mask = np.empty(parts.shape, bool)
-    for first in range(0, len(parts), _PLANES):
-        mask[first : first + _PLANES] = wanted[parts[first : first + _PLANES]]
+    selected = selected.copy()
+    selected[0] = False
+    mask = np.empty(components.shape, bool)
+    for first in range(0, len(components), _PLANES):
+        mask[first : first + _PLANES] = selected[components[first : first + _PLANES]]
     return mask

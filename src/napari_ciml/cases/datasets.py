@@ -1,4 +1,4 @@
-"""Where a data set keeps its cases: the folder layouts that are known, told by what is there."""
+"""Labelled cases of data sets with known folder layouts (HECKTOR, autoPET, BraTS)."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -14,20 +14,20 @@ from napari_ciml.errors import InputError
 
 @dataclass(frozen=True)
 class LabelledCase:
-    """A case and where its reference is.
+    """A case of a data set and its reference label map.
 
     Parameters
     ----------
     name : str
-        Of the folder or file; shown, written nowhere unless the user asks.
+        Name of the folder or file; written to files only on request.
     folder : pathlib.Path
-        Where the images are.
+        Folder of the images.
     label : pathlib.Path or None
-        The reference label map.
+        Reference label map.
     files : mapping of str to pathlib.Path
-        Modalities whose file the layout names; the others go by their names.
-    passed_over : frozenset of int
-        Label values that the data set has and that count as background.
+        Files by modality that the layout defines; other modalities are cases by file name.
+    ignored_labels : frozenset of int
+        Label values of the data set that count as background.
     """
 
     name: str
@@ -38,24 +38,24 @@ class LabelledCase:
 
     @property
     def key(self) -> str:
-        """What stands for the case in files that are written: part of its name's SHA-256."""
+        """Pseudonym of the case in files: the first 12 digits of the SHA-256 of its name."""
         return hashlib.sha256(self.name.encode()).hexdigest()[:12]
 
     @property
     def reference(self) -> Path:
-        """The label map, of a case that has one.
+        """The reference label map.
 
         Raises
         ------
         InputError
-            If it has none.
+            If the case has none.
         """
         if self.label is None:
             raise InputError(f"{self.folder}: has no label map; add it or leave the case out.")
         return self.label
 
     def open(self, modalities: tuple[str, ...]) -> Case:
-        """Read the images.
+        """Load the images.
 
         Raises
         ------
@@ -67,10 +67,10 @@ class LabelledCase:
 
 
 def find_cases(data: Path) -> list[LabelledCase]:
-    """Find the cases of a data set, sorted by name.
+    """Return the cases of a data set, sorted by name.
 
-    Known are HECKTOR 2022 (``imagesTr`` and ``labelsTr``), autoPET (a folder for each patient, in
-    it one for each study), and a folder for each case with a label map in it (BraTS, phantoms).
+    Supported layouts are HECKTOR 2022 (``imagesTr`` and ``labelsTr``), autoPET (a folder per
+    patient with a folder per study), and a folder per case with its label map (BraTS, phantoms).
 
     Raises
     ------
@@ -80,16 +80,16 @@ def find_cases(data: Path) -> list[LabelledCase]:
     if not data.is_dir():
         raise InputError(f"{data}: there is no such folder; point to a folder of cases.")
     for layout in _LAYOUTS:
-        found = layout(data)
-        if found:
-            return sorted(found, key=lambda case: case.name)
+        cases = layout(data)
+        if cases:
+            return sorted(cases, key=lambda case: case.name)
     raise InputError(f"{data}: holds no case folders; point to a folder of cases.")
 
 
 def replay_cases(
     folder: Path | None, samples: Path, modalities: tuple[str, ...]
 ) -> list[LabelledCase]:
-    """Return the cases not to forget: those of a folder, or all samples with the modalities.
+    """Return the replay cases of a fine-tuning: of a folder, or all samples with the modalities.
 
     Raises
     ------
@@ -99,17 +99,17 @@ def replay_cases(
     if folder is not None:
         return find_cases(folder)
     folders = sorted({path.parent for path in samples.rglob("*_seg.nii.gz")})
-    found = [labelled_case(folder) for folder in folders]
+    cases = [labelled_case(folder) for folder in folders]
     return [
         case
-        for case in found
+        for case in cases
         if set(modalities) <= {source.modality for source in discover_volumes(case.folder).sources}
     ]
 
 
 def _hecktor(data: Path) -> list[LabelledCase]:
     images = data / "imagesTr"
-    found = []
+    cases = []
     for ct in sorted(images.glob("*__CT.*")) if images.is_dir() else ():
         name = ct.name.split("__CT.")[0]
         files = {"CT": ct}
@@ -117,20 +117,20 @@ def _hecktor(data: Path) -> list[LabelledCase]:
             files["PET"] = pet
         label = next((data / "labelsTr").glob(f"{name}.*"), None)
         # Value 1 is the primary tumour, which the paper does not segment.
-        found.append(LabelledCase(name, images / name, label, files, frozenset({1})))
-    return found
+        cases.append(LabelledCase(name, images / name, label, files, frozenset({1})))
+    return cases
 
 
 def _autopet(data: Path) -> list[LabelledCase]:
-    found = []
+    cases = []
     for pet in sorted(data.glob("*/*/SUV.nii*")):
         study = pet.parent
         # CTres is the CT on the grid of the PET, on which the reference lies too.
         ct = next((path for path in (study / f"CTres{image_suffix(pet)}",) if path.is_file()), None)
         files = {"PET": pet} | ({"CT": ct} if ct else {})
         label = next(study.glob("SEG.nii*"), None)
-        found.append(LabelledCase(f"{study.parent.name}/{study.name}", study, label, files))
-    return found
+        cases.append(LabelledCase(f"{study.parent.name}/{study.name}", study, label, files))
+    return cases
 
 
 def _folders(data: Path) -> list[LabelledCase]:
@@ -142,7 +142,7 @@ def _folders(data: Path) -> list[LabelledCase]:
 
 
 def labelled_case(folder: Path) -> LabelledCase:
-    """Return a case folder with the one label map in it; none, if there is not exactly one."""
+    """Return the case of a folder, without a label map unless there is exactly one."""
     return LabelledCase(folder.name, folder, _only_label(folder))
 
 
@@ -151,13 +151,13 @@ _LABELS = {"seg", "segm", "segmentation", "label", "labels", "otmulticlass", "gr
 
 
 def _only_label(folder: Path) -> Path | None:
-    """Return the one label map of a folder; BraTS 2020 spells one of its 369 ``Segm``."""
-    named = [
+    """Return the only label map of a folder, or None; one in BraTS 2020 is named ``Segm``."""
+    paths = [
         path
         for path in folder.iterdir()
         if image_suffix(path) and name_parts(image_stem(path)) & _LABELS
     ]
-    return named[0] if len(named) == 1 else None
+    return paths[0] if len(paths) == 1 else None
 
 
 _LAYOUTS: tuple[Callable[[Path], list[LabelledCase]], ...] = (_hecktor, _autopet, _folders)

@@ -1,4 +1,4 @@
-"""Results that are brought onto the case grid when somebody looks at them."""
+"""Volumes that are resampled to the case grid on access."""
 
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator, Mapping
@@ -8,8 +8,8 @@ import numpy as np
 
 from napari_ciml.cases.geometry import Grid, resample
 
-_PLACED = 4
-"""How many placed arrays are held: one of 9 million voxels is 34 MiB."""
+_CACHE_SIZE = 4
+"""Number of resampled arrays that are cached: one of 9 million voxels has 34 MiB."""
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -17,16 +17,16 @@ Key = TypeVar("Key", bound=Hashable)
 class LazyResampledVolumes(Mapping[Key, np.ndarray]):
     """Arrays by key, (Z, Y, X) float32 on a case grid.
 
-    They are held on the model's grid, where they are often a tenth of the size.
+    They are stored on the model grid, where they often have a tenth of the size.
 
     Parameters
     ----------
     arrays : mapping to numpy.ndarray
         (z, y, x) float32 on ``source``; 0 outside of it.
     source, target : Grid
-        The model's, the case's.
+        Model grid and case grid.
     factor : float
-        What every array is multiplied by.
+        Factor by which every array is multiplied.
     """
 
     def __init__(
@@ -36,47 +36,47 @@ class LazyResampledVolumes(Mapping[Key, np.ndarray]):
         self._source = source
         self._target = target
         self._factor = np.float32(factor)
-        self._placed: OrderedDict[Key, np.ndarray] = OrderedDict()
+        self._cache: OrderedDict[Key, np.ndarray] = OrderedDict()
 
     @property
     def source_arrays(self) -> Mapping[Key, np.ndarray]:
-        """The arrays as they were computed, not multiplied."""
+        """The arrays on the model grid, without the factor."""
         return self._arrays
 
     def __getitem__(self, key: Key) -> np.ndarray:
-        placed = self._placed.pop(key, None)
-        if placed is None:
-            placed = resample(self._arrays[key] * self._factor, self._source, self._target)
-        self._placed[key] = placed
-        if len(self._placed) > _PLACED:
-            self._placed.popitem(last=False)
-        return placed
+        resampled = self._cache.pop(key, None)
+        if resampled is None:
+            resampled = resample(self._arrays[key] * self._factor, self._source, self._target)
+        self._cache[key] = resampled
+        if len(self._cache) > _CACHE_SIZE:
+            self._cache.popitem(last=False)
+        return resampled
 
     def is_cached(self, key: Key) -> bool:
-        """Whether an array has been brought onto the case grid, so that looking it up is quick."""
-        return key in self._placed
+        """Whether the resampled array is cached, so that access is quick."""
+        return key in self._cache
 
     def sample_at(self, key: Key, where: tuple[np.ndarray, np.ndarray, np.ndarray]) -> np.ndarray:
-        """Return an array at some voxels of the case grid, without bringing all of it there.
+        """Sample an array at some voxels of the case grid without resampling all of it.
 
         Parameters
         ----------
         key
-            Which array.
+            Key of the array.
         where : tuple of numpy.ndarray
-            Indices along z, y and x, whose mesh is asked for.
+            Indices along z, y and x; their mesh is sampled.
 
         Returns
         -------
         numpy.ndarray
-            (Z, Y, X) float32, linearly interpolated; 0 outside of the model's grid. The axes of
-            the two grids are parallel.
+            (Z, Y, X) float32, linearly interpolated; 0 outside of the model grid. The axes of the
+            two grids must be parallel.
         """
         from scipy import ndimage
 
         source, target = self._source, self._target
-        apart = np.subtract(target.origin, source.origin)
-        shift = (apart @ np.reshape(target.direction, (3, 3)))[::-1]
+        offset = np.subtract(target.origin, source.origin)
+        shift = (offset @ np.reshape(target.direction, (3, 3)))[::-1]
         axes = [
             (np.asarray(index) * step + first) / size
             for index, step, first, size in zip(
@@ -84,8 +84,8 @@ class LazyResampledVolumes(Mapping[Key, np.ndarray]):
             )
         ]
         mesh = np.meshgrid(*axes, indexing="ij")
-        found = ndimage.map_coordinates(self._arrays[key], mesh, order=1, output=np.float32)
-        return np.asarray(found * self._factor)
+        values = ndimage.map_coordinates(self._arrays[key], mesh, order=1, output=np.float32)
+        return np.asarray(values * self._factor)
 
     def __iter__(self) -> Iterator[Key]:
         return iter(self._arrays)

@@ -1,4 +1,4 @@
-"""The voxels of one modality, mended where a few are not a number."""
+"""Read the voxels of one modality and repair those that are not finite."""
 
 from typing import TYPE_CHECKING
 
@@ -15,83 +15,85 @@ from napari_ciml.progress import ProgressMonitor
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-_MENDABLE = 1e-3
-"""Largest share of an object's voxels that may be no number."""
+_MAX_NON_FINITE = 1e-3
+"""Largest fraction of the voxels of the object that may be non-finite."""
 
 
 def load_volume(
     modality: str, source: VolumeSource, notices: list[str], monitor: ProgressMonitor
 ) -> tuple[np.ndarray, Grid]:
-    """Read a volume, in the orientation closest to LPS, with every voxel a number.
+    """Read a volume in the orientation closest to LPS and repair non-finite voxels.
 
     Parameters
     ----------
     modality : str
-        For what is said.
-    source : Source
-        Where it is.
+        Name of the modality, for notices.
+    source : VolumeSource
+        Volume to read.
     notices : list of str
-        What was mended is added.
-    monitor : Monitor
-        Told at each plane of DICOM.
+        Notices of repairs are appended.
+    monitor : ProgressMonitor
+        Notified while DICOM planes are read.
 
     Returns
     -------
     numpy.ndarray, Grid
-        (Z, Y, X) float32, finite, and where it lies.
+        (Z, Y, X) float32, finite; and its grid.
 
     Raises
     ------
     InputError
-        If it cannot be read, is constant, or too much of it is not a number.
+        If it cannot be read, is constant, or too many voxels are not finite.
     CancelledError
         If the monitor's ``stop`` is set.
     """
     import SimpleITK as sitk
 
-    image = reorient(_stored(source, monitor), "LPS")
+    image = reorient(_read_stored(source, monitor), "LPS")
     array, grid = sitk.GetArrayFromImage(image), Grid.of(image)
     del image
     bad = ~np.isfinite(array)
-    some = bool(bad.any())
-    if bad.all() or np.ptp(array[~bad] if some else array) == 0:
+    any_bad = bool(bad.any())
+    if bad.all() or np.ptp(array[~bad] if any_bad else array) == 0:
         raise InputError(
-            f"{_place(source)}: every voxel is the same or not a number; get it again."
+            f"{_label(source)}: every voxel is the same or not a number; get it again."
         )
-    if some:
-        _mend(array, bad, _place(source))
+    if any_bad:
+        _repair(array, bad, _label(source))
         count = int(np.count_nonzero(bad))
-        said = "1 voxel was" if count == 1 else f"{count} voxels were"
-        notices.append(f"{modality}: {said} not a number (NaN or infinite); background now.")
+        voxels = "1 voxel was" if count == 1 else f"{count} voxels were"
+        notices.append(
+            f"{modality}: {voxels} not a number (NaN or infinite) and set to background."
+        )
     return array, grid
 
 
-def _stored(source: VolumeSource, monitor: ProgressMonitor) -> "sitk.Image":
+def _read_stored(source: VolumeSource, monitor: ProgressMonitor) -> "sitk.Image":
     if source.stack is None:
         return read_volume(source.path, source.channel)
     return read_stack(source.stack, monitor)
 
 
-def _place(source: VolumeSource) -> str:
-    """Return what an error names: a file by its path, a series by its title."""
+def _label(source: VolumeSource) -> str:
+    """Return the name of a source in errors: path of a file, or title of a series."""
     return str(source.path) if source.stack is None else source.title
 
 
-def _mend(array: np.ndarray, bad: np.ndarray, place: str) -> None:
-    """Turn voxels that are not a number into background, in place, unless they are too many.
+def _repair(array: np.ndarray, bad: np.ndarray, label: str) -> None:
+    """Set non-finite voxels to background, in place, unless there are too many.
 
-    What reaches the border is background anyway, however much it is.
+    Components that touch the border are background anyway and do not count.
     """
     from scipy import ndimage
 
     array[bad] = array[~bad].min()
-    value = background_value(array)
-    array[bad] = array.min() if value is None else value
+    background = background_value(array)
+    array[bad] = array.min() if background is None else background
     parts, _ = ndimage.label(bad)
     faces = [np.take(parts, end, axis).ravel() for axis in range(3) for end in (0, -1)]
     inner = int(np.count_nonzero(bad & ~np.isin(parts, np.unique(np.concatenate(faces)))))
-    if inner > _MENDABLE * np.count_nonzero(array != value):
+    if inner > _MAX_NON_FINITE * np.count_nonzero(array != background):
         raise InputError(
-            f"{place}: {inner} voxels inside the object are not a number (NaN or infinite), too "
-            "many to mend; export the image again."
+            f"{label}: {inner} voxels inside the object are not a number (NaN or infinite), too "
+            "many to repair; export the image again."
         )

@@ -1,4 +1,4 @@
-"""From the case grid to the voxels a checkpoint works on, and back."""
+"""Preprocess a case for a network (crop, resample, normalise), and map results back."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,22 +19,22 @@ from napari_ciml.errors import InputError
 from napari_ciml.parallel import map_in_threads
 from napari_ciml.progress import ProgressMonitor
 
-_HALFWAY = 1e-6
-"""Where a voxel lies between two, the first takes it, whatever rounding has done to it."""
+_TIE_BREAK = 1e-6
+"""Subtracted before rounding, so that a position halfway between two voxels goes to the first."""
 
 
 @dataclass(frozen=True)
 class PreprocessedCase:
-    """What a network sees.
+    """Input of a network.
 
     Parameters
     ----------
     images : mapping of str to numpy.ndarray
         By modality, normalised, (z, y, x) float32 on ``grid``.
     foreground : numpy.ndarray
-        Where any modality has foreground, (z, y, x) bool.
+        Union of the foregrounds of all modalities, (z, y, x) bool.
     grid : Grid
-        A crop of the case at the checkpoint's voxel size, axes those of the case grid.
+        Crop of the case at the voxel size of the checkpoint, with the axes of the case grid.
     """
 
     images: Mapping[str, np.ndarray]
@@ -50,99 +50,101 @@ def preprocess(
     monitor: ProgressMonitor,
     located: Callable[[Grid], None] | None = None,
 ) -> PreprocessedCase:
-    """Crop to the foreground, resample, normalise.
+    """Crop to the foreground, resample, and normalise.
 
-    The crop holds the foreground of every modality asked for. Each one is resampled and then
+    The crop covers the foreground of every requested modality. Each one is resampled and then
     normalised over its own foreground, outside of which z-scored voxels are 0. Training and
-    inference call this same function.
+    inference share this function.
 
     Parameters
     ----------
     case : Case
-        Has all of ``modalities``.
+        Case with all of the modalities.
     modalities : sequence of str
-        Which ones.
+        Modalities to preprocess.
     spacing : tuple of float
         Voxel size, (Z, Y, X) in mm.
-    normalisation : mapping of str to str
+    normalisation : mapping of str to Normalisation
         By modality.
-    monitor : Monitor
-        Told at each modality.
+    monitor : ProgressMonitor
+        Notified at each modality.
     located : callable, optional
-        Called with the grid, before anything is resampled onto it.
+        Called with the grid before anything is resampled to it.
 
     Raises
     ------
     InputError
-        If nothing of a modality is left at this voxel size, or a PET is not in SUV.
+        If a modality has no foreground at this voxel size, or a PET is not in SUV.
     CancelledError
         If the monitor's ``stop`` is set.
     """
     for name in modalities:
         if requires_suv(normalisation[name]):
             require_suv(name, case.units, case.sources)
-    looked = map_in_threads(
+    foregrounds = map_in_threads(
         lambda name: foreground(case.network_view(name)),
         modalities,
         monitor,
         "Finding the foreground of",
     )
-    masks = dict(zip(modalities, looked, strict=True))
-    grid = bounding_box_grid(np.logical_or.reduce(looked), case.grid, spacing)
+    masks = dict(zip(modalities, foregrounds, strict=True))
+    grid = bounding_box_grid(np.logical_or.reduce(foregrounds), case.grid, spacing)
     if located is not None:
         located(grid)
 
-    def resampled(name: str) -> tuple[np.ndarray, np.ndarray]:
+    def resample_modality(name: str) -> tuple[np.ndarray, np.ndarray]:
         image = case.network_view(name)
-        value = background_value(image)
-        fill = float(image.min()) if value is None else value
+        background = background_value(image)
+        fill = float(image.min()) if background is None else background
         mask = resample(masks[name].astype(np.float32), case.grid, grid) > 0.5
         if not mask.any():
             raise InputError(f"{name}: shows no object larger than a voxel; choose another image.")
-        seen = resample(image, case.grid, grid, fill=fill)
-        return normalise(seen, mask, normalisation[name]), mask
+        resampled = resample(image, case.grid, grid, fill=fill)
+        return normalise(resampled, mask, normalisation[name]), mask
 
-    found = map_in_threads(resampled, modalities, monitor, "Resampling")
-    images = {name: image for name, (image, _) in zip(modalities, found, strict=True)}
-    inside = np.logical_or.reduce([mask for _, mask in found])
-    return PreprocessedCase(images, inside, grid)
+    results = map_in_threads(resample_modality, modalities, monitor, "Resampling")
+    images = {name: image for name, (image, _) in zip(modalities, results, strict=True)}
+    union = np.logical_or.reduce([mask for _, mask in results])
+    return PreprocessedCase(images, union, grid)
 
 
 def to_case_grid(array: np.ndarray, grid: Grid, case: Case, fill: float = 0.0) -> np.ndarray:
-    """Bring a result from a model's grid onto the case grid, linearly: (Z, Y, X) float32."""
+    """Resample a result from the model grid to the case grid, linearly: (Z, Y, X) float32."""
     return resample(array, grid, case.grid, fill=fill)
 
 
 def labels_to_model_space(labels: np.ndarray, grid: Grid, case: Case) -> np.ndarray:
-    """Bring a label map from the case grid onto a model's grid, by the nearest voxel."""
+    """Resample a label map from the case grid to the model grid by nearest neighbour."""
     return resample(labels, case.grid, grid, labels=True)
 
 
 def voxels_to_model_space(mask: np.ndarray, grid: Grid, case: Case) -> np.ndarray:
-    """Return the voxels of a model's grid that hold a voxel of a mask on the case grid.
+    """Return the voxels of the model grid that contain a voxel of a mask on the case grid.
 
-    Unlike the nearest voxel of each, this loses no single voxel on a coarser grid.
+    Unlike nearest-neighbour resampling, this loses no single voxel on a coarser grid.
 
     Parameters
     ----------
     mask : numpy.ndarray
         (Z, Y, X) bool on the case grid.
     grid : Grid
-        Of the model.
+        The model grid.
     case : Case
-        Whose grid the mask is on.
+        Case on whose grid the mask is.
 
     Returns
     -------
     numpy.ndarray
         (z, y, x) bool.
     """
-    found = np.zeros(grid.shape, bool)
-    where = np.argwhere(mask)[:, ::-1] * case.grid.spacing
-    world = where @ np.reshape(case.grid.direction, (3, 3)).T + case.grid.origin
-    turned = (world - np.asarray(grid.origin)) @ np.linalg.inv(np.reshape(grid.direction, (3, 3))).T
-    index = np.rint(turned / grid.spacing - _HALFWAY).astype(int)
+    result = np.zeros(grid.shape, bool)
+    offsets = np.argwhere(mask)[:, ::-1] * case.grid.spacing
+    world = offsets @ np.reshape(case.grid.direction, (3, 3)).T + case.grid.origin
+    rotated = (world - np.asarray(grid.origin)) @ np.linalg.inv(
+        np.reshape(grid.direction, (3, 3))
+    ).T
+    index = np.rint(rotated / grid.spacing - _TIE_BREAK).astype(int)
     inside = ((index >= 0) & (index < grid.size)).all(axis=1)
     x, y, z = index[inside].T
-    found[z, y, x] = True
-    return found
+    result[z, y, x] = True
+    return result

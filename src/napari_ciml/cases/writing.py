@@ -1,4 +1,4 @@
-"""Label maps and volumes, to and from files."""
+"""Write volumes and label maps to files on the native grid, and read label maps."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,35 +22,35 @@ MAX_LABEL = 65535
 def write_on_native_grid(
     path: Path, array: np.ndarray, case: Case, modality: str | None = None
 ) -> None:
-    """Write a volume exactly on the grid of a modality's file, by default the reference's.
+    """Write a volume on the native grid of a modality, by default of the reference.
 
-    From NIfTI to NIfTI the geometry is the same bit for bit, for every reader.
+    From NIfTI-1 to NIfTI the geometry fields are copied bit for bit.
 
     Parameters
     ----------
     path : pathlib.Path
-        ``.nii.gz``, ``.nrrd``, ``.mha`` or any other suffix that is read.
+        ``.nii.gz``, ``.nrrd``, ``.mha`` or any other suffix in `SUFFIXES`.
     array : numpy.ndarray
-        (Z, Y, X) on the case grid, or on another modality's (see `resample_to_modality`); its dtype
-        is kept.
+        (Z, Y, X) on the case grid, or for another modality on the grid of
+        `resample_to_modality`; its dtype is kept.
     case : Case
-        Knows the grids.
+        Case with the grids.
     modality : str, optional
-        On whose file's voxels it is written.
+        Modality on whose native grid it is written.
 
     Raises
     ------
     InputError
-        If the file cannot be written; an older one is then left as it was.
+        If the file cannot be written; an existing one is then left unchanged.
     """
     import SimpleITK as sitk
 
     modality = modality or case.reference
     native = _native(case, modality)
     grid = case.grid if modality == case.reference else lps(native)
-    turned = reorient(grid.to_sitk(array), orientation(native))
-    # No copy: a map of a whole body is most of a gigabyte.
-    values = sitk.GetArrayViewFromImage(turned)
+    oriented = reorient(grid.to_sitk(array), orientation(native))
+    # A view, for a map of a whole body has close to a gigabyte.
+    values = sitk.GetArrayViewFromImage(oriented)
     header = _nifti_header(case, modality) if is_nifti(path) else None
     if header is None:
         write_volume(path, values, native)
@@ -60,9 +60,9 @@ def write_on_native_grid(
 
 
 def resample_to_modality(array: np.ndarray, case: Case, modality: str) -> np.ndarray:
-    """Sample a volume of real numbers, (Z, Y, X) on the case grid, where a modality's voxels lie.
+    """Resample a volume of floats, (Z, Y, X) on the case grid, to the native grid of a modality.
 
-    What alignment has moved is moved back. Axes are permuted and flipped to LPS.
+    The transform of the alignment is inverted. Axes are permuted and flipped to LPS.
 
     Raises
     ------
@@ -88,14 +88,14 @@ def write_volume(path: Path, array: np.ndarray, grid: Grid) -> None:
 
 
 def read_label_map(path: Path, case: Case) -> np.ndarray:
-    """Read a label map and bring it onto the case grid, by the nearest voxel.
+    """Read a label map and resample it to the case grid by nearest neighbour.
 
     Parameters
     ----------
     path : pathlib.Path
         A segmentation of the same examination.
     case : Case
-        Gives the grid.
+        Case whose grid is used.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def read_label_map(path: Path, case: Case) -> np.ndarray:
     Raises
     ------
     InputError
-        If it cannot be read, holds anything but whole numbers, or does not overlap the case.
+        If it cannot be read, holds values that are no labels, or does not overlap the case.
     """
     labels, grid = read_labels(path)
     if not grid.overlaps(case.grid):
@@ -114,12 +114,12 @@ def read_label_map(path: Path, case: Case) -> np.ndarray:
 
 
 def read_labels(path: Path) -> tuple[np.ndarray, Grid]:
-    """Read a label map as it is, in LPS orientation: (Z, Y, X) uint16 and its grid.
+    """Read a label map in LPS orientation: (Z, Y, X) uint16, and its grid.
 
     Raises
     ------
     InputError
-        If it cannot be read, or holds anything but whole numbers from 0 to 65535.
+        If it cannot be read, or holds anything but integers from 0 to 65535.
     """
     import SimpleITK as sitk
 
@@ -127,8 +127,8 @@ def read_labels(path: Path) -> tuple[np.ndarray, Grid]:
         raise InputError(f"{path}: holds several volumes; a label map is one.")
     image = reorient(read_volume(path), "LPS")
     values = sitk.GetArrayFromImage(image)
-    whole = np.isfinite(values).all() and np.array_equal(values, np.rint(values))
-    if not whole or values.min() < 0 or values.max() > MAX_LABEL:
+    is_integer = np.isfinite(values).all() and np.array_equal(values, np.rint(values))
+    if not is_integer or values.min() < 0 or values.max() > MAX_LABEL:
         raise InputError(f"{path}: holds values that are no labels; choose a segmentation.")
     return values.astype(np.uint16), Grid.of(image)
 
@@ -137,8 +137,8 @@ def _native(case: Case, modality: str) -> Grid:
     if modality == case.reference:
         return case.native_grid
     if modality not in case.sources:
-        have = ", ".join(case.images)
-        raise InputError(f"{modality} is not in the case; results can lie on {have}.")
+        available = ", ".join(case.images)
+        raise InputError(f"{modality} is not in the case; choose one of {available}.")
     return case.sources[modality].grid
 
 

@@ -27,19 +27,19 @@ def evaluate(
     prediction, reference : pathlib.Path
         Label maps.
     regions : sequence of Region
-        What to compare.
-    monitor : Monitor, optional
-        Told if the grids differ, and at each region.
+        Regions to compare.
+    monitor : ProgressMonitor, optional
+        Notified if the grids differ, and at each region.
 
     Raises
     ------
     InputError
-        If one cannot be read, has a label that no region knows, or they do not overlap.
+        If one cannot be read or has a label of no region, or if they do not overlap.
     """
     labels, grid = read_labels(prediction)
     truth, target = read_labels(reference)
     for path, values in ((prediction, labels), (reference, truth)):
-        _refuse_unknown(path, np.flatnonzero(np.bincount(values.ravel())), regions)
+        _require_known_labels(path, np.flatnonzero(np.bincount(values.ravel())), regions)
     if not grid.overlaps(target):
         raise InputError(
             f"{prediction} and {reference} do not overlap; they are of two examinations."
@@ -53,14 +53,14 @@ def evaluate(
     return compare(predicted, region_masks(truth, regions), target, monitor)
 
 
-def _refuse_unknown(path: Path, values: np.ndarray, regions: Sequence[Region]) -> None:
+def _require_known_labels(path: Path, values: np.ndarray, regions: Sequence[Region]) -> None:
     known = {label for region in regions for label in region.labels}
     unknown = sorted(set(values.tolist()) - known - {0})
     if not unknown:
         return
-    fitting = matching_conventions(values.tolist())
-    advice = f"; {' or '.join(fitting)} would" if fitting else ""
+    conventions = matching_conventions(values.tolist())
+    advice = f" ({' or '.join(conventions)} do)" if conventions else ""
     raise InputError(
-        f"{path}: the regions asked for do not explain the label {unknown[0]}{advice}; "
+        f"{path}: the chosen regions do not define the label {unknown[0]}{advice}; "
         "choose other --regions."
     )

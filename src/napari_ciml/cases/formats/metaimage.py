@@ -1,4 +1,4 @@
-"""What SimpleITK says about a MetaImage only in lines of its own: that voxels are missing."""
+"""Validate MetaImage files, whose faults SimpleITK does not report as errors."""
 
 from pathlib import Path
 
@@ -13,41 +13,41 @@ _VECTORS = {
     "ElementSize": 1, "TransformMatrix": 2, "Rotation": 2,
     "Orientation": 2,
 }  # fmt: skip
-"""Fields of numbers, and how many they are: this power of the number of axes."""
+"""Numeric fields: they have this power of the number of axes as elements."""
 
 _WIDTHS = {
     "CHAR": 1, "UCHAR": 1, "SHORT": 2, "USHORT": 2, "INT": 4, "UINT": 4, "LONG": 4, "ULONG": 4,
     "LONG_LONG": 8, "ULONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8,
 }  # fmt: skip
-"""Bytes of each voxel type; the format fixes a LONG at four."""
+"""Bytes of each voxel type; the format defines a LONG as 4 bytes."""
 
 
 def validate_header(path: Path) -> None:
-    """Refuse a MetaImage whose header counts wrongly: SimpleITK would end the process over it.
+    """Refuse a MetaImage with inconsistent header, over which SimpleITK would end the process.
 
     Raises
     ------
     InputError
-        If a number of axes, voxels or channels makes no sense.
+        If the number of axes, voxels or channels is invalid.
     """
     with path.open("rb") as file:
         fields, _ = _fields(file.read(_HEADER_BYTES))
     try:
         axes = int(fields.get("NDims", "0"))
         size = [int(n) for n in fields.get("DimSize", "").split()]
-        sound = axes in (2, 3, 4) and len(size) == axes and all(0 < n < 2**31 for n in size)
-        sound &= 0 < int(fields.get("ElementNumberOfChannels", "1")) < _MOST_CHANNELS
+        valid = axes in (2, 3, 4) and len(size) == axes and all(0 < n < 2**31 for n in size)
+        valid &= 0 < int(fields.get("ElementNumberOfChannels", "1")) < _MOST_CHANNELS
         for name, power in _VECTORS.items():
             if name in fields:
-                sound &= len([float(n) for n in fields[name].split()]) == axes**power
+                valid &= len([float(n) for n in fields[name].split()]) == axes**power
     except ValueError:
-        sound = False
-    if not sound:
+        valid = False
+    if not valid:
         raise InputError(f"{path}: cannot be read, its header is damaged; get the file again.")
 
 
 def validate_length(path: Path) -> None:
-    """Refuse a MetaImage whose voxels are not all there.
+    """Refuse a truncated MetaImage.
 
     Parameters
     ----------
@@ -57,23 +57,23 @@ def validate_length(path: Path) -> None:
     Raises
     ------
     InputError
-        If its voxels' file is not there, or ends too early.
+        If the file of its voxels is missing or truncated.
     """
     with path.open("rb") as file:
         fields, length = _fields(file.read(_HEADER_BYTES))
     data = fields.get("ElementDataFile", "")
     if not data or data.startswith("LIST") or "%" in data:
         return
-    here = data.upper() == "LOCAL"
-    file_of_voxels = path if here else path.parent / data
-    if not file_of_voxels.is_file():
+    is_local = data.upper() == "LOCAL"
+    voxel_file = path if is_local else path.parent / data
+    if not voxel_file.is_file():
         raise InputError(f"{path}: its voxels are in {data}, which is not there; add that file.")
-    if file_of_voxels.stat().st_size - length * here < _expected_bytes(fields):
+    if voxel_file.stat().st_size - length * is_local < _expected_bytes(fields):
         raise InputError(f"{path}: cannot be read, it ends too early; get the file again.")
 
 
 def _fields(start: bytes) -> tuple[dict[str, str], int]:
-    """Return what the header says, and how many bytes it has."""
+    """Return the fields of the header, and its length in bytes."""
     fields: dict[str, str] = {}
     length = 0
     for line in start.split(b"\n"):
@@ -86,7 +86,7 @@ def _fields(start: bytes) -> tuple[dict[str, str], int]:
 
 
 def _expected_bytes(fields: dict[str, str]) -> int:
-    """Return the least number of bytes its voxels take; 0 if the header does not say."""
+    """Return the minimum number of bytes of the voxels; 0 if it is unknown."""
     try:
         if fields.get("CompressedData", "").lower() == "true":
             return int(fields.get("CompressedDataSize", "0"))

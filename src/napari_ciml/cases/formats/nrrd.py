@@ -1,4 +1,4 @@
-"""The text header of an NRRD file, looked at before SimpleITK allocates what it claims."""
+"""Validate the header of NRRD files before SimpleITK allocates the voxels it states."""
 
 import math
 import re
@@ -8,8 +8,8 @@ from napari_ciml.errors import InputError
 
 _HEADER_BYTES = 2**16
 _MOST_VOXELS = 2**34
-_LONGEST = 2**16
-"""Voxels along one axis."""
+_MAX_AXIS = 2**16
+"""Maximum number of voxels along an axis."""
 
 _WIDTHS = {
     1: {"signed char", "int8", "int8_t", "uchar", "unsigned char", "uint8", "uint8_t"},
@@ -27,16 +27,16 @@ _WIDTHS = {
         "uint64_t", "double",
     },
 }  # fmt: skip
-"""Voxel types by their bytes."""
+"""Voxel types by size in bytes."""
 
-_PACKING = 1100
-"""Deflate makes nothing smaller by more than this."""
+_MAX_COMPRESSION_RATIO = 1100
+"""Deflate cannot compress by more than this factor."""
 
 _NUMBER = re.compile(r"[^\s,()]+")
 
 
 def validate_nrrd_header(path: Path) -> None:
-    """Refuse an NRRD whose header makes no sense, or claims more voxels than its file can hold.
+    """Refuse an NRRD with an invalid header, or with more voxels than its file can hold.
 
     Parameters
     ----------
@@ -46,39 +46,39 @@ def validate_nrrd_header(path: Path) -> None:
     Raises
     ------
     InputError
-        If it does.
+        If the header is invalid.
     """
     with path.open("rb") as file:
         fields = _fields(file.read(_HEADER_BYTES))
     try:
-        sound = _sound(fields, path)
+        valid = _is_valid(fields, path)
     except (ValueError, OverflowError):
-        sound = False
-    if not sound:
+        valid = False
+    if not valid:
         raise InputError(f"{path}: cannot be read, its header is damaged; get the file again.")
 
 
-def _sound(fields: dict[str, str], path: Path) -> bool:
+def _is_valid(fields: dict[str, str], path: Path) -> bool:
     axes = int(fields.get("dimension", "0"))
     sizes = [int(n) for n in fields.get("sizes", "").split()]
-    if axes not in range(1, 6) or len(sizes) != axes or not all(0 < n < _LONGEST for n in sizes):
+    if axes not in range(1, 6) or len(sizes) != axes or not all(0 < n < _MAX_AXIS for n in sizes):
         return False
     width = next((n for n, names in _WIDTHS.items() if fields.get("type") in names), 0)
     voxels = math.prod(sizes)
-    if not width or voxels > _MOST_VOXELS or not _numbers(fields):
+    if not width or voxels > _MOST_VOXELS or not _has_valid_numbers(fields):
         return False
     if "data file" in fields or "datafile" in fields:
         return True
     raw = fields.get("encoding") == "raw"
-    room = path.stat().st_size * (1 if raw else _PACKING)
-    return voxels * width <= room or fields.get("encoding") in ("bzip2", "bz2")
+    capacity = path.stat().st_size * (1 if raw else _MAX_COMPRESSION_RATIO)
+    return voxels * width <= capacity or fields.get("encoding") in ("bzip2", "bz2")
 
 
-def _numbers(fields: dict[str, str]) -> bool:
-    """Whether what says where voxels lie is made of numbers; ``none`` stands for no direction."""
+def _has_valid_numbers(fields: dict[str, str]) -> bool:
+    """Whether the geometry fields are numbers; ``none`` stands for a missing direction."""
     names = ("spacings", "space directions", "space origin", "axis mins", "axis maxs")
-    found = [word for name in names for word in _NUMBER.findall(fields.get(name, ""))]
-    for word in found:
+    words = [word for name in names for word in _NUMBER.findall(fields.get(name, ""))]
+    for word in words:
         if word != "none":
             float(word)
     skipped = [fields.get(name, "0") for name in ("line skip", "lineskip")]
@@ -87,7 +87,7 @@ def _numbers(fields: dict[str, str]) -> bool:
 
 
 def _fields(start: bytes) -> dict[str, str]:
-    """Return what the header says, up to the empty line that ends it."""
+    """Return the fields of the header, which ends with an empty line."""
     fields: dict[str, str] = {}
     for line in start.split(b"\n"):
         text = line.decode("latin-1").strip()
