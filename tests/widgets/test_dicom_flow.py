@@ -83,7 +83,7 @@ def test_without_weight_a_pet_is_shown_in_bq_and_not_segmented(
     wait(qtbot, desk)
     _, high = desk.viewer.layers["PET"].contrast_limits
     assert high > 10_000
-    assert "PET is shown in Bq/mL: the patient's weight is not told." in desk.case.notices.text()
+    assert "PET is shown in Bq/mL: the patient's weight is missing." in desk.case.notices.text()
     click(qtbot, desk.segment.run)
     wait(qtbot, desk)
     assert "requires SUV" in desk.segment.error.text()

@@ -211,7 +211,7 @@ def test_a_pet_that_is_not_in_suv_is_refused_where_suv_is_wanted(tmp_path: Path)
     )  # fmt: skip
     case = open_case(tmp_path)
     with pytest.raises(
-        InputError, match=r"Bq/mL \(the patient's weight is not told\).* requires SUV"
+        InputError, match=r"Bq/mL \(the patient's weight is missing\).* requires SUV"
     ):
         preprocess(case, ("PET",), (4.0, 4.0, 4.0), {"PET": "suv"}, ProgressMonitor())
     preprocess(case, ("PET",), (4.0, 4.0, 4.0), {"PET": "zscore"}, ProgressMonitor())

@@ -21,10 +21,10 @@ ADMIN = 75_000 / 300e6
 
 
 def pet(folder: Path, radio: Sequence | None = None, private: Any = None, **tags: Any) -> Case:
-    told = {k: v for k, v in (PET | tags).items() if v is not None}
+    header = {k: v for k, v in (PET | tags).items() if v is not None}
     write_series(
         folder, GRID, positions(GRID), "PT", private=private,
-        RadiopharmaceuticalInformationSequence=tracer() if radio is None else radio, **told,
+        RadiopharmaceuticalInformationSequence=tracer() if radio is None else radio, **header,
     )  # fmt: skip
     return open_case(folder)
 
@@ -89,25 +89,25 @@ def test_ge_tells_when_the_scan_began(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tags", "radio", "reason"),
     [
-        ({"PatientWeight": None}, {}, "the patient's weight is not told"),
-        ({"PatientWeight": 0}, {}, "the patient's weight is not told"),
+        ({"PatientWeight": None}, {}, "the patient's weight is missing"),
+        ({"PatientWeight": 0}, {}, "the patient's weight is missing"),
         ({"PatientWeight": 7500}, {}, "the patient's weight (7500) cannot be"),
-        ({}, {"RadionuclideTotalDose": None}, "the injected dose is not told"),
+        ({}, {"RadionuclideTotalDose": None}, "the injected dose is missing"),
         ({}, {"RadionuclideTotalDose": 300.0}, "the injected dose (300) cannot be"),
-        ({}, {"RadionuclideHalfLife": None}, "the half life is not told"),
-        ({}, {"RadiopharmaceuticalStartTime": None}, "the time of the injection is not told"),
+        ({}, {"RadionuclideHalfLife": None}, "the half life is missing"),
+        ({}, {"RadiopharmaceuticalStartTime": None}, "the time of the injection is missing"),
         ({}, {"RadiopharmaceuticalStartTime": "101500"}, "does not fit that of the scan"),
         ({"DecayCorrection": "NONE"}, {}, "its decay correction is NONE"),
     ],
 )
-def test_what_is_not_told_leaves_it_in_bq(
+def test_missing_or_implausible_values_leave_the_unit_bq_per_ml(
     tags: dict[str, Any], radio: dict[str, Any], reason: str, tmp_path: Path
 ) -> None:
     case = pet(tmp_path / "s", tracer(**radio), **tags)
     assert factor(case) == 1.0
     assert case.units["PET"] == "Bq/mL"
-    (said,) = [text for text in case.notices if reason in text]
-    assert said.startswith("PET is shown in Bq/mL")
+    (notice,) = [text for text in case.notices if reason in text]
+    assert notice.startswith("PET is shown in Bq/mL")
 
 
 def test_other_suv_is_not_taken_for_it(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Series of DICOM files: found, told apart, understood, read. Headers need no SimpleITK."""
+"""Index, classify and read DICOM series. Reading headers does not need SimpleITK."""

@@ -1,4 +1,4 @@
-"""The planes of a file, from its own tags or from functional groups."""
+"""Extract the planes of a DICOM file from its own attributes or its functional groups."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,17 +14,30 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _SPACINGS_MM = (1e-3, 1e3)
-"""Of anything that is looked at as a volume."""
+"""Smallest and largest plausible pixel spacing."""
 
-_LONGEST_GROUP = 2**16
-"""Bytes of a functional group, which has one item: more would take long to take apart."""
+_MAX_GROUP_BYTES = 2**16
+"""Largest length of a functional group, which has one item; longer ones are slow to parse."""
 
-_LARGEST_RATIO = 1000
-"""Voxels for each byte of a file, from which on its size is a lie."""
+_MAX_VOXELS_PER_BYTE = 1000
+"""Voxels per byte of the file above which the image size in the header is implausible."""
 
 
 def planes_of(path: Path, dataset: "Dataset") -> Iterator[Plane]:
-    """Yield the planes of a file, one for each frame; none where it does not say where they lie."""
+    """Yield one plane per frame of a file; none if the position in space is missing.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Path of the file.
+    dataset : pydicom.Dataset
+        Its attributes.
+
+    Raises
+    ------
+    ValueError
+        If the number of frames and of functional groups differ, or a group is too long.
+    """
     frames = dataset.get("PerFrameFunctionalGroupsSequence")
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [None])[0]
     if not frames:
@@ -37,34 +50,59 @@ def planes_of(path: Path, dataset: "Dataset") -> Iterator[Plane]:
         yield from _plane(path, k, dataset, FunctionalGroups(dataset, frame, shared))
 
 
-def items_of(place: "Dataset", sequence: str) -> Any:
-    """Return the items of a sequence that has few of them, or None.
+def items_of(dataset: "Dataset", sequence: str) -> Any:
+    """Return the items of a short sequence, or None if it is missing.
+
+    Parameters
+    ----------
+    dataset : pydicom.Dataset
+        Data set or sequence item that holds the sequence.
+    sequence : str
+        Keyword of the sequence.
 
     Raises
     ------
     ValueError
-        If it is so long that it is damaged.
+        If the sequence is longer than a functional group can be.
     """
-    if sequence not in place:
+    if sequence not in dataset:
         return None
-    element = place.get_item(sequence)
-    if element.is_raw and int(getattr(element, "length", 0)) > _LONGEST_GROUP:
+    element = dataset.get_item(sequence)
+    if element.is_raw and int(getattr(element, "length", 0)) > _MAX_GROUP_BYTES:
         raise ValueError(sequence)
-    return place.get(sequence)
+    return dataset.get(sequence)
 
 
 @dataclass(frozen=True)
 class FunctionalGroups:
-    """Where a value may stand: in the frame's functional groups, the shared ones, or on top."""
+    """Look up attributes in the functional groups of a frame, the shared ones, or the top level.
+
+    Parameters
+    ----------
+    top : pydicom.Dataset
+        Attributes at the top level of the file.
+    frame : pydicom.Dataset or None
+        Item of PerFrameFunctionalGroupsSequence.
+    shared : pydicom.Dataset or None
+        Item of SharedFunctionalGroupsSequence.
+    """
 
     top: Any
     frame: Any
     shared: Any
 
     def get(self, sequence: str, keyword: str) -> Any:
-        """Return a value, where it stands first; None if nowhere."""
-        for place in (self.frame, self.shared):
-            items = items_of(place, sequence) if place is not None else None
+        """Return the value of an attribute; None if it is missing.
+
+        Parameters
+        ----------
+        sequence : str
+            Keyword of the sequence that holds the attribute in a functional group.
+        keyword : str
+            Keyword of the attribute.
+        """
+        for groups in (self.frame, self.shared):
+            items = items_of(groups, sequence) if groups is not None else None
             if items and items[0].get(keyword) is not None:
                 return items[0].get(keyword)
         return self.top.get(keyword)
@@ -73,29 +111,31 @@ class FunctionalGroups:
 def _plane(
     path: Path, frame: int | None, top: "Dataset", groups: FunctionalGroups
 ) -> Iterator[Plane]:
+    """Yield the plane of a frame; nothing if its geometry is missing or implausible."""
     position = to_floats(groups.get("PlanePositionSequence", "ImagePositionPatient"), 3)
-    turn = to_floats(groups.get("PlaneOrientationSequence", "ImageOrientationPatient"), 6)
+    orientation = to_floats(groups.get("PlaneOrientationSequence", "ImageOrientationPatient"), 6)
     spacing = to_floats(groups.get("PixelMeasuresSequence", "PixelSpacing"), 2)
-    if position is None or turn is None or spacing is None or not top.get("Rows"):
+    if position is None or orientation is None or spacing is None or not top.get("Rows"):
         return
-    row, column = turn[:3], turn[3:]
+    row, column = orientation[:3], orientation[3:]
     size = (int(top.Columns), int(top.Rows))
-    if min(size) < 1 or size[0] * size[1] > _LARGEST_RATIO * path.stat().st_size:
+    if min(size) < 1 or size[0] * size[1] > _MAX_VOXELS_PER_BYTE * path.stat().st_size:
         return
     if not _SPACINGS_MM[0] <= min(spacing) <= max(spacing) <= _SPACINGS_MM[1]:
         return
     if np.linalg.norm(np.cross(row, column)) < 0.9:
         return
     content = "FrameContentSequence"
-    moment = (
+    temporal_position = (
         groups.get(content, "TemporalPositionIndex")
         or top.get("TemporalPositionIdentifier")
         or top.get("TriggerTime")
         or ""
     )
-    kinds = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence", "PETFrameTypeSequence")
-    kind = next((k for k in (groups.get(name, "FrameType") for name in kinds) if k), None)
-    scale = "PixelValueTransformationSequence"
+    type_groups = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence", "PETFrameTypeSequence")
+    frame_types = (groups.get(name, "FrameType") for name in type_groups)
+    image_type = next(filter(None, frame_types), None) or top.get("ImageType")
+    rescale = "PixelValueTransformationSequence"
     yield Plane(
         file=path,
         frame=frame,
@@ -105,20 +145,21 @@ def _plane(
         column=(column[0], column[1], column[2]),
         spacing=(spacing[1], spacing[0]),
         number=int(top.get("InstanceNumber") or 0) if frame is None else frame + 1,
-        kind=to_words(kind or top.get("ImageType")),
-        slope=to_number(groups.get(scale, "RescaleSlope")) or 1.0,
-        intercept=to_number(groups.get(scale, "RescaleIntercept")) or 0.0,
+        kind=to_words(image_type),
+        slope=to_number(groups.get(rescale, "RescaleSlope")) or 1.0,
+        intercept=to_number(groups.get(rescale, "RescaleIntercept")) or 0.0,
         echo=to_number(groups.get("MREchoSequence", "EffectiveEchoTime") or top.get("EchoTime")),
         b_value=to_number(groups.get("MRDiffusionSequence", "DiffusionBValue")),
-        temporal_position=str(moment),
-        acquisition_time=_moment(groups, content, top),
+        temporal_position=str(temporal_position),
+        acquisition_time=_acquisition_time(groups, content, top),
     )
 
 
-def _moment(groups: FunctionalGroups, content: str, top: "Dataset") -> str:
-    whole = groups.get(content, "FrameAcquisitionDateTime") or top.get("AcquisitionDateTime")
-    if whole:
-        return str(whole)
+def _acquisition_time(groups: FunctionalGroups, content: str, top: "Dataset") -> str:
+    """Return date and time of the acquisition as DICOM writes them; empty if missing."""
+    date_time = groups.get(content, "FrameAcquisitionDateTime") or top.get("AcquisitionDateTime")
+    if date_time:
+        return str(date_time)
     time = str(top.get("AcquisitionTime") or "")
     date = str(top.get("AcquisitionDate") or top.get("SeriesDate") or "")
     return date + time if time else ""

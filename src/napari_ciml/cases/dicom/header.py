@@ -1,4 +1,7 @@
-"""What is read of a DICOM file: a few tags, never the patient's name beyond this module."""
+"""Read the header of a DICOM file: the tags that are used, without pixel data.
+
+The patient's name and identifiers leave this module only as `PatientIdentifiers`, for redaction.
+"""
 
 import struct
 import warnings
@@ -18,7 +21,7 @@ from napari_ciml.errors import InputError
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_PERSON = ("PatientID", "PatientName", "PatientBirthDate", "OtherPatientIDs", "AccessionNumber")
+_PATIENT = ("PatientID", "PatientName", "PatientBirthDate", "OtherPatientIDs", "AccessionNumber")
 _SERIES = (
     "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID",
     "Modality", "SeriesNumber", "SeriesDescription", "ProtocolName", "ImageType", "SeriesDate",
@@ -37,40 +40,40 @@ _PET = (
     "DecayCorrectionDateTime", "AttenuationCorrected", "RadiopharmaceuticalInformationSequence",
 )  # fmt: skip
 _PRIVATE = ((0x0009, 0x0010), (0x0009, 0x100D), (0x7053, 0x1000), (0x7053, 0x1009))
-"""GE's time of the scan; Philips' factors to SUV and to Bq/mL."""
+"""GE's private creator and scan date and time; Philips' factors to SUV and to Bq/mL."""
 
-_DAMAGED = (
+_PARSE_ERRORS = (
     OSError, EOFError, ValueError, RuntimeError, AttributeError, KeyError, TypeError, IndexError,
     OverflowError, MemoryError, struct.error, zlib.error,
 )  # fmt: skip
-"""What pydicom raises for files that are cut short or hold nonsense."""
+"""Exceptions that pydicom raises for truncated or corrupt files."""
 
 
 def parse_errors() -> tuple[type[Exception], ...]:
-    """Return what reading a damaged file raises."""
+    """Return the exception types that reading a damaged file raises."""
     from pydicom.errors import BytesLengthException, InvalidDicomError
 
-    return (BytesLengthException, InvalidDicomError, *_DAMAGED)
+    return (BytesLengthException, InvalidDicomError, *_PARSE_ERRORS)
 
 
 class NotDicomError(Exception):
-    """A file that is no DICOM, or damaged beyond use."""
+    """A file that is not DICOM, or too damaged to be used."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """One file: what it says of its series, and its planes.
+    """Tags and planes of one DICOM file.
 
     Parameters
     ----------
     file : pathlib.Path
-        The file.
-    tags : mapping of str to object
-        Plain values by keyword; nothing of the patient but the weight.
+        Path of the file.
+    tags : dict of str to object
+        Plain values by keyword; the only patient attribute is the weight.
     planes : tuple of Plane
-        Empty if it has no place in space.
-    person : Person
-        To keep names out of what is shown.
+        Planes of the file; empty if their position in space is missing.
+    person : PatientIdentifiers
+        Identifiers of the patient, to redact them in displayed text.
     """
 
     file: Path
@@ -80,7 +83,7 @@ class Header:
 
     @property
     def series(self) -> str:
-        """SeriesInstanceUID."""
+        """SeriesInstanceUID; empty if it is missing."""
         return str(self.tags.get("SeriesInstanceUID", ""))
 
 
@@ -95,7 +98,7 @@ def require_pydicom() -> None:
 
 
 def looks_like_dicom(path: Path) -> bool:
-    """Whether a file begins as DICOM does, or its name says that it is."""
+    """Whether a file has the DICOM prefix or a file extension used for DICOM."""
     if path.suffix.lower() in (".dcm", ".ima"):
         return True
     try:
@@ -106,18 +109,23 @@ def looks_like_dicom(path: Path) -> bool:
 
 
 def read_header(path: Path) -> Header:
-    """Read the tags that are needed; no pixels.
+    """Read the tags of a file without its pixel data.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Path of the file.
 
     Raises
     ------
     NotDicomError
-        If the file is damaged or not DICOM.
+        If the file is damaged or is not DICOM.
     """
     from pydicom import config
     from pydicom.filereader import read_partial
     from pydicom.tag import Tag
 
-    wanted: list[Any] = [Tag(name) for name in (*_PERSON, *_SERIES, *_PLANE, *_PET, *_PRIVATE)]
+    tags: list[Any] = [Tag(name) for name in (*_PATIENT, *_SERIES, *_PLANE, *_PET, *_PRIVATE)]
     pixels = StopAtPixelData()
     try:
         with (
@@ -126,19 +134,26 @@ def read_header(path: Path) -> Header:
             config.disable_value_validation(),
         ):
             warnings.simplefilter("ignore")
-            dataset = read_partial(file, pixels, force=True, specific_tags=wanted)
-            found = _header(path, dataset)
-            sound = unsupported_transfer_syntax(found.tags["TransferSyntaxUID"]) or pixels.fit(
-                dataset
-            )
+            dataset = read_partial(file, pixels, force=True, specific_tags=tags)
+            header = _header_of(path, dataset)
+            # An unsupported transfer syntax is reported for the series, not as a damaged file.
+            syntax = unsupported_transfer_syntax(header.tags["TransferSyntaxUID"])
+            is_valid = bool(syntax) or pixels.fit(dataset)
     except parse_errors() as error:
         raise NotDicomError(str(path)) from error
-    if not sound:
+    if not is_valid:
         raise NotDicomError(str(path))
-    return found
+    return header
 
 
-def _header(path: Path, dataset: "Dataset") -> Header:
+def _header_of(path: Path, dataset: "Dataset") -> Header:
+    """Return the header of a data set.
+
+    Raises
+    ------
+    NotDicomError
+        If the UID of the SOP class or of the series is missing.
+    """
     if "SOPClassUID" not in dataset or "SeriesInstanceUID" not in dataset:
         raise NotDicomError(str(path))
     tags = {keyword: to_plain(dataset.get(keyword)) for keyword in (*_SERIES, *_PET)}
@@ -147,15 +162,16 @@ def _header(path: Path, dataset: "Dataset") -> Header:
     tags["TransferSyntaxUID"] = str(syntax) if syntax else None
     number = to_number(dataset.get("SeriesNumber"))
     tags["SeriesNumber"] = None if number is None else int(number)
-    tags |= _private(dataset) | _radiopharmaceutical(dataset)
+    tags |= _private_tags(dataset) | _radiopharmaceutical_tags(dataset)
     planes = tuple(planes_of(path, dataset))
-    tags |= {name: value for name, value in _of_first_frame(dataset).items() if not tags.get(name)}
-    patient, *others = (str(dataset.get(name) or "") for name in _PERSON)
+    frame_tags = _first_frame_tags(dataset)
+    tags |= {name: value for name, value in frame_tags.items() if not tags.get(name)}
+    patient, *others = (str(dataset.get(name) or "") for name in _PATIENT)
     return Header(path, tags, planes, PatientIdentifiers.of(patient, others))
 
 
-def _of_first_frame(dataset: "Dataset") -> dict[str, Any]:
-    """Return what enhanced files keep in their functional groups and others on top."""
+def _first_frame_tags(dataset: "Dataset") -> dict[str, Any]:
+    """Return attributes that enhanced files keep in functional groups, not at the top level."""
     frame = (dataset.get("PerFrameFunctionalGroupsSequence") or [None])[0]
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [None])[0]
     if frame is None:
@@ -171,9 +187,9 @@ def _of_first_frame(dataset: "Dataset") -> dict[str, Any]:
     }
 
 
-def _private(dataset: "Dataset") -> dict[str, Any]:
-    """Return the vendors' own values that the SUV may need."""
-    found = {}
+def _private_tags(dataset: "Dataset") -> dict[str, Any]:
+    """Return private attributes of vendors that the SUV may need."""
+    values = {}
     for name, tag in (
         ("PhilipsSUVFactor", (0x7053, 0x1000)),
         ("PhilipsActivityFactor", (0x7053, 0x1009)),
@@ -183,11 +199,12 @@ def _private(dataset: "Dataset") -> dict[str, Any]:
         value = getattr(element, "value", None)
         if isinstance(value, bytes):
             value = value.decode("ascii", "ignore").strip("\0 ")
-        found[name] = value
-    return found
+        values[name] = value
+    return values
 
 
-def _radiopharmaceutical(dataset: "Dataset") -> dict[str, Any]:
+def _radiopharmaceutical_tags(dataset: "Dataset") -> dict[str, Any]:
+    """Return dose, half-life and injection time of the first radiopharmaceutical."""
     items = dataset.get("RadiopharmaceuticalInformationSequence")
     names = (
         "RadionuclideTotalDose",

@@ -1,4 +1,4 @@
-"""One plane of voxels, be it a file of its own or a frame of a multi-frame file."""
+"""Geometry and attributes of one plane: a single-frame file or a frame of a multi-frame file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,39 +8,39 @@ import numpy as np
 Vector = tuple[float, float, float]
 
 _PARALLEL = 2e-3
-"""Largest difference of direction cosines between planes of one volume."""
+"""Largest difference between the direction cosines of planes of one volume."""
 
 
 @dataclass(frozen=True)
 class Plane:
-    """Where a plane lies, and what tells it from others at the same place.
+    """Position of a plane in space, and the attributes that distinguish planes at one position.
 
     Parameters
     ----------
     file : pathlib.Path
-        Where its voxels are.
+        File that holds the pixel data.
     frame : int or None
-        Of a multi-frame file, from 0.
+        Index in a multi-frame file, from 0; None in a single-frame file.
     size : tuple of int
-        Columns and rows.
+        Number of columns and of rows.
     position : tuple of float
-        Centre of the first voxel, LPS in mm.
+        Centre of the first voxel, in mm in LPS coordinates.
     row, column : tuple of float
-        Direction in which the column index grows, and the row index.
+        Direction cosines (LPS) along which the column index and the row index increase.
     spacing : tuple of float
-        Between columns and between rows, in mm.
+        Distance between columns and between rows, in mm.
     number : int
-        The instance's, or the frame's.
+        InstanceNumber, or the number of the frame, from 1.
     kind : tuple of str
-        Its ImageType.
+        Values of ImageType or FrameType.
     slope, intercept : float
-        From stored values to the series' unit.
+        Rescaling from stored values to the unit of the series.
     echo, b_value : float or None
-        Echo time in ms, diffusion weighting in s/mm2.
-    moment : str
-        Of a series of time points.
-    acquired : str
-        Date and time, as DICOM writes them; empty if not told.
+        Echo time in ms and b-value in s/mm2.
+    temporal_position : str
+        Time point in a dynamic series; empty if it is missing.
+    acquisition_time : str
+        Date and time of the acquisition, as DICOM writes them; empty if missing.
     """
 
     file: Path
@@ -61,25 +61,25 @@ class Plane:
 
     @property
     def axes(self) -> np.ndarray:
-        """Orthonormal axes x, y, z, 3 x 3; the z axis is the normal."""
+        """Orthonormal x, y and z axes as rows of a 3 x 3 array; the z axis is the normal."""
         x = np.asarray(self.row) / np.linalg.norm(self.row)
         y = np.asarray(self.column) - x * np.dot(x, self.column)
         y = y / np.linalg.norm(y)
         return np.array([x, y, np.cross(x, y)])
 
     def is_compatible(self, other: "Plane") -> bool:
-        """Whether both may belong to one volume: parallel, of one shape and one kind."""
-        turned = (
+        """Whether both may belong to one volume: parallel, of one size, spacing, type and echo."""
+        cosine_differences = (
             abs(a - b)
             for a, b in zip(self.row + self.column, other.row + other.column, strict=True)
         )
-        finer = (abs(a - b) for a, b in zip(self.spacing, other.spacing, strict=True))
+        spacing_differences = (abs(a - b) for a, b in zip(self.spacing, other.spacing, strict=True))
         return (
             self.size == other.size
             and self.kind == other.kind
             and _same_echo(self.echo, other.echo)
-            and max(turned) < _PARALLEL
-            and max(finer) < 1e-3 * self.spacing[0]
+            and max(cosine_differences) < _PARALLEL
+            and max(spacing_differences) < 1e-3 * self.spacing[0]
         )
 
 

@@ -1,4 +1,4 @@
-"""What pydicom gives for a value, as plain Python."""
+"""Convert values of pydicom to plain Python types."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def to_plain(value: Any) -> Any:
-    """Return a value without pydicom's own types: str, float, tuple of str, or None."""
+    """Return a value as str, int, float or tuple of str; None if it is empty."""
     if value is None or value == "":
         return None
     if isinstance(value, str | int):
@@ -20,14 +20,20 @@ def to_plain(value: Any) -> Any:
 
 
 def to_words(value: Any) -> tuple[str, ...]:
-    """Return a value as words, none if it is none."""
+    """Return one or several values as strings; an empty tuple for None."""
     if value is None:
         return ()
     return (value,) if isinstance(value, str) else tuple(str(part) for part in value)
 
 
 def to_number(value: Any) -> float | None:
-    """Return a finite number, the first of several; None if it is none."""
+    """Return a value, or the first of several, as a float; None if it is missing or not finite.
+
+    Raises
+    ------
+    ValueError
+        If it is text that is no number.
+    """
     if value is None or value == "":
         return None
     if not isinstance(value, str | int | float) and isinstance(value, Iterable):
@@ -37,7 +43,7 @@ def to_number(value: Any) -> float | None:
 
 
 def to_floats(value: Any, count: int) -> tuple[float, ...] | None:
-    """Return finite numbers, as many as asked for; None if they are not."""
+    """Return values as floats; None if their number is not `count` or one is not finite."""
     if value is None or isinstance(value, str) or len(value) != count:
         return None
     numbers = tuple(float(part) for part in value)

@@ -23,7 +23,7 @@ class CloseGuard(QObject):
     ----------
     window : QWidget
         Window to watch.
-    controller : FineTuneController
+    tuning : FineTuneController
         Controller of the fine-tune.
     owner : QObject
         Parent object; the guard is deleted with it.
