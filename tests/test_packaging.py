@@ -70,5 +70,5 @@ def test_samples_are_found_in_the_package_first(
 ) -> None:
     assert paths.sample_data() == ROOT / "sample_data"
     (tmp_path / "sample_data").mkdir()
-    monkeypatch.setattr(paths, "_HERE", tmp_path)
+    monkeypatch.setattr(paths, "_PACKAGE", tmp_path)
     assert paths.sample_data() == tmp_path / "sample_data"

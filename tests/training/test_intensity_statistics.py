@@ -131,7 +131,7 @@ def test_ct_is_normalised_by_its_data_set_by_default() -> None:
 @pytest.mark.parametrize("how", ["dataset", {**HU.model_dump(), "deviation": 0}, {"low": 1}])
 def test_a_checkpoint_without_a_sound_scale_is_refused(how: object) -> None:
     fields = tiny_info(PRESETS["autopet"]).model_dump(mode="json")
-    with pytest.raises(ValueError, match=r"normalisation|measured"):
+    with pytest.raises(ValueError, match=r"normalisation|intensity statistics"):
         CheckpointInfo.model_validate(fields | {"normalisation": {"PET": "suv", "CT": how}})
 
 

@@ -27,8 +27,8 @@ def test_series_are_listed_proposed_and_chosen_otherwise(
     shown = [table.item(row, 1).text() for row in range(6)]
     assert shown[0].startswith("Series 1 (FLAIR)\n16 x 14 x 12")
     assert "values" in shown[0]
-    assert "left out: apparent diffusion coefficients" in shown[4]
-    assert "left out: could be T1CE as well" in shown[5]
+    assert "ignored: apparent diffusion coefficients" in shown[4]
+    assert "ignored: could be T1CE as well" in shown[5]
     assert [layer.name for layer in desk.viewer.layers][:4] == ["T2", "T1CE", "T1", "FLAIR"]
     assert desk.viewer.layers["T1CE"].data.min() == 30
 

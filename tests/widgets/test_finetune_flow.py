@@ -52,6 +52,7 @@ def test_learn_adopt_and_go_back(painted: Workbench, qtbot: QtBot, tmp_path: Pat
     assert widget.labels.currentText() == "segmentation"
     assert widget.corrected_part.currentText() == "whole volume"
     assert not widget.finish.isEnabled()
+    how_long(painted, 40)
     qtbot.mouseClick(widget.start, LEFT)
     assert not widget.start.isEnabled()
     ended(painted, qtbot)
@@ -170,7 +171,7 @@ def test_only_a_part_that_is_certain(
     seen: list[float] = []
 
     def step(_: object, batch: dict, __: int) -> list[float]:
-        seen.append(float(batch["certain"].mean()))
+        seen.append(float(batch["confidence"].mean()))
         return [1.0, 1.0, 0.0, 0.0]
 
     monkeypatch.setattr(Trainer, "step", step)
@@ -247,11 +248,10 @@ def test_closing_asks_stops_and_leaves_what_can_be_gone_on_with(
     (kept,) = (tmp_path / "user" / "fine-tunes").iterdir()
     steps, _ = saved_progress(kept)
     assert steps > 0
-    lesson = FineTuneJobFolder(kept).lesson()
-    shorter = lesson.settings.model_copy(update={"steps": steps + 2})
-    (kept / "lesson.json").write_text(
-        lesson.model_copy(update={"settings": shorter}).model_dump_json()
-    )
+    job = FineTuneJobFolder(kept).job()
+    shorter = job.settings.model_copy(update={"steps": steps + 2})
+    (kept / "job.json").write_text(job.model_copy(update={"settings": shorter}).model_dump_json())
+    painted.session.close()  # as the window does when it goes; the next dock begins another one
     later = FineTuneWidget(painted.viewer)
     qtbot.addWidget(later)
     later.show()

@@ -18,7 +18,7 @@ from napari_ciml.decomposition.presets import PRESETS
 from napari_ciml.network.checkpoint import Checkpoint, save_checkpoint
 from napari_ciml.network.checkpoint_info import PostprocessingSettings, Score
 from napari_ciml.widgets import settings
-from napari_ciml.widgets.controllers import session as session_module
+from napari_ciml.widgets.controllers import case_loading
 from napari_ciml.widgets.docks.segment import engine_choice
 from napari_ciml.widgets.layers.metadata import metadata_of
 from napari_ciml.widgets.workbench import Workbench
@@ -188,7 +188,7 @@ def test_a_failure_is_shown_with_details_to_copy(
 def test_a_result_for_another_case_is_dropped(
     loaded: Workbench, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go, real = Event(), session_module.load_case
+    go, real = Event(), case_loading.load_case
 
     def slow(*arguments: object, **named: object) -> object:
         go.wait(PATIENCE)
@@ -196,7 +196,7 @@ def test_a_result_for_another_case_is_dropped(
 
     click(qtbot, loaded.segment.run)
     other = write_case(tmp_path / "other", Grid((20, 22, 24), (3.0,) * 3, (0.0,) * 3))
-    monkeypatch.setattr(session_module, "load_case", slow)
+    monkeypatch.setattr(case_loading, "load_case", slow)
     loaded.case.open(other)
     go.set()
     wait(qtbot, loaded)

@@ -234,8 +234,9 @@ def _alignment(folder: Path) -> str:
         rows.append([str(name), str(len(group)), before, after, *worst])
     return _section(
         "Registration of modalities",
-        f"{len(table)} random motions of phantoms: turns of up to {table.degrees.max():.0f} "
-        f"degrees, the brain moved by up to {table.before_mm.max():.0f} mm. The moved modality has "
+        f"{len(table)} random transforms of phantoms: rotations of up to "
+        f"{table.degrees.max():.0f} degrees, mean displacements of the brain of up to "
+        f"{table.before_mm.max():.0f} mm. The moved modality has "
         "thick slices of its own and is registered to T1CE. Target registration error: mean over "
         "the brain, then mean and standard deviation over trials.",
         _markdown(rows),
