@@ -72,6 +72,7 @@ def choose(box: QComboBox, text: str) -> None:
 
 def choose_by_keys(qtbot: QtBot, box: QComboBox, text: str) -> None:
     """Choose an entry of a box by keys; it may be a title in between that cannot be chosen."""
+    assert box.findText(text) >= 0, f"no entry {text!r}"
     box.setFocus()
     while box.currentText() != text:
         down = box.findText(text) > box.currentIndex()

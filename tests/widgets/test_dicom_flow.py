@@ -32,7 +32,7 @@ def test_series_are_listed_proposed_and_chosen_otherwise(
     assert [layer.name for layer in desk.viewer.layers][:4] == ["T2", "T1CE", "T1", "FLAIR"]
     assert desk.viewer.layers["T1CE"].data.min() == 30
 
-    choose_by_keys(qtbot, table.cellWidget(2, 0), "leave out")
+    choose_by_keys(qtbot, table.cellWidget(2, 0), "ignore")
     choose_by_keys(qtbot, table.cellWidget(5, 0), "T1CE")
     click(qtbot, desk.case.load)
     wait(qtbot, desk)
